@@ -1,0 +1,62 @@
+# `make` alone lists the targets: every line of the form `name: ## words`.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 python3.11,$(shell command -v $(name))))
+BOOTSTRAP = @$(if $(FOUND),,echo "charites: Python 3.11 or newer is needed and no python3 is on PATH: install one, or name it with PYTHON=/path/to/python3."; exit 1;) $(FOUND) deploy/bootstrap.py
+IN_VENV := .venv/bin/python
+
+# What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
+
+.PHONY: help run tour race test test-fast lint gen clean
+
+help: ## this list
+	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: ## the whole shop on this machine: web, gRPC, worker and sweep; Ctrl-C stops it
+	$(BOOTSTRAP) run
+	@exec $(IN_VENV) -m deploy.run
+
+tour: ## a narrated walk through a shop that `make run` started in another terminal
+	$(BOOTSTRAP) run
+	@exec $(IN_VENV) manage.py tour
+
+race: ## seven ways to take stock, raced on the embedded database; `make race DB=mariadb` on a private MariaDB
+ifeq ($(DB),mariadb)
+	$(BOOTSTRAP) dev
+	@$(IN_VENV) deploy/packages.py
+	$(BOOTSTRAP) test
+else
+	$(BOOTSTRAP) run
+endif
+	@exec $(IN_VENV) -m deploy.race $(or $(DB),sqlite) $(OPTIONS)
+
+test: ## every test, on private MariaDB, Redis and RabbitMQ servers
+	$(BOOTSTRAP) dev
+	@$(IN_VENV) deploy/packages.py
+	$(BOOTSTRAP) test
+	$(IN_VENV) deploy/servers.py mariadb redis rabbitmq -- $(IN_VENV) -m pytest
+	$(IN_VENV) -m pytest -m "not servers" --numprocesses auto --maxprocesses 4
+
+test-fast: ## the tests that need no server and little time: SQLite and the embedded Redis
+	$(BOOTSTRAP) dev
+	$(IN_VENV) -m pytest -m "not servers and not slow" --numprocesses auto --maxprocesses 4
+
+lint: ## style, types, import rules, migrations, generated code, translations, settings
+	$(BOOTSTRAP) dev
+	@exec $(IN_VENV) deploy/lint.py
+
+gen: ## generated files: gRPC code, translations, the list of settings, the tables
+	$(BOOTSTRAP) dev
+	$(IN_VENV) deploy/gen.py
+	$(IN_VENV) deploy/translations.py
+	$(IN_VENV) deploy/document_settings.py
+	$(IN_VENV) -m deploy.draw_tables
+
+clean: ## forget .venv and var/, the shop's data included
+	@if [ -f var/run.pid ] && kill -0 "$$(awk '/^supervisor/{print $$2}' var/run.pid)" 2>/dev/null; then \
+		echo "charites: the shop is running; stop it with Ctrl-C first."; exit 1; fi
+	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,21 @@
+#!/usr/bin/env python
+"""Every command of the project: `python manage.py help`."""
+
+import os
+import sys
+
+SERVERS = {"grpcserver", "sweep"}
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charites.settings")
+    if not SERVERS.intersection(sys.argv[1:2]):
+        # Nobody's request hangs on a migration or an audit: one statement may take as long as it takes.
+        os.environ.setdefault("DATABASE_TIMEOUT_SECONDS", "0")
+    from django.core.management import execute_from_command_line  # noqa: PLC0415 (settings come first)
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
