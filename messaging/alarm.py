@@ -1,0 +1,106 @@
+"""The best-effort alarm clock in front of the sweep; the only caller of Celery.
+
+One alarm a five-second slot: a Celery countdown that carries the slot and no ids, so that ten thousand orders of one
+slot cost one task. It is set from a thread of its own with a bounded queue and half-second time-outs: a broker that
+hangs delays no order. When it cannot be set, that is counted and forgotten; the sweep does the work a second later.
+The reason is in docs/adr/0004-alarm-per-slot.md.
+"""
+
+import os
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+from celery import Celery, current_app
+from django.core.cache import cache
+from django.utils import timezone
+from prometheus_client import Counter
+
+log = structlog.get_logger(__name__)
+
+SLOT_SECONDS = 5
+QUEUE_LENGTH = 256
+REMEMBERED_SLOTS = 1024
+TIMEOUT_SECONDS = 0.5
+
+ALARMS = Counter("charites_alarms", "Alarms for time slots.", ["outcome"])
+
+
+class Alarm:
+    """Sets alarms in the background. One instance a process; the thread starts with the first alarm."""
+
+    def __init__(self, publish: Callable[[str, int], None]) -> None:
+        self._publish = publish
+        self.forget()
+
+    def forget(self) -> None:
+        """Starts from nothing. A forked child does: it has no thread, and nobody there would open the lock."""
+        self._mutex = threading.Lock()
+        self._is_running = False
+        self._queue: queue.Queue[tuple[str, int]] = queue.Queue(QUEUE_LENGTH)
+        self._asked: OrderedDict[tuple[str, int], None] = OrderedDict()
+
+    def set(self, task: str, at: datetime) -> None:
+        """Asks for `task` to run when the slot of `at` has passed. Returns at once and never raises."""
+        alarm = (task, int(at.timestamp()) // SLOT_SECONDS)
+        with self._mutex:
+            if alarm in self._asked:
+                return
+            self._asked[alarm] = None
+            if len(self._asked) > REMEMBERED_SLOTS:
+                self._asked.popitem(last=False)
+            try:
+                self._start_thread()
+                self._queue.put_nowait(alarm)
+            except (queue.Full, RuntimeError):  # RuntimeError: this machine has no thread left
+                ALARMS.labels("dropped").inc()
+
+    def _start_thread(self) -> None:
+        if not self._is_running:
+            threading.Thread(target=self._run, name="alarm", daemon=True).start()
+            self._is_running = True
+
+    def _run(self) -> None:
+        while True:
+            task, slot = self._queue.get()
+            try:
+                # Many processes see the same slot; the first one sets the alarm. Without Redis nobody does.
+                first = cache.add(f"alarm:{task}:{slot}", 1, timeout=24 * 3600)
+                if first:
+                    self._publish(task, slot)
+                ALARMS.labels("set" if first else "left").inc()
+            except Exception as error:  # noqa: BLE001 (an alarm is never worth more than a count)
+                ALARMS.labels("failed").inc()
+                log.warning("alarm_failed", task=task, slot=slot, error=repr(error))
+
+
+def publish(task: str, slot: int) -> None:
+    """Sends the countdown, on a connection with half-second time-outs and no retries."""
+    app: Celery = current_app._get_current_object()
+    impatient = {
+        **app.conf.broker_transport_options,
+        "socket_timeout": TIMEOUT_SECONDS,
+        "socket_connect_timeout": TIMEOUT_SECONDS,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_max": 0,
+    }
+    with app.connection_for_write(connect_timeout=TIMEOUT_SECONDS, transport_options=impatient) as connection:
+        eta = datetime.fromtimestamp((slot + 1) * SLOT_SECONDS, tz=UTC)
+        app.send_task(task, kwargs={"slot": slot}, eta=eta, connection=connection, retry=False)
+
+
+_alarm = Alarm(publish)
+os.register_at_fork(after_in_child=_alarm.forget)
+
+
+def set_alarm(task: str, at: datetime) -> None:
+    """Asks for a Celery task to run soon after `at`, best effort; not for the past, where the sweep looks already.
+
+    Call it after commit.
+    """
+    if at > timezone.now():
+        _alarm.set(task, at)

@@ -1,0 +1,9 @@
+from charites.common.errors import NotFound, ServiceError
+
+
+class MessageNotFound(NotFound):
+    """There is no dead message with this id."""
+
+
+class DeliveryFailed(ServiceError):
+    """A receiver refused a message or did not answer; the ladder tries again."""

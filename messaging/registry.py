@@ -1,0 +1,75 @@
+"""Which function takes the messages of a topic. Apps register theirs when Django starts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from messaging.models import Message
+
+Handler = Callable[[Sequence[Message]], None]
+
+# RocketMQ's delay levels from 10 s on: 16 tries in a little under five hours.
+RETRY_LADDER = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """How a topic is delivered.
+
+    A local handler gets a list of messages inside the transaction that marks them as done, and writes set-based SQL
+    only. A remote one gets lists of one, outside of any transaction, at least once; its receiver is idempotent.
+    `ladder`: how long to wait after each failed try; when it is used up the message is dead.
+    """
+
+    topic: str
+    handler: Handler
+    remote: bool
+    check: Callable[[Message], bool] | None
+    ladder: tuple[timedelta, ...]
+    version: int
+
+
+_registrations: dict[str, Registration] = {}
+
+
+def register(
+    topic: str,
+    handler: Handler,
+    *,
+    remote: bool = False,
+    check: Callable[[Message], bool] | None = None,
+    ladder: Sequence[timedelta] = RETRY_LADDER,
+    version: int = 1,
+) -> None:
+    """Makes `handler` the receiver of a topic; payloads up to `version` are understood. Once a topic."""
+    if topic in _registrations:
+        raise ValueError(f"Topic {topic!r} has a handler already.")
+    _registrations[topic] = Registration(topic, handler, remote, check, tuple(ladder), version)
+
+
+def unregister(topic: str) -> None:
+    """Forgets a topic."""
+    _registrations.pop(topic, None)
+
+
+def find_registration(message: Message) -> Registration | None:
+    """Returns who takes this message: nobody for an unknown topic or a payload newer than this code."""
+    registration = _registrations.get(message.topic)
+    version = version_of(message)
+    if registration is None or not isinstance(version, int) or version > registration.version:
+        return None
+    return registration
+
+
+def version_of(message: Message) -> Any:
+    """The version of a payload; None for one that is not even an object."""
+    return message.payload.get("v") if isinstance(message.payload, dict) else None
+
+
+def list_topics(*, remote: bool) -> list[str]:
+    """Returns the registered topics of one kind."""
+    return sorted(name for name, registration in _registrations.items() if registration.remote is remote)

@@ -1,0 +1,218 @@
+"""Delivery: claim, hand over, mark; retry on a ladder; dead and loud when it is used up.
+
+A claim writes a random lease into the rows. Every later change of a claimed row carries that lease in its WHERE, so a
+sweep that was stopped and wakes up late changes nothing that another one has taken over.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from django.db import close_old_connections, connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+from prometheus_client import Counter
+
+from charites.common.logs import request_context
+from messaging.models import Message
+from messaging.registry import Registration, find_registration, list_topics, version_of
+
+log = structlog.get_logger(__name__)
+
+Item = TypeVar("Item")
+
+LOCAL_BATCH = 200
+REMOTE_AT_ONCE = 8
+CLAIM_SECONDS = 60  # longer than a local batch and any remote call with its time-out
+UNKNOWN_RETRY_SECONDS = 60
+UNKNOWN_LIFETIME = timedelta(days=1)  # newer code may be on its way
+HELD_SINCE = "held_since"  # header: when a message that nobody takes was met first
+KEEP_FINISHED = timedelta(days=7)
+PURGE_STEP = 500
+
+DELIVERIES = Counter("charites_deliveries", "Messages handed over.", ["topic", "outcome"])
+
+
+class LeaseLost(Exception):
+    """Somebody else has claimed these messages meanwhile; what this sweep did with them is undone."""
+
+
+def deliver_local(*, now: datetime) -> int:
+    """Delivers due messages whose handlers write into this database; returns how many were claimed."""
+    claimed = claim(Q(topic__in=list_topics(remote=False)), limit=LOCAL_BATCH, now=now)
+    for registration, messages in by_registration(claimed, now=now):
+        deliver_list(registration, messages, now=now)
+    return len(claimed)
+
+
+def deliver_remote(*, now: datetime) -> int:
+    """Delivers due messages to receivers elsewhere, at most 8 at once; returns how many were claimed."""
+    claimed = claim(Q(topic__in=list_topics(remote=True)), limit=REMOTE_AT_ONCE, now=now)
+    deliveries = [
+        (registration, message) for registration, group in by_registration(claimed, now=now) for message in group
+    ]
+    if deliveries:
+        each_at_once(lambda delivery: deliver_one(*delivery), deliveries)
+    return len(claimed)
+
+
+def hold_unknown(*, now: datetime) -> int:
+    """Puts messages of unknown topics or newer payloads off, a day at most; returns how many were claimed."""
+    known = Q(topic__in=[*list_topics(remote=False), *list_topics(remote=True)])
+    claimed = claim(~known, limit=LOCAL_BATCH, now=now)
+    for message in claimed:
+        hold(message, now=now)
+    return len(claimed)
+
+
+def claim(topics: Q, *, limit: int, now: datetime) -> list[Message]:
+    """Takes up to `limit` due messages for this caller, the longest waiting first; counts the attempt."""
+    due = Message.objects.filter(topics, state=Message.State.READY, deliver_at__lte=now)
+    free = due.filter(Q(claimed_until=None) | Q(claimed_until__lt=now)).order_by("deliver_at", "pk")
+    if not free.exists():
+        return []  # the usual case takes no lock
+    lease = secrets.token_hex(16)
+    with transaction.atomic():
+        keys = list(free.select_for_update(skip_locked=True).values_list("pk", flat=True)[:limit])
+        Message.objects.filter(pk__in=keys).update(
+            lease=lease,
+            claimed_until=now + timedelta(seconds=CLAIM_SECONDS),
+            attempts=F("attempts") + 1,
+            updated_at=timezone.now(),
+        )
+    return list(Message.objects.filter(pk__in=keys, lease=lease).order_by("deliver_at", "pk"))
+
+
+def by_registration(messages: Sequence[Message], *, now: datetime) -> list[tuple[Registration, list[Message]]]:
+    """Groups messages by who takes them; those that nobody takes are put off."""
+    groups: dict[str, tuple[Registration, list[Message]]] = {}
+    for message in messages:
+        registration = find_registration(message)
+        if registration is None:
+            hold(message, now=now)
+            continue
+        groups.setdefault(message.topic, (registration, []))[1].append(message)
+    return list(groups.values())
+
+
+def deliver_list(registration: Registration, messages: Sequence[Message], *, now: datetime) -> None:
+    """Marks and handles a list in one transaction; a list whose handler raises is bisected."""
+    try:
+        with transaction.atomic(durable=True):
+            mark_done(messages)
+            registration.handler(messages)
+    except LeaseLost:
+        log.warning("lease_lost", topic=registration.topic, messages=len(messages))
+    except Exception as error:  # noqa: BLE001 (whatever a handler raises is this message's, never its neighbours')
+        if len(messages) == 1:
+            give_back(registration, messages[0], error, now=now)
+            return
+        half = len(messages) // 2
+        deliver_list(registration, messages[:half], now=now)
+        deliver_list(registration, messages[half:], now=now)
+    else:
+        DELIVERIES.labels(registration.topic, "done").inc(len(messages))
+
+
+def deliver_one(registration: Registration, message: Message, *, now: datetime | None = None) -> None:
+    """Hands one message to a remote receiver, outside of any transaction, then marks it."""
+    with request_context(message.headers.get("request_id"), topic=message.topic, message_id=message.pk):
+        try:
+            registration.handler([message])
+            mark_done([message])
+        except LeaseLost:
+            log.warning("lease_lost", attempts=message.attempts)
+        except Exception as error:  # noqa: BLE001 (the sweep outlives every receiver)
+            give_back(registration, message, error, now=now or timezone.now())
+        else:
+            DELIVERIES.labels(registration.topic, "done").inc()
+
+
+def each_at_once(function: Callable[[Item], object], items: Sequence[Item]) -> None:
+    """Calls something slow for each item, at most 8 at once, so that one that hangs holds up few others."""
+    if len(items) == 1:
+        function(items[0])
+        return
+    with ThreadPoolExecutor(REMOTE_AT_ONCE, thread_name_prefix="remote") as pool:
+        list(pool.map(partial(_in_thread, function), items))
+
+
+def _in_thread(function: Callable[..., object], *arguments: object) -> None:
+    """Runs in a pool's thread, whose database connection nobody else would close."""
+    close_old_connections()
+    try:
+        function(*arguments)
+    finally:
+        connection.close()
+
+
+def claimed_rows(messages: Sequence[Message]) -> "QuerySet[Message]":
+    """The rows of these messages as long as the claim holds; all of them come from one claim."""
+    keys = [message.pk for message in messages]
+    return Message.objects.filter(pk__in=keys, lease=messages[0].lease, state=Message.State.READY)
+
+
+def mark_done(messages: Sequence[Message]) -> None:
+    """Marks claimed messages as done. Raises LeaseLost when one of them is no longer ours."""
+    marked = claimed_rows(messages).update(
+        state=Message.State.DONE, claimed_until=None, last_error="", updated_at=timezone.now()
+    )
+    if marked != len(messages):
+        raise LeaseLost
+
+
+def give_back(registration: Registration, message: Message, error: Exception, *, now: datetime) -> None:
+    """Puts a failed message on the next step of its ladder, or declares it dead."""
+    dead = message.attempts > len(registration.ladder)
+    DELIVERIES.labels(registration.topic, "dead" if dead else "failed").inc()
+    if dead:
+        bury(message, f"delivery gave up after {message.attempts} tries: {error!r}")
+        return
+    wait = registration.ladder[message.attempts - 1]
+    log.warning("delivery_failed", topic=message.topic, key=message.key, attempts=message.attempts, error=repr(error))
+    claimed_rows([message]).update(
+        deliver_at=now + wait, claimed_until=None, last_error=repr(error)[:500], updated_at=timezone.now()
+    )
+
+
+def hold(message: Message, *, now: datetime) -> None:
+    """Nobody here takes this message: newer code may, within a day. Being put off is no try, so it costs no step of
+    the ladder."""
+    held_since = message.headers.setdefault(HELD_SINCE, now.isoformat())
+    if datetime.fromisoformat(held_since) < now - UNKNOWN_LIFETIME:
+        del message.headers[HELD_SINCE]  # sent again, it has its day again
+        bury(message, f"no handler for topic {message.topic!r}, version {version_of(message)!r}, within a day")
+        return
+    claimed_rows([message]).update(
+        deliver_at=now + timedelta(seconds=UNKNOWN_RETRY_SECONDS),
+        claimed_until=None,
+        attempts=F("attempts") - 1,
+        headers=message.headers,
+        last_error="no handler yet",
+        updated_at=timezone.now(),
+    )
+
+
+def bury(message: Message, reason: str) -> None:
+    """Makes a message dead: logged, counted, listed in the admin, and a finding of the audit."""
+    log.error("message_dead", topic=message.topic, key=message.key, message_id=message.pk, reason=reason)
+    claimed_rows([message]).update(
+        state=Message.State.DEAD,
+        claimed_until=None,
+        headers=message.headers,
+        last_error=reason[:500],
+        updated_at=timezone.now(),
+    )
+
+
+def purge(*, now: datetime) -> int:
+    """Deletes one small step of messages that were finished more than 7 days ago; returns how many."""
+    finished = Message.objects.filter(
+        state__in=[Message.State.DONE, Message.State.ABORTED], deliver_at__lt=now - KEEP_FINISHED
+    )
+    keys = list(finished.order_by("deliver_at").values_list("pk", flat=True)[:PURGE_STEP])
+    return Message.objects.filter(pk__in=keys).delete()[0] if keys else 0

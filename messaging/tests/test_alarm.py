@@ -1,0 +1,190 @@
+import os
+import socket
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+from celery import current_app
+from prometheus_client import REGISTRY
+
+from messaging import alarm as alarm_module
+from messaging.alarm import QUEUE_LENGTH, REMEMBERED_SLOTS, SLOT_SECONDS, Alarm, publish
+
+START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+SLOT = int(START.timestamp()) // SLOT_SECONDS
+
+
+@pytest.fixture
+def task() -> str:
+    """A name of its own: threads of earlier tests may still set alarms."""
+    return f"tests.{uuid.uuid4().hex}"
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(START.timestamp() + seconds, tz=UTC)
+
+
+class Broker:
+    """Takes alarms; may be broken, or hang until it is released."""
+
+    def __init__(self, *, error: Exception | None = None, hangs: bool = False) -> None:
+        self.error, self.taken = error, []
+        self.released = threading.Event()
+        if not hangs:
+            self.released.set()
+
+    def __call__(self, task: str, slot: int) -> None:
+        self.released.wait(30)
+        self.taken.append((task, slot))
+        if self.error:
+            raise self.error
+
+
+def counted(outcome: str) -> float:
+    return REGISTRY.get_sample_value("charites_alarms_total", {"outcome": outcome}) or 0.0
+
+
+def await_count(outcome: str, number: float) -> None:
+    deadline = time.monotonic() + 30
+    while counted(outcome) < number:
+        assert time.monotonic() < deadline, f"only {counted(outcome)} alarms were {outcome}"
+        time.sleep(0.005)
+
+
+def test_set_many_times_in_one_slot_sets_one_alarm(task):
+    broker, before, left_before = Broker(), counted("set"), counted("left")
+    alarm = Alarm(broker)
+
+    for seconds in (0, 1, 4.999):
+        alarm.set(task, at(seconds))
+    alarm.set(task, at(5))
+    await_count("set", before + 2)
+
+    assert broker.taken == [(task, SLOT), (task, SLOT + 1)]
+    assert counted("left") == left_before  # nor was Redis asked again
+
+
+def test_set_of_one_slot_for_two_tasks_sets_two_alarms(task):
+    broker, before = Broker(), counted("set")
+    alarm = Alarm(broker)
+
+    alarm.set(task, START)
+    alarm.set(f"{task}.other", START)
+    await_count("set", before + 2)
+
+    assert broker.taken == [(task, SLOT), (f"{task}.other", SLOT)]
+
+
+def test_set_in_two_processes_sets_one_alarm(task):
+    first, second = Broker(), Broker()
+    set_before, left_before = counted("set"), counted("left")
+
+    Alarm(first).set(task, START)
+    await_count("set", set_before + 1)
+    Alarm(second).set(task, START)
+    await_count("left", left_before + 1)
+
+    assert (first.taken, second.taken) == ([(task, SLOT)], [])
+
+
+def test_set_with_a_hanging_broker_returns_at_once_and_drops_what_does_not_fit(task):
+    broker, before = Broker(hangs=True), counted("dropped")
+    alarm = Alarm(broker)
+    alarm.set(task, START)
+
+    started = time.monotonic()
+    for n in range(1, QUEUE_LENGTH + 50):
+        alarm.set(task, at(n * SLOT_SECONDS))
+    seconds = time.monotonic() - started
+
+    assert seconds < 1
+    # One may be in the thread's hand, or still in the queue.
+    assert counted("dropped") - before in (48, 49, 50)
+    broker.released.set()
+
+
+def test_set_with_a_broken_broker_is_counted_and_forgotten(task):
+    before = counted("failed")
+    alarm = Alarm(Broker(error=ConnectionError("no broker")))
+
+    alarm.set(task, START)
+    alarm.set(task, at(5))
+    await_count("failed", before + 2)
+
+
+def test_set_without_redis_is_left_to_the_sweep(task, settings):
+    settings.CACHES = {
+        "default": {
+            **settings.CACHES["default"],
+            "LOCATION": "redis://127.0.0.1:1/0",
+        }
+    }
+    broker, before = Broker(), counted("left")
+
+    Alarm(broker).set(task, START)
+    await_count("left", before + 1)
+
+    assert broker.taken == []
+
+
+def test_set_when_no_thread_can_be_started_does_not_raise(task, monkeypatch):
+    def refuse(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    before = counted("dropped")
+
+    Alarm(Broker()).set(task, START)
+
+    assert counted("dropped") == before + 1
+
+
+def test_set_remembers_a_bounded_number_of_slots(task):
+    alarm = Alarm(Broker())
+
+    for n in range(REMEMBERED_SLOTS + 10):
+        alarm.set(task, at(n * SLOT_SECONDS))
+
+    assert len(alarm._asked) == REMEMBERED_SLOTS
+
+
+def test_publish_to_a_broker_that_hangs_gives_up_soon(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("CELERY_BROKER_WRITE_URL", f"redis://127.0.0.1:{mute.getsockname()[1]}/0")
+
+        started = time.monotonic()
+        with pytest.raises(Exception, match="(?i)time"):
+            publish("task", SLOT)
+        seconds = time.monotonic() - started
+
+    assert seconds < 4
+
+
+def test_publish_carries_the_slot_and_no_ids():
+    with current_app.connection_for_write() as connection:
+        channel = connection.default_channel
+        queue = current_app.conf.task_default_queue
+        channel.queue_purge(queue)
+        publish("task", SLOT)
+        message = connection.SimpleQueue(queue).get(block=True, timeout=5)
+        message.ack()
+
+    _args, kwargs, _ = message.payload
+    assert message.headers["task"] == "task"
+    assert kwargs == {"slot": SLOT}
+    # Right after the slot's end, never before.
+    assert datetime.fromisoformat(message.headers["eta"]) == at(SLOT_SECONDS)
+
+
+def test_alarm_of_a_forked_child_works_although_a_thread_held_the_lock():
+    mutex = alarm_module._alarm._mutex
+    with mutex:
+        child = os.fork()
+        if child == 0:
+            is_free = alarm_module._alarm._mutex.acquire(timeout=5)
+            os._exit(0 if is_free else 1)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -1,0 +1,382 @@
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from charites.common.logs import current_request_id
+from charites.tests.factories import NOW, later
+from charites.tests.interleaving import Parked, plain
+from messaging.models import Message
+from messaging.registry import RETRY_LADDER, find_registration, list_topics, register, unregister
+from messaging.relay import (
+    CLAIM_SECONDS,
+    LOCAL_BATCH,
+    REMOTE_AT_ONCE,
+    deliver_local,
+    deliver_remote,
+    hold_unknown,
+    purge,
+)
+from messaging.services import send_again
+from messaging.tests.messages import Receiver, make_message, received
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def receive():
+    """Registers receivers of the topic "topic" and forgets them after the test."""
+
+    def registered(receiver, **options):
+        register("topic", receiver, **options)
+        return receiver
+
+    yield registered
+    unregister("topic")
+
+
+def state_of(message: Message) -> str:
+    message.refresh_from_db()
+    return message.state
+
+
+# Local
+
+
+def test_deliver_local_hands_over_what_is_due_and_marks_it(receive):
+    receiver = receive(Receiver())
+    due, young = make_message(key="a"), make_message(key="b", deliver_at=later(1))
+
+    assert deliver_local(now=NOW) == 1
+
+    assert receiver.calls == [["a"]]
+    assert (state_of(due), state_of(young)) == ("done", "ready")
+    assert (due.attempts, due.claimed_until, due.last_error) == (1, None, "")
+    assert young.attempts == 0
+
+
+def test_deliver_local_again_delivers_nothing_more(receive):
+    receiver = receive(Receiver())
+    make_message(key="a")
+    deliver_local(now=NOW)
+
+    assert deliver_local(now=later(3600)) == 0
+
+    assert receiver.calls == [["a"]]
+
+
+@pytest.mark.parametrize("state", ["half", "done", "aborted", "dead"])
+def test_deliver_local_leaves_every_other_state_alone(receive, state):
+    receiver = receive(Receiver())
+    make_message(state=state)
+
+    assert deliver_local(now=NOW) == 0
+
+    assert receiver.calls == []
+
+
+def test_deliver_local_hands_over_lists_longest_waiting_first(receive):
+    receiver = receive(Receiver())
+    make_message(key="b", deliver_at=later(-1))
+    make_message(key="c")
+    make_message(key="a", deliver_at=later(-2))
+
+    deliver_local(now=NOW)
+
+    assert receiver.calls == [["a", "b", "c"]]
+
+
+def test_deliver_local_takes_no_more_than_a_batch_at_once(receive):
+    receiver = receive(Receiver())
+    messages = [Message(topic="topic", key=str(n), payload={"v": 1}, state="ready", deliver_at=NOW) for n in range(201)]
+    Message.objects.bulk_create(messages)
+
+    assert deliver_local(now=NOW) == LOCAL_BATCH == 200
+    assert deliver_local(now=NOW) == 1
+
+    assert [len(call) for call in receiver.calls] == [200, 1]
+
+
+def test_deliver_local_leaves_remote_topics_alone(receive):
+    receive(Receiver(), remote=True)
+    make_message()
+
+    assert deliver_local(now=NOW) == 0
+
+
+def test_deliver_local_with_a_handler_that_raises_retries_only_the_bad_message(receive):
+    receiver = receive(Receiver(bad=["3"]))
+    messages = [make_message(key=str(n)) for n in range(8)]
+
+    deliver_local(now=NOW)
+
+    assert received() == ["0", "1", "2", "4", "5", "6", "7"]
+    assert [state_of(message) for message in messages] == ["done"] * 3 + ["ready"] + ["done"] * 4
+    bad = messages[3]
+    assert (bad.attempts, bad.deliver_at, bad.claimed_until) == (1, later(10), None)
+    assert bad.last_error == "ConnectionError('refused')"
+    receiver.bad.clear()
+    assert deliver_local(now=later(9)) == 0
+    assert deliver_local(now=later(10)) == 1
+    assert len(received()) == 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliver_local_marks_and_handles_in_one_transaction(receive):
+    seen = []
+    message = make_message()
+    receive(Receiver(meanwhile=lambda: seen.append((connection.in_atomic_block, state_of(message)))))
+
+    deliver_local(now=NOW)
+
+    assert seen == [(True, "done")]
+
+
+def test_deliver_local_whose_lease_was_lost_undoes_what_it_did(receive):
+    message = make_message()
+    receiver = receive(Receiver())
+
+    with connection.execute_wrapper(BeforeTheMark(lambda: Message.objects.update(lease="another claim"))):
+        deliver_local(now=NOW)
+
+    assert receiver.calls == []
+    assert received() == []
+    assert state_of(message) == "ready"
+
+
+def test_deliver_local_claim_that_was_never_finished_is_taken_over(receive):
+    receiver = receive(Receiver())
+    message = make_message(lease="a dead sweep", claimed_until=later(CLAIM_SECONDS), attempts=1)
+
+    assert deliver_local(now=later(CLAIM_SECONDS)) == 0
+    assert deliver_local(now=later(CLAIM_SECONDS + 1)) == 1
+
+    assert receiver.calls == [["5"]]
+    assert state_of(message) == "done"
+    assert message.attempts == 2
+
+
+class BeforeTheMark:
+    """Runs a function once, right before the first UPDATE that sets the state of messages."""
+
+    def __init__(self, function):
+        self.function, self.is_done = function, False
+
+    def __call__(self, execute, sql, params, many, context):
+        if not self.is_done and plain(sql).startswith("UPDATE messaging_message SET state"):
+            self.is_done = True
+            self.function()
+        return execute(sql, params, many, context)
+
+
+# The ladder
+
+
+def test_ladder_is_that_of_rocketmq():
+    seconds = [step.total_seconds() for step in RETRY_LADDER]
+
+    assert seconds == [10, 30, *range(60, 601, 60), 1200, 1800, 3600, 7200]
+
+
+def test_delivery_that_always_fails_climbs_the_ladder_and_is_dead(receive):
+    receive(Receiver(bad=["5"]), ladder=(timedelta(seconds=3), timedelta(seconds=7)))
+    message = make_message()
+
+    waits, now = [], NOW
+    while state_of(message) == "ready":
+        assert deliver_local(now=now) == 1
+        message.refresh_from_db()
+        waits.append((message.deliver_at - now).total_seconds())
+        now = max(message.deliver_at, now)
+
+    assert waits == [3, 7, 0]
+    assert (message.state, message.attempts) == ("dead", 3)
+    assert message.last_error == "delivery gave up after 3 tries: ConnectionError('refused')"
+    assert deliver_local(now=later(10**6)) == 0
+
+
+# Remote
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliver_remote_hands_over_one_message_outside_of_any_transaction(receive):
+    seen = []
+    receiver = receive(
+        Receiver(meanwhile=lambda: seen.append((connection.in_atomic_block, current_request_id()))), remote=True
+    )
+    message = make_message(headers={"request_id": "request-1"})
+
+    assert deliver_remote(now=NOW) == 1
+
+    assert receiver.calls == [["5"]]
+    assert seen == [(False, "request-1")]
+    assert state_of(message) == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliver_remote_with_a_receiver_that_raises_retries_only_that_one(receive):
+    receive(Receiver(bad=["b"]), remote=True)
+    messages = [make_message(key=key) for key in "abc"]
+
+    assert deliver_remote(now=NOW) == 3
+
+    assert [state_of(message) for message in messages] == ["done", "ready", "done"]
+    assert messages[1].deliver_at > NOW
+    assert messages[1].last_error == "ConnectionError('refused')"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliver_remote_does_at_most_eight_at_once(receive):
+    barrier = threading.Barrier(REMOTE_AT_ONCE)
+    receive(lambda messages: barrier.wait(30), remote=True)  # passes only when eight run side by side
+    for n in range(9):
+        make_message(key=str(n))
+
+    assert deliver_remote(now=NOW) == REMOTE_AT_ONCE == 8
+
+    assert Message.objects.filter(state="done").count() == 8
+    assert Message.objects.get(state="ready").attempts == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliver_remote_whose_lease_was_lost_marks_nothing(receive):
+    receive(Receiver(meanwhile=lambda: Message.objects.update(lease="another claim")), remote=True)
+    message = make_message()
+
+    deliver_remote(now=NOW)
+
+    assert (state_of(message), message.lease) == ("ready", "another claim")
+
+
+# What nobody takes
+
+
+def test_unknown_topic_is_held_for_a_day_and_then_dead():
+    message = make_message(topic="unheard of")
+
+    assert hold_unknown(now=NOW) == 1
+    assert (state_of(message), message.deliver_at, message.claimed_until) == ("ready", later(60), None)
+    assert hold_unknown(now=later(59)) == 0
+    assert hold_unknown(now=later(86_400)) == 1
+    assert state_of(message) == "ready"
+    hold_unknown(now=later(86_461))
+
+    assert state_of(message) == "dead"
+    assert message.last_error == "no handler for topic 'unheard of', version 1, within a day"
+
+
+def test_newer_version_is_held_until_newer_code_takes_it(receive):
+    receiver = receive(Receiver())
+    message = make_message(payload={"v": 2})
+
+    assert deliver_local(now=NOW) == 1
+    assert (state_of(message), message.deliver_at, receiver.calls) == ("ready", later(60), [])
+    unregister("topic")
+    register("topic", receiver, version=2)
+    deliver_local(now=later(60))
+
+    assert state_of(message) == "done"
+
+
+@pytest.mark.parametrize("payload", [{}, {"v": "1"}, {"v": None}, [], "text", 5])
+def test_payload_without_a_version_is_held(receive, payload):
+    receiver = receive(Receiver())
+    message = make_message(payload=payload)
+
+    deliver_local(now=NOW)
+
+    assert (state_of(message), receiver.calls) == ("ready", [])
+
+
+def test_being_held_uses_up_no_step_of_the_ladder(receive):
+    message = make_message()
+    for minute in range(5):
+        assert hold_unknown(now=later(60 * minute)) == 1
+
+    receive(Receiver(bad=["5"]), ladder=(timedelta(seconds=3),))
+    deliver_local(now=later(300))
+
+    assert (state_of(message), message.attempts, message.deliver_at) == ("ready", 1, later(303))
+
+
+def test_message_for_the_far_future_has_its_day_when_it_is_due():
+    message = make_message(topic="unheard of", deliver_at=later(5 * 86_400))
+
+    hold_unknown(now=later(5 * 86_400))
+
+    assert state_of(message) == "ready"
+
+
+def test_dead_message_that_is_sent_again_has_its_day_again():
+    message = make_message(topic="unheard of")
+    hold_unknown(now=NOW)
+    hold_unknown(now=later(86_461))
+    assert state_of(message) == "dead"
+
+    send_again(message_ids=[message.pk], now=later(90_000))
+    hold_unknown(now=later(90_000))
+
+    assert state_of(message) == "ready"
+
+
+# The registry
+
+
+def test_register_of_a_topic_twice_is_refused(receive):
+    receive(Receiver())
+
+    with pytest.raises(ValueError, match="topic"):
+        register("topic", Receiver())
+
+
+def test_topics_of_orders_are_registered():
+    assert list_topics(remote=True) == ["payment_notify", "payment_refund"]
+    assert find_registration(Message(topic="payment_refund", payload={"v": 1})).remote
+
+
+# Purge
+
+
+def test_purge_deletes_what_was_finished_a_week_ago():
+    week = timedelta(days=7)
+    for state in ("half", "ready", "done", "aborted", "dead"):
+        make_message(key=state, state=state)
+    make_message(key="young", state="done", deliver_at=later(1))
+
+    assert purge(now=NOW + week) == 0
+    assert purge(now=later(1) + week) == 2
+
+    assert sorted(Message.objects.values_list("key", flat=True)) == ["dead", "half", "ready", "young"]
+
+
+# Side by side
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_two_sweeps_share_the_messages_and_neither_waits(receive):
+    receiver = receive(Receiver())
+    for n in range(LOCAL_BATCH + 3):
+        make_message(key=str(n))
+
+    with Parked(lambda: deliver_local(now=NOW), at="UPDATE messaging_message ", after=True) as first:
+        assert deliver_local(now=NOW) == 3
+        assert first.go() == LOCAL_BATCH
+
+    assert sorted(map(len, receiver.calls)) == [3, LOCAL_BATCH]
+    assert len(received()) == LOCAL_BATCH + 3
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_sweep_that_sleeps_past_its_claim_changes_nothing(receive):
+    receiver = receive(Receiver())
+    message = make_message()
+
+    with Parked(lambda: deliver_local(now=NOW), at="UPDATE messaging_message SET state") as sleeper:
+        assert deliver_local(now=later(CLAIM_SECONDS + 1)) == 1
+        sleeper.go()
+
+    assert receiver.calls == [["5"]]
+    assert (state_of(message), message.attempts) == ("done", 2)
