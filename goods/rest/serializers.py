@@ -1,0 +1,53 @@
+"""Rooms and goods in JSON."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from charites.common.rest import IdField, StrictSerializer
+
+
+class RoomSerializer(serializers.Serializer[Any]):
+    room_id = IdField()
+    title = serializers.CharField()
+    host_name = serializers.CharField()
+    cover = serializers.CharField()
+    status = serializers.CharField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    current_goods_id = IdField(allow_null=True)
+
+
+class RoomListSerializer(serializers.Serializer[Any]):
+    rooms = RoomSerializer(many=True)
+
+
+class GoodsSerializer(serializers.Serializer[Any]):
+    """A goods in a list. Prices are integer cents."""
+
+    goods_id = IdField()
+    category_id = IdField()
+    brand_name = serializers.CharField()
+    status = serializers.IntegerField()
+    status_label = serializers.CharField(source="get_status_display")
+    title = serializers.CharField()
+    price = serializers.IntegerField()
+    market_price = serializers.IntegerField()
+    brief = serializers.CharField()
+    head_imgs = serializers.ListField(child=serializers.CharField())
+
+
+class GoodsDetailSerializer(GoodsSerializer):
+    code = IdField()
+    videos = serializers.ListField(child=serializers.CharField())
+    detail = serializers.ListField(child=serializers.CharField())
+    ext_json = serializers.DictField()
+
+
+class RoomGoodsSerializer(serializers.Serializer[Any]):
+    room_id = IdField()
+    current_goods_id = IdField(allow_null=True)
+    goods = GoodsSerializer(many=True)
+
+
+class CurrentGoodsSerializer(StrictSerializer):
+    goods_id = IdField(allow_null=True, help_text="null takes the current goods off the block")

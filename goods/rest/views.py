@@ -1,0 +1,49 @@
+"""Rooms and goods over REST."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from charites.common.auth import Role
+from charites.common.rest import Endpoint, documented, identity_of, role_required, valid_body
+from goods import selectors, services
+from goods.rest.serializers import (
+    CurrentGoodsSerializer,
+    GoodsDetailSerializer,
+    RoomGoodsSerializer,
+    RoomListSerializer,
+    RoomSerializer,
+)
+
+
+class RoomListView(Endpoint):
+    @documented("List the live rooms", operation_id="rooms_list", responses=RoomListSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(RoomListSerializer({"rooms": selectors.list_rooms()}).data)
+
+
+class RoomView(Endpoint):
+    @documented("Read a room", responses=RoomSerializer)
+    def get(self, request: Request, room_id: int) -> Response:
+        return Response(RoomSerializer(selectors.get_room(room_id=room_id)).data)
+
+
+class RoomGoodsView(Endpoint):
+    @documented("List the goods of a room, in the host's order", responses=RoomGoodsSerializer)
+    def get(self, request: Request, room_id: int) -> Response:
+        return Response(RoomGoodsSerializer(selectors.get_room_goods(room_id=room_id)).data)
+
+
+class CurrentGoodsView(Endpoint):
+    permission_classes = [role_required(Role.STAFF)]
+
+    @documented("Put a goods of the room on the block", request=CurrentGoodsSerializer, responses=RoomSerializer)
+    def put(self, request: Request, room_id: int) -> Response:
+        body = valid_body(CurrentGoodsSerializer, request)
+        actor = identity_of(request).actor
+        return Response(RoomSerializer(services.put_on_block(room_id=room_id, actor=actor, **body)).data)
+
+
+class GoodsView(Endpoint):
+    @documented("Read a goods", responses=GoodsDetailSerializer)
+    def get(self, request: Request, goods_id: int) -> Response:
+        return Response(GoodsDetailSerializer(selectors.get_goods(goods_id=goods_id)).data)

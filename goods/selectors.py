@@ -1,0 +1,73 @@
+"""Reading rooms and goods."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from goods.errors import GoodsNotFound, RoomNotFound
+from goods.models import Goods, Room, RoomGoods
+
+
+@dataclass(frozen=True, slots=True)
+class RoomWithGoods:
+    room_id: int
+    current_goods_id: int | None
+    goods: list[Goods]
+
+
+def list_rooms() -> list[Room]:
+    """Returns all rooms, live ones first."""
+    return list(Room.objects.filter(is_deleted=False).order_by("status", "room_id"))
+
+
+def get_room(*, room_id: int) -> Room:
+    """Returns a room. Raises RoomNotFound."""
+    room = Room.objects.filter(room_id=room_id, is_deleted=False).first()
+    if room is None:
+        raise RoomNotFound(room_id=room_id)
+    return room
+
+
+def get_room_goods(*, room_id: int) -> RoomWithGoods:
+    """Returns a room's goods and which of them is on the block. Raises RoomNotFound."""
+    room = get_room(room_id=room_id)
+    return RoomWithGoods(room.room_id, room.current_goods_id, list_room_goods(room_id=room_id))
+
+
+def list_room_goods(*, room_id: int) -> list[Goods]:
+    """Returns the goods of a room, highest weight first; off-sale goods are included, deleted ones are not."""
+    entries = RoomGoods.objects.filter(room_id=room_id, is_deleted=False).order_by("-weight", "goods_id")
+    order = {goods_id: position for position, goods_id in enumerate(entries.values_list("goods_id", flat=True))}
+    return sorted(list_goods(goods_ids=list(order)), key=lambda goods: order[goods.goods_id])
+
+
+def get_goods(*, goods_id: int) -> Goods:
+    """Returns one goods. Raises GoodsNotFound, also for a deleted one."""
+    found = list_goods(goods_ids=[goods_id])
+    if not found:
+        raise GoodsNotFound(goods_id=goods_id)
+    return found[0]
+
+
+def list_goods(*, goods_ids: Sequence[int]) -> list[Goods]:
+    """Returns those of the goods that exist and are not deleted, by goods_id."""
+    return list(Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).order_by("goods_id"))
+
+
+def with_goods(entries: QuerySet[RoomGoods]) -> QuerySet[RoomGoods]:
+    """Adds to entries of rooms' lists, in the same query: `goods_title`, and whether it is `on_block` in its room."""
+    goods = Goods.objects.filter(goods_id=OuterRef("goods_id"))
+    block = Room.objects.filter(room_id=OuterRef("room_id"), current_goods_id=OuterRef("goods_id"))
+    return entries.annotate(goods_title=Subquery(goods.values("title")), on_block=Exists(block))
+
+
+def list_entries(*, room_id: int) -> list[RoomGoods]:
+    """Returns the list of a room as rows, highest weight first, with what `with_goods` adds."""
+    entries = RoomGoods.objects.filter(room_id=room_id, is_deleted=False)
+    return list(with_goods(entries).order_by("-weight", "goods_id"))
+
+
+def list_entries_of_goods(*, goods_id: int) -> list[RoomGoods]:
+    """Returns the rows of rooms' lists that hold a goods, by room."""
+    return list(with_goods(RoomGoods.objects.filter(goods_id=goods_id, is_deleted=False)).order_by("room_id"))

@@ -1,0 +1,144 @@
+"""What staff change about rooms and their goods."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
+from goods.models import Goods, Room, RoomGoods
+from goods.selectors import list_goods
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A goods in a room's list; the highest weight comes first."""
+
+    goods_id: int
+    weight: int = 0
+
+
+def put_on_block(*, room_id: int, goods_id: int | None, actor: str) -> Room:
+    """Makes a goods of the room's list the current one; None clears the block.
+
+    Raises RoomNotFound, GoodsNotFound, GoodsNotInRoom.
+    """
+    with transaction.atomic():
+        room = lock_room(room_id)
+        if goods_id is not None:
+            if not list_goods(goods_ids=[goods_id]):
+                raise GoodsNotFound(goods_id=goods_id)
+            if not RoomGoods.objects.filter(room_id=room_id, goods_id=goods_id, is_deleted=False).exists():
+                raise GoodsNotInRoom(goods_id=goods_id, room_id=room_id)
+        room.current_goods_id = goods_id
+        room.save(update_fields=["current_goods_id", "updated_at"])
+    log.info("goods_on_block", room_id=room_id, goods_id=goods_id, actor=actor)
+    return room
+
+
+def add_room_goods(*, room_id: int, entries: Sequence[Entry], actor: str) -> list[RoomGoods]:
+    """Puts goods into a room's list; one that is there gets the new weight, one that was taken out is revived.
+
+    Returns the rows of the entries, by goods_id. Raises RoomNotFound, GoodsNotFound.
+    """
+    with transaction.atomic():
+        lock_room(room_id)
+        known = {goods.goods_id for goods in list_goods(goods_ids=[entry.goods_id for entry in entries])}
+        for entry in entries:
+            if entry.goods_id not in known:
+                raise GoodsNotFound(goods_id=entry.goods_id)
+        RoomGoods.objects.bulk_create(
+            [
+                RoomGoods(
+                    room_id=room_id, goods_id=entry.goods_id, weight=entry.weight, created_by=actor, updated_by=actor
+                )
+                for entry in sorted(entries, key=lambda entry: entry.goods_id)
+            ],
+            update_conflicts=True,
+            update_fields=["weight", "is_deleted", "updated_by", "updated_at"],
+            unique_fields=conflict_target(),
+        )
+        listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=[entry.goods_id for entry in entries])
+        return list(listed.order_by("goods_id"))
+
+
+def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> None:
+    """Takes goods out of a room's list, and off the block. Raises RoomNotFound."""
+    with transaction.atomic():
+        room = lock_room(room_id)
+        listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=goods_ids, is_deleted=False)
+        listed.update(is_deleted=True, updated_by=actor, updated_at=timezone.now(), version=F("version") + 1)
+        if room.current_goods_id in goods_ids:
+            room.current_goods_id = None
+            room.save(update_fields=["current_goods_id", "updated_at"])
+
+
+def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: str) -> int:
+    """Puts goods on or off sale; returns how many changed."""
+    rows = Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).exclude(status=status)
+    return rows.update(status=status, updated_by=actor, updated_at=timezone.now(), version=F("version") + 1)
+
+
+def add_goods(*, goods: Goods, actor: str) -> None:
+    """Stores a new goods; it has no stock yet. Raises IntegrityError when its goods_id is taken."""
+    goods.created_by = goods.updated_by = actor
+    goods.save(force_insert=True)
+
+
+def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> None:
+    """Writes the given columns of a goods and no others. Raises GoodsNotFound, also for a deleted one."""
+    rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
+    if not rows.update(**values, updated_by=actor, updated_at=timezone.now(), version=F("version") + 1):
+        raise GoodsNotFound(goods_id=goods_id)
+
+
+def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
+    """Marks goods as deleted and takes them out of every room's list and off the block; returns how many.
+
+    A deleted goods keeps its id for good; orders that were placed before go on.
+    """
+    marks = {"is_deleted": True, "updated_by": actor, "updated_at": timezone.now(), "version": F("version") + 1}
+    with transaction.atomic():
+        listed = RoomGoods.objects.filter(goods_id__in=goods_ids, is_deleted=False)
+        rooms = Room.objects.filter(room_id__in=list(listed.values_list("room_id", flat=True)))
+        list(rooms.select_for_update().order_by("room_id"))
+        listed.update(**marks)
+        rooms.filter(current_goods_id__in=goods_ids).update(current_goods_id=None, updated_at=timezone.now())
+        return Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).update(**marks)
+
+
+def add_room(*, room: Room) -> None:
+    """Stores a new room with an empty list. Raises IntegrityError when its room_id is taken."""
+    room.save(force_insert=True)
+
+
+def change_room(*, room_id: int, values: Mapping[str, Any]) -> None:
+    """Writes the given columns of a room and no others; the block has a function of its own. Raises RoomNotFound."""
+    if not Room.objects.filter(room_id=room_id, is_deleted=False).update(**values, updated_at=timezone.now()):
+        raise RoomNotFound(room_id=room_id)
+
+
+def delete_rooms(*, room_ids: Sequence[int]) -> int:
+    """Marks rooms as deleted; returns how many. Their goods stay in other rooms."""
+    rooms = Room.objects.filter(room_id__in=room_ids, is_deleted=False)
+    return rooms.update(is_deleted=True, updated_at=timezone.now())
+
+
+def lock_room(room_id: int) -> Room:
+    """The row that guards a room's list and its block together."""
+    room = Room.objects.select_for_update().filter(room_id=room_id, is_deleted=False).first()
+    if room is None:
+        raise RoomNotFound(room_id=room_id)
+    return room
+
+
+def conflict_target() -> list[str] | None:
+    """The unique key of a room's list, where the database wants it named."""
+    with_target = transaction.get_connection().features.supports_update_conflicts_with_target
+    return ["goods_id", "room_id"] if with_target else None

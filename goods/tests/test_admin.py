@@ -1,0 +1,199 @@
+import json
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from charites.tests import factories
+from charites.tests.admin_site import add_url, ask, confirm, list_url, make_operator, page_url, sign_in, submit
+from goods.models import Goods, Room, RoomGoods
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def client() -> Client:
+    for goods_id in (1, 2, 3):
+        factories.make_goods(goods_id)
+    factories.make_room(1, goods_ids=[1, 2])
+    factories.make_room(2, goods_ids=[1])
+    return sign_in(make_operator())
+
+
+def entry(goods_id: int, room_id: int = 1) -> RoomGoods:
+    return RoomGoods.objects.get(room_id=room_id, goods_id=goods_id)
+
+
+def current(room_id: int = 1) -> int | None:
+    return Room.objects.get(room_id=room_id).current_goods_id
+
+
+def form_of(goods: Goods | None = None, **changes: Any) -> dict[str, Any]:
+    """What a browser sends for a goods."""
+    lists = {name: json.dumps(getattr(goods, name, [])) for name in ("head_imgs", "videos", "detail")}
+    data = {"goods_id": "9", "status": "0", "title": "Goods 9", "brief": "", "brand_name": "", "category_id": "0"}
+    return {**data, "code": "0", "price": "990", "market_price": "0", "ext_json": "{}", **lists, **changes}
+
+
+def test_put_on_block_asks_first(client: Client) -> None:
+    page = ask(client, "put_on_block", [entry(2)])
+
+    assert "goods 2 in room 1" in page.content.decode()
+    assert current() is None
+
+
+def test_put_on_block_presents_the_goods_in_its_room(client: Client) -> None:
+    assert confirm(client, "put_on_block", [entry(1)]) == ["Done for 1 row."]
+    assert confirm(client, "put_on_block", [entry(2)]) == ["Done for 1 row."]
+
+    assert (current(1), current(2)) == (2, None)
+    assert LogEntry.objects.filter(change_message="put_on_block").count() == 2
+    blocks = {
+        row.goods_id: row.on_block for row in client.get(list_url(RoomGoods), {"q": "1"}).context["cl"].result_list
+    }
+    assert blocks == {1: False, 2: True}
+
+
+def test_put_on_block_takes_one_goods_only(client: Client) -> None:
+    assert confirm(client, "put_on_block", [entry(1), entry(2)]) == ["Choose one row only."]
+
+    assert current() is None
+
+
+def test_put_on_block_of_a_goods_that_left_the_list_is_refused(client: Client) -> None:
+    confirm(client, "take_out", [entry(2)])
+
+    messages = confirm(client, "put_on_block", [entry(2)])
+
+    assert messages == ["Goods 2 is not in the list of room 1."]
+    assert current() is None
+
+
+def test_clear_block_leaves_nothing_on_it(client: Client) -> None:
+    confirm(client, "put_on_block", [entry(1)])
+
+    assert confirm(client, "clear_block", [Room.objects.get(room_id=1)]) == ["Done for 1 row."]
+
+    assert current() is None
+
+
+def test_take_out_takes_the_goods_off_the_block_too(client: Client) -> None:
+    confirm(client, "put_on_block", [entry(2)])
+
+    assert confirm(client, "take_out", [entry(1), entry(2)]) == ["Done for 2 rows."]
+
+    assert current() is None
+    assert [row.is_deleted for row in RoomGoods.objects.filter(room_id=1)] == [True, True]
+    assert not entry(1, room_id=2).is_deleted
+
+
+def test_take_out_of_two_rooms_at_once_is_refused(client: Client) -> None:
+    assert confirm(client, "take_out", [entry(1, 1), entry(1, 2)]) == ["Choose goods of one room only."]
+
+    assert not RoomGoods.objects.filter(is_deleted=True).exists()
+
+
+def test_adding_to_a_list_again_revives_the_row(client: Client) -> None:
+    confirm(client, "take_out", [entry(2)])
+
+    submit(client, add_url(RoomGoods), {"room_id": "1", "goods_id": "2", "weight": "7"})
+
+    assert (entry(2).is_deleted, entry(2).weight) == (False, 7)
+
+
+@pytest.mark.parametrize(("field", "number"), [("room_id", "77"), ("goods_id", "77")])
+def test_adding_what_does_not_exist_shows_why(client: Client, field: str, number: str) -> None:
+    data = {"room_id": "1", "goods_id": "3", "weight": "7", field: number}
+
+    page = client.post(add_url(RoomGoods), data)
+
+    assert page.context["adminform"].form.errors == {field: [f"There is no {field[:-3]} 77."]}
+
+
+def test_edit_of_a_goods_counts_its_version_and_names_who_did_it(client: Client) -> None:
+    goods = Goods.objects.get(goods_id=1)
+
+    submit(client, page_url(goods), form_of(goods, title="New title", price="1990"))
+
+    stored = Goods.objects.get(goods_id=1)
+    assert (stored.title, stored.price, stored.version, stored.updated_by) == ("New title", 1990, 1, "operator")
+    assert stored.updated_at > goods.updated_at
+    assert stored.goods_id == 1
+
+
+def test_new_goods_is_stored_with_its_maker(client: Client) -> None:
+    submit(client, add_url(Goods), form_of(head_imgs='["a.svg"]'))
+
+    stored = Goods.objects.get(goods_id=9)
+    assert (stored.head_imgs, stored.created_by, stored.version) == (["a.svg"], "operator", 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"price": "0"},
+        {"goods_id": "0"},
+        {"goods_id": "1"},
+        {"head_imgs": '{"a": 1}'},
+        {"detail": "[1]"},
+        {"videos": "x"},
+    ],
+)
+def test_goods_with_a_wrong_field_is_refused(client: Client, changes: dict[str, str]) -> None:
+    page = client.post(add_url(Goods), form_of(**changes))
+
+    assert page.status_code == 200
+    assert page.context["adminform"].form.errors
+    assert Goods.objects.count() == 3
+
+
+def test_deleting_a_goods_marks_it_and_takes_it_out_of_every_room(client: Client) -> None:
+    confirm(client, "put_on_block", [entry(1)])
+    goods = Goods.objects.get(goods_id=1)
+
+    submit(client, page_url(goods, "delete"), {"post": "yes"})
+
+    stored = Goods.objects.get(goods_id=1)
+    assert (stored.is_deleted, stored.version, stored.updated_by) == (True, 1, "operator")
+    assert (current(1), entry(1).is_deleted, entry(1, room_id=2).is_deleted) == (None, True, True)
+    assert client.post(page_url(goods), form_of(goods)).status_code == 403
+
+
+def test_deleting_several_rooms_marks_them(client: Client) -> None:
+    rooms = list(Room.objects.all())
+    data = {"action": "delete_selected", "_selected_action": [room.pk for room in rooms], "post": "yes"}
+
+    submit(client, list_url(Room), data)
+
+    assert [room.is_deleted for room in Room.objects.all()] == [True, True]
+
+
+def test_edit_of_a_room_leaves_its_block_alone(client: Client) -> None:
+    confirm(client, "put_on_block", [entry(1)])
+    room = Room.objects.get(room_id=1)
+    data = {"title": "New", "host_name": "", "cover": "", "status": "off", "started_at_0": "", "started_at_1": ""}
+
+    submit(client, page_url(room), {**data, "current_goods_id": "3"})
+
+    stored = Room.objects.get(room_id=1)
+    assert (stored.title, stored.status, stored.current_goods_id) == ("New", "off", 1)
+
+
+@pytest.mark.parametrize(("action", "status"), [("take_off_sale", 1), ("put_on_sale", 0)])
+def test_sale_actions_set_the_status(client: Client, action: str, status: int) -> None:
+    Goods.objects.update(status=1 - status)
+
+    assert confirm(client, action, list(Goods.objects.all())) == ["Done for 3 rows."]
+
+    assert set(Goods.objects.values_list("status", "version", "updated_by")) == {(status, 1, "operator")}
+
+
+def test_room_page_lists_its_goods_and_goods_page_its_rooms(client: Client) -> None:
+    confirm(client, "put_on_block", [entry(2)])
+
+    room = client.get(page_url(Room.objects.get(room_id=1))).context["sections"][0]
+    goods = client.get(page_url(Goods.objects.get(goods_id=1))).context["sections"][0]
+
+    assert [row[1:] for row in room.rows] == [["Goods 1", 100, ""], ["Goods 2", 99, "✓"]]
+    assert [row[1] for row in goods.rows] == [100, 100]

@@ -1,0 +1,67 @@
+import pytest
+
+from charites.tests.factories import make_goods, make_room
+from goods.errors import GoodsNotFound, RoomNotFound
+from goods.models import Room
+from goods.selectors import get_goods, get_room, get_room_goods, list_goods, list_room_goods, list_rooms
+from goods.services import put_on_block
+
+pytestmark = pytest.mark.django_db
+
+
+def test_get_goods_that_is_unknown_or_deleted_is_not_found():
+    make_goods(1)
+    make_goods(2, is_deleted=True)
+
+    assert get_goods(goods_id=1).goods_id == 1
+    for goods_id in (2, 404):
+        with pytest.raises(GoodsNotFound):
+            get_goods(goods_id=goods_id)
+
+
+def test_list_goods_returns_those_that_exist_by_id(django_assert_num_queries):
+    for goods_id in (3, 1, 2):
+        make_goods(goods_id)
+
+    with django_assert_num_queries(1):
+        found = list_goods(goods_ids=[3, 404, 1])
+
+    assert [goods.goods_id for goods in found] == [1, 3]
+
+
+def test_list_rooms_is_live_first_and_without_deleted_ones():
+    make_room(1, status=Room.Status.OFF)
+    make_room(3)
+    make_room(2)
+    make_room(4, is_deleted=True)
+
+    assert [room.room_id for room in list_rooms()] == [2, 3, 1]
+
+
+def test_get_room_that_is_unknown_or_deleted_is_not_found():
+    make_room(1, is_deleted=True)
+
+    for room_id in (1, 404):
+        with pytest.raises(RoomNotFound):
+            get_room(room_id=room_id)
+
+
+def test_room_goods_come_with_the_one_on_the_block():
+    make_goods(1)
+    make_goods(2)
+    make_room(1, goods_ids=[2, 1])
+    put_on_block(room_id=1, goods_id=1, actor="staff")
+
+    found = get_room_goods(room_id=1)
+
+    assert (found.room_id, found.current_goods_id) == (1, 1)
+    assert [goods.goods_id for goods in found.goods] == [2, 1]
+
+
+def test_list_room_goods_takes_two_queries_whatever_there_is(django_assert_num_queries):
+    for goods_id in range(1, 11):
+        make_goods(goods_id)
+    make_room(1, goods_ids=range(1, 11))
+
+    with django_assert_num_queries(2):
+        assert len(list_room_goods(room_id=1)) == 10

@@ -1,0 +1,169 @@
+import pytest
+
+from charites.tests.factories import make_goods, make_room
+from charites.tests.interleaving import Background, Parked, await_lock_wait
+from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
+from goods.models import Goods, Room, RoomGoods
+from goods.selectors import get_room, list_room_goods
+from goods.services import Entry, add_room_goods, put_on_block, remove_room_goods, set_goods_status
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def room() -> Room:
+    """Room 1 with the goods 1 and 2, first 1; goods 3 is in no list."""
+    for goods_id in (1, 2, 3):
+        make_goods(goods_id)
+    return make_room(1, goods_ids=[1, 2])
+
+
+def listed(room_id: int = 1) -> list[int]:
+    return [goods.goods_id for goods in list_room_goods(room_id=room_id)]
+
+
+def current(room_id: int = 1) -> int | None:
+    return get_room(room_id=room_id).current_goods_id
+
+
+# The block
+
+
+def test_put_on_block_makes_it_the_current_goods(room):
+    assert put_on_block(room_id=1, goods_id=2, actor="staff").current_goods_id == 2
+
+    assert current() == 2
+
+
+def test_put_on_block_replaces_the_one_before(room):
+    put_on_block(room_id=1, goods_id=2, actor="staff")
+    put_on_block(room_id=1, goods_id=1, actor="staff")
+
+    assert current() == 1
+
+
+def test_put_on_block_of_none_clears_it(room):
+    put_on_block(room_id=1, goods_id=2, actor="staff")
+    put_on_block(room_id=1, goods_id=None, actor="staff")
+
+    assert current() is None
+
+
+def test_put_on_block_of_what_is_not_in_the_list_is_refused(room):
+    RoomGoods.objects.filter(goods_id=2).update(is_deleted=True)
+
+    with pytest.raises(GoodsNotInRoom):
+        put_on_block(room_id=1, goods_id=3, actor="staff")
+    with pytest.raises(GoodsNotInRoom):
+        put_on_block(room_id=1, goods_id=2, actor="staff")
+
+    assert current() is None
+
+
+def test_put_on_block_of_unknown_or_deleted_goods_is_refused(room):
+    Goods.objects.filter(goods_id=2).update(is_deleted=True)
+
+    for goods_id in (2, 404):
+        with pytest.raises(GoodsNotFound):
+            put_on_block(room_id=1, goods_id=goods_id, actor="staff")
+
+
+def test_put_on_block_of_an_unknown_or_deleted_room_is_refused(room):
+    make_room(2, is_deleted=True)
+
+    for room_id in (2, 404):
+        with pytest.raises(RoomNotFound):
+            put_on_block(room_id=room_id, goods_id=1, actor="staff")
+
+
+# The list
+
+
+def test_list_is_by_weight_and_then_by_goods_id(room):
+    add_room_goods(room_id=1, entries=[Entry(3, weight=1000)], actor="staff")
+    assert listed() == [3, 1, 2]
+
+    add_room_goods(room_id=1, entries=[Entry(goods_id, weight=5) for goods_id in (3, 2, 1)], actor="staff")
+    assert listed() == [1, 2, 3]
+
+
+def test_list_shows_off_sale_goods_and_leaves_out_deleted_ones(room):
+    set_goods_status(goods_ids=[1], status=Goods.Status.OFF_SALE, actor="staff")
+    Goods.objects.filter(goods_id=2).update(is_deleted=True)
+
+    assert listed() == [1]
+
+
+def test_add_again_changes_the_weight_and_adds_no_row(room):
+    add_room_goods(room_id=1, entries=[Entry(2, weight=999)], actor="staff")
+
+    assert listed() == [2, 1]
+    assert RoomGoods.objects.filter(goods_id=2).count() == 1
+
+
+def test_add_after_removal_revives_the_row(room):
+    row = RoomGoods.objects.get(goods_id=1)
+    remove_room_goods(room_id=1, goods_ids=[1], actor="staff")
+    assert listed() == [2]
+
+    add_room_goods(room_id=1, entries=[Entry(1, weight=7)], actor="second")
+
+    revived = RoomGoods.objects.get(goods_id=1)
+    assert (revived.pk, revived.weight, revived.is_deleted, revived.updated_by) == (row.pk, 7, False, "second")
+
+
+def test_add_of_unknown_goods_adds_nothing(room):
+    with pytest.raises(GoodsNotFound):
+        add_room_goods(room_id=1, entries=[Entry(3), Entry(404)], actor="staff")
+
+    assert listed() == [1, 2]
+
+
+def test_remove_takes_the_goods_off_the_block(room):
+    put_on_block(room_id=1, goods_id=2, actor="staff")
+
+    remove_room_goods(room_id=1, goods_ids=[2], actor="staff")
+
+    assert (listed(), current()) == ([1], None)
+
+
+def test_remove_of_another_goods_leaves_the_block_alone(room):
+    put_on_block(room_id=1, goods_id=2, actor="staff")
+
+    remove_room_goods(room_id=1, goods_ids=[1, 404], actor="staff")
+
+    assert (listed(), current()) == ([2], 2)
+
+
+def test_remove_from_one_room_leaves_the_other_alone(room):
+    make_room(2, goods_ids=[1, 2])
+
+    remove_room_goods(room_id=1, goods_ids=[1], actor="staff")
+
+    assert (listed(1), listed(2)) == ([2], [1, 2])
+
+
+def test_set_goods_status_counts_those_that_changed(room):
+    assert set_goods_status(goods_ids=[1, 2, 404], status=Goods.Status.OFF_SALE, actor="staff") == 2
+    assert set_goods_status(goods_ids=[1, 2], status=Goods.Status.OFF_SALE, actor="staff") == 0
+
+    goods = Goods.objects.get(goods_id=1)
+    assert (goods.status, goods.updated_by, goods.version) == (Goods.Status.OFF_SALE, "staff", 1)
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_removal_and_block_at_once_never_leave_a_removed_goods_on_the_block(room):
+    def remove() -> None:
+        remove_room_goods(room_id=1, goods_ids=[2], actor="staff")
+
+    with (
+        Parked(remove, at="UPDATE shopping_room_goods ", after=True) as removing,
+        Background(lambda: put_on_block(room_id=1, goods_id=2, actor="staff")) as putting,
+    ):
+        await_lock_wait()
+        removing.go()
+        with pytest.raises(GoodsNotInRoom):
+            putting.result()
+
+    assert (listed(), current()) == ([1], None)
