@@ -1,0 +1,111 @@
+"""What there is of each goods. Nothing here is typed into a row: adjustments go through the service, with a reason."""
+
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.admin import (
+    MAX_SECTION_ROWS,
+    OperatorAdmin,
+    ReadOnlyAdmin,
+    Report,
+    Section,
+    actor_of,
+    confirmed,
+    section,
+)
+from charites.common.models import MAX_INT64
+from stock import selectors, services
+from stock.models import Stock, StockAdjustment, StockRecord
+from stock.services import Adjustment
+
+
+class AdjustForm(forms.Form):
+    """How many pieces came in or went, and why."""
+
+    delta = forms.IntegerField(
+        label=_("change"),
+        min_value=-MAX_INT64,
+        max_value=MAX_INT64,
+        help_text=_("Pieces to add; negative: pieces to take away."),
+    )
+    reason = forms.CharField(label=_("reason"), max_length=255)
+    # The page is sent once, however often its button is pressed.
+    key = forms.CharField(widget=forms.HiddenInput, max_length=32, initial=lambda: uuid4().hex)
+
+    def adjustment(self, goods_id: int, actor: str) -> Adjustment:
+        """Returns what the form asks for, for one goods."""
+        return Adjustment(
+            goods_id,
+            reason=self.cleaned_data["reason"],
+            actor=actor,
+            delta=self.cleaned_data["delta"],
+            idempotency_key=f"{self.cleaned_data['key']}:{goods_id}",
+        )
+
+
+class FirstStockForm(AdjustForm, forms.ModelForm):
+    """A goods that is counted from now on: its row comes into being with its first adjustment."""
+
+    class Meta:
+        model = Stock
+        fields = ("goods_id",)
+
+
+@admin.register(Stock)
+class StockAdmin(OperatorAdmin):
+    form = FirstStockForm
+    list_display = ("goods_id", "available", "reserved", "sold", "version", "updated_at")
+    list_filter = ("updated_at",)
+    ordering = ("goods_id",)
+    id_fields = ("goods_id",)
+    actions = ("adjust",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Stock | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Stock | None = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Stock | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return ("goods_id", "delta", "reason", "key")
+        return ("goods_id", "available", "reserved", "sold", "version", "created_at", "updated_at")
+
+    def sections(self, obj: Stock) -> list[Section]:
+        rows = selectors.list_adjustments(goods_id=obj.goods_id, limit=MAX_SECTION_ROWS)
+        return [
+            section(_("Adjustments, newest first"), StockAdjustment, rows, "delta", "reason", "actor", "created_at")
+        ]
+
+    def save_model(self, request: HttpRequest, obj: Stock, form: Any, change: bool) -> None:
+        stored = services.adjust_stock(adjustments=[form.adjustment(obj.goods_id, actor_of(request))])
+        obj.pk = stored[0].pk
+
+    @admin.action(description=_("Adjust stock"), permissions=["operate"])
+    @confirmed(_("Adjust the stock of each of these goods?"), form_class=AdjustForm)
+    def adjust(self, request: HttpRequest, rows: list[Stock], form: AdjustForm) -> Report:
+        actor = actor_of(request)
+        services.adjust_stock(adjustments=[form.adjustment(stock.goods_id, actor) for stock in rows])
+        return Report(done=rows)
+
+
+@admin.register(StockRecord)
+class StockRecordAdmin(ReadOnlyAdmin):
+    list_display = ("id", "order_id", "goods_id", "num", "status", "kind", "created_at", "updated_at")
+    list_filter = ("status", "kind", "created_at")
+    ordering = ("-id",)
+    id_fields = ("order_id", "goods_id")
+
+
+@admin.register(StockAdjustment)
+class StockAdjustmentAdmin(ReadOnlyAdmin):
+    list_display = ("id", "goods_id", "delta", "reason", "actor", "created_at")
+    list_filter = ("created_at",)
+    ordering = ("-id",)
+    id_fields = ("goods_id",)
+    prefix_fields = ("reason", "actor")

@@ -1,0 +1,161 @@
+"""Stock records are written here and nowhere else: what every order took, as the proof behind the counts."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from django.db import connection
+from django.db.models import F, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from stock.errors import RecordConflict, StockBusy, StockRolledBack
+from stock.models import StockRecord
+from stock.strategies.contract import OK, REPEATED, Line, Move, Outcome, Status, Step, Writer
+
+Record = StockRecord
+RESERVED, ROLLED_BACK, DEDUCTED = Record.Status.RESERVED, Record.Status.ROLLED_BACK, Record.Status.DEDUCTED
+FINAL = {Step.CONFIRM: DEDUCTED, Step.ROLL_BACK: ROLLED_BACK}
+WORDS = {
+    Step.RESERVE: _("reserved"),
+    Step.CONFIRM: _("confirmed"),
+    Step.ROLL_BACK: _("rolled back"),
+    Step.DEDUCT: _("deducted"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWriter:
+    """Wraps the caller's writer: its rows first, then the records, in the lock order order -> record -> stock.
+
+    Without an inner writer (stock's own interface, where orders live elsewhere) the records alone settle repeats.
+    Two of them around the same inner writer are equal: their moves may share a batch.
+    """
+
+    inner: Writer | None = None
+
+    def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
+        if self.inner:
+            return self.inner.settle(moves)
+        return settle_by_records(moves)
+
+    def write(self, moves: Sequence[Move]) -> list[Move]:
+        accepted = self.inner.write(moves) if self.inner else list(moves)
+        insert_records([move for move in accepted if move.step.takes])
+        lines = finish_records([move for move in accepted if not move.step.takes])
+        return [
+            move if move.step.takes else replace(move, lines=lines[move])
+            for move in accepted
+            if move.step.takes or lines[move]
+        ]
+
+    def find(self, move: Move) -> Outcome:
+        if self.inner:
+            return self.inner.find(move)
+        return found(move, list(records_of([move]).select_for_update()))
+
+
+def records_of(moves: Sequence[Move]) -> QuerySet[StockRecord]:
+    """The records of all these orders, in lock order."""
+    return Record.objects.filter(order_id__in=[move.order_id for move in moves]).order_by("order_id", "goods_id")
+
+
+def by_order(records: Sequence[StockRecord]) -> dict[int, list[StockRecord]]:
+    """Groups records by order."""
+    groups: dict[int, list[StockRecord]] = defaultdict(list)
+    for record in records:
+        groups[record.order_id].append(record)
+    return groups
+
+
+def settle_by_records(moves: Sequence[Move]) -> dict[Move, Outcome]:
+    """Answers reservations that arrive again, and those whose roll back was faster."""
+    reserves = [move for move in moves if move.step is Step.RESERVE]
+    groups = by_order(list(records_of(reserves))) if reserves else {}
+    return {move: judge_reserve(move, groups[move.order_id]) for move in reserves if move.order_id in groups}
+
+
+def judge_reserve(move: Move, records: Sequence[StockRecord]) -> Outcome:
+    """A reservation meets records of its order: the same again, too late, or something else."""
+    if any(record.status == ROLLED_BACK for record in records):
+        return Outcome(Status.FAILED, StockRolledBack(order_id=move.order_id))
+    if {record.goods_id: record.num for record in records} == {line.goods_id: line.reserved for line in move.lines}:
+        return REPEATED
+    error = RecordConflict(order_id=move.order_id, wanted=WORDS[Step.RESERVE], found=_("reserved with other lines"))
+    return Outcome(Status.FAILED, error)
+
+
+def insert_records(moves: Sequence[Move]) -> None:
+    """Inserts the records of moves that take stock, sorted by their unique key. Raises IntegrityError for repeats."""
+    Record.objects.bulk_create(
+        Record(
+            order_id=move.order_id,
+            goods_id=line.goods_id,
+            num=-line.available,
+            status=RESERVED if move.step is Step.RESERVE else DEDUCTED,
+            kind=Record.Source.ORDER if move.step is Step.RESERVE else Record.Source.RECEIPT,
+        )
+        for move in sorted(moves, key=lambda move: move.order_id)
+        for line in move.lines
+    )
+
+
+def finish_records(moves: Sequence[Move]) -> dict[Move, tuple[Line, ...]]:
+    """Confirms and rolls back, by what the records hold. Returns what each move changes; nothing: done before.
+
+    Raises RecordConflict for a move that its records do not allow.
+    """
+    if not moves:
+        return {}
+    insert_tombstones([move for move in moves if move.step is Step.ROLL_BACK])
+    groups = by_order(list(records_of(moves).select_for_update()))
+    changed: dict[Step, list[int]] = defaultdict(list)
+    lines = {}
+    for move in moves:
+        open_records = judge_finish(move, groups[move.order_id])
+        changed[move.step] += [record.pk for record in open_records]
+        lines[move] = tuple(finished_line(move.step, record) for record in open_records)
+    for step, keys in changed.items():
+        rows = Record.objects.filter(pk__in=keys, status=RESERVED)
+        rows.update(status=FINAL[step], version=F("version") + 1, updated_at=timezone.now())
+    return lines
+
+
+def insert_tombstones(moves: Sequence[Move]) -> None:
+    """Leaves a row where the reservation has not arrived yet; where it has, nothing changes (the row gets locked)."""
+    tombstones = [
+        Record(order_id=move.order_id, goods_id=line.goods_id, num=0, status=ROLLED_BACK)
+        for move in sorted(moves, key=lambda move: move.order_id)
+        for line in move.lines
+    ]
+    if tombstones:
+        with_target = connection.features.supports_update_conflicts_with_target
+        Record.objects.bulk_create(
+            tombstones,
+            update_conflicts=True,
+            update_fields=["goods_id"],
+            unique_fields=["order_id", "goods_id"] if with_target else None,
+        )
+
+
+def judge_finish(move: Move, records: Sequence[StockRecord]) -> list[StockRecord]:
+    """Returns the records that the move ends. Raises RecordConflict when there are none, or they ended otherwise."""
+    wrong = DEDUCTED if move.step is Step.ROLL_BACK else ROLLED_BACK
+    if not records or any(record.status == wrong for record in records):
+        found = Record.Status(wrong).label if records else _("not reserved")
+        raise RecordConflict(order_id=move.order_id, wanted=WORDS[move.step], found=found)
+    return [record for record in records if record.status == RESERVED]
+
+
+def finished_line(step: Step, record: StockRecord) -> Line:
+    """What ending one record does to its goods."""
+    if step is Step.CONFIRM:
+        return Line(record.goods_id, 0, -record.num, record.num)
+    return Line(record.goods_id, record.num, -record.num, 0)
+
+
+def found(move: Move, records: Sequence[StockRecord]) -> Outcome:
+    """Whether a move whose commit is unknown is there."""
+    wanted = {Step.RESERVE: RESERVED, Step.CONFIRM: DEDUCTED, Step.ROLL_BACK: ROLLED_BACK, Step.DEDUCT: DEDUCTED}
+    there = bool(records) and all(record.status == wanted[move.step] for record in records)
+    return OK if there else Outcome(Status.BUSY, StockBusy())

@@ -1,0 +1,40 @@
+from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class StockLevel(_message.Message):
+    __slots__ = ("goods_id", "num", "order_id")
+    GOODS_ID_FIELD_NUMBER: _ClassVar[int]
+    NUM_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    goods_id: int
+    num: int
+    order_id: int
+    def __init__(self, goods_id: _Optional[int] = ..., num: _Optional[int] = ..., order_id: _Optional[int] = ...) -> None: ...
+
+class StockLine(_message.Message):
+    __slots__ = ("goods_id", "num")
+    GOODS_ID_FIELD_NUMBER: _ClassVar[int]
+    NUM_FIELD_NUMBER: _ClassVar[int]
+    goods_id: int
+    num: int
+    def __init__(self, goods_id: _Optional[int] = ..., num: _Optional[int] = ...) -> None: ...
+
+class OrderStockRequest(_message.Message):
+    __slots__ = ("order_id", "items")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    order_id: int
+    items: _containers.RepeatedCompositeFieldContainer[StockLine]
+    def __init__(self, order_id: _Optional[int] = ..., items: _Optional[_Iterable[_Union[StockLine, _Mapping]]] = ...) -> None: ...
+
+class OrderStockReply(_message.Message):
+    __slots__ = ("order_id",)
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    order_id: int
+    def __init__(self, order_id: _Optional[int] = ...) -> None: ...

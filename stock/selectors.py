@@ -1,0 +1,29 @@
+"""Reading stock."""
+
+from collections.abc import Sequence
+
+from stock.errors import StockNotFound
+from stock.models import Stock, StockAdjustment, StockRecord
+
+
+def get_stock(*, goods_id: int) -> Stock:
+    """Returns the stock of one goods. Raises StockNotFound."""
+    stock = Stock.objects.filter(goods_id=goods_id).first()
+    if stock is None:
+        raise StockNotFound(goods_id=goods_id)
+    return stock
+
+
+def list_stock(*, goods_ids: Sequence[int]) -> list[Stock]:
+    """Returns the stock rows that exist, by goods_id."""
+    return list(Stock.objects.filter(goods_id__in=goods_ids).order_by("goods_id"))
+
+
+def list_records(*, order_ids: Sequence[int]) -> list[StockRecord]:
+    """Returns the stock records of orders, by order and goods."""
+    return list(StockRecord.objects.filter(order_id__in=order_ids).order_by("order_id", "goods_id"))
+
+
+def list_adjustments(*, goods_id: int, limit: int | None = None) -> list[StockAdjustment]:
+    """Returns the adjustments of one goods, newest first; `limit`: the newest only."""
+    return list(StockAdjustment.objects.filter(goods_id=goods_id).order_by("-id")[:limit])

@@ -1,0 +1,48 @@
+"""Strategies with one thing wrong, for the race to find out. Its processes import them from here."""
+
+import os
+from collections.abc import Sequence
+
+from django.db.models import F
+
+from stock.models import Stock
+from stock.strategies.atomic_update import AtomicUpdate
+from stock.strategies.contract import Line, Move, Outcome, Writer
+from stock.strategies.guarded import Reading
+from stock.strategies.naive import Naive
+
+
+class ClaimsToBeSafe(Naive):
+    name = "claims_to_be_safe"
+    safe = True
+
+
+class WithoutGuard(AtomicUpdate):
+    """`atomic_update` with the guard removed from its UPDATE: only the table's CHECK is left."""
+
+    name = "without_guard"
+
+    def change(self, change: Line, reading: Reading | None) -> bool:
+        rows = Stock.objects.filter(goods_id=change.goods_id)
+        moved = {"available": F("available") + change.available, "reserved": F("reserved") + change.reserved}
+        return rows.update(**moved, version=F("version") + 1) == 1
+
+
+class Refusing(AtomicUpdate):
+    """Sells one piece in two: the others are refused although there are pieces left."""
+
+    name = "refusing"
+
+    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+        impossible = [line._replace(available=-(10**6)) for line in moves[0].lines]
+        if moves[0].order_id % 2:
+            moves = [Move(moves[0].order_id, moves[0].step, tuple(impossible), moves[0].key)]
+        return super().move(moves, writer)
+
+
+class Dying(AtomicUpdate):
+    name = "dying"
+
+    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+        os.write(2, b"famous last words\n")
+        os._exit(3)

@@ -1,0 +1,387 @@
+"""Locks in Redis, against real servers: who waits, who is woken, and what a dead holder or server costs."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings as project
+
+from charites.tests.interleaving import TIMEOUT_SECONDS, Background
+from charites.tests.shop import wait_until
+from deploy.servers import EmbeddedRedis, free_port
+from stock.errors import StockLockFailed
+from stock.locks import PREFIX, QuorumLock, RedisLock, holding, lock_of
+
+LEASE = 10.0
+
+
+@pytest.fixture
+def server() -> Iterator[redis.Redis]:
+    client = redis.Redis.from_url(project.REDIS_URL, decode_responses=True)
+    forget(client)
+    yield client
+    forget(client)
+    client.close()
+
+
+def forget(client: redis.Redis) -> None:
+    for key in client.scan_iter(PREFIX + "*"):
+        client.delete(key)
+
+
+@pytest.fixture
+def lock(server: redis.Redis) -> RedisLock:
+    return RedisLock(project.REDIS_URL)
+
+
+def await_waiters(client: redis.Redis, number: int) -> None:
+    """Waits until that many clients sleep in BLPOP."""
+
+    def asleep() -> bool:
+        return sum(info["cmd"] == "blpop" and "b" in info["flags"] for info in client.client_list()) >= number
+
+    wait_until(asleep, seconds=TIMEOUT_SECONDS, what=f"{number} waiters")
+
+
+class Noise:
+    """Counts the commands that a server carries out, by name, as the server counts them."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        client.config_resetstat()
+
+    def calls(self) -> dict[str, int]:
+        stats = self._client.info("commandstats")
+        names = {"set", "blpop", "evalsha", "eval"}
+        return {name: stats[f"cmdstat_{name}"]["calls"] for name in names if f"cmdstat_{name}" in stats}
+
+
+# One server
+
+
+def test_lock_that_is_free_is_taken_with_a_lease(server, lock):
+    token = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
+
+    assert server.get(PREFIX + "1") == token
+    assert 9_000 < server.pttl(PREFIX + "1") <= 10_000
+
+
+def test_lock_that_is_held_is_not_given_when_there_is_no_time_to_wait(server, lock):
+    token = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
+
+    assert lock.acquire("1", wait_seconds=0, lease_seconds=LEASE) is None
+    assert server.get(PREFIX + "1") == token
+
+
+def test_waiter_sleeps_until_the_release_and_does_not_ask_meanwhile(server, lock, monkeypatch):
+    monkeypatch.setattr("stock.locks.LONGEST_NAP_SECONDS", float(TIMEOUT_SECONDS))
+    patient = RedisLock(project.REDIS_URL)
+    token = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
+    noise = Noise(server)
+
+    with Background(lambda: patient.acquire("1", wait_seconds=TIMEOUT_SECONDS, lease_seconds=LEASE)) as waiter:
+        await_waiters(server, 1)
+        assert noise.calls()["set"] == 1
+        lock.release("1", token, lease_seconds=LEASE)
+        second = waiter.result()
+
+    assert server.get(PREFIX + "1") == second
+    # Once before it slept and once when it was woken; what a nap would add takes half a minute here.
+    assert noise.calls()["set"] == 2
+    assert server.exists(PREFIX + "1:free") == 0
+
+
+def test_signal_that_comes_before_the_waiter_sleeps_is_not_lost(server, lock, monkeypatch):
+    """The release comes between the waiter's SET and its BLPOP."""
+    monkeypatch.setattr("stock.locks.LONGEST_NAP_SECONDS", float(TIMEOUT_SECONDS))
+    hasty = RedisLock(project.REDIS_URL)
+    token = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
+    blpop = hasty._redis.blpop
+
+    def release_first(*arguments, **options):
+        lock.release("1", token, lease_seconds=LEASE)
+        return blpop(*arguments, **options)
+
+    monkeypatch.setattr(hasty._redis, "blpop", release_first)
+
+    with Background(lambda: hasty.acquire("1", wait_seconds=TIMEOUT_SECONDS, lease_seconds=LEASE)) as waiter:
+        assert waiter.result() is not None
+
+
+def test_waiter_whose_lock_is_stolen_is_woken_by_the_thief(server, lock, monkeypatch):
+    monkeypatch.setattr("stock.locks.LONGEST_NAP_SECONDS", float(TIMEOUT_SECONDS))
+    patient = RedisLock(project.REDIS_URL)
+    server.rpush(PREFIX + "1:free", "1")  # a signal of a release, after which somebody faster took the lock
+    stolen = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
+
+    with Background(lambda: patient.acquire("1", wait_seconds=TIMEOUT_SECONDS, lease_seconds=LEASE)) as waiter:
+        await_waiters(server, 1)
+        assert server.exists(PREFIX + "1:free") == 0
+        lock.release("1", stolen, lease_seconds=LEASE)
+        assert waiter.result() is not None
+
+
+def test_one_release_wakes_one_of_many_waiters(server, lock, monkeypatch):
+    monkeypatch.setattr("stock.locks.LONGEST_NAP_SECONDS", float(TIMEOUT_SECONDS))
+    token = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
+    waiting = RedisLock(project.REDIS_URL)
+    served: list[str] = []
+
+    def wait_and_pass_on() -> None:
+        mine = waiting.acquire("1", wait_seconds=TIMEOUT_SECONDS, lease_seconds=LEASE)
+        served.append(mine)
+        waiting.release("1", mine, lease_seconds=LEASE)
+
+    with contextlib.ExitStack() as stack:
+        waiters = [stack.enter_context(Background(wait_and_pass_on)) for _ in range(20)]
+        await_waiters(server, 20)
+        noise = Noise(server)
+        lock.release("1", token, lease_seconds=LEASE)
+        for waiter in waiters:
+            waiter.result()
+
+    assert len(set(served)) == 20
+    # Each was woken once and found the lock free: 20 SETs, not 20 + 19 + 18...
+    assert noise.calls()["set"] == 20
+    assert server.llen(PREFIX + "1:free") <= 1
+
+
+def test_two_hundred_waiters_in_one_process_all_get_their_turn(server, lock):
+    served: list[str] = []
+
+    def take_turn() -> None:
+        token = lock.acquire("1", wait_seconds=TIMEOUT_SECONDS, lease_seconds=LEASE)
+        served.append(token)
+        lock.release("1", token, lease_seconds=LEASE)
+
+    first = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
+    with contextlib.ExitStack() as stack:
+        waiters = [stack.enter_context(Background(take_turn)) for _ in range(200)]
+        await_waiters(server, 200)
+        lock.release("1", first, lease_seconds=LEASE)
+        for waiter in waiters:
+            waiter.result()
+
+    assert len(set(served)) == 200
+
+
+def test_waiter_of_a_holder_that_died_looks_again_by_itself(server, lock):
+    lock.acquire("1", wait_seconds=0, lease_seconds=0.2)
+
+    started = time.monotonic()
+    token = lock.acquire("1", wait_seconds=TIMEOUT_SECONDS, lease_seconds=LEASE)
+
+    assert server.get(PREFIX + "1") == token
+    assert time.monotonic() - started < 5  # not the thirty seconds that it would wait for a signal
+
+
+def test_release_by_who_lost_the_lock_does_nothing(server, lock):
+    late = lock.acquire("1", wait_seconds=0, lease_seconds=0.05)
+    wait_until(lambda: not server.exists(PREFIX + "1"), seconds=5, what="the lease ends")
+    present = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
+
+    lock.release("1", late, lease_seconds=LEASE)
+
+    assert server.get(PREFIX + "1") == present
+    assert server.exists(PREFIX + "1:free") == 0
+
+
+def test_releases_without_waiters_leave_one_signal_that_ends_by_itself(server, lock):
+    for _ in range(3):
+        lock.release("1", lock.acquire("1", wait_seconds=0, lease_seconds=LEASE), lease_seconds=LEASE)
+
+    assert server.llen(PREFIX + "1:free") == 1
+    assert 0 < server.pttl(PREFIX + "1:free") <= 10_000
+
+
+class DeafProxy:
+    """Passes everything on to a server, but not the reply to the first SET."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.lost = 0
+
+    def __enter__(self) -> "DeafProxy":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, socket.create_connection(self._target) as server:
+            while data := client.recv(65_536):
+                server.sendall(data)
+                answer = server.recv(65_536)
+                if b"\r\nSET\r\n" in data and not self.lost:
+                    self.lost += 1
+                    return
+                client.sendall(answer)
+
+
+def test_lock_whose_set_lost_its_reply_is_given_back(server):
+    pool = server.connection_pool.connection_kwargs
+    with DeafProxy((pool["host"], pool["port"])) as proxy:
+        lock = RedisLock(f"redis://127.0.0.1:{proxy.port}/{pool.get('db', 0)}")
+        with pytest.raises(redis.ConnectionError):
+            lock.acquire("1", wait_seconds=5, lease_seconds=LEASE)
+
+    assert proxy.lost == 1
+    assert server.exists(PREFIX + "1") == 0
+
+
+# Several names
+
+
+def test_holding_takes_all_names_in_the_order_given_and_frees_all(server):
+    with holding(["1", "2", "10"]):
+        held = {name: server.exists(PREFIX + name) for name in ("1", "2", "10")}
+
+    assert held == {"1": 1, "2": 1, "10": 1}
+    assert not any(server.exists(PREFIX + name) for name in ("1", "2", "10"))
+
+
+def test_holding_frees_all_when_the_body_raises(server):
+    with pytest.raises(ValueError, match="body"):
+        with holding(["1", "2"]):
+            raise ValueError("body")
+
+    assert not any(server.exists(PREFIX + name) for name in ("1", "2"))
+
+
+def test_holding_that_fails_at_one_name_frees_those_before_and_takes_none_behind(server, lock, settings):
+    settings.STOCK_LOCK_WAIT_SECONDS = 0.05
+    lock.acquire("2", wait_seconds=0, lease_seconds=LEASE)
+    noise = Noise(server)
+
+    with pytest.raises(StockLockFailed) as caught:
+        with holding(["1", "2", "3"]):
+            pytest.fail("the lock of 2 is somebody else's")
+
+    assert caught.value.code == 40010005
+    assert [server.exists(PREFIX + name) for name in ("1", "2", "3")] == [0, 1, 0]
+    assert noise.calls()["set"] <= 4  # 1 once, 2 a few times, 3 never
+
+
+def test_holding_fails_quickly_when_redis_is_gone(settings):
+    settings.STOCK_LOCK_REDIS_URLS = [f"redis://127.0.0.1:{free_port()}/0"]
+
+    started = time.monotonic()
+    with pytest.raises(StockLockFailed) as caught:
+        with holding(["1"]):
+            pytest.fail("nobody gave the lock")
+
+    assert isinstance(caught.value.__cause__, redis.ConnectionError)
+    assert time.monotonic() - started < 2
+
+
+def test_holding_fails_in_time_when_redis_hangs(settings):
+    with EmbeddedRedis() as hanging:
+        settings.STOCK_LOCK_REDIS_URLS = [hanging.url]
+        with holding(["1"]):
+            pass
+        hanging.pause()
+
+        started = time.monotonic()
+        with pytest.raises(StockLockFailed):
+            with holding(["1"]):
+                pytest.fail("nobody gave the lock")
+        seconds = time.monotonic() - started
+        lock_of((hanging.url,))._redis.close()
+
+    assert seconds < 5
+
+
+def test_holding_goes_on_when_redis_ends_inside(settings):
+    """Only the lock is gone: what it protects has its own fence."""
+    with EmbeddedRedis() as mortal:
+        settings.STOCK_LOCK_REDIS_URLS = [mortal.url]
+        with holding(["1"]):
+            mortal.kill()
+
+
+# A quorum
+
+
+@pytest.fixture
+def three() -> Iterator[list[EmbeddedRedis]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(EmbeddedRedis()) for _ in range(3)]
+
+
+def urls(servers: list[EmbeddedRedis]) -> list[str]:
+    return [server.url for server in servers]
+
+
+def tokens(servers: list[EmbeddedRedis]) -> list[str | None]:
+    found = []
+    for server in servers:
+        with redis.Redis.from_url(server.url, decode_responses=True) as client:
+            found.append(client.get(PREFIX + "1"))
+    return found
+
+
+def test_quorum_takes_the_lock_on_all_servers_and_frees_it_there(three):
+    lock = QuorumLock(urls(three))
+
+    token = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
+    held = tokens(three)
+    lock.release("1", token, lease_seconds=LEASE)
+
+    assert held == [token] * 3
+    assert tokens(three) == [None] * 3
+
+
+def test_quorum_gives_the_lock_to_one_at_a_time(three):
+    first = QuorumLock(urls(three)).acquire("1", wait_seconds=0, lease_seconds=LEASE)
+
+    assert QuorumLock(urls(three)).acquire("1", wait_seconds=0.1, lease_seconds=LEASE) is None
+    assert tokens(three) == [first] * 3
+
+
+def test_quorum_without_one_server_works_and_still_excludes(three, settings):
+    settings.STOCK_LOCK_REDIS_URLS, settings.STOCK_LOCK_WAIT_SECONDS = urls(three), 0.2
+    three[0].kill()
+
+    with holding(["1"]):
+        with pytest.raises(StockLockFailed):
+            with holding(["1"]):
+                pytest.fail("two holders")
+
+    assert tokens(three[1:]) == [None, None]
+
+
+def test_quorum_without_two_servers_is_busy_and_keeps_nothing(three, settings):
+    settings.STOCK_LOCK_REDIS_URLS, settings.STOCK_LOCK_WAIT_SECONDS = urls(three), 0.2
+    three[0].kill()
+    three[1].kill()
+
+    with pytest.raises(StockLockFailed) as caught:
+        with holding(["1"]):
+            pytest.fail("one of three is no majority")
+
+    assert caught.value.code == 40010005
+    assert tokens(three[2:]) == [None]
+
+
+def test_quorum_whose_minority_gave_the_lock_gives_it_back(three):
+    with redis.Redis.from_url(three[0].url) as first, redis.Redis.from_url(three[1].url) as second:
+        first.set(PREFIX + "1", "somebody")
+        second.set(PREFIX + "1", "somebody")
+
+    assert QuorumLock(urls(three)).acquire("1", wait_seconds=0, lease_seconds=LEASE) is None
+    assert tokens(three) == ["somebody", "somebody", None]

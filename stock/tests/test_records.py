@@ -1,0 +1,175 @@
+"""Every cell of the table of what arrives against what is there, under every strategy, by order id."""
+
+import pytest
+
+from charites.common.errors import ServiceError
+from charites.tests.factories import counts, make_stock
+from stock.errors import RecordConflict, StockRolledBack
+from stock.models import StockRecord
+from stock.selectors import list_records
+from stock.services import confirm_stock, deduct_stock, move, reserve_stock, roll_back_stock
+from stock.strategies.contract import Status, confirm, reserve, roll_back
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("strategy")]
+
+ORDER = 10
+RESERVED, ROLLED_BACK, DEDUCTED = (
+    StockRecord.Status.RESERVED,
+    StockRecord.Status.ROLLED_BACK,
+    StockRecord.Status.DEDUCTED,
+)
+
+
+def reserve_two() -> None:
+    reserve_stock(order_id=ORDER, quantities={1: 2})
+
+
+def reserve_three() -> None:
+    reserve_stock(order_id=ORDER, quantities={1: 3})
+
+
+def reserve_another_goods() -> None:
+    reserve_stock(order_id=ORDER, quantities={2: 2})
+
+
+def reserve_one_goods_more() -> None:
+    reserve_stock(order_id=ORDER, quantities={1: 2, 2: 1})
+
+
+def confirm_it() -> None:
+    confirm_stock(order_id=ORDER)
+
+
+def roll_it_back() -> None:
+    roll_back_stock(order_id=ORDER, goods_ids=[1])
+
+
+NONE = ()
+IS_RESERVED = (reserve_two,)
+IS_ROLLED_BACK = (reserve_two, roll_it_back)
+IS_TOMBSTONE = (roll_it_back,)
+IS_DEDUCTED = (reserve_two, confirm_it)
+
+# what was done before, what arrives, record afterwards (None: none), counts afterwards of 10 pieces, error
+CELLS = [
+    (NONE, reserve_two, (2, RESERVED), (8, 2, 0), None),
+    (NONE, confirm_it, None, (10, 0, 0), RecordConflict),
+    (NONE, roll_it_back, (0, ROLLED_BACK), (10, 0, 0), None),
+    (IS_RESERVED, reserve_two, (2, RESERVED), (8, 2, 0), None),
+    (IS_RESERVED, reserve_three, (2, RESERVED), (8, 2, 0), RecordConflict),
+    (IS_RESERVED, reserve_another_goods, (2, RESERVED), (8, 2, 0), RecordConflict),
+    (IS_RESERVED, reserve_one_goods_more, (2, RESERVED), (8, 2, 0), RecordConflict),
+    (IS_RESERVED, confirm_it, (2, DEDUCTED), (8, 0, 2), None),
+    (IS_RESERVED, roll_it_back, (2, ROLLED_BACK), (10, 0, 0), None),
+    (IS_ROLLED_BACK, reserve_two, (2, ROLLED_BACK), (10, 0, 0), StockRolledBack),
+    (IS_ROLLED_BACK, reserve_another_goods, (2, ROLLED_BACK), (10, 0, 0), StockRolledBack),
+    (IS_ROLLED_BACK, confirm_it, (2, ROLLED_BACK), (10, 0, 0), RecordConflict),
+    (IS_ROLLED_BACK, roll_it_back, (2, ROLLED_BACK), (10, 0, 0), None),
+    (IS_TOMBSTONE, reserve_two, (0, ROLLED_BACK), (10, 0, 0), StockRolledBack),
+    (IS_TOMBSTONE, reserve_one_goods_more, (0, ROLLED_BACK), (10, 0, 0), StockRolledBack),
+    (IS_TOMBSTONE, confirm_it, (0, ROLLED_BACK), (10, 0, 0), RecordConflict),
+    (IS_TOMBSTONE, roll_it_back, (0, ROLLED_BACK), (10, 0, 0), None),
+    (IS_DEDUCTED, reserve_two, (2, DEDUCTED), (8, 0, 2), None),
+    (IS_DEDUCTED, reserve_three, (2, DEDUCTED), (8, 0, 2), RecordConflict),
+    (IS_DEDUCTED, confirm_it, (2, DEDUCTED), (8, 0, 2), None),
+    (IS_DEDUCTED, roll_it_back, (2, DEDUCTED), (8, 0, 2), RecordConflict),
+]
+
+
+def cell_name(value: object) -> str | None:
+    if isinstance(value, tuple) and all(map(callable, value)):
+        return "+".join(step.__name__ for step in value) or "none"
+    return value.__name__ if callable(value) else ""
+
+
+@pytest.mark.parametrize(("before", "arriving", "record", "expected", "error"), CELLS, ids=cell_name)
+def test_what_arrives_meets_what_is_there(before, arriving, record, expected, error):
+    make_stock(1, 10)
+    make_stock(2, 10)
+    for step in before:
+        step()
+
+    raised: Exception | None = None
+    try:
+        arriving()
+    except ServiceError as caught:
+        raised = caught
+
+    assert type(raised) is (error or type(None))
+    found = {row.goods_id: (row.num, row.status) for row in list_records(order_ids=[ORDER])}
+    assert found == ({1: record} if record else {})
+    assert (counts(1), counts(2)) == (expected, (10, 0, 0))
+
+
+def test_rolled_back_before_is_a_conflict_with_a_number_of_its_own():
+    make_stock(1, 10)
+    roll_it_back()
+
+    with pytest.raises(StockRolledBack) as caught:
+        reserve_two()
+
+    assert (caught.value.code, caught.value.kind.value) == (40010007, "conflict")
+
+
+def test_roll_back_gives_back_what_the_record_holds_and_not_what_the_caller_says():
+    make_stock(1, 10)
+    make_stock(2, 10)
+    reserve_stock(order_id=ORDER, quantities={1: 2, 2: 3})
+
+    roll_back_stock(order_id=ORDER, goods_ids=[])
+
+    assert (counts(1), counts(2)) == ((10, 0, 0), (10, 0, 0))
+
+
+def test_roll_back_naming_a_goods_that_was_not_reserved_leaves_a_tombstone_for_it():
+    make_stock(1, 10)
+    reserve_two()
+
+    roll_back_stock(order_id=ORDER, goods_ids=[1, 2])
+
+    found = [(row.goods_id, row.num, row.status) for row in list_records(order_ids=[ORDER])]
+    assert found == [(1, 2, ROLLED_BACK), (2, 0, ROLLED_BACK)]
+    assert counts(1) == (10, 0, 0)
+
+
+def test_roll_back_of_a_sold_order_leaves_no_tombstone_for_other_goods():
+    make_stock(1, 10)
+    reserve_two()
+    confirm_it()
+
+    with pytest.raises(RecordConflict):
+        roll_back_stock(order_id=ORDER, goods_ids=[1, 2])
+
+    assert [row.goods_id for row in list_records(order_ids=[ORDER])] == [1]
+
+
+def test_records_raise_their_version_with_every_change():
+    make_stock(1, 10)
+    reserve_two()
+    confirm_it()
+    confirm_it()
+
+    assert list_records(order_ids=[ORDER])[0].version == 1
+
+
+def test_finishing_a_batch_touches_only_the_orders_of_the_batch():
+    make_stock(1, 10)
+    move([reserve(order_id, {1: 1}) for order_id in (10, 11, 12, 13)])
+
+    outcomes = move([confirm(10), roll_back(12), confirm(99)])
+
+    assert [outcome.status for outcome in outcomes] == [Status.OK, Status.OK, Status.FAILED]
+    found = [(row.order_id, row.status) for row in list_records(order_ids=[10, 11, 12, 13, 99])]
+    assert found == [(10, DEDUCTED), (11, RESERVED), (12, ROLLED_BACK), (13, RESERVED)]
+    assert counts(1) == (7, 2, 1)
+
+
+def test_deduction_without_an_order_leaves_a_receipt():
+    make_stock(1, 10)
+
+    receipt_id, stock = deduct_stock(goods_id=1, quantity=3)
+
+    (record,) = list_records(order_ids=[receipt_id])
+    assert (record.num, record.status, record.kind) == (3, DEDUCTED, StockRecord.Source.RECEIPT)
+    assert stock.available == 7
+    assert counts(1) == (7, 0, 3)
