@@ -1,0 +1,166 @@
+"""Orders and money, to look at. What an operator may do with an order goes through the services."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.timesince import timeuntil
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, confirmed, money, section, with_username
+from orders import selectors, services
+from orders.models import Order, OrderDetail, Payment, Refund, SandboxPayment
+from stock import selectors as stock_selectors
+from stock.models import StockRecord
+
+
+def amount(row: Any) -> str:
+    """The amount of a payment or refund, in its own currency."""
+    return money(row.amount, row.currency)
+
+
+class UserNames(ReadOnlyAdmin):
+    """Rows of users, shown by name where this service knows them."""
+
+    search_user_id = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return with_username(super().get_queryset(request))
+
+    @admin.display(description=_("user"), ordering="user_id")
+    def user(self, row: Any) -> str:
+        return row.username or str(row.user_id)
+
+
+@admin.register(Order)
+class OrderAdmin(UserNames):
+    list_display = ("order_id", "user", "status", "shown_amount", "created_at", "expires_in", "closed_by")
+    list_filter = ("status", "closed_by", "created_at")
+    ordering = ("-order_id",)
+    id_fields = ("order_id", "user_id")
+    prefix_fields = ("receive_phone",)
+    fieldsets = (
+        (None, {"fields": ("order_id", "user", "status", "closed_by", "room_id", "created_at", "expires_at")}),
+        (_("Payment"), {"fields": ("shown_amount", "pay_channel", "trade_id", "pay_time")}),
+        (_("Receiver"), {"fields": ("receive_name", "receive_phone", "receive_address")}),
+        (_("Row"), {"fields": ("idempotency_key", "version", "updated_at", "updated_by"), "classes": ("collapse",)}),
+    )
+    actions = ("close_orders", "complete_orders")
+
+    @admin.display(description=_("amount"), ordering="pay_amount")
+    def shown_amount(self, order: Order) -> str:
+        return money(order.pay_amount)
+
+    @admin.display(description=_("expires in"), ordering="expires_at")
+    def expires_in(self, order: Order) -> Any:
+        if order.status != Order.Status.UNPAID:
+            return None
+        now = timezone.now()
+        return timeuntil(order.expires_at, now, depth=1) if order.expires_at > now else _("overdue")
+
+    def sections(self, obj: Order) -> list[Section]:
+        lines = selectors.get_order(order_id=obj.order_id, user_id=None).lines
+        records = stock_selectors.list_records(order_ids=[obj.order_id])
+        return [
+            section(
+                _("Lines"),
+                OrderDetail,
+                lines,
+                *("goods_id", "title", "price", "num", "pay_amount"),
+                labels={"price": _("price"), "pay_amount": _("amount")},
+                price=lambda line: money(line.price),
+                pay_amount=lambda line: money(line.pay_amount),
+            ),
+            payments_section(selectors.list_payments(order_id=obj.order_id)),
+            refunds_section(selectors.list_refunds(order_id=obj.order_id)),
+            section(_("Stock records"), StockRecord, records, "goods_id", "num", "status", "updated_at"),
+        ]
+
+    @admin.action(description=_("Close unpaid orders"), permissions=["operate"])
+    @confirmed(_("Close these orders and give their stock back?"))
+    def close_orders(self, request: HttpRequest, rows: list[Order], form: forms.Form) -> Report:
+        errors = services.cancel_orders(
+            order_ids=[order.order_id for order in rows], closed_by=Order.ClosedBy.STAFF, now=timezone.now()
+        )
+        done = [order for order in rows if errors[order.order_id] is None]
+        return Report(done=done, errors=[error for error in errors.values() if error])
+
+    @admin.action(description=_("Complete paid orders"), permissions=["operate"])
+    @confirmed(_("Complete these orders?"))
+    def complete_orders(self, request: HttpRequest, rows: list[Order], form: forms.Form) -> Report:
+        completed = services.complete_orders(
+            order_ids=[order.order_id for order in rows], actor=actor_of(request), now=timezone.now()
+        )
+        left = [order.order_id for order in rows if order.order_id not in completed]
+        return Report(
+            done=[order for order in rows if order.order_id in completed],
+            errors=[_("Order %(order_id)s is not paid.") % {"order_id": order_id} for order_id in left],
+        )
+
+
+def payments_section(payments: list[Payment]) -> Section:
+    names = ("payment_id", "channel", "amount", "status", "trade_id", "created_at")
+    return section(_("Payments"), Payment, payments, *names, labels={"amount": _("amount")}, amount=amount)
+
+
+def refunds_section(refunds: list[Refund]) -> Section:
+    names = ("payment_id", "amount", "reason", "status", "attempts", "created_at")
+    return section(_("Refunds"), Refund, refunds, *names, labels={"amount": _("amount")}, amount=amount)
+
+
+@admin.register(OrderDetail)
+class OrderDetailAdmin(UserNames):
+    list_display = ("id", "order_id", "user", "goods_id", "title", "shown_price", "num", "shown_amount", "pay_time")
+    list_filter = ("created_at", "pay_time")
+    ordering = ("-id",)
+    id_fields = ("order_id", "goods_id")
+    exclude = ("is_deleted", "created_by", "updated_by")
+
+    @admin.display(description=_("price"), ordering="price")
+    def shown_price(self, line: OrderDetail) -> str:
+        return money(line.price)
+
+    @admin.display(description=_("amount"), ordering="pay_amount")
+    def shown_amount(self, line: OrderDetail) -> str:
+        return money(line.pay_amount)
+
+
+class MoneyAdmin(ReadOnlyAdmin):
+    """Rows with an amount in a currency of their own."""
+
+    @admin.display(description=_("amount"), ordering="amount")
+    def shown_amount(self, row: Any) -> str:
+        return amount(row)
+
+
+@admin.register(Payment)
+class PaymentAdmin(MoneyAdmin):
+    list_display = ("payment_id", "order_id", "channel", "shown_amount", "status", "trade_id", "created_at")
+    list_filter = ("status", "created_at")
+    ordering = ("-id",)
+    id_fields = ("payment_id", "order_id")
+    prefix_fields = ("trade_id",)
+
+    def sections(self, obj: Payment) -> list[Section]:
+        found = selectors.list_refunds(order_id=obj.order_id)
+        return [refunds_section([refund for refund in found if refund.payment_id == obj.payment_id])]
+
+
+@admin.register(Refund)
+class RefundAdmin(MoneyAdmin):
+    list_display = ("payment_id", "order_id", "shown_amount", "reason", "status", "attempts", "created_at")
+    list_filter = ("status", "reason", "created_at")
+    ordering = ("-id",)
+    id_fields = ("payment_id", "order_id")
+
+
+@admin.register(SandboxPayment)
+class SandboxPaymentAdmin(MoneyAdmin):
+    list_display = ("payment_id", "shown_amount", "status", "trade_id", "captured_at", "refunded", "expires_at")
+    list_filter = ("status", "captured_at")
+    ordering = ("-id",)
+    id_fields = ("payment_id",)
+    prefix_fields = ("trade_id",)

@@ -1,0 +1,49 @@
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Kind, ServiceError
+
+
+class OrderNotFound(ServiceError):
+    """Unknown, or somebody else's: the caller cannot tell the two apart."""
+
+    kind = Kind.NOT_FOUND
+    code = 50010003
+    text = _("There is no order %(order_id)s.")
+
+
+class OrderStateConflict(ServiceError):
+    """The order is not in the state that this step starts from."""
+
+    kind = Kind.CONFLICT
+    code = 50010006
+    text = _("Order %(order_id)s cannot be %(wanted)s: it is %(found)s.")
+
+
+class OrderFailed(ServiceError):
+    """Placing failed for a reason of ours; the log has the cause."""
+
+    kind = Kind.INTERNAL
+    code = 50010007
+    text = _("The order could not be placed. Nothing was taken.")
+
+
+class PaymentNotFound(ServiceError):
+    kind = Kind.NOT_FOUND
+    code = 50010009
+    text = _("There is no payment %(payment_id)s.")
+
+
+class PaymentsUnavailable(ServiceError):
+    """The provider does not answer, or none is configured."""
+
+    kind = Kind.BUSY
+    code = 50010010
+    text = _("Payments are not available at present. Nothing was changed; try again in a moment.")
+
+
+class BadSignature(ServiceError):
+    """Forged, or signed with a secret that is not ours, or too old to be accepted."""
+
+    kind = Kind.UNAUTHENTICATED
+    code = 50010011
+    text = _("The signature of this notice is not valid, or older than five minutes.")

@@ -1,0 +1,14 @@
+"""Orders and stock in one database: each step is one transaction that writes the order and moves its stock."""
+
+from collections.abc import Sequence
+
+from orders.writer import OrderWriter
+from stock import services as stock
+from stock.strategies.contract import Move, Outcome
+
+WRITER = OrderWriter()
+
+
+def move(moves: Sequence[Move]) -> list[Outcome]:
+    """Places, pays or closes orders, with their stock; one outcome a move, in order."""
+    return stock.move(moves, writer=WRITER)

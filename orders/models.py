@@ -1,0 +1,190 @@
+"""Orders, their lines, payments, refunds, and the sandbox provider's own books."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from charites.common.models import (
+    ADDRESS_LENGTH,
+    KEY_LENGTH,
+    NAME_LENGTH,
+    PHONE_LENGTH,
+    ExactCharField,
+    Inherited,
+    Timestamped,
+    never_deleted,
+)
+
+TRADE_LENGTH = 64
+CURRENCY_LENGTH = 3
+
+
+class Order(Inherited):
+    """Legal moves: 100 -> 200, 100 -> 300, 200 -> 400, and no others."""
+
+    class Status(models.IntegerChoices):
+        UNPAID = 100, _("unpaid")
+        PAID = 200, _("paid")
+        CLOSED = 300, _("closed")
+        COMPLETED = 400, _("completed")
+
+    class ClosedBy(models.TextChoices):
+        NOBODY = "", "-"
+        TIMEOUT = "timeout", _("timeout")
+        USER = "user", _("user")
+        STAFF = "staff", _("staff")
+
+    order_id = models.BigIntegerField(_("order id"), unique=True)
+    user_id = models.BigIntegerField(_("user id"))
+    room_id = models.BigIntegerField(_("room id"), null=True, blank=True)
+    status = models.SmallIntegerField(_("status"), choices=Status, default=Status.UNPAID)
+    closed_by = models.CharField(_("closed by"), max_length=8, choices=ClosedBy, default="", blank=True)
+    expires_at = models.DateTimeField(_("expires"))
+    pay_amount = models.BigIntegerField(_("amount, cents"))
+    pay_channel = models.CharField(_("channel"), max_length=32, default="", blank=True)
+    trade_id = ExactCharField(_("trade id"), max_length=TRADE_LENGTH, default="", blank=True)
+    pay_time = models.DateTimeField(_("paid at"), null=True, blank=True)
+    receive_address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)
+    receive_name = models.CharField(pgettext_lazy("receiver", "name"), max_length=NAME_LENGTH)
+    receive_phone = models.CharField(_("phone"), max_length=PHONE_LENGTH)
+    idempotency_key = ExactCharField(_("idempotency key"), max_length=KEY_LENGTH, null=True)  # noqa: DJ001 (NULLs do not collide)
+    # SHA-256 of the canonical command.
+    request_digest = models.CharField(_("request digest"), max_length=64, default="")
+
+    class Meta:
+        db_table = "shopping_order"
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        constraints = [
+            models.UniqueConstraint(fields=["user_id", "idempotency_key"], name="shopping_order_key"),
+            models.CheckConstraint(condition=~Q(idempotency_key=""), name="shopping_order_key_not_empty"),
+            models.CheckConstraint(condition=Q(pay_amount__gte=0), name="shopping_order_amount"),
+            never_deleted("shopping_order"),
+        ]
+        indexes = [
+            models.Index(fields=["status", "expires_at"], name="shopping_order_due"),
+            models.Index(fields=["user_id", "order_id"], name="shopping_order_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return _("order %(order_id)s") % {"order_id": self.order_id}
+
+
+class OrderDetail(Inherited):
+    """One line of an order: a snapshot of the goods at the time."""
+
+    order_id = models.BigIntegerField(_("order id"))
+    user_id = models.BigIntegerField(_("user id"))
+    goods_id = models.BigIntegerField(_("goods id"), db_index=True)
+    title = models.CharField(_("title"), max_length=NAME_LENGTH)
+    market_price = models.BigIntegerField(_("market price, cents"))
+    price = models.BigIntegerField(_("price, cents"))
+    brief = models.CharField(_("brief"), max_length=512, default="", blank=True)
+    head_imgs = models.JSONField(_("pictures"), default=list)
+    videos = models.JSONField(_("videos"), default=list)
+    detail = models.JSONField(_("detail"), default=list)
+    num = models.BigIntegerField(_("quantity"))
+    pay_amount = models.BigIntegerField(_("amount, cents"))
+    pay_time = models.DateTimeField(_("paid at"), null=True, blank=True)
+
+    class Meta:
+        db_table = "shopping_order_detail"
+        verbose_name = _("order line")
+        verbose_name_plural = _("order lines")
+        constraints = [
+            models.UniqueConstraint(fields=["order_id", "goods_id"], name="shopping_order_detail_unique"),
+            never_deleted("shopping_order_detail"),
+        ]
+
+    def __str__(self) -> str:
+        words = {"order_id": self.order_id, "quantity": self.num, "goods_id": self.goods_id}
+        return _("order %(order_id)s: %(quantity)s of goods %(goods_id)s") % words
+
+
+class Payment(Timestamped):
+    """One try to pay an order. `payment_id` is our id at the provider, `trade_id` the provider's."""
+
+    class Status(models.TextChoices):
+        BEGUN = "begun", _("begun")
+        CAPTURED = "captured", _("captured")
+        CLOSED = "closed", _("closed")
+
+    payment_id = models.BigIntegerField(_("payment id"), unique=True)
+    order_id = models.BigIntegerField(_("order id"), db_index=True)
+    channel = models.CharField(_("channel"), max_length=32)
+    amount = models.BigIntegerField(_("amount, cents"))
+    currency = models.CharField(_("currency"), max_length=CURRENCY_LENGTH)
+    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.BEGUN)
+    trade_id = ExactCharField(_("trade id"), max_length=TRADE_LENGTH, null=True, blank=True)  # noqa: DJ001 (NULL until captured)
+    # Who asks the provider about it, asks alone until then.
+    leased_until = models.DateTimeField(_("leased until"), null=True)
+
+    class Meta:
+        db_table = "shopping_payment"
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
+        indexes = [models.Index(fields=["status", "order_id"], name="shopping_payment_begun")]
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "trade_id"], name="shopping_payment_trade"),
+            models.CheckConstraint(condition=~Q(trade_id=""), name="shopping_payment_trade_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        words = {"payment_id": self.payment_id, "order_id": self.order_id}
+        return _("payment %(payment_id)s of order %(order_id)s") % words
+
+
+class Refund(Timestamped):
+    """Money that came in and did not pay an order, on its way back."""
+
+    class Reason(models.TextChoices):
+        LATE = "late", _("late")
+        DOUBLE = "double", _("double")
+        AMOUNT = "amount", _("wrong amount")
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        DONE = "done", _("done")
+
+    payment_id = models.BigIntegerField(_("payment id"), unique=True)
+    order_id = models.BigIntegerField(_("order id"), db_index=True)
+    amount = models.BigIntegerField(_("amount, cents"))
+    currency = models.CharField(_("currency"), max_length=CURRENCY_LENGTH)
+    reason = models.CharField(_("reason"), max_length=8, choices=Reason)
+    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.PENDING)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+
+    class Meta:
+        db_table = "shopping_refund"
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+
+    def __str__(self) -> str:
+        return _("refund of payment %(payment_id)s") % {"payment_id": self.payment_id}
+
+
+class SandboxPayment(Timestamped):
+    """The sandbox provider's own books; the shop reads them only through the provider's interface."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("open")
+        CAPTURED = "captured", _("captured")
+        CLOSED = "closed", _("closed")
+
+    payment_id = models.BigIntegerField(_("payment id"), unique=True)
+    amount = models.BigIntegerField(_("amount, cents"))
+    currency = models.CharField(_("currency"), max_length=CURRENCY_LENGTH)
+    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.OPEN)
+    trade_id = ExactCharField(_("trade id"), max_length=TRADE_LENGTH, default="", blank=True)
+    captured_at = models.DateTimeField(pgettext_lazy("time", "captured"), null=True, blank=True)
+    refunded = models.BigIntegerField(_("refunded, cents"), default=0)
+    expires_at = models.DateTimeField(_("expires"))
+
+    class Meta:
+        db_table = "sandbox_payment"
+        verbose_name = _("sandbox payment")
+        verbose_name_plural = _("sandbox payments")
+
+    def __str__(self) -> str:
+        return _("sandbox payment %(payment_id)s") % {"payment_id": self.payment_id}

@@ -1,0 +1,66 @@
+"""What orders asks of stock: the payloads that travel with a move, as plain data."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from orders.models import Order
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """A buyer's command. `quantities`: goods_id -> pieces, merged; prices are never the client's."""
+
+    user_id: int
+    quantities: dict[int, int]
+    address: str
+    name: str
+    phone: str
+    room_id: int | None = None
+    idempotency_key: str | None = None
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical command: two requests with one key must agree in it."""
+        command = {name: value for name, value in asdict(self).items() if name != "idempotency_key"}
+        command["quantities"] = sorted(self.quantities.items())
+        return hashlib.sha256(json.dumps(command, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """News of money: the provider took `amount` cents for one of our payments. `trade_id` is the provider's."""
+
+    payment_id: int
+    channel: str
+    trade_id: str
+    amount: int
+    currency: str
+    captured_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Payload of a reservation: the columns of the order and of its lines."""
+
+    order: dict[str, Any]
+    lines: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """Payload of a confirmation. `spare_payment_id` is for a second capture of a payment that has one."""
+
+    capture: Capture
+    spare_payment_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Payload of a roll back. A time-out closes only what is overdue at `now`, and leaves orders with a begun payment
+    alone unless `despite_payment`."""
+
+    closed_by: Order.ClosedBy
+    now: datetime
+    despite_payment: bool = False

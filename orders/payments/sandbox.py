@@ -1,0 +1,187 @@
+"""The sandbox provider: its own books, a pay page, signed callbacks. For the demo and for tests.
+
+It stands for a company on the other side of the network, so it touches nothing of the shop but the message table,
+which carries its callbacks, and the shop touches its books only through the provider port.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.core.signing import BadSignature as BadLink
+from django.core.signing import Signer
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Invalid
+from messaging.errors import DeliveryFailed
+from messaging.models import Message
+from messaging.services import publish
+from orders.errors import PaymentNotFound
+from orders.models import SandboxPayment
+from orders.moves import Capture
+from orders.payments import signing
+from orders.payments.provider import PaymentRequest
+
+CHANNEL = "sandbox"
+NOTIFY_TOPIC = "payment_notify"
+NOTIFY_STEPS = (1, 3, 5, 10, 15, 30, 60)  # minutes; seconds in the demo
+TIMEOUT_SECONDS = 5
+Books = SandboxPayment
+
+
+def notify_ladder() -> tuple[timedelta, ...]:
+    """How long the sandbox waits after each callback that was not answered with success."""
+    unit = timedelta(seconds=1) if settings.DEMO else timedelta(minutes=1)
+    return tuple(step * unit for step in NOTIFY_STEPS)
+
+
+class Sandbox:
+    """See `orders.payments.provider.Provider`. Outcomes of `begin`: `now` pays at once, `page` waits for the page."""
+
+    channel = CHANNEL
+
+    def begin(self, request: PaymentRequest, *, outcome: str, now: datetime) -> str:
+        with transaction.atomic():
+            insert_open(request)
+            if outcome == "now":
+                capture_payment(payment_id=request.payment_id, now=now)
+        link = Signer(salt=CHANNEL).sign(str(request.payment_id))
+        return f"{settings.PUBLIC_URL}/sandbox/pay/{link}"
+
+    def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:
+        Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN).update(
+            status=Books.Status.CLOSED, updated_at=now
+        )
+        return self.query(payment_id, timeout_seconds=timeout_seconds)
+
+    def query(self, payment_id: int, *, timeout_seconds: float) -> Capture | None:
+        row = Books.objects.filter(payment_id=payment_id, status=Books.Status.CAPTURED).first()
+        return as_capture(notice_of(row)) if row else None
+
+    def refund(self, *, payment_id: int, trade_id: str, amount: int, now: datetime) -> None:
+        unrefunded = Books.objects.filter(trade_id=trade_id, status=Books.Status.CAPTURED, amount__gte=amount)
+        if not unrefunded.update(refunded=amount, updated_at=now):
+            raise PaymentNotFound(payment_id=payment_id)
+
+    def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
+        signing.verify(secret=settings.PAYMENT_SECRET, headers=headers, body=body, now=now)
+        try:
+            return as_capture(json.loads(body))
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise Invalid("body", _("is not a notice of a captured payment")) from error
+
+
+def insert_open(request: PaymentRequest) -> None:
+    """Opens a payment in the books unless it is there."""
+    Books.objects.bulk_create(
+        [
+            Books(
+                payment_id=request.payment_id,
+                amount=request.amount,
+                currency=request.currency,
+                expires_at=request.expires_at,
+            )
+        ],
+        update_conflicts=True,
+        update_fields=["payment_id"],
+        unique_fields=["payment_id"] if connection.features.supports_update_conflicts_with_target else None,
+    )
+
+
+def read_link(link: str) -> SandboxPayment:
+    """Returns the payment of a pay page's address. Raises PaymentNotFound, also for a forged address."""
+    try:
+        payment_id = int(Signer(salt=CHANNEL).unsign(link))
+    except (BadLink, ValueError) as error:
+        raise PaymentNotFound(payment_id=link[:32]) from error
+    row = Books.objects.filter(payment_id=payment_id).first()
+    if row is None:
+        raise PaymentNotFound(payment_id=payment_id)
+    return row
+
+
+def capture_payment(*, payment_id: int, now: datetime) -> bool:
+    """Takes the buyer's money while the payment is open and not expired, and announces it; whether it did."""
+    with transaction.atomic():
+        open_rows = Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN, expires_at__gt=now)
+        captured = open_rows.update(
+            status=Books.Status.CAPTURED, trade_id=f"SB{secrets.token_hex(12)}", captured_at=now, updated_at=now
+        )
+        if captured:
+            notice = notice_of(Books.objects.get(payment_id=payment_id))
+            publish(NOTIFY_TOPIC, notice, key=str(payment_id), deliver_at=now)
+    return captured == 1
+
+
+def take_payments(requests: Sequence[PaymentRequest], *, now: datetime) -> list[Capture]:
+    """Collects many payments at once and announces none: the caller brings the news, as a reconciliation does.
+
+    Made for demo data: these buyers paid at `now`, which may be long ago, and no callback is due any more.
+    """
+    rows = Books.objects.bulk_create(
+        Books(
+            payment_id=request.payment_id,
+            amount=request.amount,
+            currency=request.currency,
+            status=Books.Status.CAPTURED,
+            trade_id=f"SB{secrets.token_hex(12)}",
+            captured_at=now,
+            expires_at=request.expires_at,
+        )
+        for request in requests
+    )
+    return [as_capture(notice_of(row)) for row in rows]
+
+
+def notice_of(row: SandboxPayment) -> dict[str, Any]:
+    """The body of a callback."""
+    return {
+        "payment_id": str(row.payment_id),
+        "trade_id": row.trade_id,
+        "amount": row.amount,
+        "currency": row.currency,
+        "captured_at": row.captured_at.isoformat() if row.captured_at else "",
+    }
+
+
+def as_capture(notice: Mapping[str, Any]) -> Capture:
+    """Reads a callback's body; a provider's payload is hostile until proven otherwise.
+
+    Raises KeyError, TypeError, ValueError or OverflowError when it is not a notice.
+    """
+    captured_at = parse_datetime(notice["captured_at"])
+    payment_id, amount = int(notice["payment_id"]), notice["amount"]
+    texts = (notice["trade_id"], notice["currency"])
+    if captured_at is None or captured_at.tzinfo is None or type(amount) is not int:
+        raise ValueError("captured_at and amount")
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        raise ValueError("trade_id and currency")
+    if not 0 < len(texts[0]) <= 64 or len(texts[1]) != 3:
+        raise ValueError("trade_id and currency")
+    if not (0 < payment_id < 2**63 and 0 < amount < 2**63):
+        raise ValueError("payment_id and amount")
+    return Capture(payment_id, CHANNEL, texts[0], amount, texts[1], captured_at)
+
+
+def send_notice(messages: Sequence[Message]) -> None:
+    """Calls the shop back. Raises DeliveryFailed unless it answers with success; the ladder then tries again."""
+    for message in messages:
+        notice = {name: value for name, value in message.payload.items() if name != "v"}
+        body = json.dumps(notice).encode()
+        headers = signing.sign(
+            secret=settings.PAYMENT_SECRET, notice_id=f"notice-{message.pk}", body=body, now=timezone.now()
+        )
+        headers |= {"content-type": "application/json", "x-request-id": message.headers.get("request_id", "")}
+        try:
+            answer = httpx.post(settings.PAYMENT_NOTIFY_URL, content=body, headers=headers, timeout=TIMEOUT_SECONDS)
+        except httpx.HTTPError as error:
+            raise DeliveryFailed(reason=repr(error)) from error
+        if not answer.is_success:
+            raise DeliveryFailed(status=answer.status_code)

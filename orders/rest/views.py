@@ -1,0 +1,122 @@
+"""Orders and payments over REST."""
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from charites.common.auth import Role
+from charites.common.rest import Endpoint, documented, identity_of, role_required, valid_body, valid_query
+from orders import selectors, services
+from orders.models import Order
+from orders.moves import PlaceOrder
+from orders.rest.serializers import (
+    ListOrdersSerializer,
+    NoticeAnswerSerializer,
+    OrderListSerializer,
+    OrderSerializer,
+    PaymentSerializer,
+    PayOrderSerializer,
+    PlaceOrderSerializer,
+)
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, description="the same key gives the same order"
+)
+
+
+class OrderListView(Endpoint):
+    @documented(
+        "List orders, newest first",
+        operation_id="orders_list",
+        parameters=[ListOrdersSerializer],
+        responses=OrderListSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        query = valid_query(ListOrdersSerializer, request)
+        orders = selectors.list_orders(
+            user_id=identity_of(request).visible_user_id,
+            status=query.get("status"),
+            before_id=query.get("before"),
+            limit=query.get("limit", 20),
+        )
+        return Response(OrderListSerializer({"orders": orders}).data)
+
+    @documented(
+        "Place an order",
+        parameters=[IDEMPOTENCY_KEY],
+        request=PlaceOrderSerializer,
+        responses={201: OrderSerializer, 200: OrderSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        body = valid_body(PlaceOrderSerializer, request)
+        command = PlaceOrder(
+            user_id=identity_of(request).acting_for(0),
+            quantities=body["items"],
+            address=body["address"],
+            name=body["name"],
+            phone=body["phone"],
+            room_id=body.get("room_id"),
+            idempotency_key=request.headers.get("Idempotency-Key"),
+        )
+        placed = services.place_order(command=command, now=timezone.now())
+        return Response(OrderSerializer(placed.order).data, 201 if placed.created else 200)
+
+
+class OrderView(Endpoint):
+    @documented("Read an order", responses=OrderSerializer)
+    def get(self, request: Request, order_id: int) -> Response:
+        found = selectors.get_order(order_id=order_id, user_id=identity_of(request).visible_user_id)
+        return Response(OrderSerializer(found).data)
+
+
+class PayView(Endpoint):
+    @documented("Begin to pay an order", request=PayOrderSerializer, responses={202: PaymentSerializer})
+    def post(self, request: Request, order_id: int) -> Response:
+        body = valid_body(PayOrderSerializer, request)
+        begun = services.begin_payment(
+            order_id=order_id,
+            user_id=identity_of(request).visible_user_id,
+            outcome=body["outcome"],
+            now=timezone.now(),
+        )
+        return Response(PaymentSerializer(begun).data, 202)
+
+
+class CancelView(Endpoint):
+    @documented("Cancel an unpaid order", responses=OrderSerializer)
+    def post(self, request: Request, order_id: int) -> Response:
+        identity = identity_of(request)
+        cancelled = services.cancel_order(
+            order_id=order_id,
+            user_id=identity.visible_user_id,
+            closed_by=Order.ClosedBy.STAFF if identity.role is Role.STAFF else Order.ClosedBy.USER,
+            now=timezone.now(),
+        )
+        return Response(OrderSerializer(cancelled).data)
+
+
+class CompleteView(Endpoint):
+    permission_classes = [role_required(Role.STAFF)]
+
+    @documented("Complete a paid order", responses=OrderSerializer)
+    def post(self, request: Request, order_id: int) -> Response:
+        actor = identity_of(request).actor
+        return Response(
+            OrderSerializer(services.complete_order(order_id=order_id, actor=actor, now=timezone.now())).data
+        )
+
+
+class NotifyView(Endpoint):
+    """The provider's callback: no token, a signature over the raw bytes instead."""
+
+    authentication_classes = []
+    permission_classes: list[type[BasePermission]] = []
+
+    @documented("Take a provider's callback", request=OpenApiTypes.OBJECT, responses=NoticeAnswerSerializer, auth=[])
+    def post(self, request: Request) -> Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        services.receive_notice(headers=headers, body=request.body, now=timezone.now())
+        return Response(NoticeAnswerSerializer({"status": "success"}).data)

@@ -1,0 +1,131 @@
+"""The gRPC service `Order`."""
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.auth import Identity, Role
+from charites.common.errors import Invalid
+from charites.common.rpc import Call, Servicer, merged, required_id
+from orders import selectors, services
+from orders.models import Order, OrderDetail
+from orders.moves import PlaceOrder
+from orders.rpc import orders_pb2
+from orders.rpc.orders_pb2 import (
+    CreateOrderRequest,
+    ListOrdersReply,
+    ListOrdersRequest,
+    OrderItem,
+    OrderLine,
+    OrderReply,
+    OrderRequest,
+    PayOrderReply,
+    PayOrderRequest,
+)
+from orders.selectors import OrderWithLines
+
+DEFAULT_PAGE = 20
+OUTCOMES = ("now", "page")
+
+
+class OrderServicer(Servicer):
+    descriptor = orders_pb2.DESCRIPTOR.services_by_name["Order"]
+
+    def CreateOrder(self, request: CreateOrderRequest, call: Call) -> OrderReply:
+        command = PlaceOrder(
+            user_id=call.identity.acting_for(request.user_id),
+            quantities=merged(lines_of(request)),
+            address=request.address,
+            name=request.name,
+            phone=request.phone,
+            room_id=request.room_id or None,
+            idempotency_key=call.idempotency_key(request.idempotency_key),
+        )
+        placed = services.place_order(command=command, now=timezone.now())
+        return as_reply(placed.order) if placed.order else OrderReply()
+
+    def GetOrder(self, request: OrderRequest, call: Call) -> OrderReply:
+        order_id = required_id("order_id", request.order_id)
+        return as_reply(selectors.get_order(order_id=order_id, user_id=call.identity.visible_user_id))
+
+    def ListOrders(self, request: ListOrdersRequest, call: Call) -> ListOrdersReply:
+        if not 0 <= request.limit <= selectors.MAX_PAGE:
+            raise Invalid("limit", _("must be 1 to %(limit)s"), limit=selectors.MAX_PAGE)
+        if request.status and request.status not in Order.Status:
+            raise Invalid("status", _("is not a status of orders"))
+        orders = selectors.list_orders(
+            user_id=listed_user(call.identity, request.user_id),
+            status=request.status or None,
+            before_id=required_id("before_id", request.before_id) if request.before_id else None,
+            limit=request.limit or DEFAULT_PAGE,
+        )
+        return ListOrdersReply(orders=map(as_reply, orders))
+
+    def PayOrder(self, request: PayOrderRequest, call: Call) -> PayOrderReply:
+        outcome = request.outcome or ("now" if settings.DEMO else "page")
+        if outcome not in OUTCOMES:
+            raise Invalid("outcome", _("must be one of: %(outcomes)s"), outcomes=", ".join(OUTCOMES))
+        order_id = required_id("order_id", request.order_id)
+        begun = services.begin_payment(
+            order_id=order_id, user_id=call.identity.visible_user_id, outcome=outcome, now=timezone.now()
+        )
+        return PayOrderReply(payment_id=begun.payment.payment_id, pay_url=begun.pay_url, status=begun.payment.status)
+
+    def CancelOrder(self, request: OrderRequest, call: Call) -> OrderReply:
+        closed_by = Order.ClosedBy.STAFF if call.identity.role is Role.STAFF else Order.ClosedBy.USER
+        order_id = required_id("order_id", request.order_id)
+        cancelled = services.cancel_order(
+            order_id=order_id, user_id=call.identity.visible_user_id, closed_by=closed_by, now=timezone.now()
+        )
+        return as_reply(cancelled)
+
+
+def listed_user(identity: Identity, user_id: int) -> int | None:
+    """Whose orders to list. Raises Forbidden for a customer who names somebody else."""
+    if identity.visible_user_id is None:
+        return user_id or None
+    return identity.acting_for(user_id)
+
+
+def lines_of(request: CreateOrderRequest) -> list[OrderLine]:
+    """The lines of either form of a request: one goods, or items. Raises Invalid for both at once."""
+    if not request.items:
+        return [OrderLine(goods_id=request.goods_id, num=request.num)]
+    if request.goods_id or request.num:
+        raise Invalid("items", _("excludes GoodsId and Num"))
+    return list(request.items)
+
+
+def as_reply(found: OrderWithLines) -> OrderReply:
+    order = found.order
+    return OrderReply(
+        order_id=order.order_id,
+        user_id=order.user_id,
+        status=order.status,
+        status_label=order.get_status_display(),
+        pay_amount=order.pay_amount,
+        created_at=order.created_at,
+        expires_at=order.expires_at,
+        paid_at=order.pay_time,
+        closed_by=order.closed_by,
+        address=order.receive_address,
+        name=order.receive_name,
+        phone=order.receive_phone,
+        room_id=order.room_id or 0,
+        items=map(as_item, found.lines),
+    )
+
+
+def as_item(line: OrderDetail) -> OrderItem:
+    return OrderItem(
+        goods_id=line.goods_id,
+        num=line.num,
+        title=line.title,
+        price=line.price,
+        market_price=line.market_price,
+        pay_amount=line.pay_amount,
+        head_imgs=map(str, line.head_imgs),
+    )
+
+
+SERVICER = OrderServicer

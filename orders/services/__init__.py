@@ -1,0 +1,38 @@
+"""Everything that changes orders. Services take many; one is the case n = 1. `now` is the clock that decides."""
+
+from orders.services.closing import (
+    cancel_order,
+    cancel_orders,
+    close_due,
+    close_overdue_payments,
+    complete_order,
+    complete_orders,
+)
+from orders.services.paying import (
+    BegunPayment,
+    begin_payment,
+    begin_payments,
+    receive_notice,
+    record_captures,
+    send_refunds,
+)
+from orders.services.placing import TIMEOUT_TASK, Placed, place_order, place_orders
+
+__all__ = [
+    "TIMEOUT_TASK",
+    "BegunPayment",
+    "Placed",
+    "begin_payment",
+    "begin_payments",
+    "cancel_order",
+    "cancel_orders",
+    "close_due",
+    "close_overdue_payments",
+    "complete_order",
+    "complete_orders",
+    "place_order",
+    "place_orders",
+    "receive_notice",
+    "record_captures",
+    "send_refunds",
+]

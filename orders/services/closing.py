@@ -1,0 +1,181 @@
+"""Closing orders - time-out, buyer, staff - and completing them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import ServiceError
+from messaging.relay import each_at_once
+from orders import selectors
+from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
+from orders.flows import local as flow
+from orders.models import Order, Payment
+from orders.moves import Closing
+from orders.payments.provider import get_provider
+from orders.selectors import OrderWithLines
+from orders.services.outcomes import ORDERS, foreseen
+from orders.services.paying import record_captures
+from stock.strategies import contract
+from stock.strategies.contract import Outcome, Status
+
+log = structlog.get_logger(__name__)
+
+CANCEL_TIMEOUT_SECONDS = 2
+CLOSE_TIMEOUT_SECONDS = 5
+PROVIDER_PATIENCE = timedelta(minutes=10)  # then an order is closed although the provider does not answer
+PAYMENT_LEASE = timedelta(seconds=30)
+
+
+def close_due(*, now: datetime) -> int:
+    """Closes every unpaid order whose time is up and gives its stock back; returns how many.
+
+    Orders with a begun payment are left to `close_overdue_payments`. Any number may run at once.
+    """
+    closed, after = 0, None
+    while True:
+        page = selectors.list_due(now=now, after=after, limit=settings.ORDER_TIMEOUT_BATCH)
+        if not page:
+            return closed
+        outcomes = close([order_id for _, order_id in page], Closing(Order.ClosedBy.TIMEOUT, now))
+        closed += sum(outcome.status is Status.OK for outcome in outcomes)
+        after = page[-1]
+
+
+def close(order_ids: Sequence[int], closing: Closing) -> list[Outcome]:
+    """Closes orders under the given rule; logs what should never happen, counts what did."""
+    outcomes = flow.move([contract.roll_back(order_id, payload=closing) for order_id in order_ids])
+    for order_id, outcome in zip(order_ids, outcomes, strict=True):
+        if outcome.status is Status.OK:
+            ORDERS.labels(f"closed_by_{closing.closed_by}").inc()
+        elif outcome.status is Status.FAILED:
+            log.error("close_failed", order_id=order_id, error=repr(outcome.error))
+    return outcomes
+
+
+def close_overdue_payments(*, now: datetime) -> int:
+    """Closes begun payments of overdue orders at the provider, so that the orders can be closed; returns how many
+    it asked about.
+
+    A payment that turns out to be captured pays its order. Without an answer it is asked again when the lease is
+    over, and after 10 minutes the order is closed anyway.
+    """
+    overdue = selectors.list_overdue_payments(now=now, limit=settings.ORDER_TIMEOUT_BATCH)
+    if overdue:
+        each_at_once(lambda entry: close_overdue_payment(*entry, now=now), overdue)
+    return len(overdue)
+
+
+def close_overdue_payment(payment: Payment, expired_at: datetime, *, now: datetime) -> None:
+    """Closes one begun payment, unless another sweep is at it."""
+    free = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN, leased_until=payment.leased_until)
+    if not free.update(leased_until=now + PAYMENT_LEASE, updated_at=now):
+        return
+    try:
+        close_at_provider(payment, timeout_seconds=CLOSE_TIMEOUT_SECONDS, now=now)
+    except PaymentsUnavailable:
+        if expired_at <= now - PROVIDER_PATIENCE:
+            close([payment.order_id], Closing(Order.ClosedBy.TIMEOUT, now, despite_payment=True))
+    except ServiceError as error:
+        log.warning("capture_unrecorded", payment_id=payment.payment_id, error=repr(error))
+
+
+def close_at_provider(payment: Payment, *, timeout_seconds: float, now: datetime) -> None:
+    """Makes sure that a payment brings no more money; records the money when it came in before.
+
+    Raises PaymentsUnavailable when the provider does not answer, StockBusy or OutcomeUnknown when money that came in
+    could not be recorded: then it is still to be asked about.
+    """
+    try:
+        capture = get_provider().close(payment.payment_id, timeout_seconds=timeout_seconds, now=now)
+    except Exception as error:  # noqa: BLE001 (whatever a provider raises is no answer)
+        log.warning("provider_failed", payment_id=payment.payment_id, error=repr(error))
+        raise PaymentsUnavailable from error
+    if capture is None:
+        begun = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN)
+        begun.update(status=Payment.Status.CLOSED, updated_at=now)
+        return
+    for unrecorded in record_captures(captures=[capture]):
+        if unrecorded:
+            raise unrecorded
+
+
+def cancel_order(*, order_id: int, user_id: int | None, closed_by: Order.ClosedBy, now: datetime) -> OrderWithLines:
+    """Closes an unpaid order on somebody's word and gives its stock back; a begun payment is closed first.
+
+    Raises OrderNotFound, OrderStateConflict, PaymentsUnavailable, StockBusy, OutcomeUnknown.
+    """
+    selectors.get_order(order_id=order_id, user_id=user_id)
+    if error := cancel_orders(order_ids=[order_id], closed_by=closed_by, now=now)[order_id]:
+        raise error
+    return selectors.get_order(order_id=order_id, user_id=user_id)
+
+
+def cancel_orders(*, order_ids: Sequence[int], closed_by: Order.ClosedBy, now: datetime) -> dict[int, Exception | None]:
+    """Closes unpaid orders on somebody's word, as `cancel_order` does for one. Returns for each None, or its error."""
+    unpaid = {order.order_id for order in selectors.list_by_numbers(order_ids=order_ids) if is_unpaid(order)}
+    asked = [order_id for order_id in order_ids if order_id in unpaid]
+    errors = close_begun_payments(asked, now=now)
+    waiting = [order_id for order_id in asked if order_id not in errors]
+    outcomes = dict(zip(waiting, close(waiting, Closing(closed_by, now)), strict=True))
+    errors |= {order_id: foreseen(outcome.error) for order_id, outcome in outcomes.items() if outcome.error}
+    closed = {order_id for order_id, outcome in outcomes.items() if outcome.status is Status.OK}
+    errors |= not_cancelled([order_id for order_id in order_ids if order_id not in closed | errors.keys()])
+    return {order_id: errors.get(order_id) for order_id in order_ids}
+
+
+def is_unpaid(order: Order) -> bool:
+    return order.status == Order.Status.UNPAID
+
+
+def close_begun_payments(order_ids: Sequence[int], *, now: datetime) -> dict[int, Exception]:
+    """Closes the begun payments of orders at the provider; returns order_id -> error where that is not settled."""
+    errors: dict[int, Exception] = {}
+
+    def close_one(payment: Payment) -> None:
+        try:
+            close_at_provider(payment, timeout_seconds=CANCEL_TIMEOUT_SECONDS, now=now)
+        except ServiceError as error:
+            errors[payment.order_id] = error
+
+    if begun := list(selectors.list_begun_payments(order_ids=order_ids).values()):
+        each_at_once(close_one, begun)
+    return errors
+
+
+def not_cancelled(order_ids: Sequence[int]) -> dict[int, Exception]:
+    """Why these orders were not closed: none of that number, or not in the right state."""
+    found = {order.order_id: order for order in selectors.list_by_numbers(order_ids=order_ids)}
+    return {
+        order_id: OrderStateConflict(
+            order_id=order_id, wanted=_("cancelled"), found=found[order_id].get_status_display()
+        )
+        if order_id in found
+        else OrderNotFound(order_id=order_id)
+        for order_id in order_ids
+    }
+
+
+def complete_order(*, order_id: int, actor: str, now: datetime) -> OrderWithLines:
+    """Completes one paid order. Raises OrderNotFound, OrderStateConflict."""
+    completed = complete_orders(order_ids=[order_id], actor=actor, now=now)
+    found = selectors.get_order(order_id=order_id, user_id=None)
+    if not completed:
+        raise OrderStateConflict(order_id=order_id, wanted=_("completed"), found=found.order.get_status_display())
+    return found
+
+
+def complete_orders(*, order_ids: Sequence[int], actor: str, now: datetime) -> list[int]:
+    """Completes those of the orders that are paid; returns their numbers."""
+    with transaction.atomic():
+        paid = Order.objects.filter(order_id__in=order_ids, status=Order.Status.PAID).order_by("order_id")
+        completed = list(paid.select_for_update().values_list("order_id", flat=True))
+        paid.filter(order_id__in=completed).update(
+            status=Order.Status.COMPLETED, updated_by=actor, version=F("version") + 1, updated_at=now
+        )
+    ORDERS.labels("completed").inc(len(completed))
+    return completed

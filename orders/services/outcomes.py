@@ -1,0 +1,19 @@
+"""The counter of orders by outcome, and how unforeseen errors leave a service."""
+
+import structlog
+from prometheus_client import Counter
+
+from charites.common.errors import ServiceError
+from orders.errors import OrderFailed
+
+log = structlog.get_logger(__name__)
+
+ORDERS = Counter("charites_orders", "Orders by outcome.", ["outcome"])
+
+
+def foreseen(error: Exception | None) -> Exception:
+    """Errors of the catalogue pass; anything else is logged and hidden."""
+    if isinstance(error, ServiceError):
+        return error
+    log.error("order_failed", exc_info=error)
+    return OrderFailed()

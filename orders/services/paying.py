@@ -1,0 +1,160 @@
+"""Paying orders: open a payment at the provider, and take news of money wherever it comes from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.ids import next_ids
+from orders import selectors
+from orders.errors import OrderStateConflict, PaymentNotFound, PaymentsUnavailable
+from orders.flows import local as flow
+from orders.models import Order, Payment, Refund
+from orders.moves import Capture, Paying
+from orders.payments.provider import PaymentRequest, get_provider
+from orders.services.outcomes import ORDERS, foreseen
+from stock.strategies import contract
+from stock.strategies.contract import Outcome, Status
+
+log = structlog.get_logger(__name__)
+
+PAYMENT_MARGIN_SECONDS = 60  # a payment expires this long before its order, or a quarter of the time-out
+
+
+@dataclass(frozen=True, slots=True)
+class BegunPayment:
+    payment: Payment
+    pay_url: str
+
+
+def begin_payment(*, order_id: int, user_id: int | None, outcome: str, now: datetime) -> BegunPayment:
+    """Opens a payment at the provider, or returns the one that is open; one a time and order.
+
+    Raises OrderNotFound, OrderStateConflict (not unpaid, or no time left), PaymentsUnavailable.
+    """
+    provider = get_provider()
+    order = selectors.get_order(order_id=order_id, user_id=user_id).order
+    expires_at = order.expires_at - payment_margin()
+    if order.status != Order.Status.UNPAID:
+        raise OrderStateConflict(order_id=order_id, wanted=_("paid"), found=order.get_status_display())
+    if expires_at <= now:
+        raise OrderStateConflict(order_id=order_id, wanted=_("paid"), found=_("about to expire"))
+    begun = store_begun([order], channel=provider.channel)
+    if not begun:
+        raise OrderStateConflict(order_id=order_id, wanted=_("paid"), found=_("no longer unpaid"))
+    payment = begun[0]
+    try:
+        pay_url = provider.begin(request_for(payment, order), outcome=outcome, now=now)
+    except Exception as error:  # noqa: BLE001 (whatever a provider raises is no answer)
+        log.warning("provider_failed", payment_id=payment.payment_id, error=repr(error))
+        raise PaymentsUnavailable from error
+    return BegunPayment(payment, pay_url)
+
+
+def begin_payments(*, order_ids: Sequence[int], now: datetime) -> list[PaymentRequest]:
+    """Stores a begun payment for each of the orders that is unpaid and has time left, in one transaction.
+
+    Returns what the provider is to collect, by order_id; opening it there is left to the caller. An order that has a
+    begun payment keeps it. Raises PaymentsUnavailable.
+    """
+    channel = get_provider().channel
+    unpaid = Order.objects.filter(order_id__in=order_ids, status=Order.Status.UNPAID)
+    payable = {order.order_id: order for order in unpaid.filter(expires_at__gt=now + payment_margin())}
+    begun = store_begun(list(payable.values()), channel=channel)
+    return [request_for(payment, payable[payment.order_id]) for payment in begun]
+
+
+def request_for(payment: Payment, order: Order) -> PaymentRequest:
+    """What the provider is asked to collect for a begun payment, and until when."""
+    expires_at = order.expires_at - payment_margin()
+    return PaymentRequest(payment.payment_id, order.order_id, payment.amount, payment.currency, expires_at)
+
+
+def payment_margin() -> timedelta:
+    """How long before its order a payment expires at the provider."""
+    return timedelta(seconds=min(PAYMENT_MARGIN_SECONDS, settings.ORDER_PAY_TIMEOUT_SECONDS / 4))
+
+
+def store_begun(orders: Sequence[Order], *, channel: str) -> list[Payment]:
+    """Inserts begun payments under the locks of their orders, so that a time-out sees them or comes first.
+
+    Returns the begun payment of every order that is still unpaid, by order_id: a new one, or the one it had.
+    """
+    amounts = {order.order_id: order.pay_amount for order in orders}
+    numbers = dict(zip(amounts, next_ids(len(amounts)), strict=True))
+    with transaction.atomic():
+        unpaid = Order.objects.filter(order_id__in=amounts, status=Order.Status.UNPAID).order_by("order_id")
+        locked = list(unpaid.select_for_update().values_list("order_id", flat=True))
+        begun = selectors.list_begun_payments(order_ids=locked)
+        new = {
+            order_id: Payment(
+                payment_id=numbers[order_id],
+                order_id=order_id,
+                channel=channel,
+                amount=amounts[order_id],
+                currency=settings.CURRENCY,
+            )
+            for order_id in locked
+            if order_id not in begun
+        }
+        Payment.objects.bulk_create(sorted(new.values(), key=lambda payment: payment.payment_id))
+    stored = begun | new
+    return [stored[order_id] for order_id in locked]
+
+
+def receive_notice(*, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+    """Takes a provider's callback. Returns once it is stored; a valid repeat has no effect.
+
+    Raises BadSignature, Invalid, PaymentNotFound, StockBusy, OutcomeUnknown.
+    """
+    capture = get_provider().read_notice(headers=headers, body=body, now=now)
+    for error in record_captures(captures=[capture]):
+        if error:
+            raise error
+
+
+def record_captures(*, captures: Sequence[Capture]) -> list[Exception | None]:
+    """The one function for news of money: callback, query and closing all come here.
+
+    In one transaction the capture is stored, and either pays its order, which makes its stock sold, or becomes a
+    refund row. None: stored, now or before. Errors: PaymentNotFound, StockBusy, OutcomeUnknown.
+    """
+    orders = selectors.list_order_ids_of_payments(payment_ids=[capture.payment_id for capture in captures])
+    known = [capture for capture in captures if capture.payment_id in orders]
+    spare = next_ids(len(known))
+    moves = [
+        contract.confirm(orders[c.payment_id], payload=Paying(c, number))
+        for c, number in zip(known, spare, strict=True)
+    ]
+    outcomes = dict(zip(known, flow.move(moves), strict=True))
+    return [record_result(capture, outcomes.get(capture)) for capture in captures]
+
+
+def record_result(capture: Capture, outcome: Outcome | None) -> Exception | None:
+    """Logs and counts what a capture did, and returns its error."""
+    if outcome is None:
+        log.warning("capture_of_unknown_payment", payment_id=capture.payment_id, trade_id=capture.trade_id)
+        return PaymentNotFound(payment_id=capture.payment_id)
+    if outcome.done:
+        ORDERS.labels("paid" if outcome.status is Status.OK else "capture_without_order").inc()
+        return None
+    return foreseen(outcome.error)
+
+
+def send_refunds(*, payment_ids: Sequence[int], now: datetime) -> None:
+    """Sends money back at the provider and marks the refunds as done. Raises whatever the provider raises."""
+    pending = Refund.objects.filter(payment_id__in=payment_ids, status=Refund.Status.PENDING).order_by("pk")
+    pending.update(attempts=F("attempts") + 1, updated_at=now)
+    trades = dict(Payment.objects.filter(payment_id__in=payment_ids).values_list("payment_id", "trade_id"))
+    for refund in list(pending):
+        get_provider().refund(
+            payment_id=refund.payment_id, trade_id=str(trades[refund.payment_id]), amount=refund.amount, now=now
+        )
+        Refund.objects.filter(pk=refund.pk, status=Refund.Status.PENDING).update(
+            status=Refund.Status.DONE, updated_at=now
+        )

@@ -1,0 +1,219 @@
+"""Placing orders: validate, take price and description from goods, reserve the stock, all as sets."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Invalid, ServiceError
+from charites.common.ids import next_ids
+from charites.common.models import ADDRESS_LENGTH, MAX_INT64, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
+from goods import selectors as goods_selectors
+from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
+from goods.models import Goods
+from messaging.alarm import set_alarm
+from orders import selectors
+from orders.flows import local as flow
+from orders.models import Order, OrderDetail
+from orders.moves import PlaceOrder, Placing
+from orders.selectors import OrderWithLines
+from orders.services.outcomes import ORDERS, foreseen
+from stock.services import check_key
+from stock.strategies import contract
+from stock.strategies.contract import Move, Outcome, Status
+
+TIMEOUT_TASK = "shopping_order_pay_timeout"
+NUMBER_TRIES = 3  # a number that exists already, after every other precaution: take another one
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What became of one command: an order, new or stored under the same key before, or the error."""
+
+    order: OrderWithLines | None = None
+    created: bool = False
+    error: Exception | None = None
+
+
+def place_order(*, command: PlaceOrder, now: datetime) -> Placed:
+    """Places one order; see `place_orders`. Raises its error."""
+    placed = place_orders(commands=[command], now=now)[0]
+    if placed.error:
+        raise placed.error
+    return placed
+
+
+def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Placed]:
+    """Places orders and reserves their stock, in one transaction a batch. One result a command, in order.
+
+    Price and description come from goods. A command whose key was used for the same request before gets that order
+    as it is now. Errors: Invalid, GoodsNotFound, GoodsOffSale, RoomNotFound, StockNotFound, NotEnoughStock,
+    KeyReused, StockBusy, OutcomeUnknown, OrderFailed. Call it outside any transaction.
+    """
+    results: dict[int, Placed] = {}
+    catalogue = find_catalogue(commands)
+    waiting: list[int] = []
+    for index, command in enumerate(commands):
+        try:
+            check_command(command, catalogue)
+        except ServiceError as error:
+            results[index] = Placed(error=error)
+        else:
+            waiting.append(index)
+    outcomes: dict[int, Outcome] = {}
+    for _try in range(NUMBER_TRIES):
+        if not waiting:
+            break
+        numbers = next_ids(len(waiting))
+        moves = {
+            index: placing(commands[index], number, catalogue.goods, now)
+            for index, number in zip(waiting, numbers, strict=True)
+        }
+        outcomes = dict(zip(moves, flow.move(list(moves.values())), strict=True))
+        waiting = [index for index in waiting if number_was_taken(outcomes[index])]
+        results |= as_placed({index: (moves[index], outcomes[index]) for index in moves if index not in waiting})
+    results |= {index: Placed(error=foreseen(outcomes[index].error)) for index in waiting}
+    count(results.values())
+    for expires_at in {result.order.order.expires_at for result in results.values() if result.order and result.created}:
+        set_alarm(TIMEOUT_TASK, expires_at)
+    return [results[index] for index in range(len(commands))]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What a batch of commands needs to know of goods and rooms."""
+
+    goods: Mapping[int, Goods]
+    rooms: frozenset[int]
+
+
+def find_catalogue(commands: Sequence[PlaceOrder]) -> Catalogue:
+    """Reads all goods (and rooms, if any is named) of the commands at once."""
+    goods_ids = {goods_id for command in commands for goods_id in command.quantities if 0 < goods_id <= MAX_INT64}
+    goods = {goods.goods_id: goods for goods in goods_selectors.list_goods(goods_ids=sorted(goods_ids))}
+    rooms: frozenset[int] = frozenset()
+    if any(command.room_id for command in commands):
+        rooms = frozenset(room.room_id for room in goods_selectors.list_rooms())
+    return Catalogue(goods, rooms)
+
+
+def check_command(command: PlaceOrder, catalogue: Catalogue) -> None:
+    """Raises the first thing that is wrong with a command."""
+    if not 0 < command.user_id <= MAX_INT64:
+        raise Invalid("user_id", _("is missing or out of range"))
+    check_text("address", command.address, ADDRESS_LENGTH)
+    check_text("name", command.name, NAME_LENGTH)
+    check_text("phone", command.phone, PHONE_LENGTH)
+    if command.idempotency_key is not None:
+        check_key(command.idempotency_key)
+    if command.room_id is not None and command.room_id not in catalogue.rooms:
+        raise RoomNotFound(room_id=command.room_id)
+    check_items(command.quantities, catalogue.goods)
+
+
+def check_text(field: str, value: str, length: int) -> None:
+    if not value.strip():
+        raise Invalid(field, _("is missing"))
+    if not is_storable(value):
+        raise Invalid(field, _("is not valid text"))
+    if len(value) > length:
+        raise Invalid(field, _("is longer than %(limit)s characters"), limit=length)
+
+
+def is_storable(value: str) -> bool:
+    """JSON can say half a surrogate pair, and NUL; databases cannot."""
+    return "\x00" not in value and value == value.encode(errors="ignore").decode()
+
+
+def check_items(quantities: Mapping[int, int], goods: Mapping[int, Goods]) -> None:
+    """1 to 100 goods on sale, 1 or more pieces each, an amount that fits."""
+    if not quantities:
+        raise Invalid("items", _("is empty"))
+    if len(quantities) > MAX_LINES:
+        raise Invalid("items", _("has more than %(limit)s lines"), limit=MAX_LINES)
+    for goods_id, number in quantities.items():
+        if not 0 < goods_id <= MAX_INT64:
+            raise Invalid("goods_id", _("is missing or out of range"))
+        if not 0 < number <= MAX_INT64:
+            raise Invalid("quantity", _("must be 1 or more, and fit into an int64"))
+        if goods_id not in goods:
+            raise GoodsNotFound(goods_id=goods_id)
+        if goods[goods_id].status != Goods.Status.ON_SALE:
+            raise GoodsOffSale(goods_id=goods_id)
+    if sum(goods[goods_id].price * number for goods_id, number in quantities.items()) > MAX_INT64:
+        raise Invalid("quantity", _("makes an amount that is too large"))
+
+
+def placing(command: PlaceOrder, number: int, goods: Mapping[int, Goods], now: datetime) -> Move:
+    """The move that places one order: its stock, and the columns of its rows."""
+    lines = tuple(
+        line_columns(command.user_id, number, goods[goods_id], quantity)
+        for goods_id, quantity in sorted(command.quantities.items())
+    )
+    order = {
+        "order_id": number,
+        "user_id": command.user_id,
+        "room_id": command.room_id,
+        "created_at": now,
+        "pay_amount": sum(line["pay_amount"] for line in lines),
+        "expires_at": now + timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS),
+        "receive_address": command.address,
+        "receive_name": command.name,
+        "receive_phone": command.phone,
+        "idempotency_key": command.idempotency_key,
+        "request_digest": command.digest() if command.idempotency_key else "",
+    }
+    key = (command.user_id, command.idempotency_key) if command.idempotency_key else number
+    return contract.reserve(number, command.quantities, key=key, payload=Placing(order, lines))
+
+
+def line_columns(user_id: int, order_id: int, goods: Goods, number: int) -> dict[str, Any]:
+    """The snapshot of a goods as it is sold now."""
+    return {
+        "order_id": order_id,
+        "user_id": user_id,
+        "goods_id": goods.goods_id,
+        "title": goods.title,
+        "market_price": goods.market_price,
+        "price": goods.price,
+        "brief": goods.brief,
+        "head_imgs": goods.head_imgs,
+        "videos": goods.videos,
+        "detail": goods.detail,
+        "num": number,
+        "pay_amount": goods.price * number,
+    }
+
+
+def number_was_taken(outcome: Outcome) -> bool:
+    """The last line of defence of order numbers is their unique key."""
+    return outcome.status is Status.FAILED and isinstance(outcome.error, IntegrityError)
+
+
+def as_placed(answered: Mapping[int, tuple[Move, Outcome]]) -> dict[int, Placed]:
+    """Turns outcomes into results; orders that were stored before are read, in one go, as they are now."""
+    repeated = [move.key for move, outcome in answered.values() if outcome.status is Status.REPEATED]
+    stored = selectors.list_by_keys(keys=[key for key in repeated if isinstance(key, tuple)])
+    results = {}
+    for index, (move, outcome) in answered.items():
+        if outcome.status is Status.OK:
+            order = Order(**move.payload.order)
+            results[index] = Placed(
+                OrderWithLines(order, [OrderDetail(**line) for line in move.payload.lines]), created=True
+            )
+        elif outcome.status is Status.REPEATED and move.key in stored:
+            results[index] = Placed(stored[move.key])
+        else:
+            results[index] = Placed(error=foreseen(outcome.error))
+    return results
+
+
+def count(results: Iterable[Placed]) -> None:
+    """Counts orders by what became of them."""
+    for result in results:
+        outcome = type(result.error).__name__ if result.error else "placed" if result.created else "repeated"
+        ORDERS.labels(outcome).inc()

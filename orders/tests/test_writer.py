@@ -1,0 +1,99 @@
+"""What settles a commit whose reply was lost: a read that waits for whoever still holds the row."""
+
+import pytest
+
+from charites.tests.factories import (
+    NOW,
+    SANDBOX,
+    later,
+    make_capture,
+    make_command,
+    make_goods,
+    make_order,
+    make_payment,
+)
+from charites.tests.interleaving import Background, Parked, await_lock_wait
+from orders.models import Order
+from orders.moves import Closing, Paying, Placing
+from orders.services import close_due, place_order, record_captures
+from orders.writer import OrderWriter
+from stock.records import RecordWriter
+from stock.services import move as move_stock
+from stock.strategies import contract
+from stock.strategies.contract import Move, Status
+from stock.strategies.guarded import settle_commit
+
+pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def _shop(settings):
+    settings.PAYMENT_PROVIDER = SANDBOX
+    make_goods(1, stock=5)
+
+
+def settled_while(function, move: Move, *, at: str) -> Status:
+    """Asks about a move while the transaction of `function` is open after the statement `at`, then lets that commit."""
+    with (
+        Parked(function, at=at, after=True) as owner,
+        Background(lambda: settle_commit(move, OrderWriter())) as asking,
+    ):
+        await_lock_wait()
+        assert asking.is_running
+        owner.go()
+        return asking.result().status
+
+
+def test_find_of_an_order_waits_for_the_transaction_that_inserted_it():
+    # The number is known only inside, so it is asked for by its key.
+    order = {"order_id": 404, "user_id": 7, "idempotency_key": "k", "request_digest": digest()}
+    placing = contract.reserve(404, {1: 1}, key=(7, "k"), payload=Placing(order, ()))
+
+    status = settled_while(
+        lambda: place_order(command=make_command(idempotency_key="k"), now=NOW),
+        placing,
+        at="INSERT INTO shopping_order_detail",
+    )
+
+    assert status is Status.REPEATED
+
+
+def digest() -> str:
+    return make_command(idempotency_key="k").digest()
+
+
+def test_find_of_a_capture_waits_for_the_transaction_that_stores_it():
+    order = make_order()
+    capture = make_capture(make_payment(order))
+
+    status = settled_while(
+        lambda: record_captures(captures=[capture]),
+        contract.confirm(order.order_id, payload=Paying(capture, 1)),
+        at="UPDATE shopping_order_detail",
+    )
+
+    assert status is Status.OK
+
+
+def test_find_of_a_closing_waits_for_the_transaction_that_closes():
+    order = make_order()
+
+    status = settled_while(
+        lambda: close_due(now=later(10**6)),
+        contract.roll_back(order.order_id, payload=Closing(Order.ClosedBy.TIMEOUT, later(10**6))),
+        at="UPDATE shopping_stock_record ",
+    )
+
+    assert status is Status.OK
+
+
+def test_find_of_stock_alone_waits_for_the_transaction_that_wrote_its_record():
+    reserving = contract.reserve(10, {1: 1})
+
+    with (
+        Parked(lambda: move_stock([reserving]), at="UPDATE shopping_stock ", after=True) as owner,
+        Background(lambda: settle_commit(reserving, RecordWriter())) as asking,
+    ):
+        await_lock_wait()
+        owner.go()
+        assert asking.result().status is Status.OK

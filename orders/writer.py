@@ -1,0 +1,261 @@
+"""The rows of orders, written inside the transaction that moves their stock. Set-based: a batch may hold any mix.
+
+Lock order: payment, order; then stock locks records and stock rows. An order is locked before it is asked whether a
+payment has begun, and a payment begins under the lock of its order: neither can slip past the other.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Case, CharField, DateTimeField, F, Q, QuerySet, Value, When
+from django.utils import timezone
+
+from charites.common.errors import KeyReused
+from messaging.services import Draft, publish_many
+from orders.errors import PaymentNotFound
+from orders.models import Order, OrderDetail, Payment, Refund
+from orders.moves import Capture, Closing, Paying, Placing
+from stock.errors import StockBusy
+from stock.strategies.contract import OK, REPEATED, Move, Outcome, Status
+
+REFUND_TOPIC = "payment_refund"
+BUSY = Outcome(Status.BUSY, StockBusy())
+
+
+class OrderWriter:
+    """Orders' part of a move; see `stock.strategies.contract.Writer`."""
+
+    def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
+        keyed = [move for move in moves if isinstance(move.payload, Placing) and move.payload.order["idempotency_key"]]
+        return settle_keys(keyed) if keyed else {}
+
+    def write(self, moves: Sequence[Move]) -> list[Move]:
+        return [
+            *write_captures([move for move in moves if isinstance(move.payload, Paying)]),
+            *write_closings([move for move in moves if isinstance(move.payload, Closing)]),
+            *write_placings([move for move in moves if isinstance(move.payload, Placing)]),
+        ]
+
+    def find(self, move: Move) -> Outcome:
+        match move.payload:
+            case Placing():
+                return find_placing(move)
+            case Paying(capture):
+                stored = captured_trades([capture]).select_for_update()
+                return OK if stored.exists() else BUSY
+        closed = Order.objects.select_for_update().filter(order_id=move.order_id).values_list("status", flat=True)
+        return OK if list(closed) == [Order.Status.CLOSED] else BUSY
+
+
+def by_key(moves: Iterable[Move]) -> QuerySet[Order]:
+    """The orders that are stored under the idempotency keys of these placements."""
+    wanted = [Q(user_id=m.payload.order["user_id"], idempotency_key=m.payload.order["idempotency_key"]) for m in moves]
+    return Order.objects.filter(reduce(or_, wanted))
+
+
+def settle_keys(moves: Sequence[Move]) -> dict[Move, Outcome]:
+    """Answers placements whose key is stored: the same request again, or a misuse of the key."""
+    stored = {(o.user_id, o.idempotency_key): o.request_digest for o in by_key(moves)}
+    outcomes = {}
+    for move in moves:
+        order = move.payload.order
+        digest = stored.get((order["user_id"], order["idempotency_key"]))
+        if digest is not None:
+            reused = Outcome(Status.FAILED, KeyReused(key=order["idempotency_key"]))
+            outcomes[move] = REPEATED if digest == order["request_digest"] else reused
+    return outcomes
+
+
+def find_placing(move: Move) -> Outcome:
+    """Whether an order is there whose commit is unknown: by its number, or under its key."""
+    if Order.objects.select_for_update().filter(order_id=move.order_id).exists():
+        return OK
+    if not move.payload.order["idempotency_key"]:
+        return BUSY
+    list(by_key([move]).select_for_update())
+    return settle_keys([move]).get(move, BUSY)
+
+
+def write_placings(moves: Sequence[Move]) -> list[Move]:
+    """Inserts orders and their lines, sorted by order number."""
+    moves = sorted(moves, key=lambda move: move.order_id)
+    if moves:
+        Order.objects.bulk_create(Order(**move.payload.order) for move in moves)
+        OrderDetail.objects.bulk_create(OrderDetail(**line) for move in moves for line in move.payload.lines)
+    return moves
+
+
+def write_closings(moves: Sequence[Move]) -> list[Move]:
+    """Closes unpaid orders, and returns the moves of exactly those that it closed.
+
+    A time-out skips orders that somebody else has locked: they are being paid, cancelled or closed right now.
+    """
+    if not moves:
+        return []
+    unpaid = Order.objects.filter(status=Order.Status.UNPAID).order_by("order_id")
+    due = [move for move in moves if move.payload.closed_by == Order.ClosedBy.TIMEOUT]
+    asked = [move for move in moves if move.payload.closed_by != Order.ClosedBy.TIMEOUT]
+    locked: dict[int, datetime] = {}
+    if due:
+        overdue = unpaid.filter(expires_at__lte=max(move.payload.now for move in due))
+        locked |= dict(lock(overdue, due, skip_locked=True).values_list("order_id", "expires_at"))
+    if asked:
+        locked |= dict(lock(unpaid, asked).values_list("order_id", "expires_at"))
+    begun = set(begun_payments(locked).values_list("order_id", flat=True))
+    closing = [
+        move
+        for move in moves
+        if move.order_id in locked
+        and is_due(move, locked[move.order_id])
+        and (move.payload.despite_payment or move.order_id not in begun)
+    ]
+    for closed_by in sorted({move.payload.closed_by for move in closing}):
+        order_ids = [move.order_id for move in closing if move.payload.closed_by == closed_by]
+        unpaid.filter(order_id__in=order_ids).update(
+            status=Order.Status.CLOSED, closed_by=closed_by, version=F("version") + 1, updated_at=timezone.now()
+        )
+    return closing
+
+
+def is_due(move: Move, expires_at: datetime) -> bool:
+    """Whether a time-out's own clock says so (a batch may hold several); somebody's word needs no time."""
+    closing: Closing = move.payload
+    return closing.closed_by != Order.ClosedBy.TIMEOUT or expires_at <= closing.now
+
+
+def lock(orders: QuerySet[Order], moves: Sequence[Move], *, skip_locked: bool = False) -> QuerySet[Order]:
+    """Locks the orders of these moves, in order of their numbers."""
+    chosen = orders.filter(order_id__in=[move.order_id for move in moves])
+    return chosen.select_for_update(skip_locked=skip_locked)
+
+
+def begun_payments(order_ids: Iterable[int]) -> QuerySet[Payment]:
+    """Payments that may still bring money for these orders."""
+    return Payment.objects.filter(order_id__in=list(order_ids), status=Payment.Status.BEGUN)
+
+
+def captured_trades(captures: Iterable[Capture]) -> QuerySet[Payment]:
+    """The stored payments of these trades."""
+    return Payment.objects.filter(reduce(or_, [Q(channel=c.channel, trade_id=c.trade_id) for c in captures]))
+
+
+def write_captures(moves: Sequence[Move]) -> list[Move]:
+    """Stores captures; each pays its order or becomes a refund row. Returns the moves of the orders that were paid."""
+    if not moves:
+        return []
+    moves = sorted(moves, key=lambda move: move.payload.capture.payment_id)
+    payments = lock_payments(moves)
+    known = {(p.channel, p.trade_id) for p in captured_trades(move.payload.capture for move in moves)}
+    news = [m for m in moves if (m.payload.capture.channel, m.payload.capture.trade_id) not in known]
+    if not news:
+        return []
+    store_captures(news, payments)
+    orders = {order.order_id: order for order in lock(Order.objects.order_by("order_id"), news)}
+    reasons = {move: refund_reason(move.payload.capture, orders[move.order_id]) for move in news}
+    paid = [move for move in news if reasons[move] is None]
+    mark_paid(paid)
+    store_refunds([(payment_id_of(move, payments), move, reason) for move, reason in reasons.items() if reason])
+    return paid
+
+
+def lock_payments(moves: Sequence[Move]) -> dict[int, Payment]:
+    """Locks the payments that captures are for. Raises PaymentNotFound."""
+    wanted = [move.payload.capture.payment_id for move in moves]
+    rows = Payment.objects.select_for_update().filter(payment_id__in=wanted).order_by("payment_id")
+    payments = {row.payment_id: row for row in rows}
+    for payment_id in wanted:
+        if payment_id not in payments:
+            raise PaymentNotFound(payment_id=payment_id)
+    return payments
+
+
+def payment_id_of(move: Move, payments: dict[int, Payment]) -> int:
+    """The payment that holds a capture: the one it was made for, or a spare one when that has a capture already."""
+    payment = payments[move.payload.capture.payment_id]
+    taken = payment.status == Payment.Status.CAPTURED
+    spare: int = move.payload.spare_payment_id
+    return spare if taken else payment.payment_id
+
+
+def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
+    """Writes what came in into the payment rows: amount and currency are the provider's word, not what we asked for."""
+    first = [move.payload.capture for move in moves if payment_id_of(move, payments) == move.payload.capture.payment_id]
+    open_rows = Payment.objects.exclude(status=Payment.Status.CAPTURED)
+    if first:
+        open_rows.filter(payment_id__in=[capture.payment_id for capture in first]).update(
+            status=Payment.Status.CAPTURED,
+            trade_id=by_payment(first, lambda capture: capture.trade_id, CharField()),
+            amount=by_payment(first, lambda capture: capture.amount),
+            currency=by_payment(first, lambda capture: capture.currency, CharField()),
+            updated_at=timezone.now(),
+        )
+    Payment.objects.bulk_create(
+        Payment(
+            payment_id=move.payload.spare_payment_id,
+            order_id=move.order_id,
+            channel=move.payload.capture.channel,
+            amount=move.payload.capture.amount,
+            currency=move.payload.capture.currency,
+            status=Payment.Status.CAPTURED,
+            trade_id=move.payload.capture.trade_id,
+        )
+        for move in moves
+        if payment_id_of(move, payments) != move.payload.capture.payment_id
+    )
+
+
+def by_payment(captures: Sequence[Capture], value: Callable[[Capture], Any], field: Any = None) -> Case:
+    """A value for each payment, for one UPDATE of many rows."""
+    return Case(*[When(payment_id=c.payment_id, then=Value(value(c))) for c in captures], output_field=field)
+
+
+def by_order(moves: Sequence[Move], value: Callable[[Capture], Any], field: Any) -> Case:
+    """A value for each order, for one UPDATE of many rows."""
+    whens = [When(order_id=move.order_id, then=Value(value(move.payload.capture))) for move in moves]
+    return Case(*whens, output_field=field)
+
+
+def refund_reason(capture: Capture, order: Order) -> Refund.Reason | None:
+    """Why a capture cannot pay its (locked) order; None when it does."""
+    if (capture.amount, capture.currency) != (order.pay_amount, settings.CURRENCY):
+        return Refund.Reason.AMOUNT
+    if order.status == Order.Status.UNPAID:
+        return None
+    return Refund.Reason.LATE if order.status == Order.Status.CLOSED else Refund.Reason.DOUBLE
+
+
+def mark_paid(moves: Sequence[Move]) -> None:
+    """100 -> 200 for locked orders, and the time of payment on their lines."""
+    if not moves:
+        return
+    order_ids = [move.order_id for move in moves]
+    paid_at = by_order(moves, lambda capture: capture.captured_at, DateTimeField())
+    Order.objects.filter(order_id__in=order_ids, status=Order.Status.UNPAID).update(
+        status=Order.Status.PAID,
+        pay_channel=by_order(moves, lambda capture: capture.channel, CharField()),
+        trade_id=by_order(moves, lambda capture: capture.trade_id, CharField()),
+        pay_time=paid_at,
+        version=F("version") + 1,
+        updated_at=timezone.now(),
+    )
+    OrderDetail.objects.filter(order_id__in=order_ids).update(pay_time=paid_at, updated_at=timezone.now())
+
+
+def store_refunds(refunds: Sequence[tuple[int, Move, Refund.Reason]]) -> None:
+    """Inserts refund rows, and the messages that send the money back."""
+    Refund.objects.bulk_create(
+        Refund(
+            payment_id=payment_id,
+            order_id=move.order_id,
+            amount=move.payload.capture.amount,
+            currency=move.payload.capture.currency,
+            reason=reason,
+        )
+        for payment_id, move, reason in refunds
+    )
+    if refunds:
+        publish_many([Draft(REFUND_TOPIC, str(key), {"payment_id": str(key)}) for key, _, _ in refunds])
