@@ -1,0 +1,263 @@
+"""What the admin pages of every app share: pages that only show, tables below them, and actions that ask first."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, cast
+
+import structlog
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import get_permission_codename, get_user_model
+from django.db import DatabaseError
+from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from django.utils.translation import ngettext
+
+from charites.common.errors import ServiceError, as_service_error
+from charites.common.models import MAX_INT64
+
+log = structlog.get_logger(__name__)
+
+ROWS_PER_PAGE = 50
+MAX_ROWS = 100  # of one action
+MAX_SECTION_ROWS = 100
+
+Text = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table below the fields of a page."""
+
+    title: Text
+    headers: Sequence[Text]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an action did: the rows that it changed, and why it left others alone."""
+
+    done: Sequence[Model] = ()
+    errors: Sequence[Exception | Text] = ()
+
+
+class OperatorAdmin(ModelAdmin):  # type: ignore[type-arg]
+    """A page for operators. Whoever may change a model may run its actions, also where the fields are read-only."""
+
+    change_form_template = "charites_common/change_form.html"
+    list_per_page = ROWS_PER_PAGE
+    show_full_result_count = False  # a second count of the whole table for every search
+    id_fields: Sequence[str] = ()  # integers that the search box finds by equality
+    prefix_fields: Sequence[str] = ()  # texts that it finds by how they begin
+    search_user_id = False
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        return [*self.id_fields, *self.prefix_fields]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Finds by indexed equality and prefixes; Django's own search compares every number as a text."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = Q(pk__in=[])
+        if term.isascii() and term.isdigit() and int(term) <= MAX_INT64:
+            for name in self.id_fields:
+                found |= Q(**{name: int(term)})
+        for name in self.prefix_fields:
+            found |= Q(**{f"{name}__startswith": term})
+        if self.search_user_id:
+            users = get_user_model().objects.filter(username=term).values_list("pk", flat=True)
+            found |= Q(user_id__in=list(users))
+        return queryset.filter(found), False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Django asks this for actions with `permissions=["operate"]`."""
+        codename = get_permission_codename("change", self.opts)
+        return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}"))
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """A refusal of a service is a message on the same page; what the page has written is undone."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except (ServiceError, DatabaseError) as error:
+            if request.method != "POST":
+                raise
+            self.message_user(request, as_text(error), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        context["sections"] = self.sections(obj) if obj else []
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def sections(self, obj: Any) -> list[Section]:
+        """Returns the tables to show below a row's fields."""
+        return []
+
+
+class ReadOnlyAdmin(OperatorAdmin):
+    """Rows that only services write: nothing is added, edited or deleted here."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+Run = Callable[[Any, HttpRequest, list[Any], forms.Form], Report]
+
+
+def confirmed(question: Text, *, form_class: type[forms.Form] = forms.Form, one: bool = False) -> Callable[..., Any]:
+    """Makes an admin action of a function `(admin, request, rows, form) -> Report` that calls one service.
+
+    The action first shows its question with the chosen rows (and its form), runs when that is answered, and then
+    writes what was done to Django's log of the admin and to ours. `one`: it takes a single row.
+    """
+
+    def decorate(run: Run) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:
+        @wraps(run)
+        def action(admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+            rows = list(queryset[: MAX_ROWS + 1])
+            limit = 1 if one else MAX_ROWS
+            if len(rows) > limit:
+                problem = ngettext("Choose one row only.", "Choose %(limit)s rows at most.", limit)
+                admin.message_user(request, problem % {"limit": limit}, messages.WARNING)
+                return None
+            form = form_class(request.POST if "confirmed" in request.POST else None)
+            if not form.is_valid():
+                return confirmation_page(admin, request, rows, form, question, run.__name__)
+            carry_out(admin, request, rows, form, run)
+            return None
+
+        return action
+
+    return decorate
+
+
+def confirmation_page(
+    admin: Any, request: HttpRequest, rows: list[Any], form: forms.Form, question: Text, name: str
+) -> HttpResponse:
+    """Shows what is about to be done, and to what."""
+    context = {
+        **admin.admin_site.each_context(request),
+        "title": question,
+        "opts": admin.opts,
+        "rows": rows,
+        "form": form,
+        "media": admin.media + form.media,
+        "action": name,
+        "action_checkbox_name": ACTION_CHECKBOX_NAME,
+        "back": request.get_full_path(),
+    }
+    return TemplateResponse(request, "charites_common/confirm_action.html", context)
+
+
+def carry_out(admin: Any, request: HttpRequest, rows: list[Any], form: forms.Form, run: Run) -> None:
+    """Runs a confirmed action, logs what it did, and says what it did and what it did not."""
+    try:
+        report = run(admin, request, rows, form)
+    except (ServiceError, DatabaseError) as error:
+        report = Report(errors=[error])
+    record(request, report.done, action=run.__name__, **form.cleaned_data)
+    if report.done:
+        number = len(report.done)
+        done = ngettext("Done for %(number)s row.", "Done for %(number)s rows.", number) % {"number": number}
+        admin.message_user(request, done, messages.SUCCESS)
+    for problem in report.errors:
+        admin.message_user(request, as_text(problem), messages.ERROR)
+
+
+def record(request: HttpRequest, rows: Sequence[Model], *, action: str, **data: Any) -> None:
+    """Writes an operator's deed to Django's log of the admin, which the pages show as history, and to ours."""
+    log.info("admin_action", action=action, actor=actor_of(request), rows=[row.pk for row in rows], **data)
+    if rows:
+        words = [action, *(f"{name}={value}" for name, value in data.items())]
+        LogEntry.objects.log_actions(
+            user_id=cast("int", request.user.pk),
+            queryset=cast("QuerySet[Model]", rows),  # any iterable of rows will do
+            action_flag=CHANGE,
+            change_message=" ".join(words),
+        )
+
+
+def as_text(error: Exception | Text) -> str:
+    """What an operator may read about an error."""
+    return as_service_error(error).message if isinstance(error, Exception) else str(error)
+
+
+def actor_of(request: HttpRequest) -> str:
+    """The name that goes into `created_by`, `updated_by` and adjustments."""
+    return request.user.get_username()
+
+
+def money(cents: int, currency: str | None = None) -> str:
+    """An amount as people read it: 19900 -> '199.00 CNY', with a space that does not break."""
+    sign, cents = "-" if cents < 0 else "", abs(cents)
+    return f"{sign}{cents // 100:,}.{cents % 100:02d}\u00a0{currency or settings.CURRENCY}"
+
+
+def with_username(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Adds the name of the user of each row, in the same query; None for users whom another service knows."""
+    users = get_user_model().objects.filter(pk=OuterRef("user_id"))
+    named: QuerySet[Any] = rows.annotate(username=Subquery(users.values("username")))
+    return named
+
+
+def link(row: Model, text: Any) -> str:
+    """A link to the admin page of a row."""
+    meta = row._meta
+    return format_html(
+        '<a href="{}">{}</a>', reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk]), text
+    )
+
+
+def section(
+    title: Text,
+    model: type[Model],
+    rows: Sequence[Model],
+    *names: str,
+    labels: Mapping[str, Text] | None = None,
+    **shown: Callable[[Any], Any],
+) -> Section:
+    """A table of rows of one model; the first column links to the row.
+
+    `labels`: of columns that are not called as their field is. `shown`: how a column is written.
+    """
+
+    def label(name: str) -> str:
+        if labels and name in labels:
+            return capfirst(str(labels[name]))
+        return capfirst(str(getattr(model._meta.get_field(name), "verbose_name", name)))
+
+    def cell(row: Model, name: str) -> Any:
+        if name in shown:
+            return shown[name](row)
+        display = getattr(row, f"get_{name}_display", None)
+        return display() if display else getattr(row, name)
+
+    cells = [[link(row, cell(row, names[0])), *(cell(row, name) for name in names[1:])] for row in rows]
+    return Section(title, [label(name) for name in names], cells)

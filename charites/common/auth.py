@@ -1,0 +1,164 @@
+"""One bearer token for REST and gRPC: signed, expiring, carrying user id and role.
+
+A token is verified by its signature alone, so no service reads another's users. Tokens are JSON Web Tokens
+(RFC 7519), HS256 over `SECRET_KEY`; `SECRET_KEY_FALLBACKS` are accepted while a key is being replaced.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import jwt
+from django.conf import settings
+from django.contrib.auth import authenticate, get_user_model
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Forbidden, Invalid, TokenExpired, Unauthenticated, WrongPassword
+from charites.common.models import MAX_INT64
+
+ALGORITHM = "HS256"
+
+
+class Role(StrEnum):
+    CUSTOMER = "customer"  # own orders only
+    STAFF = "staff"  # stock, rooms, complete
+    SERVICE = "service"  # another service: acts for any user id
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls. `user_id` is 0 for a service that acts for nobody in particular."""
+
+    user_id: int
+    role: Role
+
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+    @property
+    def pk(self) -> int:
+        return self.user_id
+
+    @property
+    def actor(self) -> str:
+        """How logs and adjustments name the caller."""
+        return f"{self.role.value}:{self.user_id}"
+
+    @property
+    def visible_user_id(self) -> int | None:
+        """Whose orders the caller may see: a customer's own; None means everybody's."""
+        return self.user_id if self.role is Role.CUSTOMER else None
+
+    def require(self, *roles: Role) -> None:
+        """Raises Forbidden unless the caller has one of the roles."""
+        if self.role not in roles:
+            raise Forbidden
+
+    def acting_for(self, user_id: int) -> int:
+        """Returns the user this call is for: the caller, or (service role only) the one it names.
+
+        Raises Forbidden for somebody else's id, Invalid when nobody is named at all.
+        """
+        if user_id and user_id != self.user_id:
+            self.require(Role.SERVICE)
+        if (acting := user_id or self.user_id) < 1:
+            raise Invalid("user_id", _("is missing"))
+        return acting
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    access: str
+    refresh: str
+
+
+def sign_in(*, username: str, password: str, now: datetime) -> TokenPair:
+    """Returns a token pair. Raises WrongPassword, also for unknown and disabled users."""
+    user = authenticate(username=username, password=password)
+    if user is None:
+        raise WrongPassword
+    return issue_pair(user_id=user.pk, role=Role.STAFF if user.is_staff else Role.CUSTOMER, now=now)
+
+
+def refresh(*, token: str, now: datetime) -> TokenPair:
+    """Returns a new pair for a refresh token; the role is read afresh. Raises Unauthenticated."""
+    user_id = _decode(token, "refresh").user_id
+    user = get_user_model().objects.filter(pk=user_id, is_active=True).first()
+    if user is None:
+        raise Unauthenticated
+    return issue_pair(user_id=user.pk, role=Role.STAFF if user.is_staff else Role.CUSTOMER, now=now)
+
+
+def issue_pair(*, user_id: int, role: Role, now: datetime) -> TokenPair:
+    """Returns an access token and the refresh token that renews it."""
+    return TokenPair(
+        access=issue_token(user_id=user_id, role=role, now=now),
+        refresh=_encode(user_id, role, "refresh", now, settings.TOKEN_REFRESH_SECONDS),
+    )
+
+
+def issue_token(*, user_id: int, role: Role, now: datetime, lifetime_seconds: int | None = None) -> str:
+    """Returns an access token. A service token may carry the user id 0."""
+    seconds = settings.TOKEN_ACCESS_SECONDS if lifetime_seconds is None else lifetime_seconds
+    return _encode(user_id, role, "access", now, seconds)
+
+
+def read_authorization(header: str) -> Identity:
+    """Returns who an `authorization` header speaks for. Raises Unauthenticated."""
+    if settings.DEMO and (identity := _demo_identity(header)):
+        return identity
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated
+    return _decode(token.strip(), "access")
+
+
+def _demo_identity(header: str) -> Identity | None:
+    """The demo's well-known tokens. The bare and the quoted word are what the original's clients send."""
+    if header in ("token", '"token"', "Bearer token"):
+        return Identity(user_id=0, role=Role.SERVICE)
+    names = {"Bearer buyer": "buyer", "Bearer buyer2": "buyer2", "Bearer staff": "staff"}
+    if header not in names:
+        return None
+    user = get_user_model().objects.filter(username=names[header], is_active=True).first()
+    if user is None:
+        return None
+    return Identity(user_id=user.pk, role=Role.STAFF if user.is_staff else Role.CUSTOMER)
+
+
+def _encode(user_id: int, role: Role, purpose: str, now: datetime, lifetime_seconds: int) -> str:
+    claims = {
+        "sub": str(user_id),
+        "role": role.value,
+        "use": purpose,
+        "iat": now,
+        "exp": now + timedelta(seconds=lifetime_seconds),
+    }
+    return jwt.encode(claims, settings.SECRET_KEY, ALGORITHM)
+
+
+def _decode(token: str, purpose: str) -> Identity:
+    for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        try:
+            claims = jwt.decode(token, key, [ALGORITHM], options={"require": ["exp", "sub"]})
+        except jwt.ExpiredSignatureError as error:
+            raise TokenExpired from error
+        except jwt.InvalidSignatureError:
+            continue
+        except jwt.InvalidTokenError as error:
+            raise Unauthenticated from error
+        return _identity(claims, purpose)
+    raise Unauthenticated
+
+
+def _identity(claims: dict[str, str], purpose: str) -> Identity:
+    if claims.get("use") != purpose:
+        raise Unauthenticated
+    try:
+        identity = Identity(user_id=int(claims["sub"]), role=Role(claims["role"]))
+    except (KeyError, ValueError) as error:
+        raise Unauthenticated from error
+    if not 0 <= identity.user_id <= MAX_INT64:
+        raise Unauthenticated
+    return identity

@@ -1,0 +1,144 @@
+"""The error catalogue: every refusal is a class with data, a kind and the original service's number.
+
+Services raise these and know neither HTTP nor gRPC; `common/rest.py` and `common/rpc/` map kinds to statuses.
+"""
+
+from enum import Enum
+from typing import Any, ClassVar
+
+from django.db import InterfaceError, OperationalError
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class Kind(Enum):
+    """What an error means to the caller. BUSY is always without effect; UNKNOWN: ask again with the same key."""
+
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    KEY_REUSED = "key_reused"
+    LIMITED = "limited"
+    BUSY = "busy"
+    UNKNOWN = "unknown"
+    INTERNAL = "internal"
+
+
+class ServiceError(Exception):
+    """A refusal with a text for people. `details` fill the text and travel to REST callers."""
+
+    kind: ClassVar[Kind] = Kind.INTERNAL
+    code: ClassVar[int] = 10000000
+    text: str | Promise = _("Something went wrong on our side. Try again later.")
+
+    def __init__(self, **details: Any) -> None:
+        self.details = details
+        super().__init__(details)
+
+    @property
+    def message(self) -> str:
+        """The text in the active language."""
+        return str(self.text) % self.details if self.details else str(self.text)
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}({self.code}): {self.message}"
+
+
+class InternalError(ServiceError):
+    """A defect of ours; the log has the cause."""
+
+
+class Invalid(ServiceError):
+    """The request is malformed; nothing was done."""
+
+    kind = Kind.INVALID
+    code = 10000001
+
+    def __init__(self, field: str, reason: str | Promise, **details: Any) -> None:
+        super().__init__(field=field, **details)
+        self.text = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.details['field']}: {str(self.text) % self.details}"
+
+
+class Unauthenticated(ServiceError):
+    kind = Kind.UNAUTHENTICATED
+    code = 10000002
+    text = _("This needs a valid token. Send the header 'Authorization: Bearer <token>'.")
+
+
+class TokenExpired(Unauthenticated):
+    text = _("The token has expired. Renew it or sign in again.")
+
+
+class WrongPassword(Unauthenticated):
+    text = _("User name or password is wrong.")
+
+
+class NotFound(ServiceError):
+    kind = Kind.NOT_FOUND
+    code = 10000003
+    text = _("There is no such thing here.")
+
+
+class UnknownError(ServiceError):
+    """A dependency answered something that nobody understands."""
+
+    code = 10000004
+
+
+class OutcomeUnknown(ServiceError):
+    """The commit's reply was lost: the call may have had its effect."""
+
+    kind = Kind.UNKNOWN
+    code = 10000005
+    text = _("It is not known whether this was carried out. Ask again with the same idempotency key.")
+
+
+class Forbidden(ServiceError):
+    kind = Kind.FORBIDDEN
+    code = 10000006
+    text = _("Your role may not do this.")
+
+
+class Limited(ServiceError):
+    kind = Kind.LIMITED
+    code = 10000007
+    text = _("Too many requests. Try again in a moment.")
+
+
+class MethodNotAllowed(ServiceError):
+    kind = Kind.INVALID
+    code = 10000008
+    text = _("This address does not take the method %(method)s.")
+
+
+class KeyReused(ServiceError):
+    """An idempotency key stands for one request for good."""
+
+    kind = Kind.KEY_REUSED
+    code = 10000009
+    text = _("The idempotency key %(key)s was used for another request before. Use a new key.")
+
+
+class Busy(ServiceError):
+    """Overloaded or a dependency is away. Nothing was done; trying again is safe."""
+
+    kind = Kind.BUSY
+    code = 10000004
+    text = _("The shop is busy. Nothing was done; try again in a moment.")
+
+
+def as_service_error(error: BaseException) -> ServiceError:
+    """Returns what a caller may know of any exception: a database that is away or overloaded is BUSY (nothing was
+    committed: the strategies settle lost commits themselves), everything unforeseen is INTERNAL and hides its text.
+    """
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, OperationalError | InterfaceError):
+        return Busy()
+    return InternalError()

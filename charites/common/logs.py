@@ -1,0 +1,101 @@
+"""Structured logs with a request id in every line, and the request counter.
+
+JSON when DEBUG is off, readable lines otherwise. The request id comes from `X-Request-ID` or the gRPC metadata
+`x-request-id`, or is made; it travels in error bodies, message headers and Celery arguments.
+"""
+
+import logging.config
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from charites.common.errors import Kind, ServiceError
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+REQUESTS = Counter("charites_requests", "Requests answered.", ["protocol", "route", "status"])
+REQUEST_SECONDS = Histogram("charites_request_seconds", "Time to answer a request.", ["protocol", "route"])
+
+
+def new_request_id() -> str:
+    """Makes a request id."""
+    return uuid.uuid4().hex
+
+
+def clean_request_id(given: str | None) -> str:
+    """Returns the caller's request id if it is harmless in a log line and a header, else a new one."""
+    return given if given and REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+def current_request_id() -> str:
+    """Returns the id of the request that this thread or task works for, or an empty string."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+@contextmanager
+def request_context(request_id: str | None = None, **fields: Any) -> Iterator[str]:
+    """Binds the request id (and other fields) to every log line inside the block."""
+    request_id = clean_request_id(request_id)
+    with structlog.contextvars.bound_contextvars(request_id=request_id, **fields):
+        yield request_id
+
+
+def log_unforeseen(service_error: ServiceError, cause: BaseException) -> None:
+    """Logs what the caller is not told: the cause of an internal error, or why the shop is busy."""
+    if service_error.kind is Kind.INTERNAL:
+        log.error("internal_error", exc_info=cause)
+    elif service_error.kind is Kind.BUSY and service_error is not cause:
+        log.warning("busy", error=repr(cause))
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Sets up structlog and the standard library's logging alike; `options`: level, as_json."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if options["as_json"] else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "structured": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "foreign_pre_chain": shared,
+                    "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+                }
+            },
+            "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "root": {"handlers": ["console"], "level": options["level"]},
+            # Requests are logged once, by our own middleware and interceptor.
+            "loggers": {
+                "httpx": {"level": "WARNING"},
+                "django.request": {"level": "CRITICAL"},
+                "django.server": {"level": "CRITICAL"},
+            },
+        }
+    )

@@ -1,0 +1,68 @@
+"""What every table has, and the table of leased Snowflake nodes."""
+
+from typing import Any
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+MAX_INT64 = 2**63 - 1
+NAME_LENGTH = 128
+ADDRESS_LENGTH = 255
+PHONE_LENGTH = 32
+KEY_LENGTH = 64
+MAX_LINES = 100  # of an order, and of any list that a request brings
+
+
+class ExactCharField(models.CharField):  # type: ignore[type-arg]
+    """Text that is compared letter by letter. MariaDB's usual collations hold `KEY` and `key` for the same.
+    See docs/adr/0003-keys-letter-by-letter.md."""
+
+    def db_parameters(self, connection: Any) -> dict[str, Any]:
+        parameters: dict[str, Any] = dict(super().db_parameters(connection))
+        if connection.vendor == "mysql":
+            parameters["collation"] = "utf8mb4_bin"
+        return parameters
+
+
+class Timestamped(models.Model):
+    """New tables: id and two times. Guarded and raw updates set `updated_at` themselves."""
+
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class Inherited(Timestamped):
+    """The common columns of the original's tables. `version` is a bigint: the original's smallint overflowed."""
+
+    created_by = models.CharField(_("created by"), max_length=NAME_LENGTH, default="", blank=True)
+    updated_by = models.CharField(_("updated by"), max_length=NAME_LENGTH, default="", blank=True)
+    version = models.BigIntegerField(_("version"), default=0, editable=False)
+    is_deleted = models.BooleanField(_("deleted"), default=False)
+
+    class Meta:
+        abstract = True
+
+
+def never_deleted(table: str) -> models.CheckConstraint:
+    """Rows of this table are never marked as deleted."""
+    return models.CheckConstraint(condition=models.Q(is_deleted=False), name=f"{table}_never_deleted")
+
+
+class Node(models.Model):
+    """A Snowflake node id, leased by one process at a time; see `common/ids.py`."""
+
+    node = models.PositiveSmallIntegerField(primary_key=True, validators=[MinValueValidator(0)])
+    owner = models.CharField(max_length=KEY_LENGTH)
+    leased_until = models.DateTimeField()
+    used_until_ms = models.BigIntegerField()
+
+    class Meta:
+        db_table = "charites_node"
+
+    def __str__(self) -> str:
+        return f"node {self.node}, leased by {self.owner}"

@@ -1,0 +1,37 @@
+"""gRPC: what servicers, server and clients stand on."""
+
+from charites.common.rpc.adapter import REQUEST_ID_KEY, DeadlinePassed
+from charites.common.rpc.client import Client, may_repeat
+from charites.common.rpc.server import serving
+from charites.common.rpc.servicer import (
+    IDEMPOTENCY_KEY,
+    Call,
+    Method,
+    Servicer,
+    allow,
+    installed_methods,
+    merged,
+    methods_of,
+    required_id,
+)
+from charites.common.rpc.status import STATUS, as_status, read_error
+
+__all__ = [
+    "IDEMPOTENCY_KEY",
+    "REQUEST_ID_KEY",
+    "STATUS",
+    "Call",
+    "Client",
+    "DeadlinePassed",
+    "Method",
+    "Servicer",
+    "allow",
+    "as_status",
+    "installed_methods",
+    "may_repeat",
+    "merged",
+    "methods_of",
+    "read_error",
+    "required_id",
+    "serving",
+]

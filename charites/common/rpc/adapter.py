@@ -1,0 +1,133 @@
+"""Between gRPC and a method: threads, deadlines, limits, logs; nothing internal leaves.
+
+The server is asyncio, the methods run in threads: a client that is slow to send, a call that waits for its turn,
+health and reflection occupy no thread; a call whose deadline passes while it waits is dropped before it touches the
+database.
+"""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import grpc
+import structlog
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation.trans_real import parse_accept_lang_header
+from google.protobuf.message import DecodeError, Message
+from grpc import StatusCode
+from grpc_status import rpc_status
+
+from charites.common import logs
+from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error
+from charites.common.rpc.servicer import Method
+from charites.common.rpc.status import STATUS, as_status
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID_KEY = "x-request-id"
+
+
+class DeadlinePassed(OutcomeUnknown):
+    """The call waited for its turn longer than it had time; it was never begun."""
+
+    text = _("The call's deadline passed before its turn came. Nothing was done.")
+
+
+def work(method: Method, metadata: Mapping[str, str], data: bytes) -> Message | ServiceError:
+    """Runs in a thread: answers one call. What it raises is logged and becomes an error of the catalogue."""
+    try:
+        return method.answer(metadata, partial(parse, method.request_class, data))
+    except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
+        error = as_service_error(cause)
+        logs.log_unforeseen(error, cause)
+        return error
+
+
+def parse(message_class: type[Message], data: bytes) -> Message:
+    """Reads a request. Raises Invalid for one that is too large or is not such a message."""
+    limit = settings.REQUEST_MAX_BYTES
+    if len(data) > limit:
+        raise Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit)
+    try:
+        return message_class.FromString(data)
+    except DecodeError as error:
+        raise Invalid("body", _("is not a valid message")) from error
+
+
+def texts(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
+    """Returns the metadata that are text."""
+    return {key: value for key, value in metadata or () if isinstance(value, str)}
+
+
+def language(metadata: Mapping[str, str]) -> str:
+    """Returns the best of our languages for `accept-language`."""
+    for code, _quality in parse_accept_lang_header(metadata.get("accept-language", "").lower()):
+        try:
+            return translation.get_supported_language_variant(code)
+        except LookupError:
+            continue
+    return str(settings.LANGUAGE_CODE)
+
+
+class Adapter:
+    """Answers calls: at most GRPC_MAX_WORKERS at once, at most GRPC_MAX_CONCURRENT with those that wait."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(settings.GRPC_MAX_WORKERS, thread_name_prefix="grpc")
+        self._calls = 0
+
+    def handler(self, method: Method) -> grpc.RpcMethodHandler:
+        """Returns what grpc wants for a method. Requests arrive as bytes: what is wrong with one is ours to say."""
+        return grpc.unary_unary_rpc_method_handler(
+            partial(self._serve, method), response_serializer=type(method.request_class()).SerializeToString
+        )
+
+    async def _serve(self, method: Method, data: bytes, context: grpc.aio.ServicerContext) -> Message:
+        started = time.monotonic()
+        metadata = texts(context.invocation_metadata())
+        with (
+            logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id,
+            translation.override(language(metadata)),
+        ):
+            seconds = min(settings.GRPC_DEADLINE_SECONDS, context.time_remaining() or settings.GRPC_DEADLINE_SECONDS)
+            answer = await self._answer(partial(work, method, metadata, data), seconds)
+            error = answer if isinstance(answer, ServiceError) else None
+            account(method.name, error, time.monotonic() - started)
+            context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
+            if isinstance(answer, ServiceError):
+                status = rpc_status.to_status(as_status(answer))
+                trailing = (*status.trailing_metadata, (REQUEST_ID_KEY, request_id))
+                await context.abort(status.code, status.details, trailing)
+            return answer
+
+    async def _answer(self, job: Callable[[], Message | ServiceError], seconds: float) -> Message | ServiceError:
+        """Runs a job in a thread, when one is free, and waits as long as the call has time."""
+        if self._calls >= settings.GRPC_MAX_CONCURRENT:
+            return Busy()
+        self._calls += 1
+        running = self._threads.submit(contextvars.copy_context().run, job)
+        try:
+            done, _waiting = await asyncio.wait([asyncio.wrap_future(running)], timeout=seconds)
+            if done:
+                return running.result()
+            return DeadlinePassed() if running.cancel() else OutcomeUnknown()
+        finally:
+            running.cancel()  # the caller hung up: a job that has not begun need not begin
+            self._calls -= 1
+
+    def close(self) -> None:
+        """Waits for the jobs that have begun."""
+        self._threads.shutdown(cancel_futures=True)
+
+
+def account(name: str, error: ServiceError | None, seconds: float) -> None:
+    """Counts a call and writes its line in the log."""
+    status = STATUS[error.kind].name if error else StatusCode.OK.name
+    logs.REQUESTS.labels("grpc", name, status).inc()
+    logs.REQUEST_SECONDS.labels("grpc", name).observe(seconds)
+    log.info("call", method=name, status=status, code=error.code if error else 0, ms=round(seconds * 1000, 1))

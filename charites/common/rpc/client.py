@@ -1,0 +1,106 @@
+"""The one client class: token, request id, deadline, and retries of what is safe to repeat."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+import grpc
+from google.protobuf.descriptor_pool import Default as default_pool
+from google.protobuf.message import Message
+from grpc import StatusCode
+
+from charites.common import logs
+from charites.common.rpc.adapter import REQUEST_ID_KEY
+from charites.common.rpc.servicer import IDEMPOTENCY_KEY
+from charites.common.rpc.status import read_error
+
+StubT = TypeVar("StubT")
+RETRY_PAUSE_SECONDS = 0.05
+
+
+@dataclass
+class Client:
+    """One connection to a gRPC server, for any stub: adds token, request id and deadline, and tries again what was
+    answered UNAVAILABLE and is safe to repeat. Make it after fork; safe for threads.
+    """
+
+    address: str
+    token: str = ""  # the whole header value, such as `Bearer ...`
+    timeout_seconds: float = 2.0
+    tries: int = 3
+    credentials: grpc.ChannelCredentials | None = None
+    channel: grpc.Channel = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.credentials:
+            self._transport = grpc.secure_channel(self.address, self.credentials)
+        else:
+            self._transport = grpc.insecure_channel(self.address)
+        self.channel = grpc.intercept_channel(self._transport, ClientInterceptor(self))
+
+    def stub(self, stub_class: Callable[[grpc.Channel], StubT]) -> StubT:
+        """Returns a generated stub over this connection."""
+        return stub_class(self.channel)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Details(grpc.ClientCallDetails):
+    method: str
+    timeout: float | None
+    metadata: Sequence[tuple[str, str]]
+    credentials: Any = None
+    wait_for_ready: bool | None = None
+    compression: Any = None
+
+
+class ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
+    """What a `Client` does to every call."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Message) -> Any:
+        metadata = self._metadata(details)
+        deadline = time.monotonic() + (details.timeout or self._client.timeout_seconds)
+        for attempt in range(self._client.tries):
+            call = continuation(Details(details.method, max(0.0, deadline - time.monotonic()), metadata), request)
+            pause = random.uniform(0, RETRY_PAUSE_SECONDS * 2**attempt)
+            if attempt + 1 == self._client.tries or time.monotonic() + pause >= deadline:
+                break
+            if call.code() is not StatusCode.UNAVAILABLE or not may_repeat(details.method, metadata, call):
+                break
+            time.sleep(pause)
+        return call
+
+    def _metadata(self, details: Any) -> list[tuple[str, str]]:
+        given = list(details.metadata or ())
+        made = {
+            "authorization": self._client.token,
+            REQUEST_ID_KEY: logs.current_request_id(),
+        }
+        named = {key for key, _value in given}
+        return given + [(key, value) for key, value in made.items() if value and key not in named]
+
+
+def may_repeat(path: str, metadata: Sequence[tuple[str, str]], call: Any) -> bool:
+    """Whether an UNAVAILABLE call may be made again: the server said itself that it did nothing, or the method or an
+    idempotency key makes a second one harmless. A connection that broke under the call says nothing.
+    """
+    if any(key == IDEMPOTENCY_KEY for key, _value in metadata) or read_error(call):
+        return True
+    try:
+        options = default_pool().FindMethodByName(path.strip("/").replace("/", ".")).GetOptions()
+    except KeyError:
+        return False
+    return bool(options.idempotency_level)

@@ -1,0 +1,133 @@
+"""What a servicer stands on: who calls, which roles may, ids and lines, and the one way into a method.
+
+A method takes the request and a `Call`, returns the reply, and raises errors of the catalogue. The gateway calls the
+same methods through the same `Method.answer`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from django.apps import apps
+from django.db import close_old_connections
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
+from django_grpc_framework import services
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from charites.common.auth import Identity, Role, read_authorization
+from charites.common.errors import Invalid
+from charites.common.models import MAX_INT64, MAX_LINES
+
+IDEMPOTENCY_KEY = "idempotency-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls a method, and what came beside the request. The keys of `metadata` are lower case."""
+
+    identity: Identity
+    metadata: Mapping[str, str]
+
+    def idempotency_key(self, given: str = "") -> str | None:
+        """Returns the key of the metadata or of the request's own field. Raises Invalid when the two differ."""
+        keys = {key for key in (self.metadata.get(IDEMPOTENCY_KEY, ""), given) if key}
+        if len(keys) > 1:
+            raise Invalid("idempotency_key", _("is not the same in the metadata and in the request"))
+        return keys.pop() if keys else None
+
+
+class Servicer(services.Service):
+    """Base of an app's servicer. `descriptor` names its service; each method of it is one here, with that name:
+    `def GetStock(self, request: StockLevel, call: Call) -> StockLevel`.
+    """
+
+    descriptor: ClassVar[ServiceDescriptor]
+
+
+Behaviour = TypeVar("Behaviour", bound=Callable[..., Message])
+
+
+def allow(*roles: Role) -> Callable[[Behaviour], Behaviour]:
+    """Decorates a servicer's method that is for some roles only. Without it, any identity will do."""
+
+    def mark(behaviour: Behaviour) -> Behaviour:
+        behaviour.allowed_roles = roles  # type: ignore[attr-defined]
+        return behaviour
+
+    return mark
+
+
+def required_id(name: str, value: int) -> int:
+    """Returns an id that has to be there. Raises Invalid for 0, which is how a missing one arrives, and below."""
+    if not 0 < value <= MAX_INT64:
+        raise Invalid(name, _("is missing or out of range"))
+    return value
+
+
+def merged(lines: Sequence[Any]) -> dict[int, int]:
+    """Returns goods_id -> pieces of {GoodsId, Num} lines; lines of the same goods are added up.
+
+    Raises Invalid for more than 100 lines, a missing id, less than one piece.
+    """
+    if len(lines) > MAX_LINES:
+        raise Invalid("items", _("has more than %(limit)s lines"), limit=MAX_LINES)
+    quantities: dict[int, int] = {}
+    for line in lines:
+        goods_id = required_id("goods_id", line.goods_id)
+        if line.num < 1:
+            raise Invalid("quantity", _("must be 1 or more, and fit into an int64"))
+        quantities[goods_id] = quantities.get(goods_id, 0) + line.num
+    return quantities
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of a servicer, and the way into it."""
+
+    descriptor: MethodDescriptor
+    behave: Callable[[Message, Call], Message]
+    roles: tuple[Role, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.descriptor.containing_service.full_name}.{self.descriptor.name}"
+
+    @property
+    def path(self) -> str:
+        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
+
+    @property
+    def request_class(self) -> type[Message]:
+        return GetMessageClass(self.descriptor.input_type)  # type: ignore[no-any-return]
+
+    def answer(self, metadata: Mapping[str, str], read: Callable[[], Message]) -> Message:
+        """Checks token and role, then reads the request and calls the servicer. Raises what the servicer raises."""
+        close_old_connections()
+        try:
+            identity = read_authorization(metadata.get("authorization", ""))
+            identity.require(*self.roles)
+            return self.behave(read(), Call(identity, metadata))
+        finally:
+            close_old_connections()
+
+
+def methods_of(servicer: type[Servicer]) -> list[Method]:
+    """Returns the methods of a servicer. Raises TypeError when one that the .proto file promises is not there."""
+    instance = servicer.as_servicer()
+    methods = []
+    for descriptor in servicer.descriptor.methods:
+        if not hasattr(servicer, descriptor.name):
+            raise TypeError(f"{servicer.__name__} lacks {descriptor.name}.")
+        behave = getattr(instance, descriptor.name)
+        methods.append(Method(descriptor, behave, getattr(behave, "allowed_roles", tuple(Role))))
+    return methods
+
+
+def installed_methods() -> list[Method]:
+    """Returns the methods of every installed app that has an `rpc/servicers.py` with a `SERVICER`."""
+    found = [config.name for config in apps.get_app_configs() if (Path(config.path) / "rpc" / "servicers.py").exists()]
+    return [method for app in found for method in methods_of(import_string(f"{app}.rpc.servicers.SERVICER"))]

@@ -1,0 +1,37 @@
+"""Errors of the catalogue as gRPC carries them, and back."""
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+from grpc_status import rpc_status
+
+from charites.common.error_pb2 import Error
+from charites.common.errors import Kind, ServiceError
+
+STATUS = {
+    Kind.INVALID: StatusCode.INVALID_ARGUMENT,
+    Kind.UNAUTHENTICATED: StatusCode.UNAUTHENTICATED,
+    Kind.FORBIDDEN: StatusCode.PERMISSION_DENIED,
+    Kind.NOT_FOUND: StatusCode.NOT_FOUND,
+    Kind.CONFLICT: StatusCode.FAILED_PRECONDITION,
+    Kind.KEY_REUSED: StatusCode.INVALID_ARGUMENT,
+    Kind.LIMITED: StatusCode.RESOURCE_EXHAUSTED,
+    Kind.BUSY: StatusCode.UNAVAILABLE,
+    Kind.UNKNOWN: StatusCode.DEADLINE_EXCEEDED,
+    Kind.INTERNAL: StatusCode.INTERNAL,
+}
+
+
+def as_status(error: ServiceError) -> Status:
+    """Returns an error as gRPC carries it: status, text, and `Error{code, message}` in the details."""
+    detail = AnyMessage()
+    detail.Pack(Error(code=error.code, message=error.message))
+    return Status(code=STATUS[error.kind].value[0], message=error.message, details=[detail])
+
+
+def read_error(error: grpc.RpcError) -> Error | None:
+    """Returns our error inside a failed call; None when the call never reached a method of ours."""
+    status = rpc_status.from_call(error)
+    found = Error()
+    return next((found for detail in status.details if detail.Unpack(found)), None) if status else None

@@ -1,0 +1,88 @@
+"""The guarantee behind every alarm: what is due gets done, within a second or so. Run any number of copies."""
+
+import signal
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import close_old_connections
+from django.utils import timezone
+
+from charites import health
+from charites.common.logs import request_context
+from messaging import relay
+from orders import services as orders
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS = 1.0
+Work = Callable[[datetime], int]
+
+
+def close_orders(now: datetime) -> int:
+    """Closes overdue orders and gives their stock back."""
+    return orders.close_due(now=now)
+
+
+def deliver(now: datetime) -> int:
+    """Delivers local messages; puts off what nobody takes; deletes what is long finished."""
+    return relay.deliver_local(now=now) + relay.hold_unknown(now=now) + relay.purge(now=now)
+
+
+def remote(now: datetime) -> int:
+    """Everything that waits for somebody else's server, so that a hanging one delays no close."""
+    return relay.deliver_remote(now=now) + orders.close_overdue_payments(now=now)
+
+
+LOOPS: dict[str, Work] = {"close": close_orders, "deliver": deliver, "remote": remote}
+
+
+class Command(BaseCommand):
+    help = "Close overdue orders and deliver messages, once a second, until stopped. Any number may run at once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="do what is due now, say how much, and end")
+
+    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+        if once:
+            counts = {name: run_round(name, work) for name, work in LOOPS.items()}
+            self.stdout.write(", ".join(f"{name}: {count}" for name, count in counts.items()))
+            return
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        threads = [
+            threading.Thread(target=run_loop, args=(name, work, stop), name=name, daemon=True)
+            for name, work in LOOPS.items()
+        ]
+        for thread in threads:
+            thread.start()
+        while not stop.wait(INTERVAL_SECONDS):
+            if dead := [thread.name for thread in threads if not thread.is_alive()]:
+                raise CommandError(f"The loop {', '.join(dead)} has ended; the log says why.")
+            health.beat("sweep")
+        for thread in threads:
+            thread.join(relay.CLAIM_SECONDS)
+
+
+def run_loop(name: str, work: Work, stop: threading.Event) -> None:
+    """Rounds until told to stop; without a pause while there is work."""
+    while not stop.is_set():
+        if not run_round(name, work):
+            stop.wait(INTERVAL_SECONDS)
+
+
+def run_round(name: str, work: Work) -> int:
+    """One round of one loop. Whatever goes wrong is logged and tried again in the next round."""
+    close_old_connections()
+    with request_context(loop=name):
+        try:
+            return work(timezone.now())
+        except Exception as error:  # noqa: BLE001 (the sweep outlives databases and providers)
+            log.warning("sweep_round_failed", error=repr(error))
+            return 0
+        finally:
+            close_old_connections()

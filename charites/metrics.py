@@ -1,0 +1,48 @@
+"""What `/metrics` shows: the counters of all processes together, and gauges read from the database."""
+
+import os
+from collections.abc import Iterator
+
+import structlog
+from django.db import Error
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import REGISTRY, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from messaging.selectors import count_by_state, oldest_due_at
+from orders.selectors import oldest_overdue_at
+
+log = structlog.get_logger(__name__)
+
+
+class StateCollector(Collector):
+    """Gauges that are the same whichever process answers, because they come from the database."""
+
+    def collect(self) -> Iterator[Metric]:
+        now = timezone.now()
+        try:
+            messages, overdue, due = count_by_state(), oldest_overdue_at(now=now), oldest_due_at(now=now)
+        except Error as error:
+            log.warning("metrics_without_database", error=repr(error))
+            return
+        states = GaugeMetricFamily("charites_messages", "Messages by state.", labels=["state"])
+        for state, count in messages.items():
+            states.add_metric([state], count)
+        yield states
+        for name, meaning, since in (
+            ("charites_oldest_overdue_order_seconds", "How long the longest overdue unpaid order waits.", overdue),
+            ("charites_oldest_due_message_seconds", "How long the longest waiting due message waits.", due),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=(now - since).total_seconds() if since else 0)
+
+
+def exposition() -> bytes:
+    """Returns the text that Prometheus reads."""
+    registry = CollectorRegistry()
+    registry.register(StateCollector())
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY) + generate_latest(registry)
+    MultiProcessCollector(registry)
+    return generate_latest(registry)

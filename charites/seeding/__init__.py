@@ -1,0 +1,1 @@
+"""Demo data: what is sold, by whom, and what buyers did in the last two weeks."""

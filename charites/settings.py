@@ -1,0 +1,280 @@
+"""Settings, all of them from the environment.
+
+Order of precedence: the real environment, then `.env`, then the file that `make run` writes (`var/env`).
+`docs/settings.md` lists every name; a test keeps that list complete.
+"""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env()
+if env_file := env.str("ENV_FILE", str(BASE_DIR / "var" / "env")):  # empty: the real environment alone
+    env.read_env(BASE_DIR / ".env", recurse=False)
+    env.read_env(env_file, recurse=False)
+
+# What kind of process this is
+
+DEBUG = env.bool("DEBUG", False)
+DEMO = env.bool("DEMO", False)
+
+
+def secret(name: str) -> str:
+    """Returns a secret; outside DEBUG a missing one stops the start."""
+    value = env.str(name, "")
+    if not value and not DEBUG:
+        raise ImproperlyConfigured(
+            f"{name} is not set. Outside DEBUG it is required: 50 random characters, kept out of the repository."
+        )
+    return value or f"insecure-{name.lower().replace('_', '-')}-for-debug-only-not-for-production"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+HTTP_HOST = env.str("HTTP_HOST", "127.0.0.1")
+HTTP_PORT = env.int("HTTP_PORT", 8000)
+GRPC_HOST = env.str("GRPC_HOST", "127.0.0.1")
+GRPC_PORT = env.int("GRPC_PORT", 8081)
+
+if DEMO and not (is_loopback(HTTP_HOST) and is_loopback(GRPC_HOST)):
+    raise ImproperlyConfigured(
+        f"DEMO accepts well-known tokens, so it listens on loopback only, not on {HTTP_HOST} and {GRPC_HOST}. "
+        "Turn DEMO off, or set HTTP_HOST and GRPC_HOST to 127.0.0.1."
+    )
+
+SECRET_KEY = secret("SECRET_KEY")
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+
+# The shop
+
+STOCK_STRATEGY = env.str("STOCK_STRATEGY", "group_commit")
+STOCK_TRIES = env.int("STOCK_TRIES", 6)  # how often a transaction is run again after a deadlock or a stale read
+STOCK_DEADLINE_SECONDS = env.float("STOCK_DEADLINE_SECONDS", 4.0)  # no further try after this long
+STOCK_OPTIMISTIC_DEADLINE_SECONDS = env.float("STOCK_OPTIMISTIC_DEADLINE_SECONDS", 5.0)
+STOCK_LOCK_REDIS_URLS: list[str] = env.list("STOCK_LOCK_REDIS_URLS", [])  # three or more make a quorum
+STOCK_LOCK_WAIT_SECONDS = env.float("STOCK_LOCK_WAIT_SECONDS", 5.0)
+STOCK_LOCK_LEASE_SECONDS = env.float("STOCK_LOCK_LEASE_SECONDS", 10.0)
+STOCK_GROUP_CAP = env.int("STOCK_GROUP_CAP", 256)  # moves in one transaction
+STOCK_GROUP_QUEUE = env.int("STOCK_GROUP_QUEUE", 4096)  # moves waiting in a process; more are answered busy
+STOCK_GROUP_WAIT_SECONDS = env.float("STOCK_GROUP_WAIT_SECONDS", 8.0)
+ORDER_PAY_TIMEOUT_SECONDS = env.int("ORDER_PAY_TIMEOUT_SECONDS", 1800)
+ORDER_TIMEOUT_BATCH = env.int("ORDER_TIMEOUT_BATCH", 500)  # orders closed in one transaction
+CURRENCY = env.str("CURRENCY", "CNY")
+PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", "orders.payments.sandbox.Sandbox" if DEMO else "")
+PAYMENT_SECRET = secret("PAYMENT_SECRET")  # signs the sandbox provider's callbacks
+PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify")
+PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}")  # how a buyer's browser reaches the shop
+AUDIT_SETTLING_SECONDS = env.int("AUDIT_SETTLING_SECONDS", 600)
+TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600)
+TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400)
+TOKEN_RATE = env.str("TOKEN_RATE", "60/min")  # log-in attempts per address
+NODE_FIRST = env.int("NODE_FIRST", 0)  # range of Snowflake nodes that this process may lease
+NODE_LAST = env.int("NODE_LAST", 1023)
+GRPC_MAX_WORKERS = env.int("GRPC_MAX_WORKERS", 16)  # at most the database connections that this process may open
+GRPC_MAX_CONCURRENT = env.int("GRPC_MAX_CONCURRENT", 512)  # calls under way and waiting; more are answered busy
+GRPC_DEADLINE_SECONDS = env.float("GRPC_DEADLINE_SECONDS", 10.0)  # longest time a call may take, whatever it asks for
+REQUEST_MAX_BYTES = env.int("REQUEST_MAX_BYTES", 64 * 1024)
+
+# Apps
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_grpc_framework",
+    "charites.common",
+    "charites",
+    "goods",
+    "stock",
+    "messaging",
+    "orders",
+]
+
+MIDDLEWARE = [
+    "django.middleware.locale.LocaleMiddleware",  # first: also what the next one refuses speaks the caller's language
+    "charites.common.rest.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "charites.urls"
+WSGI_APPLICATION = "charites.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# Database
+
+DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{BASE_DIR / 'var' / 'charites.sqlite3'}")
+DATABASE_CONN_MAX_AGE_SECONDS = env.int("DATABASE_CONN_MAX_AGE_SECONDS", 300)
+DATABASE_TIMEOUT_SECONDS = env.int("DATABASE_TIMEOUT_SECONDS", 10)  # longer than innodb_lock_wait_timeout below
+
+
+def database(url: str) -> dict[str, Any]:
+    """Returns Django's description of the database at `url`, with the session settings that the code relies on."""
+    description: dict[str, Any] = dict(dj_database_url.parse(url))
+    description["CONN_MAX_AGE"] = DATABASE_CONN_MAX_AGE_SECONDS
+    description["CONN_HEALTH_CHECKS"] = True  # a connection that was cut while idle costs a ping, not an error
+    options = description.setdefault("OPTIONS", {})
+    if description["ENGINE"].endswith("sqlite3"):
+        # A writer that starts with BEGIN IMMEDIATE waits for the lock instead of failing half way; SQLite's waiting
+        # is unfair, so the time-out is long.
+        options.update(
+            transaction_mode="IMMEDIATE",
+            timeout=30,
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON",
+        )
+    elif description["ENGINE"].endswith("mysql"):
+        options.setdefault("connect_timeout", 3)
+        # A database that hangs keeps its connections open: without a limit everybody would hang with it.
+        options.setdefault("read_timeout", DATABASE_TIMEOUT_SECONDS)
+        options.setdefault("write_timeout", DATABASE_TIMEOUT_SECONDS)
+        options.update(
+            charset="utf8mb4",
+            isolation_level="read committed",
+            init_command="SET time_zone = '+00:00', sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = 5",
+        )
+    return description
+
+
+DATABASES = {"default": database(DATABASE_URL)}
+
+# Redis and Celery: both may vanish or forget without harm
+
+REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "charites",
+        "OPTIONS": {
+            "IGNORE_EXCEPTIONS": True,
+            "SOCKET_CONNECT_TIMEOUT": 0.5,
+            "SOCKET_TIMEOUT": 0.5,
+        },
+    }
+}
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = False  # what needs Redis counts its own failures; /readyz names it
+
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": max(4 * 3600, 2 * ORDER_PAY_TIMEOUT_SECONDS),  # longer than the longest countdown
+    "socket_timeout": 5,
+    "socket_connect_timeout": 0.5,
+}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "charites")
+
+# REST
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],  # `charites.common.rest.Endpoint` brings the bearer token
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_RATES": {"token": TOKEN_RATE},
+    "EXCEPTION_HANDLER": "charites.common.rest.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "NUM_PROXIES": env.int("NUM_PROXIES", 0),
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "charites",
+    "DESCRIPTION": "Live-stream commerce: rooms, goods, stock, orders. Amounts are integer cents; ids are strings.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api",
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = REQUEST_MAX_BYTES
+
+# Words, time, files
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "charites" / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.path("STATIC_ROOT", BASE_DIR / "var" / "static")
+STATICFILES_DIRS = [("catalogue", BASE_DIR / "fixtures" / "images")]
+WHITENOISE_USE_FINDERS = DEBUG
+METRICS_DIR = env.str("METRICS_DIR", "")
+if METRICS_DIR:
+    # Several processes write their counters here; the library wants to know before it is imported.
+    Path(METRICS_DIR).mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS_DIR
+
+# Transport security: on unless DEBUG; a TLS proxy in front names itself by TRUST_PROXY
+
+HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
+SECURE_SSL_REDIRECT = HTTPS_ONLY
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
+SECURE_HSTS_PRELOAD = HTTPS_ONLY
+SESSION_COOKIE_SECURE = HTTPS_ONLY
+CSRF_COOKIE_SECURE = HTTPS_ONLY
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", False) else None
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
+LOGGING_CONFIG = "charites.common.logs.configure"
+LOGGING = {"level": LOG_LEVEL, "as_json": not DEBUG}

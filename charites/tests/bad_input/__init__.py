@@ -1,0 +1,1 @@
+"""Bad input: one table of scenarios, run over every protocol that has the operation."""

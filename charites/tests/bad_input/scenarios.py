@@ -1,0 +1,329 @@
+"""The table: what is wrong, who sends it, to which operation, and what must come back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.test import override_settings
+from django.utils import timezone
+
+from charites.common.auth import Role, issue_pair, issue_token
+from charites.tests.bad_input.protocols import Input
+from charites.tests.bad_input.world import SOMEBODY_ELSE
+from charites.tests.factories import BUYER_ID, bearer
+
+BIGGEST = 2**63 - 1
+REST, GRPC, GATEWAY = "rest", "grpc", "gateway"
+HTTP = (REST, GATEWAY)
+PROTO = (GRPC, GATEWAY)
+EVERYWHERE = (REST, GRPC, GATEWAY)
+
+# What the catalogue promises for each kind: HTTP's status and gRPC's.
+STATUSES = {
+    "invalid": (400, "INVALID_ARGUMENT"),
+    "too large": (413, "INVALID_ARGUMENT"),
+    "unauthenticated": (401, "UNAUTHENTICATED"),
+    "forbidden": (403, "PERMISSION_DENIED"),
+    "not found": (404, "NOT_FOUND"),
+    "conflict": (409, "FAILED_PRECONDITION"),
+    "key reused": (422, "INVALID_ARGUMENT"),
+}
+INVALID = ("invalid", 10000001)
+UNAUTHENTICATED = ("unauthenticated", 10000002)
+NO_SUCH_ADDRESS = ("not found", 10000003)
+FORBIDDEN = ("forbidden", 10000006)
+KEY_REUSED = ("key reused", 10000009)
+NO_GOODS = ("not found", 30010001)
+OFF_SALE = ("conflict", 30010002)
+NO_ROOM = ("not found", 30010003)
+NO_STOCK = ("not found", 40010002)
+NOT_ENOUGH = ("conflict", 40010003)
+NO_ORDER = ("not found", 50010003)
+WRONG_STATE = ("conflict", 50010006)
+Expected = tuple[str, int]
+
+BUYER, STAFF, SERVICE = (BUYER_ID, Role.CUSTOMER), (1, Role.STAFF), (0, Role.SERVICE)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`order`: the name of one of the world's orders, whose number is added to the input. `on`: the protocols in which
+    this can be said at all. `instead`: where a protocol answers something else, with good reason."""
+
+    name: str
+    operation: str
+    given: Input
+    expected: Expected
+    who: tuple[int, Role] = BUYER
+    order: str = ""
+    on: tuple[str, ...] = EVERYWHERE
+    instead: Mapping[str, Expected] = field(default_factory=dict)
+    authorization: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def header(self) -> str:
+        return bearer(*self.who) if self.authorization is None else self.authorization
+
+    def expect(self, protocol: str) -> tuple[int | str, int]:
+        """Returns the status in this protocol's own words, and our number."""
+        kind, code = self.instead.get(protocol, self.expected)
+        http, grpc = STATUSES[kind]
+        return (grpc if protocol == GRPC else http), code
+
+
+RECEIVER = {"address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}
+
+
+def items(*pairs: tuple[Any, Any]) -> dict[str, Any]:
+    return {"items": [{"goods_id": goods_id, "quantity": quantity} for goods_id, quantity in pairs], **RECEIVER}
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in items((1, 1)).items() if key != name}
+
+
+def place(name: str, given: Input, expected: Expected, **further: Any) -> Scenario:
+    return Scenario(name, "place", given, expected, **further)
+
+
+PLACING = [
+    place("unknown goods", items((999, 1)), NO_GOODS),
+    place("deleted goods", items((900, 1)), NO_GOODS),
+    place("off-sale goods", items((901, 1)), OFF_SALE),
+    place("one good line and one off sale", items((1, 1), (901, 1)), OFF_SALE),
+    place("goods without stock", items((902, 1)), NO_STOCK),
+    place("goods id zero", items((0, 1)), INVALID),
+    place("goods id negative", items((-1, 1)), INVALID),
+    place("goods id beyond int64", items((BIGGEST + 1, 1)), INVALID, on=HTTP),
+    place("quantity zero", items((1, 0)), INVALID),
+    place("quantity negative", items((1, -1)), INVALID),
+    place("quantity beyond int64", items((1, BIGGEST + 1)), INVALID, on=HTTP),
+    place("quantity as large as an int64", items((1, BIGGEST)), INVALID),
+    place("quantity beyond int64 when merged", items((1, BIGGEST), (1, BIGGEST)), INVALID),
+    place("quantity beyond stock", items((1, 6)), NOT_ENOUGH),
+    place("quantity beyond stock when merged", items((5, 3), (5, 3)), NOT_ENOUGH),
+    place("one good line and one beyond stock", items((5, 1), (6, 6)), NOT_ENOUGH),
+    place("no lines", items(), INVALID),
+    place("over 100 lines", items(*[(goods_id, 1) for goods_id in range(1, 102)]), INVALID),
+    place("over 100 lines of one goods", items(*[(1, 1)] * 101), INVALID),
+    *[place(f"{name} missing", without(name), INVALID) for name in ("items", "address", "name", "phone")],
+    *[place(f"{name} blank", {**items((1, 1)), name: "  "}, INVALID) for name in ("address", "name", "phone")],
+    place("address over-long", {**items((1, 1)), "address": "a" * 256}, INVALID),
+    place("name over-long", {**items((1, 1)), "name": "马" * 129}, INVALID),
+    place("phone over-long", {**items((1, 1)), "phone": "1" * 33}, INVALID),
+    place("goods id missing", {"items": [{"quantity": 1}], **RECEIVER}, INVALID),
+    place("quantity missing", {"items": [{"goods_id": 1}], **RECEIVER}, INVALID),
+    place("goods id a word", items(("one", 1)), INVALID, on=HTTP),
+    place("goods id a list", items(([1], 1)), INVALID, on=HTTP),
+    place("quantity a fraction", items((1, 1.5)), INVALID, on=HTTP),
+    place("quantity a boolean", items((1, True)), INVALID, on=HTTP),
+    place("quantity of 5,000 digits, in quotes", items((1, "9" * 5_000)), INVALID, on=HTTP),
+    place("quantity empty", items((1, "")), INVALID, on=HTTP),
+    place("items a word", {"items": "1", **RECEIVER}, INVALID, on=HTTP),
+    place("items numbers", {"items": [1, 2], **RECEIVER}, INVALID, on=HTTP),
+    place("items null inside", {"items": [None], **RECEIVER}, INVALID, on=HTTP),
+    place("address a number", {**items((1, 1)), "address": 5}, INVALID, on=HTTP),
+    place("address a list", {**items((1, 1)), "address": ["x"]}, INVALID, on=HTTP),
+    place("name half a character", {**items((1, 1)), "name": "\ud800"}, INVALID, on=HTTP),
+    place("unknown room", {**items((1, 1)), "room_id": 99}, NO_ROOM),
+    place("deleted room", {**items((1, 1)), "room_id": 2}, NO_ROOM),
+    place("room id negative", {**items((1, 1)), "room_id": -1}, INVALID, instead={GRPC: NO_ROOM, GATEWAY: NO_ROOM}),
+    place("a price", {**items((1, 1)), "price": 1}, INVALID, on=HTTP),
+    place("a price in a line", {"items": [{"goods_id": 1, "quantity": 1, "price": 1}], **RECEIVER}, INVALID, on=HTTP),
+    place("an amount", {**items((1, 1)), "pay_amount": 1}, INVALID, on=HTTP),
+    place("a status", {**items((1, 1)), "status": 200}, INVALID, on=HTTP),
+    place(
+        "somebody else's user id",
+        {**items((1, 1)), "user_id": SOMEBODY_ELSE},
+        FORBIDDEN,
+        instead={REST: INVALID},  # REST has no such field: the caller is the user
+    ),
+    place("staff in somebody's name", {**items((1, 1)), "user_id": 9}, FORBIDDEN, who=STAFF, on=PROTO),
+    place("a user id below zero", {**items((1, 1)), "user_id": -1}, INVALID, who=SERVICE, on=PROTO),
+    place("service for nobody", items((1, 1)), INVALID, who=SERVICE),
+    place("both forms at once", {**items((1, 1)), "goods_id": 1, "quantity": 1}, INVALID),
+    place("old form without a goods", {"quantity": 1, **RECEIVER}, INVALID),
+    place("old form without a quantity", {"goods_id": 1, **RECEIVER}, INVALID),
+    place("key over-long", items((1, 1)), INVALID, headers={"Idempotency-Key": "k" * 65}),
+    place("key with an inner control character", items((1, 1)), INVALID, headers={"Idempotency-Key": "a\tb"}, on=HTTP),
+    place("two different keys", {**items((1, 1)), "idempotency_key": "a"}, INVALID, headers={"Idempotency-Key": "b"}),
+    place("key of another request", items((4, 2)), KEY_REUSED, headers={"Idempotency-Key": "used"}),
+    place("nothing", {}, INVALID),
+]
+
+BROKEN = [
+    place(f"broken JSON: {name}", body, INVALID, on=HTTP)
+    for name, body in {
+        "a brace": b"{",
+        "a list": b"[]",
+        "a word": b'"items"',
+        "null": b"null",
+        "not UTF-8": b'{"name": "\xff"}',
+        "two documents": b"{}{}",
+        "not a number": b'{"items": NaN}',
+        "a name twice as deep as Python reads": b'{"items":' * 5_000,
+        "a number of 5,000 digits": b'{"items": [{"goods_id": 1, "quantity": ' + b"9" * 5_000 + b"}]}",
+        "half a character as a name": b'{"\\ud800": 1}',
+    }.items()
+]
+BROKEN += [
+    place(f"broken message: {name}", data, INVALID, on=(GRPC,))
+    for name, data in {
+        "cut off": b"\x4a\x05\x08",
+        "text that is not UTF-8": b"\x32\x01\xff",
+        "field number 0": b"\x00\x01",
+        "a quantity beyond int64": b"\x4a\x0d\x08\x01\x10\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+    }.items()
+]
+LARGE_STOCK = {"goods_id": 1, "available": 1, "reason": "r" * 66_000}
+TOO_LARGE = [
+    place("body over 64 KB", {**items((1, 1)), "address": "a" * 66_000}, ("too large", 10000001)),
+    Scenario("body over 64 KB", "set_stock", LARGE_STOCK, ("too large", 10000001), who=STAFF, on=HTTP),
+]
+
+READING = [
+    Scenario("unknown", "get_goods", {"goods_id": 999}, NO_GOODS),
+    Scenario("deleted", "get_goods", {"goods_id": 900}, NO_GOODS),
+    Scenario("zero", "get_goods", {"goods_id": 0}, INVALID, instead={REST: NO_SUCH_ADDRESS}),
+    Scenario("negative", "get_goods", {"goods_id": -1}, INVALID, instead={REST: NO_SUCH_ADDRESS}),
+    Scenario("beyond int64", "get_goods", {"goods_id": BIGGEST + 1}, INVALID, on=HTTP, instead={REST: NO_SUCH_ADDRESS}),
+    Scenario("a word", "get_goods", {"goods_id": "one"}, INVALID, on=HTTP, instead={REST: NO_SUCH_ADDRESS}),
+    Scenario("over 100", "list_goods", {"goods_ids": list(range(1, 102))}, INVALID),
+    Scenario("zero among them", "list_goods", {"goods_ids": [1, 0]}, INVALID),
+    Scenario("unknown", "get_stock", {"goods_id": 999}, NO_STOCK),
+    Scenario("none", "get_stock", {"goods_id": 902}, NO_STOCK),
+    Scenario("zero", "get_stock", {"goods_id": 0}, INVALID, instead={REST: NO_SUCH_ADDRESS}),
+    Scenario("unknown", "list_room_goods", {"room_id": 99}, NO_ROOM),
+    Scenario("deleted", "list_room_goods", {"room_id": 2}, NO_ROOM),
+    Scenario("zero", "list_room_goods", {"room_id": 0}, INVALID, instead={REST: NO_SUCH_ADDRESS}),
+    Scenario("unknown", "get_order", {"order_id": 1}, NO_ORDER),
+    Scenario("zero", "get_order", {"order_id": 0}, INVALID, instead={REST: NO_SUCH_ADDRESS}),
+    Scenario("somebody else's", "get_order", {}, NO_ORDER, order="theirs"),
+    Scenario("page too long", "list_orders", {"limit": 101}, INVALID),
+    Scenario("page below zero", "list_orders", {"limit": -1}, INVALID),
+    Scenario("somebody else's", "list_orders", {"user_id": SOMEBODY_ELSE}, FORBIDDEN, on=(GRPC,)),
+    Scenario("unknown status", "list_orders", {"status": 150}, INVALID, on=(GRPC,)),
+    Scenario("before a negative number", "list_orders", {"before_id": -1}, INVALID, on=(GRPC,)),
+]
+
+STEPS = [
+    Scenario("somebody else's", "pay", {}, NO_ORDER, order="theirs"),
+    Scenario("somebody else's", "cancel", {}, NO_ORDER, order="theirs"),
+    Scenario("unknown", "pay", {"order_id": 1}, NO_ORDER),
+    Scenario("unknown", "cancel", {"order_id": 1}, NO_ORDER),
+    Scenario("unknown", "complete", {"order_id": 1}, NO_ORDER, who=STAFF),
+    Scenario("zero", "pay", {"order_id": 0}, INVALID, instead={REST: NO_SUCH_ADDRESS}),
+    Scenario("zero", "cancel", {"order_id": 0}, INVALID, instead={REST: NO_SUCH_ADDRESS}),
+    *[Scenario(state, "pay", {}, WRONG_STATE, order=state) for state in ("paid", "closed", "completed", "overdue")],
+    *[Scenario(state, "cancel", {}, WRONG_STATE, order=state) for state in ("paid", "closed", "completed")],
+    *[
+        Scenario(state, "complete", {}, WRONG_STATE, order=state, who=STAFF)
+        for state in ("unpaid", "begun", "closed", "completed")
+    ],
+    Scenario("by a buyer", "complete", {}, FORBIDDEN, order="paid"),
+    Scenario("by a service", "complete", {}, FORBIDDEN, order="paid", who=SERVICE),
+    Scenario("outcome unknown", "pay", {"outcome": "free"}, INVALID, order="unpaid"),
+    Scenario("an amount", "pay", {"amount": 1}, INVALID, order="unpaid", on=(REST,)),
+    Scenario("a status", "pay", {"status": 200}, INVALID, order="unpaid", on=(REST,)),
+]
+
+ONE_PIECE = {"goods_id": 1, "quantity": 1}
+MANY = [{"goods_id": goods_id, "quantity": 1} for goods_id in range(1, 102)]
+ONE_LINE = {"order_id": 77, "items": [ONE_PIECE]}
+STOCK = [
+    Scenario("by a buyer", "set_stock", {"goods_id": 1, "available": 99}, FORBIDDEN),
+    Scenario("by a buyer", "reduce_stock", ONE_PIECE, FORBIDDEN),
+    Scenario("by a buyer", "reserve_stock", ONE_LINE, FORBIDDEN),
+    Scenario("by a buyer", "confirm_stock", ONE_LINE, FORBIDDEN),
+    Scenario("by a buyer", "roll_back_stock", ONE_LINE, FORBIDDEN),
+    Scenario("by a buyer", "adjust_stock", {"goods_id": 1, "delta": 1, "reason": "mine"}, FORBIDDEN),
+    Scenario("for an order, by staff", "reduce_stock", {**ONE_PIECE, "order_id": 77}, FORBIDDEN, who=STAFF),
+    Scenario("below zero", "set_stock", {"goods_id": 1, "available": -1}, INVALID, who=STAFF),
+    Scenario("of goods 0", "set_stock", {"goods_id": 0, "available": 1}, INVALID, who=STAFF, on=PROTO),
+    Scenario("beyond int64", "set_stock", {"goods_id": 1, "available": BIGGEST + 1}, INVALID, who=STAFF, on=HTTP),
+    Scenario("a total beyond int64", "set_stock", {"goods_id": 1, "available": BIGGEST}, INVALID, who=STAFF),
+    Scenario("a word", "set_stock", {"goods_id": 1, "available": "many"}, INVALID, who=STAFF, on=HTTP),
+    Scenario("missing", "set_stock", {"goods_id": 1}, INVALID, who=STAFF, on=(REST,)),
+    Scenario("sold", "set_stock", {"goods_id": 1, "available": 1, "sold": 0}, INVALID, who=STAFF, on=HTTP),
+    Scenario("zero", "reduce_stock", {"goods_id": 1, "quantity": 0}, INVALID, who=SERVICE),
+    Scenario("negative", "reduce_stock", {"goods_id": 1, "quantity": -1}, INVALID, who=SERVICE),
+    Scenario("of goods 0", "reduce_stock", {"goods_id": 0, "quantity": 1}, INVALID, who=SERVICE),
+    Scenario("beyond stock", "reduce_stock", {"goods_id": 7, "quantity": 6}, NOT_ENOUGH, who=SERVICE),
+    Scenario("as large as an int64", "reduce_stock", {"goods_id": 7, "quantity": BIGGEST}, NOT_ENOUGH, who=SERVICE),
+    Scenario("unknown", "reduce_stock", {"goods_id": 999, "quantity": 1}, NO_STOCK, who=SERVICE),
+    Scenario("for order -1", "reduce_stock", {**ONE_PIECE, "order_id": -1}, INVALID, who=SERVICE),
+    Scenario("for no order", "reserve_stock", {"items": [ONE_PIECE]}, INVALID, who=SERVICE),
+    Scenario("of nothing", "reserve_stock", {"order_id": 77}, INVALID, who=SERVICE),
+    Scenario(
+        "beyond stock",
+        "reserve_stock",
+        {"order_id": 77, "items": [{"goods_id": 7, "quantity": 6}]},
+        NOT_ENOUGH,
+        who=SERVICE,
+    ),
+    Scenario("over 100 lines", "reserve_stock", {"order_id": 77, "items": [ONE_PIECE] * 101}, INVALID, who=SERVICE),
+    Scenario("over 100 goods", "roll_back_stock", {"order_id": 77, "items": MANY}, INVALID, who=SERVICE),
+    Scenario("for no order", "confirm_stock", {}, INVALID, who=SERVICE),
+    Scenario("for no order", "roll_back_stock", {"items": [ONE_PIECE]}, INVALID, who=SERVICE),
+    Scenario("of what was sold", "roll_back_stock", {}, ("conflict", 40010008), order="paid", who=SERVICE),
+    Scenario("of what was given back", "confirm_stock", {}, ("conflict", 40010008), order="closed", who=SERVICE),
+    Scenario("below zero", "adjust_stock", {"goods_id": 7, "delta": -6, "reason": "r"}, NOT_ENOUGH, who=STAFF),
+    Scenario("without a reason", "adjust_stock", {"goods_id": 7, "delta": 1}, INVALID, who=STAFF),
+    Scenario("beyond int64", "adjust_stock", {"goods_id": 7, "delta": BIGGEST, "reason": "r"}, INVALID, who=STAFF),
+    Scenario("by a buyer", "put_on_block", {"room_id": 1, "goods_id": "2"}, FORBIDDEN),
+    Scenario("of goods elsewhere", "put_on_block", {"room_id": 1, "goods_id": "7"}, ("conflict", 30010004), who=STAFF),
+    Scenario("of deleted goods", "put_on_block", {"room_id": 1, "goods_id": "900"}, NO_GOODS, who=STAFF),
+    Scenario("in an unknown room", "put_on_block", {"room_id": 99, "goods_id": "1"}, NO_ROOM, who=STAFF),
+]
+
+
+def foreign_token() -> str:
+    """A token of the highest rank, signed with a key that is not ours."""
+    with override_settings(SECRET_KEY="a-foreign-key-which-is-long-enough-for-every-check-0123456789-0123456789"):
+        return bearer(1, Role.STAFF)
+
+
+def expired_token() -> str:
+    past = timezone.now() - timedelta(seconds=settings.TOKEN_ACCESS_SECONDS + 1)
+    return f"Bearer {issue_token(user_id=1, role=Role.STAFF, now=past)}"
+
+
+def refresh_token() -> str:
+    return f"Bearer {issue_pair(user_id=1, role=Role.STAFF, now=timezone.now()).refresh}"
+
+
+def unsigned_token() -> str:
+    """The well-known trick: the algorithm `none`."""
+    header, claims = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0", bearer(1, Role.STAFF).split(".")[1]
+    return f"Bearer {header}.{claims}."
+
+
+TOKENS = {
+    "missing": "",
+    "expired": expired_token(),
+    "foreign": foreign_token(),
+    "unsigned": unsigned_token(),
+    "a refresh token": refresh_token(),
+    "malformed": "Bearer not-a-token",
+    "without its scheme": bearer(1, Role.STAFF).removeprefix("Bearer "),
+    "of the demo": "Bearer token",
+    "of the demo, quoted": '"token"',
+}
+TOKEN = [
+    Scenario(f"token {name}", operation, given, UNAUTHENTICATED, authorization=token)
+    for name, token in TOKENS.items()
+    for operation, given in {
+        "place": items((1, 1)),
+        "set_stock": {"goods_id": 1, "available": 99},
+        "get_stock": {"goods_id": 1},
+        "pay": {"order_id": 1},
+        "reserve_stock": ONE_LINE,
+    }.items()
+]
+# Whoever has no token learns nothing else: not even that the body is broken.
+TOKEN.append(place("token missing and body broken", b"{", UNAUTHENTICATED, authorization=""))
+
+SCENARIOS = [*PLACING, *BROKEN, *TOO_LARGE, *READING, *STEPS, *STOCK, *TOKEN]

@@ -1,0 +1,174 @@
+"""Deterministic races: a function stopped between two of its statements while another one runs.
+
+A parked function runs in a thread with a database connection of its own, so its test needs
+`django_db(transaction=True)`, and MariaDB where both sides write (SQLite lets one writer in at a time).
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from django.db import connection, connections
+
+from stock.strategies import get_strategy
+
+TIMEOUT_SECONDS = 30
+
+
+def plain(sql: str) -> str:
+    """Returns a statement without the quotes of names, which differ between databases."""
+    return re.sub(r'[`"]', "", sql)
+
+
+class Background:
+    """A function in a thread of its own; leaving the block waits for it."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.join(TIMEOUT_SECONDS)
+        assert not self._thread.is_alive(), "the thread did not end"
+
+    def _run(self) -> None:
+        try:
+            self._result = self._call()
+        except BaseException as error:  # noqa: BLE001 (handed to the test by `result`)
+            self._error = error
+        finally:
+            connections.close_all()
+
+    def _call(self) -> Any:
+        return self._function()
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
+    def result(self) -> Any:
+        """Waits for the end; returns what the function returned, or raises what it raised."""
+        self._thread.join(TIMEOUT_SECONDS)
+        assert not self._thread.is_alive(), "the thread did not end"
+        if self._error:
+            raise self._error
+        return self._result
+
+
+class Parked(Background):
+    """A function that stops before (or right after) its first statement that matches the pattern `at`.
+
+    It stands for another process: who moves stock while it is parked gets a strategy of its own, as after a fork, and
+    does not queue behind it.
+    """
+
+    def __init__(self, function: Callable[[], Any], *, at: str, after: bool = False) -> None:
+        super().__init__(function)
+        self._at, self._after = re.compile(at), after
+        self._is_parked, self._may_go = threading.Event(), threading.Event()
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not self._is_parked.wait(0.02):
+            assert self.is_running, f"the function ended without a statement like {self._at.pattern}: {self._error!r}"
+            assert time.monotonic() < deadline, "the function did not get there"
+        get_strategy.cache_clear()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._may_go.set()
+        super().__exit__(kind, error, trace)
+
+    def _call(self) -> Any:
+        with connection.execute_wrapper(self._park):
+            return self._function()
+
+    def _park(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        is_here = not self._is_parked.is_set() and self._at.search(plain(sql))
+        if is_here and not self._after:
+            self._stop()
+        result = execute(sql, params, many, context)
+        if is_here and self._after:
+            self._stop()
+        return result
+
+    def _stop(self) -> None:
+        self._is_parked.set()
+        self._may_go.wait(TIMEOUT_SECONDS)
+
+    def go(self) -> Any:
+        """Lets the function go on, and returns its result."""
+        self._may_go.set()
+        return self.result()
+
+
+def await_lock_wait(others: int = 1) -> None:
+    """Waits until that many transactions on MariaDB wait for a row lock."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        if row_lock_waits() >= others:
+            return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits for a lock")
+
+
+def row_lock_waits() -> int:
+    """How many transactions on MariaDB wait for a row lock now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
+        return int(cursor.fetchone()[1])
+
+
+class Interruption:
+    """A wrapper for `connection.execute_wrapper` that raises `error` instead of the first `times` statements
+    which match `at`, and counts them all."""
+
+    def __init__(self, error: Exception, *, at: str, times: int = 1) -> None:
+        self._error, self._at, self._times = error, re.compile(at), times
+        self.seen = 0
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if self._at.search(plain(sql)):
+            self.seen += 1
+            if self.seen <= self._times:
+                raise self._error
+        return execute(sql, params, many, context)
+
+
+class LostCommit:
+    """The reply to COMMIT is lost, after (or before) the database has carried it out; `times` in a row."""
+
+    def __init__(self, *, carried_out: bool, error: Exception, times: int = 1) -> None:
+        self._carried_out, self._error, self._times = carried_out, error, times
+
+    def __enter__(self) -> Self:
+        self._connection, self._commit = connection, connection._commit
+        connection._commit = self._lose
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del self._connection._commit
+
+    def _lose(self) -> None:
+        if self._times <= 0:
+            return self._commit()
+        self._times -= 1
+        if self._carried_out:
+            self._commit()
+        raise self._error

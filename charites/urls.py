@@ -1,0 +1,24 @@
+from django.contrib import admin
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from charites import views
+from charites.gateway import gateway_urls
+
+urlpatterns = [
+    path("", views.front_page, name="front"),
+    path("livez", views.livez),
+    path("readyz", views.readyz),
+    path("metrics", views.metrics_page),
+    path("admin/", admin.site.urls),
+    path("api/auth/token", views.TokenView.as_view()),
+    path("api/auth/refresh", views.RefreshView.as_view()),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/", include("goods.rest.urls")),
+    path("api/", include("stock.rest.urls")),
+    path("api/", include("orders.rest.urls")),
+    path("sandbox/pay/<str:link>", views.pay_page),
+    *gateway_urls(),
+    re_path(r"^(?:api|v1)(?:/|$)", views.no_such_address),
+]
