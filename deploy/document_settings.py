@@ -40,6 +40,11 @@ MEANINGS = {
     "STOCK_GROUP_WAIT_SECONDS": "After this many seconds a move that waits for `group_commit` is given up.",
     "ORDER_PAY_TIMEOUT_SECONDS": "Seconds until an unpaid order is closed and its stock goes back. `make run` says 60.",
     "ORDER_TIMEOUT_BATCH": "How many overdue orders are closed in one transaction.",
+    "MESSAGE_FIRST_CHECK_SECONDS": (
+        "Seconds after which a half message whose sender is silent is asked about; longer than placing an order takes."
+    ),
+    "MESSAGE_CHECK_SECONDS": "Seconds between two checks of a half message.",
+    "MESSAGE_CHECKS": "After this many checks without an answer a half message is dead.",
     "CURRENCY": "The currency of every amount, as three letters (ISO 4217).",
     "PAYMENT_PROVIDER": "Dotted path of the payment provider's class; empty: no payments.",
     "PAYMENT_SECRET": "Signs payment callbacks: 50 random characters or more. Required unless DEBUG is on.",

@@ -31,16 +31,23 @@ class TopicFilter(admin.SimpleListFilter):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    list_display = ("id", "topic", "key", "state", "deliver_at", "attempts", "last_error", "created_at")
+    list_display = ("id", "topic", "key", "state", "deliver_at", "attempts", "checks", "last_error", "created_at")
     list_filter = ("state", TopicFilter, "deliver_at")
     ordering = ("-id",)
     id_fields = ("id",)
     prefix_fields = ("key", "topic")
-    actions = ("send_again",)
+    actions = ("send_again", "check_again")
 
     @admin.action(description=_("Send dead messages again"), permissions=["operate"])
     @confirmed(_("Send these messages again, with a new series of tries? Only dead ones are."))
     def send_again(self, request: HttpRequest, rows: list[Message], form: forms.Form) -> Report:
-        dead = [message for message in rows if message.state == Message.State.DEAD]
+        dead = [message for message in rows if message.state == Message.State.DEAD and not message.died_half]
         services.send_again(message_ids=[message.pk for message in rows], now=timezone.now())
+        return Report(done=dead)
+
+    @admin.action(description=_("Check half messages again"), permissions=["operate"])
+    @confirmed(_("Ask again what is to become of these messages? Only those whose check was given up are."))
+    def check_again(self, request: HttpRequest, rows: list[Message], form: forms.Form) -> Report:
+        dead = [message for message in rows if message.state == Message.State.DEAD and message.died_half]
+        services.check_again(message_ids=[message.pk for message in rows], now=timezone.now())
         return Report(done=dead)

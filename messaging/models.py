@@ -24,6 +24,9 @@ class Message(Timestamped):
     checks = models.PositiveIntegerField(_("checks"), default=0)
     lease = ExactCharField(_("lease"), max_length=KEY_LENGTH, default="")  # random token of the present claim
     claimed_until = models.DateTimeField(_("claimed until"), null=True)
+    died_half = models.BooleanField(
+        _("died half"), default=False, db_default=False
+    )  # dead, and its check gave up, not its delivery
     last_error = models.CharField(_("last error"), max_length=500, default="")
 
     class Meta:

@@ -1,13 +1,25 @@
 """Which function takes the messages of a topic. Apps register theirs when Django starts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import Any
 
 from messaging.models import Message
 
 Handler = Callable[[Sequence[Message]], None]
+
+
+class Answer(Enum):
+    """What is to become of a half message."""
+
+    SUBMIT = "submit"
+    ABORT = "abort"
+    NOT_YET = "not yet"
+
+
+Check = Callable[[Sequence[Message]], Mapping[int, Answer]]
 
 # RocketMQ's delay levels from 10 s on: 16 tries in a little under five hours.
 RETRY_LADDER = tuple(
@@ -23,12 +35,14 @@ class Registration:
     A local handler gets a list of messages inside the transaction that marks them as done, and writes set-based SQL
     only. A remote one gets lists of one, outside of any transaction, at least once; its receiver is idempotent.
     `ladder`: how long to wait after each failed try; when it is used up the message is dead.
+    `check`: decides over half messages whose sender was silent, by message id; runs inside the transaction that has
+    locked them, and only reads.
     """
 
     topic: str
     handler: Handler
     remote: bool
-    check: Callable[[Message], bool] | None
+    check: Check | None
     ladder: tuple[timedelta, ...]
     version: int
 
@@ -41,7 +55,7 @@ def register(
     handler: Handler,
     *,
     remote: bool = False,
-    check: Callable[[Message], bool] | None = None,
+    check: Check | None = None,
     ladder: Sequence[timedelta] = RETRY_LADDER,
     version: int = 1,
 ) -> None:

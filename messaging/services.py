@@ -1,10 +1,13 @@
-"""Publishing, and what operators do with messages. Why these are rows: docs/adr/0010-messages-are-rows.md."""
+"""Publishing, half messages, and what operators do with messages. Why these are rows:
+docs/adr/0010-messages-are-rows.md; what is promised: docs/messages.md."""
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -37,25 +40,90 @@ def publish_many(drafts: Sequence[Draft]) -> None:
     """Stores messages inside the caller's transaction: they exist if and only if it commits. Raises NoTransaction."""
     if not transaction.get_connection().in_atomic_block:
         raise NoTransaction("publish() belongs inside the transaction whose effect it announces.")
-    now, request_id = timezone.now(), current_request_id()
-    Message.objects.bulk_create(
-        Message(
-            topic=draft.topic,
-            key=draft.key,
-            payload={"v": draft.version, **draft.payload},
-            headers={"request_id": request_id} if request_id else {},
-            state=Message.State.READY,
-            deliver_at=draft.deliver_at or now,
-        )
-        for draft in drafts
+    now = timezone.now()
+    Message.objects.bulk_create(as_message(draft, Message.State.READY, draft.deliver_at or now) for draft in drafts)
+
+
+def as_message(draft: Draft, state: Message.State, deliver_at: datetime) -> Message:
+    """The row of a draft, with the request id of whoever publishes it."""
+    request_id = current_request_id()
+    return Message(
+        topic=draft.topic,
+        key=draft.key,
+        payload={"v": draft.version, **draft.payload},
+        headers={"request_id": request_id} if request_id else {},
+        state=state,
+        deliver_at=deliver_at,
     )
 
 
+class HalfMessageGone(RuntimeError):
+    """A half message is no longer half: the check-back has decided without us. Whoever reads this gives up."""
+
+
+def prepare(topic: str, payload: Mapping[str, Any], *, key: str) -> int:
+    """Stores one half message and returns its id; see `prepare_many`."""
+    return prepare_many([Draft(topic, key, payload)])[0]
+
+
+def prepare_many(drafts: Sequence[Draft]) -> list[int]:
+    """Stores half messages in a transaction of their own, and returns their ids in the order given.
+
+    They are delivered once somebody submits them: the caller, or the check-back, which comes first after
+    MESSAGE_FIRST_CHECK_SECONDS. Refuses (RuntimeError) to run inside a transaction, which could undo them.
+    """
+    lease = secrets.token_hex(16)
+    first_check = timezone.now() + timedelta(seconds=settings.MESSAGE_FIRST_CHECK_SECONDS)
+    halves = [as_message(draft, Message.State.HALF, first_check) for draft in drafts]
+    for half in halves:
+        half.lease = lease
+    with transaction.atomic(durable=True):
+        Message.objects.bulk_create(halves)
+    if any(half.pk is None for half in halves):  # MySQL does not tell the ids of several rows
+        stored = Message.objects.filter(key__in=[half.key for half in halves], lease=lease)
+        return list(stored.order_by("pk").values_list("pk", flat=True))
+    return [half.pk for half in halves]
+
+
+def submit(message_ids: Collection[int]) -> int:
+    """Lets half messages be delivered; returns how many were still half."""
+    now = timezone.now()
+    half = Message.objects.filter(pk__in=message_ids, state=Message.State.HALF)
+    return half.update(state=Message.State.READY, deliver_at=now, lease="", updated_at=now)
+
+
+def abort(message_ids: Collection[int]) -> None:
+    """Withdraws half messages. Raises HalfMessageGone when one of them is no longer half.
+
+    Inside the local transaction that the messages insure against, this is the first statement: its row locks keep the
+    check-back away until COMMIT, and after HalfMessageGone the transaction must be given up.
+    """
+    half = Message.objects.filter(pk__in=message_ids, state=Message.State.HALF)
+    aborted = half.update(state=Message.State.ABORTED, lease="", updated_at=timezone.now())
+    if aborted != len(message_ids):
+        raise HalfMessageGone(f"{len(message_ids) - aborted} of {len(message_ids)} half messages are decided already.")
+
+
 def send_again(*, message_ids: Sequence[int], now: datetime) -> int:
-    """Makes dead messages ready again, with a fresh ladder; returns how many. Raises MessageNotFound when none was."""
-    dead = Message.objects.filter(pk__in=message_ids, state=Message.State.DEAD)
-    revived = dead.update(
+    """Makes messages whose delivery was given up ready again, with a fresh ladder; returns how many.
+
+    Raises MessageNotFound when there was none.
+    """
+    revived = Message.objects.filter(pk__in=message_ids, state=Message.State.DEAD, died_half=False).update(
         state=Message.State.READY, deliver_at=now, attempts=0, lease="", claimed_until=None, updated_at=now
+    )
+    if not revived:
+        raise MessageNotFound
+    return revived
+
+
+def check_again(*, message_ids: Sequence[int], now: datetime) -> int:
+    """Makes messages whose check was given up half again, with a fresh series of checks; returns how many.
+
+    Raises MessageNotFound when there was none.
+    """
+    revived = Message.objects.filter(pk__in=message_ids, state=Message.State.DEAD, died_half=True).update(
+        state=Message.State.HALF, deliver_at=now, checks=0, died_half=False, updated_at=now
     )
     if not revived:
         raise MessageNotFound

@@ -54,6 +54,17 @@ def test_sending_again_without_a_dead_message_says_so(client: Client) -> None:
     assert LogEntry.objects.count() == 0
 
 
+def test_checking_again_asks_about_half_messages_whose_check_was_given_up_and_leaves_others(client: Client) -> None:
+    half, dead = make_message(), make_message(key="2")
+    Message.objects.filter(pk=half.pk).update(died_half=True, checks=15, attempts=0)
+
+    assert confirm(client, "check_again", [half, dead]) == ["Done for 1 row."]
+
+    revived = Message.objects.get(pk=half.pk)
+    assert (revived.state, revived.checks, revived.died_half) == (Message.State.HALF, 0, False)
+    assert Message.objects.get(pk=dead.pk).state == Message.State.DEAD
+
+
 def test_messages_are_found_by_key_and_topic_and_filtered_by_state(client: Client) -> None:
     dead, done = make_message(key="5001"), make_message(Message.State.DONE, key="6001")
 

@@ -37,7 +37,12 @@ def remote(now: datetime) -> int:
     return relay.deliver_remote(now=now) + orders.close_overdue_payments(now=now)
 
 
-LOOPS: dict[str, Work] = {"close": close_orders, "deliver": deliver, "remote": remote}
+def check(now: datetime) -> int:
+    """Decides over half messages whose sender was silent."""
+    return relay.check_back(now=now)
+
+
+LOOPS: dict[str, Work] = {"close": close_orders, "deliver": deliver, "remote": remote, "check": check}
 
 
 class Command(BaseCommand):
