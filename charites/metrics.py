@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import structlog
+from django.conf import settings
 from django.db import Error
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
@@ -23,7 +24,8 @@ class StateCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         now = timezone.now()
         try:
-            messages, overdue, due = count_by_state(), oldest_overdue_at(now=now), oldest_due_at(now=now)
+            messages, due = count_by_state(), oldest_due_at(now=now)
+            overdue = oldest_overdue_at(now=now) if "orders" in settings.APPS else None
         except Error as error:
             log.warning("metrics_without_database", error=repr(error))
             return

@@ -62,6 +62,19 @@ SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
+# The split form: which of the apps this process serves, and where the others are
+
+APPS: list[str] = env.list("APPS", ["goods", "stock", "orders"])
+GOODS_ENDPOINT = env.str("GOODS_ENDPOINT", "")
+STOCK_ENDPOINT = env.str("STOCK_ENDPOINT", "")
+REMOTE_TIMEOUT_SECONDS = env.float("REMOTE_TIMEOUT_SECONDS", 2.0)  # twice this is less than MESSAGE_FIRST_CHECK_SECONDS
+ORDER_FLOW = env.str("ORDER_FLOW", "local" if "stock" in APPS else "transactional")
+MIGRATION_MODULES = {app: None for app in ("goods", "stock", "orders") if app not in APPS}  # no tables of others
+
+# Each service has a range of Snowflake nodes, so that numbers never meet; a process that is all of them takes any.
+NODES = {"goods": (0, 255), "stock": (256, 511), "orders": (512, 1023)}
+NODES_OF_APPS = NODES.get(",".join(APPS), (0, 1023))
+
 # The shop
 
 STOCK_STRATEGY = env.str("STOCK_STRATEGY", "group_commit")
@@ -88,8 +101,8 @@ AUDIT_SETTLING_SECONDS = env.int("AUDIT_SETTLING_SECONDS", 600)
 TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600)
 TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400)
 TOKEN_RATE = env.str("TOKEN_RATE", "60/min")  # log-in attempts per address
-NODE_FIRST = env.int("NODE_FIRST", 0)  # range of Snowflake nodes that this process may lease
-NODE_LAST = env.int("NODE_LAST", 1023)
+NODE_FIRST = env.int("NODE_FIRST", NODES_OF_APPS[0])  # range of Snowflake nodes that this process may lease
+NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1])
 GRPC_MAX_WORKERS = env.int("GRPC_MAX_WORKERS", 16)  # at most the database connections that this process may open
 GRPC_MAX_CONCURRENT = env.int("GRPC_MAX_CONCURRENT", 512)  # calls under way and waiting; more are answered busy
 GRPC_DEADLINE_SECONDS = env.float("GRPC_DEADLINE_SECONDS", 10.0)  # longest time a call may take, whatever it asks for
@@ -192,7 +205,7 @@ CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "charites",
+        "KEY_PREFIX": "-".join(["charites", *(APPS if len(APPS) < 3 else [])]),  # services may share a Redis
         "OPTIONS": {
             "IGNORE_EXCEPTIONS": True,
             "SOCKET_CONNECT_TIMEOUT": 0.5,

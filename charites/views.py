@@ -96,9 +96,8 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
 def front_page(request: HttpRequest) -> HttpResponse:
     """Links to everything there is."""
     address = f"{settings.GRPC_HOST}:{settings.GRPC_PORT}"
-    return render(
-        request, "charites/front.html", {"rooms": list_rooms(), "demo": settings.DEMO, "grpc_address": address}
-    )
+    rooms = list_rooms() if "goods" in settings.APPS else None
+    return render(request, "charites/front.html", {"rooms": rooms, "demo": settings.DEMO, "grpc_address": address})
 
 
 @require_http_methods(["GET", "POST"])

@@ -23,6 +23,17 @@ MEANINGS = {
     "SECRET_KEY_FALLBACKS": "Former secret keys that are still accepted, separated by commas.",
     "ALLOWED_HOSTS": "Host names that the web server answers to, separated by commas.",
     "CSRF_TRUSTED_ORIGINS": "Origins (`https://shop.example`) that may post forms to the admin, separated by commas.",
+    "APPS": (
+        "Which of `goods`, `stock` and `orders` this process serves, separated by commas; fewer than all is the split "
+        "form, in which each service has a database of its own."
+    ),
+    "GOODS_ENDPOINT": "Where the goods service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
+    "STOCK_ENDPOINT": "Where the stock service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
+    "REMOTE_TIMEOUT_SECONDS": "Most seconds that a call to another service may take, with all its retries.",
+    "ORDER_FLOW": (
+        "How orders are placed: `local`, where stock is in APPS, or else `transactional`. `direct` leaks, and is for "
+        "demonstrations."
+    ),
     "STOCK_STRATEGY": (
         "How stock is taken: `group_commit`, `atomic_update`, `pessimistic`, `optimistic` or `redis_lock`. "
         "May differ between processes."
@@ -54,8 +65,12 @@ MEANINGS = {
     "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
     "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid.",
     "TOKEN_RATE": "How many log-in attempts one address may make, such as `60/min`.",
-    "NODE_FIRST": "First Snowflake node that this process may lease; services that share ids have ranges of their own.",
-    "NODE_LAST": "Last Snowflake node that this process may lease, 1023 at most.",
+    "NODE_FIRST": (
+        "First Snowflake node that this process may lease. By APPS: goods 0, stock 256, orders 512; all of them 0."
+    ),
+    "NODE_LAST": (
+        "Last Snowflake node that this process may lease. By APPS: goods 255, stock 511, orders 1023; all of them 1023."
+    ),
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
     "GRPC_MAX_CONCURRENT": "Calls that the gRPC server has under way or waiting; more are answered busy.",
     "GRPC_DEADLINE_SECONDS": "Most seconds that a gRPC call may take, whatever its caller asks for.",
@@ -126,6 +141,10 @@ def describe(default: ast.expr) -> str:
             return describe(path)
         case ast.BinOp(left, ast.Div(), right):
             return f"{describe(left)}/{describe(right)}".removeprefix("<BASE_DIR>/")
+        case ast.Subscript(ast.Name(id)):
+            return f"<{id}>"
+        case ast.Compare(ast.Constant(str(value)), [ast.In()], [ast.Name(id)]):
+            return f"{value} in <{id}>"
         case ast.List(elements):
             return ",".join(map(describe, elements))
         case ast.UnaryOp(ast.Not(), ast.Name(id)):

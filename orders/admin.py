@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -63,8 +64,7 @@ class OrderAdmin(UserNames):
 
     def sections(self, obj: Order) -> list[Section]:
         lines = selectors.get_order(order_id=obj.order_id, user_id=None).lines
-        records = stock_selectors.list_records(order_ids=[obj.order_id])
-        return [
+        sections = [
             section(
                 _("Lines"),
                 OrderDetail,
@@ -76,8 +76,13 @@ class OrderAdmin(UserNames):
             ),
             payments_section(selectors.list_payments(order_id=obj.order_id)),
             refunds_section(selectors.list_refunds(order_id=obj.order_id)),
-            section(_("Stock records"), StockRecord, records, "goods_id", "num", "status", "updated_at"),
         ]
+        if "stock" in settings.APPS:  # elsewhere they are another service's
+            records = stock_selectors.list_records(order_ids=[obj.order_id])
+            sections.append(
+                section(_("Stock records"), StockRecord, records, "goods_id", "num", "status", "updated_at")
+            )
+        return sections
 
     @admin.action(description=_("Close unpaid orders"), permissions=["operate"])
     @confirmed(_("Close these orders and give their stock back?"))

@@ -41,21 +41,25 @@ class Seeded:
 
 
 def load_catalogue(*, now: datetime) -> list[Seeded]:
-    """Makes the rooms, goods, stock and users of the catalogue that are missing, all in one transaction.
+    """Makes the rooms, goods, stock and users of the catalogue that are missing, all in one transaction. Users are made
+    for every service, because each has an admin; rooms, goods and stock only where this process serves them.
 
     Raises NoDemo outside of DEMO and DEBUG; nothing is written then.
     """
     if not (settings.DEMO or settings.DEBUG):
         raise NoDemo
     catalogue = read_catalogue()
+    seeded = []
     with transaction.atomic():
-        return [
-            make_goods(catalogue["goods"]),
-            make_rooms(catalogue["rooms"], now),
-            make_lists(catalogue["rooms"]),
-            make_stock(catalogue["goods"]),
-            make_users(catalogue["users"]),
-        ]
+        if "goods" in settings.APPS:
+            seeded += [
+                make_goods(catalogue["goods"]),
+                make_rooms(catalogue["rooms"], now),
+                make_lists(catalogue["rooms"]),
+            ]
+        if "stock" in settings.APPS:
+            seeded.append(make_stock(catalogue["goods"]))
+        return [*seeded, make_users(catalogue["users"])]
 
 
 def read_catalogue() -> dict[str, list[dict[str, Any]]]:

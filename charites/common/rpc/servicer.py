@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from django.apps import apps
+from django.conf import settings
 from django.db import close_old_connections
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
@@ -127,7 +128,9 @@ def methods_of(servicer: type[Servicer]) -> list[Method]:
     return methods
 
 
-def installed_methods() -> list[Method]:
-    """Returns the methods of every installed app that has an `rpc/servicers.py` with a `SERVICER`."""
-    found = [config.name for config in apps.get_app_configs() if (Path(config.path) / "rpc" / "servicers.py").exists()]
+def installed_methods(names: Sequence[str] | None = None) -> list[Method]:
+    """Returns the methods of these apps (default: APPS, all that this process serves) that have an
+    `rpc/servicers.py`."""
+    hosted = [apps.get_app_config(name) for name in names or settings.APPS]
+    found = [config.name for config in hosted if (Path(config.path) / "rpc" / "servicers.py").exists()]
     return [method for app in found for method in methods_of(import_string(f"{app}.rpc.servicers.SERVICER"))]

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from charites.common.rpc import installed_methods, serving
+from charites.common.rpc import Method, installed_methods, serving
 from charites.settings import is_loopback
 
 log = structlog.get_logger(__name__)
@@ -24,22 +25,33 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.GRPC_HOST)
         parser.add_argument("--port", type=int, default=settings.GRPC_PORT, help="0 takes a free one")
+        parser.add_argument(
+            "--apps",
+            type=lambda text: text.split(","),
+            default=settings.APPS,
+            metavar="goods,stock,orders",
+            help="serve these of the APPS of this process (default: all of them)",
+        )
         parser.add_argument("--tls-cert", type=Path, help="certificate chain, PEM")
         parser.add_argument("--tls-key", type=Path, help="private key, PEM")
 
     def handle(self, *, host: str, port: int, tls_cert: Path | None, tls_key: Path | None, **options: Any) -> None:
+        if strangers := sorted(set(options["apps"]) - set(settings.APPS)):
+            raise CommandError(f"--apps names {', '.join(strangers)}, but APPS is {','.join(settings.APPS)}.")
         if settings.DEMO and not is_loopback(host):
             raise CommandError(f"DEMO accepts well-known tokens, so it listens on loopback only, not on {host}.")
         credentials = read_credentials(tls_cert, tls_key)
         check_free(host, port)
-        asyncio.run(self.serve(host, port, credentials))
+        asyncio.run(self.serve(host, port, installed_methods(options["apps"]), credentials))
 
-    async def serve(self, host: str, port: int, credentials: grpc.ServerCredentials | None) -> None:
+    async def serve(
+        self, host: str, port: int, methods: Sequence[Method], credentials: grpc.ServerCredentials | None
+    ) -> None:
         asked = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, asked.set)
         bare = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        async with serving(installed_methods(), address=f"{bare}:{port}", credentials=credentials) as bound_port:
+        async with serving(methods, address=f"{bare}:{port}", credentials=credentials) as bound_port:
             self.stdout.write(f"gRPC on {bare}:{bound_port}")
             self.stdout.flush()
             await asked.wait()
