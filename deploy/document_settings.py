@@ -59,6 +59,9 @@ MEANINGS = {
     "CURRENCY": "The currency of every amount, as three letters (ISO 4217).",
     "PAYMENT_PROVIDER": "Dotted path of the payment provider's class; empty: no payments.",
     "PAYMENT_SECRET": "Signs payment callbacks: 50 random characters or more. Required unless DEBUG is on.",
+    "PAYMENT_SECRET_FALLBACKS": (
+        "Other secrets that payment callbacks may be signed with, separated by commas: the former one, or the next."
+    ),
     "PAYMENT_NOTIFY_URL": "Where the payment provider reports captures.",
     "PUBLIC_URL": "How a buyer's browser reaches the shop.",
     "AUDIT_SETTLING_SECONDS": "Seconds for which a stock record without an order is no finding of the audit.",

@@ -71,7 +71,8 @@ class Sandbox:
             raise PaymentNotFound(payment_id=payment_id)
 
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
-        signing.verify(secret=settings.PAYMENT_SECRET, headers=headers, body=body, now=now)
+        accepted = [settings.PAYMENT_SECRET, *settings.PAYMENT_SECRET_FALLBACKS]
+        signing.verify(secrets=accepted, headers=headers, body=body, now=now)
         try:
             return as_capture(json.loads(body))
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -13,6 +13,7 @@ from charites.common.logs import request_context
 from charites.tests.factories import NOW, SANDBOX, make_capture, make_goods, make_order, make_payment
 from messaging.models import Message
 from messaging.relay import deliver_remote
+from orders.errors import BadSignature
 from orders.models import Refund, SandboxPayment
 from orders.payments import signing
 from orders.services import record_captures
@@ -27,11 +28,15 @@ def _sandbox(settings):
 
 
 class Shop(HTTPServer):
-    """Stands for the shop's own address of notices: answers `status` and notes what came."""
+    """Stands for the shop's own address of notices: answers `status` and notes what came.
+
+    With `secrets` it answers 401 to what is signed with none of them.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ShopHandler)
         self.status = 200
+        self.secrets: list[str] = []
         self.notices: list[tuple[dict[str, str], bytes]] = []
 
 
@@ -40,10 +45,19 @@ class ShopHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.notices.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(self.server.status)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.notices.append((headers, body))
+        self.send_response(self.server.status if self.trusts(headers, body) else 401)
         self.send_header("content-length", "0")
         self.end_headers()
+
+    def trusts(self, headers: dict[str, str], body: bytes) -> bool:
+        try:
+            if self.server.secrets:
+                signing.verify(secrets=self.server.secrets, headers=headers, body=body, now=timezone.now())
+        except BadSignature:
+            return False
+        return True
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -73,7 +87,7 @@ def test_notice_carries_the_capture_signed_and_the_request_id(shop, settings):
     assert deliver_remote(now=NOW) == 1
 
     ((headers, body),) = shop.notices
-    signing.verify(secret=settings.PAYMENT_SECRET, headers=headers, body=body, now=timezone.now())
+    signing.verify(secrets=[settings.PAYMENT_SECRET], headers=headers, body=body, now=timezone.now())
     assert json.loads(body) == {
         "payment_id": str(books.payment_id),
         "trade_id": books.trade_id,
@@ -111,6 +125,24 @@ def test_notice_to_nobody_is_sent_again(settings):
     message = Message.objects.get()
     assert (message.state, message.attempts) == (Message.State.READY, 1)
     assert "ConnectError" in message.last_error
+
+
+def test_notice_during_a_change_of_secrets_gets_through_whoever_changes_first(shop, settings):
+    """The two sides never change at one moment; what the receiver does not know yet is signed anew and sent again."""
+    old, new = "the-old-secret", "the-new-secret"
+    make_paid_at_the_sandbox()
+    message = Message.objects.get()
+
+    settings.PAYMENT_SECRET, shop.secrets = new, [old]
+    deliver_remote(now=NOW)
+    message.refresh_from_db()
+    assert (message.state, message.attempts) == (Message.State.READY, 1)
+    assert "401" in message.last_error
+
+    shop.secrets = [old, new]  # the receiver learns the next one
+    deliver_remote(now=message.deliver_at)
+    message.refresh_from_db()
+    assert message.state == Message.State.DONE
 
 
 def late_capture() -> Refund:

@@ -426,6 +426,33 @@ def test_notice_that_is_forged_or_stale_is_refused_and_writes_nothing(settings):
     assert stored(order).status == Order.Status.UNPAID
 
 
+@pytest.mark.parametrize(
+    ("secret", "fallbacks", "accepted"),
+    [
+        ("new", ["old"], {"old", "new"}),  # the shop has changed, the provider not yet
+        ("old", ["new"], {"old", "new"}),  # the shop knows what comes
+        ("new", [], {"new"}),  # the change is over
+        ("new", ["old", "older"], {"old", "older", "new"}),
+    ],
+)
+def test_notice_may_be_signed_with_the_secret_or_a_fallback(settings, secret, fallbacks, accepted):
+    make_goods(1, stock=5)
+    payment = make_payment(make_order())
+    settings.PAYMENT_SECRET, settings.PAYMENT_SECRET_FALLBACKS = secret, fallbacks
+
+    for signed_with in ("old", "older", "new", "another"):
+        body = notice(payment, trade_id=f"T-{signed_with}")
+        headers = signing.sign(secret=signed_with, notice_id="n", body=body, now=NOW)
+        if signed_with in accepted:
+            receive_notice(headers=headers, body=body, now=NOW)
+        else:
+            with pytest.raises(BadSignature):
+                receive_notice(headers=headers, body=body, now=NOW)
+
+    stored_trades = set(Payment.objects.values_list("trade_id", flat=True))
+    assert stored_trades == {f"T-{name}" for name in accepted}
+
+
 def test_notice_for_an_unknown_payment_is_not_found(settings):
     make_goods(1, stock=5)
     payment = make_payment(make_order())

@@ -11,8 +11,8 @@ def headers(**changes: str) -> dict[str, str]:
     return {**sign(secret=SECRET, notice_id="notice-1", body=BODY, now=NOW), **changes}
 
 
-def check(given: dict[str, str], *, body: bytes = BODY, secret: str = SECRET, now=NOW) -> None:
-    verify(secret=secret, headers=given, body=body, now=now)
+def check(given: dict[str, str], *, body: bytes = BODY, secrets=(SECRET,), now=NOW) -> None:
+    verify(secrets=secrets, headers=given, body=body, now=now)
 
 
 def test_sign_as_the_standard_has_it():
@@ -49,7 +49,9 @@ def test_verify_of_another_body_is_refused():
 
 def test_verify_with_another_secret_is_refused():
     with pytest.raises(BadSignature):
-        check(headers(), secret="another")
+        check(headers(), secrets=["another"])
+    with pytest.raises(BadSignature):
+        check(headers(), secrets=[])
 
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
@@ -93,3 +95,11 @@ def test_verify_of_several_signatures_takes_any_that_is_right():
     right = headers()["webhook-signature"]
 
     check(headers(**{"webhook-signature": f"v2,abc v1,Zm9yZ2Vk {right}"}))
+
+
+@pytest.mark.parametrize("secrets", [[SECRET, "another"], ["another", SECRET], ["one", "two", SECRET]])
+def test_verify_takes_each_of_the_accepted_secrets(secrets):
+    check(headers(), secrets=secrets)
+
+    with pytest.raises(BadSignature):
+        check(headers(), secrets=[secret for secret in secrets if secret != SECRET])
