@@ -95,8 +95,9 @@ MESSAGE_CHECKS = env.int("MESSAGE_CHECKS", 15)  # then a half message is dead, a
 CURRENCY = env.str("CURRENCY", "CNY")
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", "orders.payments.sandbox.Sandbox" if DEMO else "")
 PAYMENT_SECRET = secret("PAYMENT_SECRET")  # signs the sandbox provider's callbacks
-# Without empty ones: a comma too many would let anybody sign.
-PAYMENT_SECRET_FALLBACKS = [value for value in env.list("PAYMENT_SECRET_FALLBACKS", []) if value]
+PAYMENT_SECRET_FALLBACKS: list[str] = env.list("PAYMENT_SECRET_FALLBACKS", [])
+if "" in PAYMENT_SECRET_FALLBACKS:  # a comma too many would let anybody sign
+    raise ImproperlyConfigured("PAYMENT_SECRET_FALLBACKS contains an empty secret. Remove the comma too many.")
 PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify")
 PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}")  # how a buyer's browser reaches the shop
 AUDIT_SETTLING_SECONDS = env.int("AUDIT_SETTLING_SECONDS", 600)
