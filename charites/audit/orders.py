@@ -1,0 +1,137 @@
+"""What must be true of the rows of orders: lines, money, numbers."""
+
+from charites.audit.check import Check
+
+ORDERS = (
+    Check(
+        "I2-lines",
+        "a line holds one piece or more; its amount is price x quantity, not negative",
+        """
+        SELECT order_id, goods_id
+        FROM shopping_order_detail
+        WHERE num < 1 OR price < 0 OR pay_amount <> CAST(price AS DECIMAL(30)) * num
+        """,
+    ),
+    Check(
+        "I3-line-without-order",
+        "every line has its order",
+        """
+        SELECT line.order_id, line.goods_id
+        FROM shopping_order_detail line
+        LEFT JOIN shopping_order orders ON orders.order_id = line.order_id
+        WHERE orders.order_id IS NULL
+        """,
+    ),
+    Check(
+        "I3-order-amount",
+        "an order has lines, and its amount is their sum, not negative",
+        """
+        SELECT orders.order_id
+        FROM shopping_order orders
+        WHERE orders.pay_amount < 0 OR orders.pay_amount <> COALESCE(
+            (SELECT SUM(line.pay_amount) FROM shopping_order_detail line WHERE line.order_id = orders.order_id), -1
+        )
+        """,
+    ),
+    Check(
+        "I9-capture-without-effect",
+        "money that came in paid its order, or is sent back",
+        """
+        SELECT payment.payment_id
+        FROM shopping_payment payment
+        WHERE payment.status = 'captured'
+            AND NOT EXISTS (SELECT 1 FROM shopping_refund refund WHERE refund.payment_id = payment.payment_id)
+            AND NOT EXISTS (
+                SELECT 1 FROM shopping_order orders
+                WHERE orders.order_id = payment.order_id AND orders.status IN (200, 400)
+                    AND orders.trade_id = payment.trade_id AND orders.pay_channel = payment.channel
+                    AND orders.pay_amount = payment.amount AND payment.currency = %(currency)s
+            )
+        """,
+    ),
+    Check(
+        "I9-refunded-once",
+        "money is not sent back twice, nor when it paid its order",
+        """
+        SELECT refund.payment_id FROM shopping_refund refund GROUP BY refund.payment_id HAVING COUNT(*) > 1
+        UNION
+        SELECT refund.payment_id
+        FROM shopping_refund refund
+        JOIN shopping_payment payment ON payment.payment_id = refund.payment_id
+        JOIN shopping_order orders ON orders.order_id = payment.order_id
+        WHERE orders.trade_id = payment.trade_id AND orders.pay_channel = payment.channel
+        """,
+    ),
+    Check(
+        "I9-refund-amount",
+        "a refund is of the amount and the order that came in",
+        """
+        SELECT refund.payment_id
+        FROM shopping_refund refund
+        JOIN shopping_payment payment ON payment.payment_id = refund.payment_id
+        WHERE refund.amount <> payment.amount OR refund.currency <> payment.currency
+            OR refund.order_id <> payment.order_id
+        """,
+    ),
+    Check(
+        "I9-refund-without-capture",
+        "only money that came in is sent back",
+        """
+        SELECT refund.payment_id
+        FROM shopping_refund refund
+        WHERE NOT EXISTS (
+            SELECT 1 FROM shopping_payment payment
+            WHERE payment.payment_id = refund.payment_id AND payment.status = 'captured'
+        )
+        """,
+    ),
+    Check(
+        "I9-paid-without-capture",
+        "a paid order has the payment that paid it",
+        """
+        SELECT orders.order_id
+        FROM shopping_order orders
+        WHERE orders.status IN (200, 400)
+            AND NOT EXISTS (
+                SELECT 1 FROM shopping_payment payment
+                WHERE payment.order_id = orders.order_id AND payment.status = 'captured'
+                    AND payment.trade_id = orders.trade_id AND payment.channel = orders.pay_channel
+            )
+        """,
+    ),
+    Check(
+        "I10-orders",
+        "a user's idempotency key stands for one order",
+        """
+        SELECT user_id, idempotency_key
+        FROM shopping_order
+        WHERE idempotency_key IS NOT NULL
+        GROUP BY user_id, idempotency_key HAVING COUNT(*) > 1
+        """,
+    ),
+    Check(
+        "I11-orders",
+        "an order number is used once",
+        "SELECT order_id FROM shopping_order GROUP BY order_id HAVING COUNT(*) > 1",
+    ),
+    Check(
+        "I11-lines",
+        "an order has one line a goods",
+        "SELECT order_id, goods_id FROM shopping_order_detail GROUP BY order_id, goods_id HAVING COUNT(*) > 1",
+    ),
+    Check(
+        "I11-payments",
+        "a payment number is used once",
+        "SELECT payment_id FROM shopping_payment GROUP BY payment_id HAVING COUNT(*) > 1",
+    ),
+    Check(
+        "I11-trades",
+        "a provider's trade is stored once",
+        """
+        SELECT channel, trade_id
+        FROM shopping_payment
+        WHERE trade_id IS NOT NULL
+        GROUP BY channel, trade_id HAVING COUNT(*) > 1
+        """,
+    ),
+)

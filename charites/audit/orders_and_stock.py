@@ -1,0 +1,62 @@
+"""What must be true of orders and stock together, where one database holds both."""
+
+from charites.audit.check import Check
+
+ORDERS_AND_STOCK = (
+    Check(
+        "I3-line-without-record",
+        "every order line has its stock record, of the same quantity",
+        """
+        SELECT line.order_id, line.goods_id
+        FROM shopping_order_detail line
+        LEFT JOIN shopping_stock_record record
+            ON record.order_id = line.order_id AND record.goods_id = line.goods_id
+        WHERE record.order_id IS NULL OR record.num <> line.num
+        """,
+    ),
+    Check(
+        "I3-record-without-line",
+        "every stock record of an order has its line",
+        """
+        SELECT record.order_id, record.goods_id
+        FROM shopping_stock_record record
+        JOIN shopping_order orders ON orders.order_id = record.order_id
+        LEFT JOIN shopping_order_detail line
+            ON line.order_id = record.order_id AND line.goods_id = record.goods_id
+        WHERE record.kind = 'order' AND line.order_id IS NULL
+        """,
+    ),
+    Check(
+        "I3-record-without-order",
+        "a settled stock record without an order has been rolled back",
+        """
+        SELECT record.order_id, record.goods_id
+        FROM shopping_stock_record record
+        LEFT JOIN shopping_order orders ON orders.order_id = record.order_id
+        WHERE orders.order_id IS NULL AND record.kind = 'order' AND record.status <> 2
+            AND record.created_at < %(settled)s
+        """,
+    ),
+    Check(
+        "I3-receipt-with-order",
+        "a receipt of a bare deduction has no order",
+        """
+        SELECT record.order_id, record.goods_id
+        FROM shopping_stock_record record
+        JOIN shopping_order orders ON orders.order_id = record.order_id
+        WHERE record.kind = 'receipt'
+        """,
+    ),
+    Check(
+        "I4-status",
+        "unpaid is reserved, closed is rolled back, paid and completed are deducted",
+        """
+        SELECT record.order_id, record.goods_id
+        FROM shopping_stock_record record
+        JOIN shopping_order orders ON orders.order_id = record.order_id
+        WHERE record.kind = 'order'
+            AND record.status <> CASE orders.status WHEN 100 THEN 1 WHEN 300 THEN 2 WHEN 200 THEN 3 WHEN 400 THEN 3
+                ELSE 0 END
+        """,
+    ),
+)
