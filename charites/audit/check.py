@@ -1,6 +1,8 @@
 """A rule, and what was found of those who break it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+MAX_IDS = 100  # named of each check; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +15,14 @@ class Check:
     sql: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
-    """What one check found: how many rows, and the ids of the first of them (columns of a key joined by '/')."""
+    """What one check found: how many rows, and the ids of the first of them (columns of a key joined by '/').
+
+    `database`: whose it is, by service, such as "stock"; "orders + stock" of a comparison of two.
+    """
 
     check: Check
-    total: int
-    ids: list[str]
+    database: str
+    total: int = 0
+    ids: list[str] = field(default_factory=list)

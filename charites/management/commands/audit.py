@@ -1,12 +1,18 @@
-"""Checks every invariant of the stored rows in one snapshot; exit code 1 and the ids when something is broken."""
+"""Checks every invariant of the stored rows; exit code 1 and the ids when something is broken.
+
+In the split form each service has a database of its own: `audit --with stock=DATABASE_URL --with goods=DATABASE_URL`,
+in the environment of the order service, reads all three and compares orders with stock.
+"""
 
 import json
-from argparse import ArgumentParser
-from collections.abc import Sequence
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.console import Console
@@ -14,7 +20,17 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from charites.audit import CHECKS, Result, run_audit
+from charites.apps import SERVICES
+from charites.audit import (
+    Database,
+    NoSuchDatabase,
+    Result,
+    count_checks,
+    find_holder,
+    open_database,
+    own_database,
+    run_audit,
+)
 
 WIDTH_WITHOUT_TERMINAL = 160  # whole ids on one line for whoever reads them from a file
 
@@ -24,27 +40,40 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", metavar="FILE", type=Path, help="write the findings to this file as well")
+        parser.add_argument(
+            "--with",
+            action="append",
+            default=[],
+            dest="others",
+            metavar="SERVICE=DATABASE_URL",
+            type=other_service,
+            help="split form: the database of another service, such as stock=mysql://...; may be repeated",
+        )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: Any, others: list[tuple[str, str]], **options: Any) -> None:
         now = timezone.now()
-        results = self.run_with_progress(now)
+        refuse_repetition([*settings.APPS, *(service for service, _ in others)])
+        with opened(others) as databases:
+            results = self.run_with_progress(databases, now)
         if options["json"]:
             options["json"].write_text(json.dumps(as_json(results, now), indent=2) + "\n")
         self.stdout.write(self.as_text(as_table(results)), ending="")
+        if hint := name_what_is_missing(databases):
+            self.stdout.write(hint)
         if broken := [result for result in results if result.total]:
             rows = sum(result.total for result in broken)
             raise CommandError(f"{len(broken)} of {len(results)} checks failed; findings: {rows}.")
         self.stdout.write(f"All {len(results)} checks passed.")
 
-    def run_with_progress(self, now: datetime) -> list[Result]:
+    def run_with_progress(self, databases: Sequence[Database], now: datetime) -> list[Result]:
         """Runs the audit behind a bar that leaves nothing behind; without a terminal there is no bar."""
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("audit", total=len(CHECKS))
+            task = progress.add_task("audit", total=count_checks(databases))
 
             def advance(result: Result) -> None:
                 progress.update(task, advance=1, description=f"audit: {result.check.id} done")
 
-            return run_audit(now=now, report=advance)
+            return run_audit(now=now, report=advance, databases=databases)
 
     def as_text(self, table: Table) -> str:
         """Draws a table for the command's output, which may be a file."""
@@ -55,16 +84,57 @@ class Command(BaseCommand):
         return capture.get()
 
 
+def other_service(text: str) -> tuple[str, str]:
+    """Reads one --with; argparse says what is wrong with it."""
+    service, _, url = text.partition("=")
+    if service not in SERVICES or not url:
+        raise ArgumentTypeError(f"must be SERVICE=DATABASE_URL, with {', '.join(SERVICES)} for the service")
+    return service, url
+
+
+def refuse_repetition(services: Sequence[str]) -> None:
+    for service in SERVICES:
+        if services.count(service) > 1:
+            raise CommandError(f"The database of {service} is named twice; APPS is {','.join(settings.APPS)}.")
+
+
+@contextmanager
+def opened(others: Sequence[tuple[str, str]]) -> Iterator[list[Database]]:
+    """The database of this process and those of other services, by (service, address)."""
+    databases = [own_database()]
+    try:
+        for service, url in others:
+            databases.append(open_database(service, url))
+        yield databases
+    except NoSuchDatabase as error:
+        raise CommandError(str(error)) from error
+    finally:
+        for database in databases[1:]:
+            database.connection.close()
+
+
+def name_what_is_missing(databases: Sequence[Database]) -> str:
+    """Returns how to have orders and stock compared, where only one of them is in these databases."""
+    missing = [service for service in ("orders", "stock") if not find_holder(databases, service)]
+    if len(missing) != 1:
+        return ""
+    return f"Orders and stock were not compared, for that add --with {missing[0]}=<its DATABASE_URL>."
+
+
 def as_table(results: Sequence[Result]) -> Table:
-    """One line a check; the ids that broke it in the last column."""
+    """One line a check; the ids that broke it in the last column. Where there are several databases, whose it is."""
+    has_several = len({result.database for result in results}) > 1
     table = Table(title="Audit")
+    if has_several:
+        table.add_column("database", no_wrap=True)
     table.add_column("check", no_wrap=True)
     table.add_column("what must hold")
     table.add_column("found", justify="right", no_wrap=True)
     table.add_column("ids", overflow="fold")
     for result in results:
         found = f"[red]{result.total}[/red]" if result.total else "[green]ok[/green]"
-        table.add_row(result.check.id, result.check.meaning, found, name_ids(result))
+        database = [result.database] if has_several else []
+        table.add_row(*database, result.check.id, result.check.meaning, found, name_ids(result))
     return table
 
 
@@ -80,7 +150,13 @@ def as_json(results: Sequence[Result], now: datetime) -> dict[str, Any]:
         "checked_at": now.isoformat(),
         "ok": not any(result.total for result in results),
         "checks": [
-            {"id": result.check.id, "meaning": result.check.meaning, "total": result.total, "ids": result.ids}
+            {
+                "database": result.database,
+                "id": result.check.id,
+                "meaning": result.check.meaning,
+                "total": result.total,
+                "ids": result.ids,
+            }
             for result in results
         ],
     }
