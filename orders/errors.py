@@ -3,6 +3,22 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.errors import Kind, ServiceError
 
 
+class GoodsCallFailed(ServiceError):
+    """The goods service does not answer, or not in time."""
+
+    kind = Kind.BUSY
+    code = 50010001
+    text = _("The goods service does not answer. Nothing was done; try again in a moment.")
+
+
+class StockCallFailed(ServiceError):
+    """The stock service does not answer, or not in time. What it may have reserved is given back."""
+
+    kind = Kind.BUSY
+    code = 50010002
+    text = _("The stock service does not answer. No order was placed; try again in a moment.")
+
+
 class OrderNotFound(ServiceError):
     """Unknown, or somebody else's: the caller cannot tell the two apart."""
 

@@ -1,14 +1,19 @@
 """What orders sends and receives: one function a topic."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from messaging.models import Message
-from messaging.registry import register
+from messaging.registry import RETRY_LADDER, register
 from orders import services
 from orders.payments import sandbox
 from orders.writer import REFUND_TOPIC
+
+# Another service of ours is back sooner than somebody else's.
+TIDINGS_LADDER = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=5), *RETRY_LADDER)
 
 
 def send_refunds(messages: Sequence[Message]) -> None:
@@ -18,5 +23,22 @@ def send_refunds(messages: Sequence[Message]) -> None:
 
 def register_topics() -> None:
     """Called once when Django starts."""
+    if "stock" not in settings.APPS:
+        register_tidings()
     register(sandbox.NOTIFY_TOPIC, sandbox.send_notice, remote=True, ladder=sandbox.notify_ladder())
     register(REFUND_TOPIC, send_refunds, remote=True)
+
+
+def register_tidings() -> None:
+    """The topics of the split form: what the stock service is told."""
+    from orders.flows import transactional as split  # noqa: PLC0415 (only the split form loads it)
+
+    register(
+        split.UNPLACED_TOPIC,
+        split.roll_back_unplaced,
+        remote=True,
+        check=split.check_unplaced,
+        ladder=TIDINGS_LADDER,
+    )
+    register(split.CONFIRM_TOPIC, split.confirm_paid, remote=True, ladder=TIDINGS_LADDER)
+    register(split.ROLL_BACK_TOPIC, split.roll_back_closed, remote=True, ladder=TIDINGS_LADDER)

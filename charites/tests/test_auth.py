@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from charites.common.auth import (
+    LEEWAY_SECONDS,
     Identity,
     Role,
     issue_pair,
@@ -61,11 +62,12 @@ def test_bare_token_without_the_scheme_is_refused():
 
 def test_token_that_has_expired_says_so(settings):
     settings.TOKEN_ACCESS_SECONDS = 60
+    over, nearly = (timezone.now() - timedelta(seconds=60 + LEEWAY_SECONDS + more) for more in (1, -5))
 
     with pytest.raises(TokenExpired):
-        read_authorization(f"Bearer {token(now=timezone.now() - timedelta(seconds=61))}")
+        read_authorization(f"Bearer {token(now=over)}")
 
-    assert read_authorization(f"Bearer {token(now=timezone.now() - timedelta(seconds=50))}").user_id == 7
+    assert read_authorization(f"Bearer {token(now=nearly)}").user_id == 7
 
 
 def test_token_of_another_key_is_refused(settings):

@@ -48,6 +48,7 @@ from charites.common.rpc import (
 )
 from charites.tests.factories import bearer, make_user
 from charites.tests.grpc_server import Caller, Callers, grpc_callers, grpc_server, refusal
+from charites.tests.shop import wait_until
 from stock.errors import NotEnoughStock
 from stock.rpc import stock_pb2
 from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel
@@ -541,6 +542,48 @@ def test_the_client_sends_token_and_request_id_and_tries_again_when_busy() -> No
 
     assert reply == StockLevel(num=1)
     assert [(call.identity.user_id, call.metadata["x-request-id"]) for call in calls] == [(5, "shop-1")] * 3
+
+
+def test_the_client_deals_its_calls_out_to_several_addresses_in_turn() -> None:
+    probes = [probe(), probe()]
+    (one_calls, one_methods), (two_calls, two_methods) = probes
+    with grpc_server(one_methods) as one, grpc_server(two_methods) as two:
+        with Client(f"ipv4:{one},{two}", token=bearer(), timeout_seconds=10) as client:
+            stub: Any = client.stub(StockStub)
+            wait_until(
+                lambda: stub.GetStock(StockLevel()) is not None and one_calls and two_calls,
+                seconds=WAIT_SECONDS,
+                what="both are connected",
+            )
+            before = len(one_calls), len(two_calls)
+            for _ in range(20):
+                stub.GetStock(StockLevel())
+
+    assert (len(one_calls) - before[0], len(two_calls) - before[1]) == (10, 10)
+
+
+def test_the_client_goes_on_with_the_address_that_is_left() -> None:
+    calls, methods = probe()
+    with (
+        grpc_server(methods) as alive,
+        Client(f"ipv4:127.0.0.1:1,{alive}", token=bearer(), timeout_seconds=10) as client,
+    ):
+        stub: Any = client.stub(StockStub)
+        for _ in range(10):
+            stub.GetStock(StockLevel())
+
+    assert len(calls) == 10
+
+
+def test_the_client_asks_for_a_token_for_each_call() -> None:
+    calls, methods = probe()
+    tokens = iter([bearer(5), bearer(6)])
+    with grpc_server(methods) as address, Client(address, token=lambda: next(tokens), timeout_seconds=10) as client:
+        stub: Any = client.stub(StockStub)
+        stub.GetStock(StockLevel())
+        stub.GetStock(StockLevel())
+
+    assert [call.identity.user_id for call in calls] == [5, 6]
 
 
 def test_the_client_gives_up_after_its_tries() -> None:

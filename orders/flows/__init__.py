@@ -1,0 +1,30 @@
+"""The ways to place, pay and close an order; ORDER_FLOW names the module.
+
+`local`: orders and stock share a database, one transaction does all. The others are for the split form, in which stock
+is another service: `transactional`, and `direct`, which leaks and is here to show why.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+
+from django.conf import settings
+
+from stock.strategies.contract import Move, Outcome
+
+Flow = Callable[[Sequence[Move]], list[Outcome]]
+
+
+def move(moves: Sequence[Move]) -> list[Outcome]:
+    """Places, pays or closes orders, with their stock; one outcome a move, in order. Never raises for one of them.
+
+    Call it outside any transaction.
+    """
+    return find_flow(settings.ORDER_FLOW)(moves)
+
+
+@cache
+def find_flow(name: str) -> Flow:
+    """Returns the `move` of a flow. Those of the split form are loaded only where they are used."""
+    flow: Flow = import_module(f"orders.flows.{name}").move
+    return flow

@@ -11,9 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import ServiceError
 from messaging.relay import each_at_once
-from orders import selectors
+from orders import flows, selectors
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
-from orders.flows import local as flow
 from orders.models import Order, Payment
 from orders.moves import Closing
 from orders.payments.provider import get_provider
@@ -48,7 +47,7 @@ def close_due(*, now: datetime) -> int:
 
 def close(order_ids: Sequence[int], closing: Closing) -> list[Outcome]:
     """Closes orders under the given rule; logs what should never happen, counts what did."""
-    outcomes = flow.move([contract.roll_back(order_id, payload=closing) for order_id in order_ids])
+    outcomes = flows.move([contract.roll_back(order_id, payload=closing) for order_id in order_ids])
     for order_id, outcome in zip(order_ids, outcomes, strict=True):
         if outcome.status is Status.OK:
             ORDERS.labels(f"closed_by_{closing.closed_by}").inc()

@@ -11,9 +11,8 @@ from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.ids import next_ids
-from orders import selectors
+from orders import flows, selectors
 from orders.errors import OrderStateConflict, PaymentNotFound, PaymentsUnavailable
-from orders.flows import local as flow
 from orders.models import Order, Payment, Refund
 from orders.moves import Capture, Paying
 from orders.payments.provider import PaymentRequest, get_provider
@@ -131,7 +130,7 @@ def record_captures(*, captures: Sequence[Capture]) -> list[Exception | None]:
         contract.confirm(orders[c.payment_id], payload=Paying(c, number))
         for c, number in zip(known, spare, strict=True)
     ]
-    outcomes = dict(zip(known, flow.move(moves), strict=True))
+    outcomes = dict(zip(known, flows.move(moves), strict=True))
     return [record_result(capture, outcomes.get(capture)) for capture in captures]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import IntegrityError
 from django.utils.translation import gettext_lazy as _
@@ -12,12 +13,12 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.errors import Invalid, ServiceError
 from charites.common.ids import next_ids
 from charites.common.models import ADDRESS_LENGTH, MAX_INT64, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
-from goods import selectors as goods_selectors
 from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
 from goods.models import Goods
 from messaging.alarm import set_alarm
-from orders import selectors
-from orders.flows import local as flow
+from orders import flows, selectors
+from orders.catalogue import Catalogue, read_catalogue
+from orders.errors import GoodsCallFailed
 from orders.models import Order, OrderDetail
 from orders.moves import PlaceOrder, Placing
 from orders.selectors import OrderWithLines
@@ -25,6 +26,8 @@ from orders.services.outcomes import ORDERS, foreseen
 from stock.services import check_key
 from stock.strategies import contract
 from stock.strategies.contract import Move, Outcome, Status
+
+log = structlog.get_logger(__name__)
 
 TIMEOUT_TASK = "shopping_order_pay_timeout"
 NUMBER_TRIES = 3  # a number that exists already, after every other precaution: take another one
@@ -52,10 +55,15 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
 
     Price and description come from goods. A command whose key was used for the same request before gets that order
     as it is now. Errors: Invalid, GoodsNotFound, GoodsOffSale, RoomNotFound, StockNotFound, NotEnoughStock,
-    KeyReused, StockBusy, OutcomeUnknown, OrderFailed. Call it outside any transaction.
+    KeyReused, StockBusy, OutcomeUnknown, OrderFailed; in the split form GoodsCallFailed and StockCallFailed. Call it
+    outside any transaction.
     """
     results: dict[int, Placed] = {}
-    catalogue = find_catalogue(commands)
+    try:
+        catalogue = find_catalogue(commands)
+    except GoodsCallFailed as error:
+        log.warning("goods_call_failed", error=repr(error.__cause__))
+        return [Placed(error=error)] * len(commands)
     waiting: list[int] = []
     for index, command in enumerate(commands):
         try:
@@ -73,7 +81,7 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
             index: placing(commands[index], number, catalogue.goods, now)
             for index, number in zip(waiting, numbers, strict=True)
         }
-        outcomes = dict(zip(moves, flow.move(list(moves.values())), strict=True))
+        outcomes = dict(zip(moves, flows.move(list(moves.values())), strict=True))
         waiting = [index for index in waiting if number_was_taken(outcomes[index])]
         results |= as_placed({index: (moves[index], outcomes[index]) for index in moves if index not in waiting})
     results |= {index: Placed(error=foreseen(outcomes[index].error)) for index in waiting}
@@ -83,22 +91,11 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
     return [results[index] for index in range(len(commands))]
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What a batch of commands needs to know of goods and rooms."""
-
-    goods: Mapping[int, Goods]
-    rooms: frozenset[int]
-
-
 def find_catalogue(commands: Sequence[PlaceOrder]) -> Catalogue:
-    """Reads all goods (and rooms, if any is named) of the commands at once."""
+    """Reads all goods and rooms of the commands at once. Raises GoodsCallFailed."""
     goods_ids = {goods_id for command in commands for goods_id in command.quantities if 0 < goods_id <= MAX_INT64}
-    goods = {goods.goods_id: goods for goods in goods_selectors.list_goods(goods_ids=sorted(goods_ids))}
-    rooms: frozenset[int] = frozenset()
-    if any(command.room_id for command in commands):
-        rooms = frozenset(room.room_id for room in goods_selectors.list_rooms())
-    return Catalogue(goods, rooms)
+    room_ids = {command.room_id for command in commands if command.room_id and 0 < command.room_id <= MAX_INT64}
+    return read_catalogue(goods_ids=goods_ids, room_ids=room_ids)
 
 
 def check_command(command: PlaceOrder, catalogue: Catalogue) -> None:

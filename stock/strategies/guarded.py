@@ -126,7 +126,7 @@ class Guarded(Strategy):
                     return settled | hinted[1]
                 with self.transaction():
                     readings = self._read_for(todo, lock=self._locks(attempt)) if ahead is None else ahead
-                    outcomes = self._apply(todo, writer, readings)
+                    outcomes = self.apply(todo, writer, readings)
                     committing = True
                 return settled | outcomes
             except (Stale, OperationalError, InterfaceError) as error:
@@ -151,7 +151,7 @@ class Guarded(Strategy):
         goods_ids = sorted({line.goods_id for move in moves if move.step.takes for line in move.lines})
         return self.read(goods_ids, lock=lock) if goods_ids else {}
 
-    def _apply(self, moves: list[Move], writer: Writer, readings: dict[int, Reading]) -> dict[Move, Outcome]:
+    def apply(self, moves: list[Move], writer: Writer, readings: dict[int, Reading]) -> dict[Move, Outcome]:
         """The inside of the transaction: rows first, stock rows last."""
         fitting, outcomes = first_fit(moves, readings)
         if fitting:

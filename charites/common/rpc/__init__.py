@@ -14,7 +14,7 @@ from charites.common.rpc.servicer import (
     methods_of,
     required_id,
 )
-from charites.common.rpc.status import STATUS, as_status, read_error
+from charites.common.rpc.status import STATUS, as_status, read_error, rebuild
 
 __all__ = [
     "IDEMPOTENCY_KEY",
@@ -32,6 +32,7 @@ __all__ = [
     "merged",
     "methods_of",
     "read_error",
+    "rebuild",
     "required_id",
     "serving",
 ]

@@ -18,16 +18,28 @@ from charites.common.rpc.status import read_error
 
 StubT = TypeVar("StubT")
 RETRY_PAUSE_SECONDS = 0.05
+CHANNEL_OPTIONS = [
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+    # A server that comes back is found within a second; gRPC's own pause grows to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
 
 
 @dataclass
 class Client:
-    """One connection to a gRPC server, for any stub: adds token, request id and deadline, and tries again what was
+    """A connection to a gRPC service, for any stub: adds token, request id and deadline, and tries again what was
     answered UNAVAILABLE and is safe to repeat. Make it after fork; safe for threads.
+
+    `address`: host:port; or several, among which calls are dealt out in turn: `ipv4:10.0.0.5:8081,10.0.0.6:8081`, or
+    every address of a name, `dns:///stock.internal:8081`. One that is away is left out until it is back. An error
+    (grpc.RpcError) has `unanswered` set when a try before the last one ended without the server's word: that one may
+    have had its effect.
     """
 
     address: str
-    token: str = ""  # the whole header value, such as `Bearer ...`
+    token: str | Callable[[], str] = ""  # the whole header value, such as `Bearer ...`, or what makes one
     timeout_seconds: float = 2.0
     tries: int = 3
     credentials: grpc.ChannelCredentials | None = None
@@ -35,9 +47,9 @@ class Client:
 
     def __post_init__(self) -> None:
         if self.credentials:
-            self._transport = grpc.secure_channel(self.address, self.credentials)
+            self._transport = grpc.secure_channel(self.address, self.credentials, CHANNEL_OPTIONS)
         else:
-            self._transport = grpc.insecure_channel(self.address)
+            self._transport = grpc.insecure_channel(self.address, CHANNEL_OPTIONS)
         self.channel = grpc.intercept_channel(self._transport, ClientInterceptor(self))
 
     def stub(self, stub_class: Callable[[grpc.Channel], StubT]) -> StubT:
@@ -73,6 +85,7 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
     def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Message) -> Any:
         metadata = self._metadata(details)
         deadline = time.monotonic() + (details.timeout or self._client.timeout_seconds)
+        unanswered = False
         for attempt in range(self._client.tries):
             call = continuation(Details(details.method, max(0.0, deadline - time.monotonic()), metadata), request)
             pause = random.uniform(0, RETRY_PAUSE_SECONDS * 2**attempt)
@@ -80,13 +93,15 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
                 break
             if call.code() is not StatusCode.UNAVAILABLE or not may_repeat(details.method, metadata, call):
                 break
+            unanswered = unanswered or not read_error(call)
             time.sleep(pause)
+        call.unanswered = unanswered
         return call
 
     def _metadata(self, details: Any) -> list[tuple[str, str]]:
-        given = list(details.metadata or ())
+        given, token = list(details.metadata or ()), self._client.token
         made = {
-            "authorization": self._client.token,
+            "authorization": token() if callable(token) else token,
             REQUEST_ID_KEY: logs.current_request_id(),
         }
         named = {key for key, _value in given}

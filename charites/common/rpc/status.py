@@ -24,10 +24,20 @@ STATUS = {
 
 
 def as_status(error: ServiceError) -> Status:
-    """Returns an error as gRPC carries it: status, text, and `Error{code, message}` in the details."""
+    """Returns an error as gRPC carries it: status, text, and `Error{code, message, details}` in the details."""
     detail = AnyMessage()
-    detail.Pack(Error(code=error.code, message=error.message))
+    details = {name: str(value) for name, value in error.details.items()}
+    detail.Pack(Error(code=error.code, message=error.message, details=details))
     return Status(code=STATUS[error.kind].value[0], message=error.message, details=[detail])
+
+
+def rebuild(found: Error, error_class: type[ServiceError]) -> ServiceError:
+    """Returns another service's error as one of ours: numbers are numbers again, the text is made here."""
+    return error_class(**{name: as_number(value) for name, value in found.details.items()})
+
+
+def as_number(text: str) -> int | str:
+    return int(text) if text.isascii() and text.removeprefix("-").isdigit() else text
 
 
 def read_error(error: grpc.RpcError) -> Error | None:

@@ -1,0 +1,205 @@
+"""Orders here, stock at another service: a half message insures every reservation.
+
+Placing:
+
+1. `prepare`: a policy, "give the stock of this order back", stored as a half message.
+2. `Stock.ReserveStock`, all lines or none.
+3. One transaction: abort the policy, insert the order.
+
+What dies in between is repaired by the check-back: it finds the policy still half and lets the roll back through.
+Afterwards a transaction of step 3 that comes late finds its policy decided, and gives up. Paying and closing publish
+"confirm" or "roll back" in the transaction that changes the order. docs/distributed-transactions.md says what else
+could be done, and why this.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from django.db import InterfaceError, OperationalError
+
+from messaging.models import Message
+from messaging.registry import Answer
+from messaging.services import Draft, HalfMessageGone, abort, prepare_many, publish_many, submit
+from orders import remote, selectors
+from orders.errors import StockCallFailed
+from orders.moves import Closing, Paying, Placing
+from orders.writer import OrderWriter
+from stock.errors import NotEnoughStock
+from stock.strategies.contract import OK, REPEATED, Move, Outcome, Status, Writer
+from stock.strategies.guarded import Guarded, Reading
+
+log = structlog.get_logger(__name__)
+
+UNPLACED_TOPIC = "order_unplaced"
+CONFIRM_TOPIC = "stock_confirm"
+ROLL_BACK_TOPIC = "stock_roll_back"
+NO_ANSWER = Outcome(Status.BUSY, StockCallFailed())
+
+WRITER = OrderWriter()
+
+
+class OrdersOnly(Guarded):
+    """The transaction of a batch with its retries, bisection and settling, as stock strategies have it, without the
+    stock: that is elsewhere."""
+
+    name = "orders_only"
+
+    def read(self, goods_ids: Sequence[int], *, lock: bool) -> dict[int, Reading]:
+        return {}
+
+    def apply(self, moves: list[Move], writer: Writer, readings: dict[int, Reading]) -> dict[Move, Outcome]:
+        written = set(writer.write(moves))
+        return {move: OK if move in written else REPEATED for move in moves}
+
+
+ORDERS_ONLY = OrdersOnly()
+
+
+@dataclass(frozen=True)
+class TellingWriter(OrderWriter):
+    """Writes orders and, in the same transaction, what the stock service is to be told.
+
+    `policies`: order_id -> the half message that insures its reservation. Lock order: message first.
+    """
+
+    policies: Mapping[int, int] = field(default_factory=dict)
+
+    def write(self, moves: Sequence[Move]) -> list[Move]:
+        if self.policies:
+            abort([self.policies[move.order_id] for move in moves])
+        written = super().write(moves)
+        publish_many([*tidings(written, Paying, CONFIRM_TOPIC), *tidings(written, Closing, ROLL_BACK_TOPIC)])
+        return written
+
+
+TELLING_WRITER = TellingWriter()
+
+
+def tidings(moves: Sequence[Move], kind: type, topic: str) -> list[Draft]:
+    """What stock is told of orders that were paid or closed."""
+    order_ids = [str(move.order_id) for move in moves if isinstance(move.payload, kind)]
+    return [Draft(topic, order_id, {"order_id": order_id}) for order_id in order_ids]
+
+
+def move(moves: Sequence[Move]) -> list[Outcome]:
+    """Places, pays or closes orders; one outcome a move, in order. Stock follows within a second or so."""
+    placings = [move for move in moves if isinstance(move.payload, Placing)]
+    others = [move for move in moves if not isinstance(move.payload, Placing)]
+    outcomes = place(placings) | pay_and_close(others)
+    return [outcomes[move] for move in moves]
+
+
+def pay_and_close(moves: Sequence[Move]) -> dict[Move, Outcome]:
+    """Changes orders and publishes what stock is to be told, in one transaction a batch."""
+    return dict(zip(moves, ORDERS_ONLY.move(moves, TELLING_WRITER), strict=True))
+
+
+def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
+    """Places orders whose stock is reserved elsewhere, each insured by a half message."""
+    try:
+        settled = WRITER.settle(moves)
+        todo = [move for move in moves if move not in settled]
+        if not todo:
+            return settled
+        policies = dict(zip((move.order_id for move in todo), prepare_many(list(map(policy, todo))), strict=True))
+    except (OperationalError, InterfaceError) as error:
+        log.warning("orders_database_away", error=repr(error))
+        return dict.fromkeys(moves, NO_ANSWER)
+    answers = reserve(todo)
+    reserved = [move for move in todo if answers[move] is OK]
+    outcomes = answers | dict(zip(reserved, ORDERS_ONLY.move(reserved, TellingWriter(policies)), strict=True))
+    end_policies(policies, answers, outcomes)
+    return settled | {move: without_policy(outcome) for move, outcome in outcomes.items()}
+
+
+def policy(move: Move) -> Draft:
+    """The half message that gives an order's stock back."""
+    goods_ids = [str(line.goods_id) for line in move.lines]
+    return Draft(UNPLACED_TOPIC, str(move.order_id), {"order_id": str(move.order_id), "goods_ids": goods_ids})
+
+
+def reserve(moves: Sequence[Move]) -> dict[Move, Outcome]:
+    """Reserves the stock of orders at the stock service. OK, the refusal, or NO_ANSWER."""
+    wanted = {move.order_id: {line.goods_id: line.reserved for line in move.lines} for move in moves}
+    answers = remote.reserve_stock(wanted)
+    return {move: as_outcome(move, answers[move.order_id]) for move in moves}
+
+
+def as_outcome(move: Move, error: Exception | None) -> Outcome:
+    match error:
+        case None:
+            return OK
+        case remote.Unanswered():
+            log.warning("stock_unanswered", order_id=move.order_id, error=str(error))
+            return NO_ANSWER
+        case NotEnoughStock():
+            return Outcome(Status.NOT_ENOUGH, error)
+    return Outcome(Status.FAILED, error)
+
+
+def end_policies(
+    policies: Mapping[int, int], answers: Mapping[Move, Outcome], outcomes: Mapping[Move, Outcome]
+) -> None:
+    """Decides over the policies of orders that were not placed: withdrawn where stock refused, for then there is
+    nothing to give back; let through where something was, or may have been, reserved. An unknown commit is left to the
+    check-back."""
+    refused = [m for m, answer in answers.items() if answer is not OK and answer is not NO_ANSWER]
+    unplaced = [m for m in answers if m not in refused and outcomes[m].status not in (Status.OK, Status.UNKNOWN)]
+    try:
+        withdraw([policies[move.order_id] for move in refused])
+        submit([policies[move.order_id] for move in unplaced])
+    except (OperationalError, InterfaceError) as error:
+        log.warning("policies_left_to_check_back", error=repr(error))
+
+
+def withdraw(message_ids: Collection[int]) -> None:
+    """Aborts half messages; one that the check-back was faster with does no harm."""
+    try:
+        abort(message_ids)
+    except HalfMessageGone as error:
+        log.warning("policy_decided_already", error=str(error))
+
+
+def without_policy(outcome: Outcome) -> Outcome:
+    """An order whose policy was decided meanwhile took too long: it was not placed, and may be tried again."""
+    return NO_ANSWER if isinstance(outcome.error, HalfMessageGone) else outcome
+
+
+# What the messages do
+
+
+def roll_back_unplaced(messages: Sequence[Message]) -> None:
+    """Topic `order_unplaced`: gives back what was reserved for an order that never came."""
+    placed = placed_among(messages)
+    for message in messages:
+        if message.pk in placed:
+            log.error("policy_of_a_placed_order", order_id=message.key)  # its number belongs to another order
+            continue
+        goods_ids = [int(goods_id) for goods_id in message.payload["goods_ids"]]
+        remote.roll_back_stock(order_id=int(message.payload["order_id"]), goods_ids=goods_ids)
+
+
+def check_unplaced(messages: Sequence[Message]) -> dict[int, Answer]:
+    """Topic `order_unplaced`: whether the order came after all. Runs under the locks of the half messages."""
+    placed = placed_among(messages)
+    return {message.pk: Answer.ABORT if message.pk in placed else Answer.SUBMIT for message in messages}
+
+
+def placed_among(messages: Sequence[Message]) -> set[int]:
+    """The ids of those messages whose order is there."""
+    numbers = {message.pk: int(message.payload["order_id"]) for message in messages}
+    placed = {order.order_id for order in selectors.list_by_numbers(order_ids=list(numbers.values()))}
+    return {message_id for message_id, order_id in numbers.items() if order_id in placed}
+
+
+def confirm_paid(messages: Sequence[Message]) -> None:
+    """Topic `stock_confirm`: what a paid order reserved is sold."""
+    for message in messages:
+        remote.confirm_stock(order_id=int(message.payload["order_id"]))
+
+
+def roll_back_closed(messages: Sequence[Message]) -> None:
+    """Topic `stock_roll_back`: what a closed order reserved is available again."""
+    for message in messages:
+        remote.roll_back_stock(order_id=int(message.payload["order_id"]))

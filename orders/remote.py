@@ -1,0 +1,156 @@
+"""Goods and stock where they are other services: gRPC, with a token of our own and a deadline.
+
+Only the split form comes here. Every call is idempotent, so the client may repeat it on busy.
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import grpc
+from django.conf import settings
+
+from charites.common.auth import service_header
+from charites.common.errors import ServiceError
+from charites.common.rpc import Client, read_error, rebuild
+from goods.errors import RoomNotFound
+from goods.models import Goods
+from goods.rpc.goods_pb2 import GoodsDetail, GoodsDetailsRequest, RoomGoodsRequest
+from goods.rpc.goods_pb2_grpc import GoodsStub
+from messaging.relay import each_at_once
+from orders.errors import GoodsCallFailed, StockCallFailed
+from stock import errors as stock_errors
+from stock.rpc.stock_pb2 import OrderStockRequest, StockLine
+from stock.rpc.stock_pb2_grpc import StockStub
+
+GOODS_PAGE = 100  # most goods that one call may name
+TIDINGS_SECONDS = 5.0  # for what nobody waits for
+
+REFUSALS = {
+    error.code: error
+    for error in (
+        stock_errors.NotEnoughStock,
+        stock_errors.StockNotFound,
+        stock_errors.StockRolledBack,
+        stock_errors.RecordConflict,
+        stock_errors.StockBusy,
+        stock_errors.StockContended,
+        stock_errors.StockLockFailed,
+    )
+}
+
+
+class Unanswered(Exception):
+    """No word from the service: the call may have had its effect, or have it a moment later."""
+
+
+@cache
+def client(endpoint: str) -> Client:
+    """The connection to a service, one a process."""
+    return Client(endpoint, token=service_header, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS)
+
+
+# A connection does not survive a fork.
+os.register_at_fork(after_in_child=client.cache_clear)
+
+
+def goods_stub() -> Any:
+    return client(settings.GOODS_ENDPOINT).stub(GoodsStub)
+
+
+def stock_stub() -> Any:
+    return client(settings.STOCK_ENDPOINT).stub(StockStub)
+
+
+def list_goods(*, goods_ids: Sequence[int]) -> list[Goods]:
+    """Returns those of the goods that exist, as rows that are not stored here. Raises GoodsCallFailed."""
+    pages = [goods_ids[start : start + GOODS_PAGE] for start in range(0, len(goods_ids), GOODS_PAGE)]
+    try:
+        replies = [goods_stub().GetGoodsDetails(GoodsDetailsRequest(goods_ids=page)) for page in pages]
+    except grpc.RpcError as error:
+        raise GoodsCallFailed from error
+    return [as_goods(detail) for reply in replies for detail in reply.goods]
+
+
+def list_existing_rooms(*, room_ids: Collection[int]) -> set[int]:
+    """Returns those of the rooms that exist. Raises GoodsCallFailed."""
+    existing = set()
+    for room_id in room_ids:
+        try:
+            goods_stub().GetGoodsListByRoomId(RoomGoodsRequest(room_id=room_id))
+        except grpc.RpcError as error:
+            found = read_error(error)
+            if found is None or found.code != RoomNotFound.code:
+                raise GoodsCallFailed from error
+        else:
+            existing.add(room_id)
+    return existing
+
+
+def as_goods(detail: GoodsDetail) -> Goods:
+    """A goods as the order's snapshot needs it."""
+    return Goods(
+        goods_id=detail.goods_id,
+        status=detail.status,
+        title=detail.title,
+        market_price=int(detail.market_price),
+        price=int(detail.price),
+        brief=detail.brief,
+        head_imgs=list(detail.head_imgs),
+        videos=list(detail.videos),
+        detail=list(detail.detail),
+    )
+
+
+def reserve_stock(reservations: Mapping[int, Mapping[int, int]]) -> dict[int, Exception | None]:
+    """Reserves for each order (order_id -> goods_id -> pieces) all of it or nothing, several orders at once.
+
+    Returns order_id -> None when reserved; a ServiceError when refused, and nothing is or will be taken; or
+    Unanswered.
+    """
+    answers: dict[int, Exception | None] = {}
+
+    def reserve(reservation: tuple[int, Mapping[int, int]]) -> None:
+        order_id, quantities = reservation
+        items = [StockLine(goods_id=goods_id, num=number) for goods_id, number in quantities.items()]
+        try:
+            stock_stub().ReserveStock(OrderStockRequest(order_id=order_id, items=items))
+        except grpc.RpcError as error:
+            answers[order_id] = refusal(error) or Unanswered(f"{error.code().name}: {error.details()}")
+        else:
+            answers[order_id] = None
+
+    each_at_once(reserve, list(reservations.items()))
+    return answers
+
+
+def refusal(error: Any) -> ServiceError | None:
+    """Returns what the stock service refused a call with; None unless it is certain that nothing was or will be done.
+
+    A refusal after a try without an answer is not: that try may still be on its way.
+    """
+    found = read_error(error)
+    if found is None or error.unanswered or found.code not in REFUSALS:
+        return None
+    return rebuild(found, REFUSALS[found.code])
+
+
+def confirm_stock(*, order_id: int) -> None:
+    """What the order reserved becomes sold; again is fine. Raises the stock service's error, or StockCallFailed."""
+    tell(stock_stub().ConfirmStock, OrderStockRequest(order_id=order_id))
+
+
+def roll_back_stock(*, order_id: int, goods_ids: Collection[int] = ()) -> None:
+    """What the order reserved becomes available; again, or before the reservation if `goods_ids` names its goods, is
+    fine. Raises the stock service's error, or StockCallFailed."""
+    items = [StockLine(goods_id=goods_id) for goods_id in goods_ids]
+    tell(stock_stub().RollbackStock, OrderStockRequest(order_id=order_id, items=items))
+
+
+def tell(method: Any, request: OrderStockRequest) -> None:
+    """Makes a call for which nobody waits; the ladder of its message tries again."""
+    try:
+        method(request, timeout=TIDINGS_SECONDS)
+    except grpc.RpcError as error:
+        raise refusal(error) or StockCallFailed() from error
