@@ -6,10 +6,11 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from messaging.errors import DeliveryFailed
 from messaging.models import Message
 from messaging.registry import RETRY_LADDER, register
 from orders import services
-from orders.payments import sandbox
+from orders.payments import calls, sandbox
 from orders.writer import REFUND_TOPIC
 
 # Another service of ours is back sooner than somebody else's.
@@ -17,8 +18,10 @@ TIDINGS_LADDER = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=
 
 
 def send_refunds(messages: Sequence[Message]) -> None:
-    """Topic `payment_refund`: sends money back that did not pay an order."""
-    services.send_refunds(payment_ids=[int(message.payload["payment_id"]) for message in messages], now=timezone.now())
+    """Topic `payment_refund`: sends money back that did not pay an order. Raises DeliveryFailed."""
+    payment_ids = [int(message.payload["payment_id"]) for message in messages]
+    for error in services.send_refunds(payment_ids=payment_ids, now=timezone.now()).values():
+        raise DeliveryFailed(reason=calls.reason_of(error)) from error
 
 
 def register_topics() -> None:

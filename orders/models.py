@@ -18,6 +18,7 @@ from charites.common.models import (
 
 TRADE_LENGTH = 64
 CURRENCY_LENGTH = 3
+ERROR_LENGTH = 500
 
 
 class Order(Inherited):
@@ -103,7 +104,10 @@ class OrderDetail(Inherited):
 
 
 class Payment(Timestamped):
-    """One try to pay an order. `payment_id` is our id at the provider, `trade_id` the provider's."""
+    """One try to pay an order. `payment_id` is our id at the provider, `trade_id` the provider's.
+
+    As long as it may still bring money, `next_question_at` says when the provider is asked about it.
+    """
 
     class Status(models.TextChoices):
         BEGUN = "begun", _("begun")
@@ -119,12 +123,19 @@ class Payment(Timestamped):
     trade_id = ExactCharField(_("trade id"), max_length=TRADE_LENGTH, null=True, blank=True)  # noqa: DJ001 (NULL until captured)
     # Who asks the provider about it, asks alone until then.
     leased_until = models.DateTimeField(_("leased until"), null=True)
+    # The present version's predecessor writes none of these: they have defaults in the database.
+    questions = models.PositiveSmallIntegerField(_("questions asked"), default=0, db_default=0)
+    next_question_at = models.DateTimeField(_("next question"), null=True)
+    last_error = models.CharField(_("last error"), max_length=ERROR_LENGTH, default="", db_default="")
 
     class Meta:
         db_table = "shopping_payment"
         verbose_name = _("payment")
         verbose_name_plural = _("payments")
-        indexes = [models.Index(fields=["status", "order_id"], name="shopping_payment_begun")]
+        indexes = [
+            models.Index(fields=["status", "order_id"], name="shopping_payment_begun"),
+            models.Index(fields=["status", "next_question_at"], name="shopping_payment_to_ask"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["channel", "trade_id"], name="shopping_payment_trade"),
             models.CheckConstraint(condition=~Q(trade_id=""), name="shopping_payment_trade_not_empty"),
@@ -136,7 +147,7 @@ class Payment(Timestamped):
 
 
 class Refund(Timestamped):
-    """Money that came in and did not pay an order, on its way back."""
+    """Money that came in and did not pay an order, on its way back. The row is the truth: its message may be lost."""
 
     class Reason(models.TextChoices):
         LATE = "late", _("late")
@@ -154,11 +165,17 @@ class Refund(Timestamped):
     reason = models.CharField(_("reason"), max_length=8, choices=Reason)
     status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.PENDING)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    # Who sends the money back, sends it alone until then.
+    leased_until = models.DateTimeField(_("leased until"), null=True)
+    next_try_at = models.DateTimeField(_("next try"), null=True)
+    done_at = models.DateTimeField(_("sent back"), null=True)
+    last_error = models.CharField(_("last error"), max_length=ERROR_LENGTH, default="", db_default="")
 
     class Meta:
         db_table = "shopping_refund"
         verbose_name = _("refund")
         verbose_name_plural = _("refunds")
+        indexes = [models.Index(fields=["status", "next_try_at"], name="shopping_refund_to_send")]
 
     def __str__(self) -> str:
         return _("refund of payment %(payment_id)s") % {"payment_id": self.payment_id}
@@ -180,6 +197,9 @@ class SandboxPayment(Timestamped):
     captured_at = models.DateTimeField(pgettext_lazy("time", "captured"), null=True, blank=True)
     refunded = models.BigIntegerField(_("refunded, cents"), default=0)
     expires_at = models.DateTimeField(_("expires"))
+    declined_at = models.DateTimeField(_("declined"), null=True)
+    # The buyer's bank is slow: the money is taken only after the shop has closed the payment.
+    pays_when_closed = models.BooleanField(_("pays when closed"), default=False, db_default=False)
 
     class Meta:
         db_table = "sandbox_payment"

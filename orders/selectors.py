@@ -19,6 +19,15 @@ class OrderWithLines:
     lines: list[OrderDetail]
 
 
+@dataclass(frozen=True, slots=True)
+class DueRefund:
+    """A refund, and the trade that brought its money."""
+
+    refund: Refund
+    channel: str
+    trade_id: str
+
+
 def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:
     """Adds the lines to orders, in one query."""
     lines = defaultdict(list)
@@ -103,6 +112,48 @@ def list_begun_payments(*, order_ids: Sequence[int]) -> dict[int, Payment]:
     """Returns order_id -> the payment that may still bring money, for the orders that have one."""
     begun = Payment.objects.filter(order_id__in=order_ids, status=Payment.Status.BEGUN).order_by("-pk")
     return {payment.order_id: payment for payment in begun}
+
+
+def list_payments_to_ask_about(*, now: datetime, limit: int) -> list[Payment]:
+    """Returns payments whose question to the provider is due and that nobody is asking about, the longest due first.
+
+    A begun payment without a planned question was left by an earlier version; it is due once its order has ended.
+    """
+    free = Payment.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now))
+    due = free.filter(status__in=[Payment.Status.BEGUN, Payment.Status.CLOSED], next_question_at__lte=now)
+    found = list(due.order_by("next_question_at", "pk")[:limit])
+    unpaid = Order.objects.filter(order_id=OuterRef("order_id"), status=Order.Status.UNPAID)
+    unplanned = free.filter(~Exists(unpaid), status=Payment.Status.BEGUN, next_question_at=None)
+    return [*found, *unplanned.order_by("pk")[: limit - len(found)]]
+
+
+def list_uncaptured(*, payment_ids: Sequence[int]) -> list[Payment]:
+    """Returns those of the payments that have brought no money so far, oldest first."""
+    payments = Payment.objects.filter(payment_id__in=payment_ids).exclude(status=Payment.Status.CAPTURED)
+    return list(payments.order_by("pk"))
+
+
+def list_pending_refunds(*, payment_ids: Sequence[int]) -> list[DueRefund]:
+    """Returns those of the refunds that are not done yet, oldest first."""
+    pending = Refund.objects.filter(payment_id__in=payment_ids, status=Refund.Status.PENDING)
+    return with_trades(list(pending.order_by("pk")))
+
+
+def list_forgotten_refunds(*, due_before: datetime, now: datetime, limit: int) -> list[DueRefund]:
+    """Returns pending refunds that nobody is sending and whose try was due before a time, the longest due first."""
+    free = Refund.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now), status=Refund.Status.PENDING)
+    due = free.filter(Q(next_try_at__lt=due_before) | Q(next_try_at=None, created_at__lt=due_before))
+    return with_trades(list(due.order_by("next_try_at", "pk")[:limit]))
+
+
+def with_trades(refunds: Sequence[Refund]) -> list[DueRefund]:
+    """Adds what the provider knows a refund's money by, in one query."""
+    payments = Payment.objects.filter(payment_id__in=[refund.payment_id for refund in refunds])
+    trades = {payment.payment_id: payment for payment in payments} if refunds else {}
+    return [
+        DueRefund(refund, trades[refund.payment_id].channel, str(trades[refund.payment_id].trade_id))
+        for refund in refunds
+    ]
 
 
 def list_payments(*, order_id: int) -> list[Payment]:

@@ -191,6 +191,8 @@ def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
             trade_id=by_payment(first, lambda capture: capture.trade_id, CharField()),
             amount=by_payment(first, lambda capture: capture.amount),
             currency=by_payment(first, lambda capture: capture.currency, CharField()),
+            next_question_at=None,
+            last_error="",
             updated_at=timezone.now(),
         )
     Payment.objects.bulk_create(

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from charites.common.models import MAX_INT64
 from orders.errors import PaymentsUnavailable
+from orders.models import CURRENCY_LENGTH, TRADE_LENGTH
 from orders.moves import Capture
 
 
@@ -24,12 +26,40 @@ class PaymentRequest:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """What we ask a provider to send back: all `amount` cents that came in by `trade_id`."""
+
+    payment_id: int
+    trade_id: str
+    amount: int
+    currency: str
+
+
+def check_capture(capture: Any) -> None:
+    """Raises ValueError or TypeError for a capture that cannot be true; providers' answers are hostile until then."""
+    if type(capture) is not Capture or type(capture.payment_id) is not int or type(capture.amount) is not int:
+        raise TypeError("not a capture")
+    if not (0 < capture.payment_id <= MAX_INT64 and 0 < capture.amount <= MAX_INT64):
+        raise ValueError("payment_id and amount")
+    texts = (capture.trade_id, capture.currency)
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        raise ValueError("trade_id and currency")
+    if not 0 < len(capture.trade_id) <= TRADE_LENGTH or len(capture.currency) != CURRENCY_LENGTH:
+        raise ValueError("trade_id and currency")
+    if not isinstance(capture.captured_at, datetime) or capture.captured_at.tzinfo is None:
+        raise ValueError("captured_at")
+
+
 class Provider(Protocol):
-    """Every call may raise anything; the caller treats that as no answer. None is made inside a transaction."""
+    """Every call may raise anything; the caller treats that as no answer. None is made inside a transaction.
+
+    A call ends within its `timeout_seconds`, answered or not.
+    """
 
     channel: str
 
-    def begin(self, request: PaymentRequest, *, outcome: str, now: datetime) -> str:
+    def begin(self, request: PaymentRequest, *, outcome: str, timeout_seconds: float, now: datetime) -> str:
         """Opens a payment and returns the address of its pay page. Asking again for the same payment is harmless."""
 
     def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:
@@ -38,8 +68,8 @@ class Provider(Protocol):
     def query(self, payment_id: int, *, timeout_seconds: float) -> Capture | None:
         """Returns the capture of a payment, or None while there is none."""
 
-    def refund(self, *, payment_id: int, trade_id: str, amount: int, now: datetime) -> None:
-        """Sends money back; the same again is harmless."""
+    def refund(self, request: RefundRequest, *, timeout_seconds: float, now: datetime) -> None:
+        """Sends money back. Once a trade: the same again, also at the same moment, is harmless."""
 
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
         """Returns the capture that a callback reports. Raises BadSignature, Invalid."""

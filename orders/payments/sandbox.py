@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from django.conf import settings
@@ -27,7 +27,7 @@ from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
 from orders.moves import Capture
 from orders.payments import signing
-from orders.payments.provider import PaymentRequest
+from orders.payments.provider import PaymentRequest, RefundRequest, check_capture
 
 CHANNEL = "sandbox"
 NOTIFY_TOPIC = "payment_notify"
@@ -47,7 +47,7 @@ class Sandbox:
 
     channel = CHANNEL
 
-    def begin(self, request: PaymentRequest, *, outcome: str, now: datetime) -> str:
+    def begin(self, request: PaymentRequest, *, outcome: str, timeout_seconds: float, now: datetime) -> str:
         with transaction.atomic():
             insert_open(request)
             if outcome == "now":
@@ -65,10 +65,11 @@ class Sandbox:
         row = Books.objects.filter(payment_id=payment_id, status=Books.Status.CAPTURED).first()
         return as_capture(notice_of(row)) if row else None
 
-    def refund(self, *, payment_id: int, trade_id: str, amount: int, now: datetime) -> None:
-        unrefunded = Books.objects.filter(trade_id=trade_id, status=Books.Status.CAPTURED, amount__gte=amount)
-        if not unrefunded.update(refunded=amount, updated_at=now):
-            raise PaymentNotFound(payment_id=payment_id)
+    def refund(self, request: RefundRequest, *, timeout_seconds: float, now: datetime) -> None:
+        captured = Books.objects.filter(trade_id=request.trade_id, status=Books.Status.CAPTURED)
+        covered = captured.filter(amount__gte=request.amount, currency=request.currency)
+        if not covered.update(refunded=request.amount, updated_at=now):
+            raise PaymentNotFound(payment_id=request.payment_id)
 
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
         accepted = [settings.PAYMENT_SECRET, *settings.PAYMENT_SECRET_FALLBACKS]
@@ -158,17 +159,16 @@ def as_capture(notice: Mapping[str, Any]) -> Capture:
     Raises KeyError, TypeError, ValueError or OverflowError when it is not a notice.
     """
     captured_at = parse_datetime(notice["captured_at"])
-    payment_id, amount = int(notice["payment_id"]), notice["amount"]
-    texts = (notice["trade_id"], notice["currency"])
-    if captured_at is None or captured_at.tzinfo is None or type(amount) is not int:
-        raise ValueError("captured_at and amount")
-    if not all(isinstance(text, str) and text.isprintable() for text in texts):
-        raise ValueError("trade_id and currency")
-    if not 0 < len(texts[0]) <= 64 or len(texts[1]) != 3:
-        raise ValueError("trade_id and currency")
-    if not (0 < payment_id < 2**63 and 0 < amount < 2**63):
-        raise ValueError("payment_id and amount")
-    return Capture(payment_id, CHANNEL, texts[0], amount, texts[1], captured_at)
+    capture = Capture(
+        payment_id=int(notice["payment_id"]),
+        channel=CHANNEL,
+        trade_id=notice["trade_id"],
+        amount=notice["amount"],
+        currency=notice["currency"],
+        captured_at=cast("datetime", captured_at),
+    )
+    check_capture(capture)
+    return capture
 
 
 def send_notice(messages: Sequence[Message]) -> None:

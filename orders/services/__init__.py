@@ -14,14 +14,17 @@ from orders.services.paying import (
     begin_payments,
     receive_notice,
     record_captures,
-    send_refunds,
 )
 from orders.services.placing import TIMEOUT_TASK, Placed, place_order, place_orders
+from orders.services.reconciling import ask_about_payments, ask_now, reconcile
+from orders.services.refunding import send_forgotten_refunds, send_refunds
 
 __all__ = [
     "TIMEOUT_TASK",
     "BegunPayment",
     "Placed",
+    "ask_about_payments",
+    "ask_now",
     "begin_payment",
     "begin_payments",
     "cancel_order",
@@ -33,6 +36,8 @@ __all__ = [
     "place_order",
     "place_orders",
     "receive_notice",
+    "reconcile",
     "record_captures",
+    "send_forgotten_refunds",
     "send_refunds",
 ]

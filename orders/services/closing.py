@@ -1,7 +1,7 @@
 """Closing orders - time-out, buyer, staff - and completing them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from django.conf import settings
@@ -15,10 +15,11 @@ from orders import flows, selectors
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
 from orders.models import Order, Payment
 from orders.moves import Closing
-from orders.payments.provider import get_provider
+from orders.payments import calls
+from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.selectors import OrderWithLines
+from orders.services.asking import close_at_provider, lease
 from orders.services.outcomes import ORDERS, foreseen
-from orders.services.paying import record_captures
 from stock.strategies import contract
 from stock.strategies.contract import Outcome, Status
 
@@ -26,8 +27,7 @@ log = structlog.get_logger(__name__)
 
 CANCEL_TIMEOUT_SECONDS = 2
 CLOSE_TIMEOUT_SECONDS = 5
-PROVIDER_PATIENCE = timedelta(minutes=10)  # then an order is closed although the provider does not answer
-PAYMENT_LEASE = timedelta(seconds=30)
+PROVIDER_BATCH = 32  # closings in one round of the sweep: a provider that hangs holds up its other work for 20 s
 
 
 def close_due(*, now: datetime) -> int:
@@ -63,7 +63,7 @@ def close_overdue_payments(*, now: datetime) -> int:
     A payment that turns out to be captured pays its order. Without an answer it is asked again when the lease is
     over, and after 10 minutes the order is closed anyway.
     """
-    overdue = selectors.list_overdue_payments(now=now, limit=settings.ORDER_TIMEOUT_BATCH)
+    overdue = selectors.list_overdue_payments(now=now, limit=PROVIDER_BATCH)
     if overdue:
         each_at_once(lambda entry: close_overdue_payment(*entry, now=now), overdue)
     return len(overdue)
@@ -71,36 +71,29 @@ def close_overdue_payments(*, now: datetime) -> int:
 
 def close_overdue_payment(payment: Payment, expired_at: datetime, *, now: datetime) -> None:
     """Closes one begun payment, unless another sweep is at it."""
-    free = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN, leased_until=payment.leased_until)
-    if not free.update(leased_until=now + PAYMENT_LEASE, updated_at=now):
+    if not lease(payment, now=now):
         return
     try:
         close_at_provider(payment, timeout_seconds=CLOSE_TIMEOUT_SECONDS, now=now)
-    except PaymentsUnavailable:
+    except PaymentsUnavailable as error:
+        note_no_answer(payment, calls.reason_of(error), now=now)
         if expired_at <= now - PROVIDER_PATIENCE:
-            close([payment.order_id], Closing(Order.ClosedBy.TIMEOUT, now, despite_payment=True))
+            close_without_answer(payment, now=now)
     except ServiceError as error:
         log.warning("capture_unrecorded", payment_id=payment.payment_id, error=repr(error))
 
 
-def close_at_provider(payment: Payment, *, timeout_seconds: float, now: datetime) -> None:
-    """Makes sure that a payment brings no more money; records the money when it came in before.
+def note_no_answer(payment: Payment, reason: str, *, now: datetime) -> None:
+    """Shows operators why a payment hangs."""
+    begun = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN)
+    begun.update(last_error=reason[:500], updated_at=now)
 
-    Raises PaymentsUnavailable when the provider does not answer, StockBusy or OutcomeUnknown when money that came in
-    could not be recorded: then it is still to be asked about.
-    """
-    try:
-        capture = get_provider().close(payment.payment_id, timeout_seconds=timeout_seconds, now=now)
-    except Exception as error:  # noqa: BLE001 (whatever a provider raises is no answer)
-        log.warning("provider_failed", payment_id=payment.payment_id, error=repr(error))
-        raise PaymentsUnavailable from error
-    if capture is None:
-        begun = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN)
-        begun.update(status=Payment.Status.CLOSED, updated_at=now)
-        return
-    for unrecorded in record_captures(captures=[capture]):
-        if unrecorded:
-            raise unrecorded
+
+def close_without_answer(payment: Payment, *, now: datetime) -> None:
+    """Closes an order whose payment may still bring money; from now on the provider is asked about it."""
+    close([payment.order_id], Closing(Order.ClosedBy.TIMEOUT, now, despite_payment=True))
+    begun = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN)
+    begun.update(questions=0, next_question_at=first_question_at(now), updated_at=now)
 
 
 def cancel_order(*, order_id: int, user_id: int | None, closed_by: Order.ClosedBy, now: datetime) -> OrderWithLines:

@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.ids import next_ids
 from orders import flows, selectors
-from orders.errors import OrderStateConflict, PaymentNotFound, PaymentsUnavailable
-from orders.models import Order, Payment, Refund
+from orders.errors import OrderStateConflict, PaymentNotFound
+from orders.models import Order, Payment
 from orders.moves import Capture, Paying
+from orders.payments import calls
 from orders.payments.provider import PaymentRequest, get_provider
+from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.services.outcomes import ORDERS, foreseen
 from stock.strategies import contract
 from stock.strategies.contract import Outcome, Status
@@ -47,11 +48,7 @@ def begin_payment(*, order_id: int, user_id: int | None, outcome: str, now: date
     if not begun:
         raise OrderStateConflict(order_id=order_id, wanted=_("paid"), found=_("no longer unpaid"))
     payment = begun[0]
-    try:
-        pay_url = provider.begin(request_for(payment, order), outcome=outcome, now=now)
-    except Exception as error:  # noqa: BLE001 (whatever a provider raises is no answer)
-        log.warning("provider_failed", payment_id=payment.payment_id, error=repr(error))
-        raise PaymentsUnavailable from error
+    pay_url = calls.begin(request_for(payment, order), channel=payment.channel, outcome=outcome, now=now)
     return BegunPayment(payment, pay_url)
 
 
@@ -85,6 +82,7 @@ def store_begun(orders: Sequence[Order], *, channel: str) -> list[Payment]:
     Returns the begun payment of every order that is still unpaid, by order_id: a new one, or the one it had.
     """
     amounts = {order.order_id: order.pay_amount for order in orders}
+    expiries = {order.order_id: order.expires_at for order in orders}
     numbers = dict(zip(amounts, next_ids(len(amounts)), strict=True))
     with transaction.atomic():
         unpaid = Order.objects.filter(order_id__in=amounts, status=Order.Status.UNPAID).order_by("order_id")
@@ -97,6 +95,8 @@ def store_begun(orders: Sequence[Order], *, channel: str) -> list[Payment]:
                 channel=channel,
                 amount=amounts[order_id],
                 currency=settings.CURRENCY,
+                # Should everything else forget it: when its order is closed at the latest, the provider is asked.
+                next_question_at=first_question_at(expiries[order_id] + PROVIDER_PATIENCE),
             )
             for order_id in locked
             if order_id not in begun
@@ -109,9 +109,9 @@ def store_begun(orders: Sequence[Order], *, channel: str) -> list[Payment]:
 def receive_notice(*, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
     """Takes a provider's callback. Returns once it is stored; a valid repeat has no effect.
 
-    Raises BadSignature, Invalid, PaymentNotFound, StockBusy, OutcomeUnknown.
+    Raises BadSignature, Invalid, PaymentNotFound, PaymentsUnavailable, StockBusy, OutcomeUnknown.
     """
-    capture = get_provider().read_notice(headers=headers, body=body, now=now)
+    capture = calls.read_notice(headers=headers, body=body, now=now)
     for error in record_captures(captures=[capture]):
         if error:
             raise error
@@ -143,17 +143,3 @@ def record_result(capture: Capture, outcome: Outcome | None) -> Exception | None
         ORDERS.labels("paid" if outcome.status is Status.OK else "capture_without_order").inc()
         return None
     return foreseen(outcome.error)
-
-
-def send_refunds(*, payment_ids: Sequence[int], now: datetime) -> None:
-    """Sends money back at the provider and marks the refunds as done. Raises whatever the provider raises."""
-    pending = Refund.objects.filter(payment_id__in=payment_ids, status=Refund.Status.PENDING).order_by("pk")
-    pending.update(attempts=F("attempts") + 1, updated_at=now)
-    trades = dict(Payment.objects.filter(payment_id__in=payment_ids).values_list("payment_id", "trade_id"))
-    for refund in list(pending):
-        get_provider().refund(
-            payment_id=refund.payment_id, trade_id=str(trades[refund.payment_id]), amount=refund.amount, now=now
-        )
-        Refund.objects.filter(pk=refund.pk, status=Refund.Status.PENDING).update(
-            status=Refund.Status.DONE, updated_at=now
-        )

@@ -174,7 +174,11 @@ def test_refund_with_the_provider_away_climbs_the_ladder(settings):
     refund.refresh_from_db()
     assert (refund.status, refund.attempts) == (Refund.Status.PENDING, 1)
     message = Message.objects.get()
-    assert (message.state, message.attempts, message.last_error) == ("ready", 1, "ConnectionError('away')")
+    assert (message.state, message.attempts, message.last_error) == (
+        "ready",
+        1,
+        """DeliveryFailed({'reason': "ConnectionError('away')"})""",
+    )
     settings.PAYMENT_PROVIDER = SANDBOX
     deliver_remote(now=message.deliver_at)
     refund.refresh_from_db()

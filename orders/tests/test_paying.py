@@ -542,9 +542,11 @@ def test_send_refunds_with_the_provider_away_leaves_them_pending(settings):
     record(make_capture(payment, amount=5))
     settings.PAYMENT_PROVIDER = AWAY
 
-    with pytest.raises(ConnectionError):
-        send_refunds(payment_ids=[payment.payment_id], now=NOW)
+    errors = send_refunds(payment_ids=[payment.payment_id], now=NOW)
 
+    assert {payment_id: type(error) for payment_id, error in errors.items()} == {
+        payment.payment_id: PaymentsUnavailable
+    }
     refund = Refund.objects.get()
     assert (refund.status, refund.attempts) == (Refund.Status.PENDING, 1)
 

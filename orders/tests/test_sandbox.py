@@ -7,7 +7,7 @@ from charites.tests.interleaving import Background, Parked, await_lock_wait
 from messaging.models import Message
 from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
-from orders.payments.provider import PaymentRequest
+from orders.payments.provider import PaymentRequest, RefundRequest
 from orders.payments.sandbox import Sandbox, capture_payment, notify_ladder, read_link
 
 pytestmark = pytest.mark.django_db
@@ -17,7 +17,7 @@ SANDBOX = Sandbox()
 
 def begin(outcome: str = "page", payment_id: int = 5) -> str:
     request = PaymentRequest(payment_id, order_id=1, amount=9950, currency="CNY", expires_at=later(60))
-    return SANDBOX.begin(request, outcome=outcome, now=NOW)
+    return SANDBOX.begin(request, outcome=outcome, timeout_seconds=5, now=NOW)
 
 
 def close(payment_id: int = 5):
@@ -26,6 +26,10 @@ def close(payment_id: int = 5):
 
 def query(payment_id: int = 5):
     return SANDBOX.query(payment_id, timeout_seconds=2)
+
+
+def refund(trade_id: str, amount: int = 9950, currency: str = "CNY") -> None:
+    SANDBOX.refund(RefundRequest(5, trade_id, amount, currency), timeout_seconds=5, now=NOW)
 
 
 def test_begin_opens_a_payment_and_waits_for_the_page():
@@ -127,18 +131,20 @@ def test_refund_again_is_harmless():
     trade_id = SandboxPayment.objects.get().trade_id
 
     for _ in range(2):
-        SANDBOX.refund(payment_id=5, trade_id=trade_id, amount=9950, now=NOW)
+        refund(trade_id)
 
     assert SandboxPayment.objects.get().refunded == 9950
 
 
-@pytest.mark.parametrize(("trade_id", "amount"), [("nobody's", 1), (None, 9951)])
-def test_refund_of_what_never_came_in_is_refused(trade_id, amount):
+@pytest.mark.parametrize(
+    ("trade_id", "amount", "currency"), [("nobody's", 1, "CNY"), (None, 9951, "CNY"), (None, 9950, "USD")]
+)
+def test_refund_of_what_never_came_in_is_refused(trade_id, amount, currency):
     begin("now")
     trade_id = trade_id or SandboxPayment.objects.get().trade_id
 
     with pytest.raises(PaymentNotFound):
-        SANDBOX.refund(payment_id=5, trade_id=trade_id, amount=amount, now=NOW)
+        refund(trade_id, amount, currency)
 
     assert SandboxPayment.objects.get().refunded == 0
 

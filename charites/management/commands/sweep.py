@@ -35,8 +35,10 @@ def deliver(now: datetime) -> int:
 
 def remote(now: datetime) -> int:
     """Everything that waits for somebody else's server, so that a hanging one delays no close."""
-    delivered = relay.deliver_remote(now=now)
-    return delivered + orders.close_overdue_payments(now=now) if "orders" in settings.APPS else delivered
+    work = [relay.deliver_remote]
+    if "orders" in settings.APPS:
+        work += [orders.close_overdue_payments, orders.reconcile]
+    return sum(do(now=now) for do in work)
 
 
 def check(now: datetime) -> int:

@@ -1,0 +1,117 @@
+"""Every call to a provider. Whatever it raises, and whatever makes no sense, is no answer: PaymentsUnavailable."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import structlog
+
+from charites.common.errors import Invalid
+from orders.errors import BadSignature, PaymentsUnavailable
+from orders.models import Payment
+from orders.moves import Capture
+from orders.payments.provider import PaymentRequest, Provider, RefundRequest, check_capture, get_provider
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_SECONDS = 5
+
+Answer = TypeVar("Answer")
+
+
+class Nonsense(Exception):
+    """A provider answered something that cannot be."""
+
+
+def begin(request: PaymentRequest, *, channel: str, outcome: str, now: datetime) -> str:
+    """Opens a payment; returns the address of its pay page. Raises PaymentsUnavailable."""
+    return ask(
+        channel,
+        request.payment_id,
+        lambda provider: provider.begin(request, outcome=outcome, timeout_seconds=TIMEOUT_SECONDS, now=now),
+        check_address,
+    )
+
+
+def close(payment: Payment, *, timeout_seconds: float, now: datetime) -> Capture | None:
+    """Closes a payment: None, or the capture that came before. Raises PaymentsUnavailable."""
+    return ask(
+        payment.channel,
+        payment.payment_id,
+        lambda provider: provider.close(payment.payment_id, timeout_seconds=timeout_seconds, now=now),
+        lambda answer: check_answer(answer, payment),
+    )
+
+
+def query(payment: Payment) -> Capture | None:
+    """Returns the capture of a payment, or None while there is none. Raises PaymentsUnavailable."""
+    return ask(
+        payment.channel,
+        payment.payment_id,
+        lambda provider: provider.query(payment.payment_id, timeout_seconds=TIMEOUT_SECONDS),
+        lambda answer: check_answer(answer, payment),
+    )
+
+
+def refund(request: RefundRequest, *, channel: str, now: datetime) -> None:
+    """Sends money back. Raises PaymentsUnavailable."""
+    ask(
+        channel,
+        request.payment_id,
+        lambda provider: provider.refund(request, timeout_seconds=TIMEOUT_SECONDS, now=now),
+        check_nothing,
+    )
+
+
+def read_notice(*, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
+    """Returns the capture that a callback reports. Raises BadSignature, Invalid, PaymentsUnavailable."""
+    provider = get_provider()
+    try:
+        capture = provider.read_notice(headers=headers, body=body, now=now)
+        check_capture(capture)
+    except (BadSignature, Invalid):
+        raise
+    except Exception as error:
+        log.warning("provider_failed", error=repr(error))
+        raise PaymentsUnavailable from error
+    return capture
+
+
+def ask(channel: str, payment_id: int, question: Callable[[Provider], Answer], check: Callable[[Any], None]) -> Answer:
+    """Asks the provider of a channel and checks the answer."""
+    try:
+        provider = get_provider()
+        if provider.channel != channel:
+            raise LookupError(f"the provider in charge is {provider.channel!r}, not {channel!r}")
+        answer = question(provider)
+        check(answer)
+    except PaymentsUnavailable:
+        raise
+    except Exception as error:
+        log.warning("provider_failed", payment_id=payment_id, error=repr(error))
+        raise PaymentsUnavailable from error
+    return answer
+
+
+def check_address(answer: Any) -> None:
+    if not isinstance(answer, str) or not answer.startswith(("https://", "http://")):
+        raise Nonsense(f"an address of a pay page: {answer!r}")
+
+
+def check_answer(answer: Any, payment: Payment) -> None:
+    """The capture of this very payment, or nothing."""
+    if answer is None:
+        return
+    check_capture(answer)
+    if (answer.payment_id, answer.channel) != (payment.payment_id, payment.channel):
+        raise Nonsense(f"a capture of another payment: {answer!r}")
+
+
+def check_nothing(answer: Any) -> None:
+    if answer is not None:
+        raise Nonsense(f"to a refund: {answer!r}")
+
+
+def reason_of(error: Exception) -> str:
+    """Why a provider gave no answer, for operators."""
+    return repr(error.__cause__ or error)

@@ -1,0 +1,104 @@
+"""Asking the provider about payments that may have brought money without a word.
+
+A payment that was closed, or whose order was, is asked about 1, 5, 15, 60 minutes and 24 hours later: its callback may
+be lost, and providers take money that they had promised not to take. Any number of sweeps may do it.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from charites.common.errors import ServiceError
+from messaging.relay import each_at_once
+from orders import selectors
+from orders.errors import PaymentsUnavailable
+from orders.models import Payment
+from orders.payments import calls
+from orders.payments.schedule import UNANSWERED_STEP, question_after
+from orders.services.asking import PAYMENT_LEASE, close_at_provider, lease, record_if_captured
+from orders.services.refunding import send_forgotten_refunds
+
+log = structlog.get_logger(__name__)
+
+BATCH = 16  # questions in one round of the sweep: a provider that hangs holds up its other work for 20 s
+
+
+def reconcile(*, now: datetime) -> int:
+    """Asks about payments whose question is due and sends refunds that their messages forgot; returns how many."""
+    return ask_about_payments(now=now) + send_forgotten_refunds(now=now)
+
+
+def ask_about_payments(*, now: datetime) -> int:
+    """Asks the provider about every payment whose question is due; returns how many."""
+    due = selectors.list_payments_to_ask_about(now=now, limit=BATCH)
+    if due:
+        each_at_once(lambda payment: ask_about_payment(payment, now=now), due)
+    return len(due)
+
+
+def ask_about_payment(payment: Payment, *, now: datetime) -> None:
+    """Asks about one payment, unless another sweep is at it, and plans its next question.
+
+    Money that came in is recorded as any other. After the last answer without money the payment is closed.
+    """
+    if not lease(payment, now=now):
+        return
+    try:
+        if record_if_captured(payment):
+            return
+        close_if_begun(payment, now=now)
+    except PaymentsUnavailable as error:
+        plan_next_question(payment, reason=calls.reason_of(error), now=now)
+    except ServiceError as error:
+        # There is money: the question stays due, and is asked again when the lease is over.
+        log.warning("capture_unrecorded", payment_id=payment.payment_id, error=repr(error))
+    else:
+        plan_next_question(payment, reason="", now=now)
+
+
+def close_if_begun(payment: Payment, *, now: datetime) -> None:
+    """Money for an order that has ended is not wanted: keeps whoever could still pay from it, if the provider helps.
+
+    Raises StockBusy or OutcomeUnknown when the money came in at this very moment and could not be recorded.
+    """
+    if payment.status == Payment.Status.BEGUN:
+        with suppress(PaymentsUnavailable):
+            close_at_provider(payment, timeout_seconds=calls.TIMEOUT_SECONDS, now=now)
+
+
+def plan_next_question(payment: Payment, *, reason: str, now: datetime) -> None:
+    """Writes down when the provider is asked next, as long as the lease is ours. `reason`: why it did not answer."""
+    number, due_at = payment.questions, payment.next_question_at or now
+    ours = Payment.objects.filter(pk=payment.pk, leased_until=now + PAYMENT_LEASE)
+    unpaid = ours.exclude(status=Payment.Status.CAPTURED)
+    following = question_after(number, due_at, now=now)
+    if following:
+        number, next_at = following
+        unpaid.update(questions=number, next_question_at=next_at, last_error=reason[:500], updated_at=now)
+    elif reason:
+        unpaid.update(next_question_at=now + UNANSWERED_STEP, last_error=reason[:500], updated_at=now)
+    else:
+        closed, asked = Payment.Status.CLOSED, number + 1
+        unpaid.update(status=closed, questions=asked, next_question_at=None, last_error="", updated_at=now)
+
+
+def ask_now(*, payment_ids: Sequence[int], now: datetime) -> dict[int, Exception | None]:
+    """Asks the provider about payments on somebody's word, and records the money that it names.
+
+    Closes nothing and leaves the planned questions as they are. Returns for each payment that is not captured yet
+    None, or why it is not settled.
+    """
+    errors: dict[int, Exception | None] = {}
+
+    def ask(payment: Payment) -> None:
+        try:
+            record_if_captured(payment)
+            errors[payment.payment_id] = None
+        except ServiceError as error:
+            errors[payment.payment_id] = error
+
+    if uncaptured := selectors.list_uncaptured(payment_ids=payment_ids):
+        each_at_once(ask, uncaptured)
+    return errors

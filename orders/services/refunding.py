@@ -1,0 +1,98 @@
+"""Sending money back.
+
+A message starts each refund and tries it again on its ladder; the row says what is due, so that the sweep sends what no
+message cares for any more. Whoever sends has a lease on the row, and the provider sends back once a trade.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.db.models import F
+from prometheus_client import Counter
+
+from messaging.relay import each_at_once
+from orders import selectors
+from orders.errors import PaymentsUnavailable
+from orders.models import Refund
+from orders.payments import calls
+from orders.payments.provider import RefundRequest
+from orders.payments.schedule import refund_try_after
+from orders.selectors import DueRefund
+
+log = structlog.get_logger(__name__)
+
+REFUND_LEASE = timedelta(seconds=60)  # longer than a call with its time-out
+MESSAGE_GRACE = timedelta(minutes=1)  # so long the message of a refund has for a try that is due
+BATCH = 32
+
+REFUNDS = Counter("charites_refunds", "Tries to send money back.", ["outcome"])
+
+
+def send_refunds(*, payment_ids: Sequence[int], now: datetime) -> dict[int, Exception]:
+    """Sends the money of pending refunds back at the provider, at most 8 at once, and marks them as done.
+
+    Returns payment_id -> PaymentsUnavailable of those that stay pending: no answer, or somebody else is at it.
+    """
+    return send_all(selectors.list_pending_refunds(payment_ids=payment_ids), now=now)
+
+
+def send_forgotten_refunds(*, now: datetime) -> int:
+    """Sends refunds whose try is overdue because their message is gone or dead; returns how many it tried."""
+    forgotten = selectors.list_forgotten_refunds(due_before=now - MESSAGE_GRACE, now=now, limit=BATCH)
+    for due in forgotten:
+        log.warning("refund_without_message", payment_id=due.refund.payment_id, attempts=due.refund.attempts)
+    send_all(forgotten, now=now)
+    return len(forgotten)
+
+
+def send_all(refunds: Sequence[DueRefund], *, now: datetime) -> dict[int, Exception]:
+    errors: dict[int, Exception] = {}
+
+    def send(due: DueRefund) -> None:
+        try:
+            send_refund(due, now=now)
+        except PaymentsUnavailable as error:
+            errors[due.refund.payment_id] = error
+
+    if refunds:
+        each_at_once(send, refunds)
+    return errors
+
+
+def send_refund(due: DueRefund, *, now: datetime) -> None:
+    """Tries one refund. Raises PaymentsUnavailable."""
+    refund = due.refund
+    lease(refund, now=now)
+    request = RefundRequest(refund.payment_id, due.trade_id, refund.amount, refund.currency)
+    pending = Refund.objects.filter(pk=refund.pk, status=Refund.Status.PENDING)
+    try:
+        calls.refund(request, channel=due.channel, now=now)
+    except PaymentsUnavailable as error:
+        REFUNDS.labels("failed").inc()
+        ours = pending.filter(leased_until=now + REFUND_LEASE)
+        ours.update(leased_until=None, last_error=calls.reason_of(error)[:500], updated_at=now)
+        raise
+    REFUNDS.labels("done").inc()
+    pending.update(
+        status=Refund.Status.DONE, done_at=now, leased_until=None, next_try_at=None, last_error="", updated_at=now
+    )
+
+
+def lease(refund: Refund, *, now: datetime) -> None:
+    """Takes a refund for one try, as it was read; the next one is planned before this one can get lost.
+
+    Raises PaymentsUnavailable when somebody else was faster.
+    """
+    is_held = refund.leased_until is not None and refund.leased_until > now
+    unclaimed = Refund.objects.filter(
+        pk=refund.pk, status=Refund.Status.PENDING, leased_until=refund.leased_until, attempts=refund.attempts
+    )
+    taken = not is_held and unclaimed.update(
+        leased_until=now + REFUND_LEASE,
+        attempts=F("attempts") + 1,
+        next_try_at=refund_try_after(refund.attempts + 1, now=now),
+        updated_at=now,
+    )
+    if not taken:
+        raise PaymentsUnavailable from RuntimeError("somebody else is sending this refund")
