@@ -10,7 +10,7 @@ IN_VENV := .venv/bin/python
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run tour race test test-fast lint gen clean
+.PHONY: help run run-split tour race test test-fast lint gen clean
 
 help: ## this list
 	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,10 @@ help: ## this list
 run: ## the whole shop on this machine: web, gRPC, worker and sweep; Ctrl-C stops it
 	$(BOOTSTRAP) run
 	@exec $(IN_VENV) -m deploy.run
+
+run-split: ## goods, stock and orders as three services, each with a database of its own; Ctrl-C stops them
+	$(BOOTSTRAP) run
+	@exec $(IN_VENV) -m deploy.run_split
 
 tour: ## a narrated walk through a shop that `make run` started in another terminal
 	$(BOOTSTRAP) run
@@ -56,7 +60,8 @@ gen: ## generated files: gRPC code, translations, the list of settings, the tabl
 	$(IN_VENV) -m deploy.draw_tables
 
 clean: ## forget .venv and var/, the shop's data included
-	@if [ -f var/run.pid ] && kill -0 "$$(awk '/^supervisor/{print $$2}' var/run.pid)" 2>/dev/null; then \
-		echo "charites: the shop is running; stop it with Ctrl-C first."; exit 1; fi
+	@for file in var/run.pid var/split/run.pid; do \
+		if [ -f $$file ] && kill -0 "$$(awk '/^supervisor/{print $$2}' $$file)" 2>/dev/null; then \
+			echo "charites: the shop is running; stop it with Ctrl-C first."; exit 1; fi; done
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """Settings, all of them from the environment.
 
-Order of precedence: the real environment, then `.env`, then the file that `make run` writes (`var/env`).
+Order of precedence: the real environment, then `.env`, then the file that `make run` writes (`var/env`). ENV_FILE in
+the real environment names another file, which is then the only one.
 `docs/settings.md` lists every name; a test keeps that list complete.
 """
 
@@ -17,8 +18,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env()
 if env_file := env.str("ENV_FILE", str(BASE_DIR / "var" / "env")):  # empty: the real environment alone
-    env.read_env(BASE_DIR / ".env", recurse=False)
-    env.read_env(env_file, recurse=False)
+    if "ENV_FILE" not in os.environ:
+        env.read_env(BASE_DIR / ".env", recurse=False)
+    elif not (BASE_DIR / env_file).is_file():  # or a command would quietly work on another shop
+        raise ImproperlyConfigured(f"ENV_FILE names {env_file}, and there is no such file.")
+    env.read_env(BASE_DIR / env_file, recurse=False)
 
 # What kind of process this is
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 
 MEANINGS = {
-    "ENV_FILE": "File with settings that is read after `.env`; empty: only the real environment counts.",
+    "ENV_FILE": "File with settings, read instead of `.env` and `var/env`; empty: only the real environment counts.",
     "DEBUG": "Development: readable logs, error pages, static files from where they are. `make run` turns it on.",
     "DEMO": "Well-known tokens and the sandbox payment provider, on loopback addresses only. `make run` turns it on.",
     "HTTP_HOST": "Address that the web server listens on.",

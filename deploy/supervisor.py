@@ -88,16 +88,16 @@ class LogPrinter:
 class Supervisor(honcho.manager.Manager):
     """Runs processes until one ends or somebody asks for the end, then ends all of them."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], on_start: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, on_start: Callable[[], None]) -> None:
         """`folder`: where the logs go. `on_start`: called once, when every process has been started."""
         super().__init__(LogPrinter(folder, quiet={"system", "redis"}))
         self._process_ctor = GroupProcess
-        self.environment = environment
         self.on_start = on_start
         self.first_stopped: str | None = None
 
-    def add(self, name: str, command: str) -> None:
-        self.add_process(name, command, env=self.environment)
+    def add(self, name: str, command: str, environment: dict[str, str] | None = None) -> None:
+        """`environment`: this process's own, when left out."""
+        self.add_process(name, command, env=environment)
 
     def _start(self) -> None:
         super()._start()

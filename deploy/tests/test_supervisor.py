@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from deploy.supervisor import Supervisor
 
-supervisor = Supervisor(Path(sys.argv[1]), None, on_start=lambda: None)
+supervisor = Supervisor(Path(sys.argv[1]), on_start=lambda: None)
 for line in sys.stdin.read().splitlines():
     supervisor.add(*line.split(":", 1))
 supervisor.loop()
