@@ -19,6 +19,7 @@ from charites.common.models import MAX_INT64
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 10  # the clocks of two machines are never the same
 SERVICE_TOKEN_SECONDS = 60
+DEMO_SERVICE_HEADER = "Bearer token"
 
 
 class Role(StrEnum):
@@ -124,7 +125,7 @@ def read_authorization(header: str) -> Identity:
 
 def _demo_identity(header: str) -> Identity | None:
     """The demo's well-known tokens. The bare and the quoted word are what the original's clients send."""
-    if header in ("token", '"token"', "Bearer token"):
+    if header in ("token", '"token"', DEMO_SERVICE_HEADER):
         return Identity(user_id=0, role=Role.SERVICE)
     names = {"Bearer buyer": "buyer", "Bearer buyer2": "buyer2", "Bearer staff": "staff"}
     if header not in names:

@@ -102,4 +102,4 @@ class Child:
 
     def _failed(self, what: str) -> RaceFailed:
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
-        return RaceFailed("\n".join([f"A process of the race ({self.name}) {what}:", *lines[-LAST_LINES:]]))
+        return RaceFailed("\n".join([f"The process {self.name} {what}:", *lines[-LAST_LINES:]]))

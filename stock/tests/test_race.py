@@ -160,7 +160,7 @@ def test_race_where_naive_has_no_chance_to_oversell_fails(tmp_path):
 def test_race_whose_process_dies_fails_with_its_last_words(tmp_path, monkeypatch):
     name = register(monkeypatch, broken_strategies.Dying)
 
-    with pytest.raises(CommandError, match=r"(?s)buyers\) ended early.*famous last words"):
+    with pytest.raises(CommandError, match=r"(?s)process buyers ended early.*famous last words"):
         run(tmp_path, strategy=name, processes=1)
 
 
