@@ -1,4 +1,4 @@
-"""A shop of real processes for tests: web, gRPC, worker and sweep on free ports and one database."""
+"""A shop of real processes for tests: web, gRPC, worker and sweep on free ports and one database, or three services."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -132,3 +133,45 @@ class Shop:
             return httpx.get(self.url + path, timeout=5).status_code
         except httpx.HTTPError:
             return 0
+
+
+class SplitShop:
+    """Goods, stock and orders as three services; each is a `Shop` of its own, by name.
+
+    `databases`: service -> the address of its database, which is empty at first.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], databases: Mapping[str, str]) -> None:
+        self.databases = databases
+        self.services: dict[str, Shop] = {}
+        for name in ("goods", "stock", "orders"):
+            (folder / name).mkdir()
+            own = {"APPS": name, "DATABASE_URL": databases[name], "CELERY_QUEUE": f"charites-{name}"}
+            endpoints = {f"{other.upper()}_ENDPOINT": shop.grpc_address for other, shop in self.services.items()}
+            known = endpoints if name == "orders" else {}
+            self.services[name] = Shop(folder / name, {**environment, **own, **known})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for shop in self.services.values():
+            shop.__exit__(kind, error, traceback)
+
+    def __getitem__(self, service: str) -> Shop:
+        return self.services[service]
+
+    def prepare(self) -> None:
+        """Makes the tables and the demo's rows of every service, all services at once."""
+        with ThreadPoolExecutor() as pool:
+            for words in (["migrate", "--verbosity", "0"], ["seed"]):
+                running = [pool.submit(shop.manage, *words) for shop in self.services.values()]
+                for done in (future.result() for future in running):
+                    assert done.returncode == 0, done.stderr
+
+    def audit(self) -> subprocess.CompletedProcess[str]:
+        """Audits the three databases and compares orders with stock."""
+        others = [f"--with={name}={url}" for name, url in self.databases.items() if name != "orders"]
+        return self["orders"].manage("audit", *others)
