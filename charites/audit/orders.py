@@ -134,4 +134,47 @@ ORDERS = (
         GROUP BY channel, trade_id HAVING COUNT(*) > 1
         """,
     ),
+    Check(
+        # Its begun payment may keep it open for a while: that is what %(patient)s allows for.
+        "I12-overdue-order",
+        "an unpaid order is closed soon after its time",
+        "SELECT order_id FROM shopping_order WHERE status = 100 AND expires_at < %(patient)s",
+    ),
+    Check(
+        "I12-payment-not-asked-about",
+        "somebody asks about every payment that may still bring money",
+        """
+        SELECT payment.payment_id
+        FROM shopping_payment payment
+        WHERE payment.status IN ('begun', 'closed') AND payment.next_question_at < %(settled)s
+        UNION
+        SELECT payment.payment_id
+        FROM shopping_payment payment
+        LEFT JOIN shopping_order orders ON orders.order_id = payment.order_id
+        WHERE payment.status = 'begun' AND payment.next_question_at IS NULL AND COALESCE(orders.status, 0) <> 100
+        """,
+    ),
+    Check(
+        "I12-refund-not-tried",
+        "money on its way back is sent soon after its try is due",
+        """
+        SELECT refund.payment_id
+        FROM shopping_refund refund
+        WHERE refund.status = 'pending' AND COALESCE(refund.next_try_at, refund.created_at) < %(settled)s
+        """,
+    ),
+    Check(
+        "I12-refund-without-message",
+        "money on its way back has a message that sends it",
+        """
+        SELECT refund.payment_id
+        FROM shopping_refund refund
+        WHERE refund.status = 'pending' AND refund.created_at < %(settled)s
+            AND NOT EXISTS (
+                SELECT 1 FROM messaging_message message
+                WHERE message.key = CAST(refund.payment_id AS CHAR) AND message.topic = 'payment_refund'
+                    AND message.state = 'ready'
+            )
+        """,
+    ),
 )

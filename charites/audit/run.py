@@ -15,6 +15,7 @@ from charites.audit.messaging import MESSAGING
 from charites.audit.orders import ORDERS
 from charites.audit.orders_and_stock import ORDERS_AND_STOCK
 from charites.audit.stock import STOCK
+from orders.payments.schedule import PROVIDER_PATIENCE
 
 
 class AuditInTransaction(RuntimeError):
@@ -76,7 +77,11 @@ def find_apart(databases: Sequence[Database]) -> tuple[Database, Database] | Non
 def parameters_for(connection: BaseDatabaseWrapper, now: datetime) -> dict[str, Any]:
     """Returns what the statements of checks may use, as this database wants it."""
     settled = now - timedelta(seconds=settings.AUDIT_SETTLING_SECONDS)
-    return {"settled": connection.ops.adapt_datetimefield_value(settled), "currency": settings.CURRENCY}
+    return {
+        "settled": connection.ops.adapt_datetimefield_value(settled),
+        "patient": connection.ops.adapt_datetimefield_value(settled - PROVIDER_PATIENCE),
+        "currency": settings.CURRENCY,
+    }
 
 
 @contextmanager

@@ -70,8 +70,10 @@ def open_shop() -> Shop:
     with transaction.atomic():
         publish(TOPIC, {}, key="1", deliver_at=NOW)
     assert relay.deliver_local(now=timezone.now()) == 1
+    unpaid = factories.make_order({1: 2, 2: 1}, idempotency_key="mine too")
+    Order.objects.update(expires_at=timezone.now() + timedelta(hours=1))  # an audit goes by the clock of the machine
     return Shop(
-        unpaid=factories.make_order({1: 2, 2: 1}, idempotency_key="mine too"),
+        unpaid=factories.stored(unpaid),
         paid=factories.stored(paid),
         completed=factories.stored(completed),
         closed=factories.stored(closed),
@@ -395,6 +397,69 @@ def test_paid_order_without_its_capture_is_found(shop: Shop) -> None:
     assert findings() == {"I9-paid-without-capture": [str(shop.completed.order_id)]}
 
 
+# I12: what is due gets done
+
+
+@pytest.mark.parametrize(("seconds", "is_found"), [(1190, False), (1210, True)])
+def test_unpaid_order_whose_time_is_long_over_is_found(shop: Shop, seconds: int, is_found: bool) -> None:
+    """Ten minutes to settle, and ten that a silent provider may keep an order open."""
+    at = naive(timezone.now() - timedelta(seconds=seconds))
+    execute("UPDATE shopping_order SET expires_at = %s WHERE status = 300", at)
+    execute("UPDATE shopping_order SET expires_at = %s WHERE order_id = %s", at, shop.unpaid.order_id)
+
+    assert findings() == ({"I12-overdue-order": [str(shop.unpaid.order_id)]} if is_found else {})
+
+
+@pytest.mark.parametrize(
+    ("status", "order_status", "minutes", "is_found"),
+    [
+        ("begun", 300, None, True),
+        ("begun", 200, None, True),
+        ("begun", 100, None, False),  # its order's time-out asks
+        ("begun", 300, 11, True),
+        ("begun", 300, 9, False),
+        ("begun", 300, -60, False),
+        ("closed", 300, 11, True),
+        ("closed", 300, None, False),  # the last question was answered
+    ],
+)
+def test_payment_that_nobody_asks_about_is_found(
+    shop: Shop, status: str, order_status: int, minutes: int | None, is_found: bool
+) -> None:
+    order = {100: shop.unpaid, 200: shop.paid, 300: shop.closed}[order_status]
+    due = None if minutes is None else timezone.now() - timedelta(minutes=minutes)
+    columns = {"payment_id": 811, "order_id": order.order_id, "status": status, "next_question_at": due}
+    Payment.objects.create(channel="sandbox", amount=1, currency="CNY", **columns)
+
+    assert findings() == ({"I12-payment-not-asked-about": ["811"]} if is_found else {})
+
+
+def test_begun_payment_of_no_order_is_found(shop: Shop) -> None:
+    Payment.objects.create(payment_id=812, order_id=4711, channel="sandbox", amount=1, currency="CNY")
+
+    assert findings() == {"I12-payment-not-asked-about": ["812"]}
+
+
+@pytest.mark.parametrize("column", ["next_try_at", "created_at"])
+def test_refund_that_nobody_sends_is_found(shop: Shop, column: str) -> None:
+    execute(f"UPDATE shopping_refund SET {column} = %s WHERE id = %s", naive(LONG_AGO), shop.refund.pk)
+
+    assert findings() == {"I12-refund-not-tried": [str(shop.refund.payment_id)]}
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM messaging_message", "UPDATE messaging_message SET state = 'dead'"])
+def test_refund_whose_message_is_gone_or_dead_is_found(shop: Shop, change: str) -> None:
+    payment_id = str(shop.refund.payment_id)
+    soon = naive(timezone.now() + timedelta(hours=1))
+    execute("UPDATE shopping_refund SET created_at = %s, next_try_at = %s", naive(LONG_AGO), soon)
+    assert findings() == {}
+    message = Message.objects.get(topic="payment_refund", key=payment_id)
+
+    execute(f"{change} WHERE id = %s", message.pk)
+
+    assert findings().pop("I12-refund-without-message") == [payment_id]
+
+
 # I10 and I11: keys and ids, should a constraint be missing
 
 
@@ -429,7 +494,7 @@ def test_key_of_two_adjustments_is_found(shop: Shop) -> None:
             "I11-payments",
             "shopping_payment",
             "payment_id = {payment}",
-            {"status": "'begun'", "trade_id": "NULL"},
+            {"status": "'begun'", "trade_id": "NULL", "next_question_at": "'2999-01-01'"},
             "{payment}",
         ),
         ("I11-trades", "shopping_payment", "payment_id = {payment}", {"payment_id": "810"}, "sandbox/{trade}"),
