@@ -108,7 +108,7 @@ def pay_page(request: HttpRequest, link: str) -> HttpResponse:
     if payment is None:
         return render(request, "charites/no_payment.html", status=HTTPStatus.NOT_FOUND)
     if request.method == "POST":
-        sandbox.capture_payment(payment_id=payment.payment_id, now=timezone.now())
+        sandbox.act(payment_id=payment.payment_id, outcome=request.POST.get("outcome", "pay"), now=timezone.now())
         return redirect(request.path)
     return render(request, "charites/pay.html", {"payment": payment, "expired": payment.expires_at <= timezone.now()})
 

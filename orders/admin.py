@@ -12,8 +12,13 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, confirmed, money, section, with_username
+from messaging.models import Message
+from messaging.selectors import list_by_key
 from orders import selectors, services
 from orders.models import Order, OrderDetail, Payment, Refund, SandboxPayment
+from orders.payments import sandbox
+from orders.payments.sandbox import NOTIFY_TOPIC
+from orders.writer import REFUND_TOPIC
 from stock import selectors as stock_selectors
 from stock.models import StockRecord
 
@@ -141,25 +146,76 @@ class MoneyAdmin(ReadOnlyAdmin):
         return amount(row)
 
 
+def messages_section(messages: list[Message]) -> Section:
+    names = ("id", "topic", "state", "attempts", "deliver_at", "last_error", "created_at")
+    return section(_("Messages"), Message, messages, *names)
+
+
 @admin.register(Payment)
 class PaymentAdmin(MoneyAdmin):
-    list_display = ("payment_id", "order_id", "channel", "shown_amount", "status", "trade_id", "created_at")
+    list_display = ("payment_id", "order_id", "channel", "shown_amount", "status", "next_question_at", "created_at")
     list_filter = ("status", "created_at")
     ordering = ("-id",)
     id_fields = ("payment_id", "order_id")
     prefix_fields = ("trade_id",)
+    actions = ("send_notice_again", "ask_provider")
 
     def sections(self, obj: Payment) -> list[Section]:
         found = selectors.list_refunds(order_id=obj.order_id)
-        return [refunds_section([refund for refund in found if refund.payment_id == obj.payment_id])]
+        notices = list_by_key(topic=NOTIFY_TOPIC, key=str(obj.payment_id))
+        refunds = list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id))
+        return [
+            refunds_section([refund for refund in found if refund.payment_id == obj.payment_id]),
+            messages_section([*notices, *refunds]),
+        ]
+
+    @admin.action(description=_("Send the notice again"), permissions=["operate"])
+    @confirmed(_("Send the notices of these payments again? A notice that was taken before has no effect."))
+    def send_notice_again(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
+        told = sandbox.announce_again(payment_ids=[payment.payment_id for payment in rows], now=timezone.now())
+        text = _("The sandbox has no money of payment %(payment_id)s.")
+        left = [payment.payment_id for payment in rows if payment.payment_id not in told]
+        return Report(
+            done=[payment for payment in rows if payment.payment_id in told],
+            errors=[text % {"payment_id": payment_id} for payment_id in left],
+        )
+
+    @admin.action(description=_("Ask the provider"), permissions=["operate"])
+    @confirmed(_("Ask the provider about these payments now? Money that it has taken is recorded."))
+    def ask_provider(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
+        errors = services.ask_now(payment_ids=[payment.payment_id for payment in rows], now=timezone.now())
+        done = [payment for payment in rows if errors.get(payment.payment_id) is None]
+        return Report(done=done, errors=[error for error in errors.values() if error])
 
 
 @admin.register(Refund)
 class RefundAdmin(MoneyAdmin):
-    list_display = ("payment_id", "order_id", "shown_amount", "reason", "status", "attempts", "created_at")
+    list_display = (
+        "payment_id",
+        "order_id",
+        "shown_amount",
+        "reason",
+        "status",
+        "attempts",
+        "next_try_at",
+        "last_error",
+    )
     list_filter = ("status", "reason", "created_at")
     ordering = ("-id",)
     id_fields = ("payment_id", "order_id")
+    actions = ("send_now",)
+
+    def sections(self, obj: Refund) -> list[Section]:
+        return [messages_section(list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id)))]
+
+    @admin.action(description=_("Send the money back now"), permissions=["operate"])
+    @confirmed(_("Try to send this money back now? Only pending refunds are sent."))
+    def send_now(self, request: HttpRequest, rows: list[Refund], form: forms.Form) -> Report:
+        errors = services.send_refunds(payment_ids=[refund.payment_id for refund in rows], now=timezone.now())
+        pending = [refund for refund in rows if refund.status == Refund.Status.PENDING]
+        return Report(
+            done=[refund for refund in pending if refund.payment_id not in errors], errors=list(errors.values())
+        )
 
 
 @admin.register(SandboxPayment)

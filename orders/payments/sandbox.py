@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.errors import Invalid
 from messaging.errors import DeliveryFailed
 from messaging.models import Message
-from messaging.services import publish
+from messaging.services import Draft, publish, publish_many, send_again
 from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
 from orders.moves import Capture
@@ -33,6 +33,7 @@ CHANNEL = "sandbox"
 NOTIFY_TOPIC = "payment_notify"
 NOTIFY_STEPS = (1, 3, 5, 10, 15, 30, 60)  # minutes; seconds in the demo
 TIMEOUT_SECONDS = 5
+LATE_CALLBACK = timedelta(seconds=5)  # after a payment was taken though closed: the shop has closed the order by then
 Books = SandboxPayment
 
 
@@ -56,9 +57,12 @@ class Sandbox:
         return f"{settings.PUBLIC_URL}/sandbox/pay/{link}"
 
     def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:
-        Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN).update(
-            status=Books.Status.CLOSED, updated_at=now
-        )
+        open_rows = Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN)
+        if open_rows.update(status=Books.Status.CLOSED, updated_at=now):
+            if Books.objects.filter(payment_id=payment_id, pays_when_closed=True).exists():
+                # What no provider should do, and some do: its word is that the payment is closed.
+                capture_payment(payment_id=payment_id, now=now, though_closed=True)
+            return None
         return self.query(payment_id, timeout_seconds=timeout_seconds)
 
     def query(self, payment_id: int, *, timeout_seconds: float) -> Capture | None:
@@ -109,17 +113,58 @@ def read_link(link: str) -> SandboxPayment:
     return row
 
 
-def capture_payment(*, payment_id: int, now: datetime) -> bool:
-    """Takes the buyer's money while the payment is open and not expired, and announces it; whether it did."""
+def act(*, payment_id: int, outcome: str, now: datetime) -> None:
+    """What a buyer does on the pay page. Outcomes: `pay`, `decline`, `lose` (the callback), `late` (after closing)."""
+    open_rows = Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN, expires_at__gt=now)
+    match outcome:
+        case "pay":
+            capture_payment(payment_id=payment_id, now=now)
+        case "decline":
+            open_rows.update(declined_at=now, updated_at=now)
+        case "lose":
+            capture_payment(payment_id=payment_id, now=now, announced=False)
+        case "late":
+            open_rows.update(pays_when_closed=True, updated_at=now)
+
+
+def capture_payment(*, payment_id: int, now: datetime, announced: bool = True, though_closed: bool = False) -> bool:
+    """Takes the buyer's money while the payment is open and not expired, and announces it; whether it did.
+
+    Without `announced` the callback is lost. `though_closed`: it is taken although the payment is closed, and the
+    callback comes a little later.
+    """
     with transaction.atomic():
-        open_rows = Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN, expires_at__gt=now)
-        captured = open_rows.update(
+        wanted = Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN, expires_at__gt=now)
+        if though_closed:
+            wanted = Books.objects.filter(payment_id=payment_id, status=Books.Status.CLOSED)
+        captured = wanted.update(
             status=Books.Status.CAPTURED, trade_id=f"SB{secrets.token_hex(12)}", captured_at=now, updated_at=now
         )
-        if captured:
-            notice = notice_of(Books.objects.get(payment_id=payment_id))
-            publish(NOTIFY_TOPIC, notice, key=str(payment_id), deliver_at=now)
+        if captured and announced:
+            announce(payment_id, deliver_at=now + LATE_CALLBACK if though_closed else now)
     return captured == 1
+
+
+def announce(payment_id: int, *, deliver_at: datetime) -> None:
+    """Stores the callback about a captured payment inside the caller's transaction."""
+    notice = notice_of(Books.objects.get(payment_id=payment_id))
+    publish(NOTIFY_TOPIC, notice, key=str(payment_id), deliver_at=deliver_at)
+
+
+def announce_again(*, payment_ids: Sequence[int], now: datetime) -> list[int]:
+    """Sends the callbacks of captured payments once more, delivered before or not; returns whose.
+
+    A callback that was given up gets a new series of tries; otherwise a new one is made from the books.
+    """
+    captured = Books.objects.filter(payment_id__in=payment_ids, status=Books.Status.CAPTURED).order_by("payment_id")
+    rows = {str(row.payment_id): row for row in captured}
+    with transaction.atomic():
+        dead = Message.objects.filter(topic=NOTIFY_TOPIC, key__in=list(rows), state=Message.State.DEAD)
+        revived = dict(dead.values_list("key", "pk"))
+        if revived:
+            send_again(message_ids=list(revived.values()), now=now)
+        publish_many([Draft(NOTIFY_TOPIC, key, notice_of(row), now) for key, row in rows.items() if key not in revived])
+    return [row.payment_id for row in rows.values()]
 
 
 def take_payments(requests: Sequence[PaymentRequest], *, now: datetime) -> list[Capture]:

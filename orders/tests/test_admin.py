@@ -7,8 +7,10 @@ from django.utils import timezone
 
 from charites.tests import factories
 from charites.tests.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in
+from messaging.models import Message
 from orders import services
-from orders.models import Order, Payment
+from orders.models import Order, Payment, Refund, SandboxPayment
+from orders.payments import sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -163,3 +165,44 @@ def test_more_rows_than_an_action_takes_are_refused(client: Client) -> None:
     assert confirm(client, "close_orders", list(Order.objects.all())) == ["Choose 100 rows at most."]
 
     assert Order.objects.filter(status=Order.Status.UNPAID).count() == 101
+
+
+def test_payment_page_shows_its_messages_and_the_notice_can_be_sent_again(client: Client, settings: Any) -> None:
+    settings.PAYMENT_PROVIDER = factories.SANDBOX
+    payment = factories.make_payment(factories.make_order(), outcome="now")
+    unpaid = factories.make_payment(factories.make_order())
+    notices = Message.objects.filter(topic="payment_notify")
+    for state, number in ((Message.State.READY, 2), (Message.State.DONE, 3), (Message.State.DEAD, 3)):
+        notices.update(state=state, attempts=8, last_error="503")
+
+        messages = confirm(client, "send_notice_again", [payment, unpaid])
+
+        assert messages == ["Done for 1 row.", f"The sandbox has no money of payment {unpaid.payment_id}."]
+        assert notices.count() == number
+        assert notices.filter(state=Message.State.READY, attempts=0).exists()
+
+    sections = {str(section.title): section.rows for section in client.get(page_url(payment)).context["sections"]}
+    assert {row[1] for row in sections["Messages"]} == {"payment_notify"}
+    assert len(sections["Messages"]) == 3
+
+
+def test_provider_is_asked_on_an_operators_word(client: Client, settings: Any) -> None:
+    settings.PAYMENT_PROVIDER = factories.SANDBOX
+    order = factories.make_order()
+    payment = factories.make_payment(order)
+    sandbox.capture_payment(payment_id=payment.payment_id, now=factories.NOW, announced=False)
+
+    assert confirm(client, "ask_provider", [payment]) == ["Done for 1 row."]
+    assert factories.stored(order).status == Order.Status.PAID
+
+
+def test_refund_is_sent_on_an_operators_word(client: Client, settings: Any) -> None:
+    settings.PAYMENT_PROVIDER = factories.SANDBOX
+    payment = factories.make_payment(factories.make_order(), outcome="now")
+    (trade_id,) = SandboxPayment.objects.values_list("trade_id", flat=True)
+    services.record_captures(captures=[factories.make_capture(payment, trade_id=trade_id, amount=5)])
+    refund = Refund.objects.get()
+
+    assert confirm(client, "send_now", [refund]) == ["Done for 1 row."]
+    assert Refund.objects.get().status == Refund.Status.DONE
+    assert client.get(page_url(refund)).status_code == 200

@@ -8,7 +8,7 @@ from messaging.models import Message
 from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
 from orders.payments.provider import PaymentRequest, RefundRequest
-from orders.payments.sandbox import Sandbox, capture_payment, notify_ladder, read_link
+from orders.payments.sandbox import Sandbox, act, capture_payment, notify_ladder, read_link
 
 pytestmark = pytest.mark.django_db
 
@@ -176,3 +176,42 @@ def test_close_during_a_capture_waits_and_returns_it():
         await_lock_wait()
         assert capturing.go() is True
         assert closing.result().payment_id == 5
+
+
+def test_declined_payment_stays_open():
+    begin()
+
+    act(payment_id=5, outcome="decline", now=NOW)
+
+    row = SandboxPayment.objects.get()
+    assert (row.status, row.declined_at) == (SandboxPayment.Status.OPEN, NOW)
+    act(payment_id=5, outcome="pay", now=NOW)
+    assert query().amount == 9950
+
+
+def test_lost_callback_leaves_the_money_to_a_query():
+    begin()
+
+    act(payment_id=5, outcome="lose", now=NOW)
+
+    assert query().amount == 9950
+    assert not Message.objects.exists()
+
+
+def test_late_payment_is_taken_when_the_shop_has_closed_it():
+    begin()
+    act(payment_id=5, outcome="late", now=NOW)
+    assert query() is None
+
+    assert close() is None
+
+    assert close() == query()
+    assert Message.objects.get().deliver_at == later(5)
+
+
+def test_unknown_outcome_does_nothing():
+    begin()
+
+    act(payment_id=5, outcome="steal", now=NOW)
+
+    assert query() is None
