@@ -3,6 +3,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
 
+from charites.brokers import refuse_unfit_broker
+
 SERVICES = ("goods", "stock", "orders")
 
 
@@ -11,6 +13,7 @@ class CharitesConfig(AppConfig):
 
     def ready(self) -> None:
         refuse_unknown_apps()
+        refuse_unfit_broker(settings)
         hide_others_from_admin()
 
 

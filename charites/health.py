@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from celery import current_app
 from django.core.cache import cache
 from django.db import connection
 from django_redis import get_redis_connection
+
+from messaging.alarm import impatient_connection
 
 log = structlog.get_logger(__name__)
 
@@ -65,5 +66,5 @@ def ping_redis() -> None:
 
 
 def ping_broker() -> None:
-    with current_app.connection_for_read(connect_timeout=BROKER_TIMEOUT_SECONDS) as broker:
+    with impatient_connection() as broker:
         broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=BROKER_TIMEOUT_SECONDS)

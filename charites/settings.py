@@ -14,6 +14,8 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
+from charites import brokers
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env()
@@ -208,6 +210,7 @@ DATABASES = {"default": database(DATABASE_URL)}
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)
+CELERY_VISIBILITY_TIMEOUT_SECONDS = env.int("CELERY_VISIBILITY_TIMEOUT_SECONDS", 24 * 3600)
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -225,11 +228,26 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = False  # what needs Redis counts its own f
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": max(4 * 3600, 2 * ORDER_PAY_TIMEOUT_SECONDS),  # longer than the longest countdown
-    "socket_timeout": 5,
-    "socket_connect_timeout": 0.5,
-}
+# A task is taken off the queue before it runs, not after: a worker that dies takes an alarm with it, and the sweep does
+# the same work within a second, where a broker would bring the alarm back much later, to find nothing left to do.
+CELERY_TASK_ACKS_LATE = False
+ON_RABBITMQ = brokers.kind_of(CELERY_BROKER_URL) == "rabbitmq"
+# RabbitMQ keeps a countdown only for a quorum queue behind a topic exchange. With a direct one Celery warns, and holds
+# the countdown in the worker.
+CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum" if ON_RABBITMQ else "classic"
+CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic" if ON_RABBITMQ else "direct"
+CELERY_BROKER_NATIVE_DELAYED_DELIVERY_QUEUE_TYPE = "quorum"
+CELERY_WORKER_DETECT_QUORUM_QUEUES = True  # which refuse a prefetch limit for a whole connection
+CELERY_BROKER_HEARTBEAT = 20  # seconds; two missed ones, and the worker of a hung RabbitMQ connects anew
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"read_timeout": 5, "write_timeout": 5}
+    if ON_RABBITMQ
+    else {
+        "visibility_timeout": CELERY_VISIBILITY_TIMEOUT_SECONDS,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 0.5,
+    }
+)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -82,7 +82,14 @@ MEANINGS = {
     "DATABASE_CONN_MAX_AGE_SECONDS": "Seconds after which a database connection is replaced.",
     "DATABASE_TIMEOUT_SECONDS": "Seconds after which a server gives up a statement that MySQL does not answer; 0: off.",
     "REDIS_URL": "The cache: `redis://host:6379/0`. May lose everything at any time without harm.",
-    "CELERY_BROKER_URL": "Celery's broker. May lose everything at any time: the sweep does the work then.",
+    "CELERY_BROKER_URL": (
+        "Celery's broker: `redis://` or `rediss://`, `amqp://` or `amqps://` (RabbitMQ). May lose everything at any "
+        "time: the sweep does the work then."
+    ),
+    "CELERY_VISIBILITY_TIMEOUT_SECONDS": (
+        "On Redis: after this many seconds a countdown that no worker has finished is handed out again. Must be longer "
+        "than ORDER_PAY_TIMEOUT_SECONDS, in every application that shares the database."
+    ),
     "CELERY_QUEUE": "Name of the Celery queue.",
     "NUM_PROXIES": "Proxies in front that add to `X-Forwarded-For`, by which the log-in limit tells callers apart.",
     "STATIC_ROOT": "Folder into which `manage.py collectstatic` puts the static files.",

@@ -335,6 +335,23 @@ class RabbitMQ(Server):
         connection.sendall(b"AMQP\x00\x00\x09\x01")
         return connection.recv(1) == b"\x01"  # a method frame: Connection.Start
 
+    def empty(self) -> None:
+        """Starts it again with nothing in it: no queues, no exchanges, no messages."""
+        self.stop()
+        shutil.rmtree(self.folder / "data")
+        self.start()
+
+    def control(self, *words: str) -> str:
+        """Runs a command of rabbitmqctl; returns what it says."""
+        behind = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
+        program = str(behind) if behind.exists() else find_program("rabbitmqctl")
+        command = [program, "--node", f"charites{self.port}@localhost", *words]
+        environment = {**os.environ, **self.environment()}
+        done = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ServerFailed(f"rabbitmqctl {' '.join(words)} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
     def close(self) -> None:
         try:
             super().close()

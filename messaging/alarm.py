@@ -12,11 +12,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from celery import Celery, current_app
 from django.core.cache import cache
 from django.utils import timezone
+from kombu import Connection
 from prometheus_client import Counter
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,12 @@ SLOT_SECONDS = 5
 QUEUE_LENGTH = 256
 REMEMBERED_SLOTS = 1024
 TIMEOUT_SECONDS = 0.5
+# By what the client of each broker calls them. RabbitMQ confirms: without that, an alarm that it refused, or for which
+# it has no queue, would count as set.
+IMPATIENCE: dict[str, dict[str, Any]] = {
+    "redis": {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS},
+    "amqp": {"read_timeout": TIMEOUT_SECONDS, "write_timeout": TIMEOUT_SECONDS, "confirm_publish": True},
+}
 
 ALARMS = Counter("charites_alarms", "Alarms for time slots.", ["outcome"])
 
@@ -77,20 +85,45 @@ class Alarm:
                 log.warning("alarm_failed", task=task, slot=slot, error=repr(error))
 
 
-def publish(task: str, slot: int) -> None:
-    """Sends the countdown, on a connection with half-second time-outs and no retries."""
+def impatient_connection() -> Connection:
+    """Returns a connection to the broker, not yet open, on which no step takes longer than half a second."""
     app: Celery = current_app._get_current_object()
-    impatient = {
-        **app.conf.broker_transport_options,
-        "socket_timeout": TIMEOUT_SECONDS,
-        "socket_connect_timeout": TIMEOUT_SECONDS,
+    connection: Connection = app.connection_for_write(connect_timeout=TIMEOUT_SECONDS)
+    connection.transport_options = {
+        **connection.transport_options,
+        **IMPATIENCE[connection.transport.driver_type],
         "max_retries": 1,
         "interval_start": 0,
         "interval_max": 0,
+        "connect_retries_timeout": TIMEOUT_SECONDS,
     }
-    with app.connection_for_write(connect_timeout=TIMEOUT_SECONDS, transport_options=impatient) as connection:
-        eta = datetime.fromtimestamp((slot + 1) * SLOT_SECONDS, tz=UTC)
-        app.send_task(task, kwargs={"slot": slot}, eta=eta, connection=connection, retry=False)
+    return connection
+
+
+def publish(task: str, slot: int) -> None:
+    """Sends the countdown, and returns when the broker has it. Raises what Celery, kombu or the broker's client raises.
+
+    Such an error includes RabbitMQ's 404 as long as no worker has made the delayed queues.
+    """
+    app: Celery = current_app._get_current_object()
+    eta = datetime.fromtimestamp((slot + 1) * SLOT_SECONDS, tz=UTC)
+    connection = impatient_connection()
+    try:
+        app.send_task(
+            task, kwargs={"slot": slot}, eta=eta, connection=connection, retry=False, confirm_timeout=TIMEOUT_SECONDS
+        )
+    except BaseException:
+        drop(connection)
+        raise
+    connection.release()  # type: ignore[no-untyped-call]
+
+
+def drop(connection: Connection) -> None:
+    """Frees what a failed connection holds, without a farewell for whose answer it would wait."""
+    transport = connection.transport
+    connection.collect()  # type: ignore[no-untyped-call]
+    if transport.driver_type == "redis":
+        transport.cycle.poller.close()  # kombu leaves it open until its garbage is collected
 
 
 _alarm = Alarm(publish)
