@@ -20,7 +20,12 @@ QoS.restore_at_shutdown = False
 
 
 @worker_ready.connect
-@heartbeat_sent.connect
+def begin_to_beat(**kwargs: Any) -> None:
+    """Not earlier: the first heartbeats are sent before the worker has made the queues of its countdowns."""
+    heartbeat_sent.connect(beat)
+    beat()
+
+
 def beat(**kwargs: Any) -> None:
     """Tells `/readyz` that a worker is alive, every other second."""
     from charites import health  # noqa: PLC0415 (Django is set up only now)

@@ -90,7 +90,7 @@ def impatient_connection() -> Connection:
     app: Celery = current_app._get_current_object()
     connection: Connection = app.connection_for_write(connect_timeout=TIMEOUT_SECONDS)
     connection.transport_options = {
-        **connection.transport_options,
+        **app.conf.broker_transport_options,
         **IMPATIENCE[connection.transport.driver_type],
         "max_retries": 1,
         "interval_start": 0,
