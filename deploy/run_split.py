@@ -8,7 +8,7 @@ is set without a service's name is for all. Everything that lasts is in var/spli
 import os
 import sys
 
-from deploy.environment import VAR, NotForServices, address, split_environments
+from deploy.environment import VAR, NotForServices, address, split_environments, sqlite_url
 from deploy.launch import Launch, Plan, shown
 from deploy.services import CannotRun, Service
 
@@ -43,9 +43,10 @@ def welcome(services: list[Service]) -> str:
 
 def database_of(service: Service) -> str:
     """Returns the address of a database for a command line; one that somebody chose may hold a password."""
-    if service.setting("DATABASE_URL") in os.environ:
-        return f'"${service.setting("DATABASE_URL")}"'
-    return f"sqlite:///{shown(FOLDER)}/{service.name}.sqlite3"
+    own = FOLDER / f"{service.name}.sqlite3"
+    if service.values["DATABASE_URL"] == sqlite_url(own):
+        return f"sqlite:///{shown(own)}"
+    return f'"${service.setting("DATABASE_URL")}"'
 
 
 if __name__ == "__main__":
