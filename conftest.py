@@ -21,6 +21,8 @@ from django.db.backends.signals import connection_created
 from charites.tests import sql_guard
 from deploy.servers import EmbeddedRedis
 
+pytest_plugins = ["charites.tests.faults.trials"]
+
 # What a controller of pytest-xdist made is its own: its workers, who inherit it, make theirs.
 MADE = "CHARITES_TESTS_MADE"
 for name in os.environ.pop(MADE, "").split():

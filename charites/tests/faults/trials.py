@@ -1,0 +1,138 @@
+"""How often the fault tests try: a sample in `make test`, all of it in `make faults`, which writes down what it did.
+
+A plugin of pytest, loaded by the top conftest.py. A test that takes the fixture `trials` asks it for counts and for
+chance, and tells it what was done; all of that stands at the end of every run. `--faults full` runs these tests alone.
+"""
+
+import os
+import platform
+import random
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROPERTY = "trials"
+DONE = pytest.StashKey[list[dict[str, Any]]]()
+HEAD = """# Faults
+
+What `make faults` did, in its own words: the tests of
+[charites/tests/faults](../charites/tests/faults/__init__.py) with their full counts, on private MariaDB, Redis and
+RabbitMQ servers of this machine. `make test` runs a sample of each. A test that draws lots says its seed, and
+`--faults-seed` draws the same ones again.
+
+One machine cannot show everything: a process killed with -9 is not a power cut, and one host has no partitions.
+"""
+
+
+class Trials:
+    """What one test may ask for, and where it says what it did. Chance comes from `random`, so a seed repeats it."""
+
+    def __init__(self, *, is_full: bool, seed: int | None) -> None:
+        self.is_full = is_full
+        self.seed = secrets.randbelow(2**32) if seed is None else seed
+        self.random = random.Random(self.seed)
+        self.lines: list[str] = []
+
+    def count(self, *, sample: int, full: int) -> int:
+        """How many tries to make in this run."""
+        return full if self.is_full else sample
+
+    def tell(self, line: str) -> None:
+        """Notes what was done and what came out, with the numbers."""
+        self.lines.append(line)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("faults")
+    group.addoption("--faults", choices=["sample", "full"], default="sample", help="how much the fault tests try")
+    group.addoption("--faults-seed", type=int, help="repeats what a run drew by lot")
+    group.addoption("--faults-report", type=Path, metavar="FILE", help="write what was done to this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[DONE] = []
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--faults") == "full":
+        others = [item for item in items if PROPERTY not in getattr(item, "fixturenames", ())]
+        items[:] = [item for item in items if item not in set(others)]
+        config.hook.pytest_deselected(items=others)
+
+
+@pytest.fixture
+def trials(request: pytest.FixtureRequest) -> Iterator[Trials]:
+    """How often to try, with what seed, and where to say what was done."""
+    trials = Trials(
+        is_full=request.config.getoption("--faults") == "full", seed=request.config.getoption("--faults-seed")
+    )
+    yield trials
+    request.node.user_properties.append((PROPERTY, {"seed": trials.seed, "lines": trials.lines}))
+
+
+class Collecting:
+    """Gathers what the tests told; with pytest-xdist the controller does."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._done = config.stash[DONE]
+        self._results: dict[str, tuple[str, float]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        outcome, seconds = self._results.get(report.nodeid, ("passed", 0.0))
+        outcome = outcome if report.passed else report.outcome
+        self._results[report.nodeid] = (outcome, seconds + (report.duration if report.when == "call" else 0))
+        told = dict(report.user_properties).get(PROPERTY)
+        if report.when == "teardown" and isinstance(told, dict):
+            outcome, seconds = self._results[report.nodeid]
+            self._done.append({"test": report.nodeid, "outcome": outcome, "seconds": seconds, **told})
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.pluginmanager.register(Collecting(session.config), "trials-collecting")
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    done = config.stash[DONE]
+    if not done:
+        return
+    terminalreporter.section(f"faults ({config.getoption('--faults')})")
+    for entry in done:
+        words = "; ".join(entry["lines"]) or "-"
+        name = entry["test"].rpartition("/")[2]
+        line = f"{name}: {entry['outcome']} in {entry['seconds']:.1f} s, seed {entry['seed']}: {words}"
+        terminalreporter.write_line(line)
+    if path := config.getoption("--faults-report"):
+        path.write_text(as_page(done))
+
+
+def as_page(done: list[dict[str, Any]]) -> str:
+    """What was done, as a page of docs/."""
+    failed = sum(entry["outcome"] != "passed" for entry in done)
+    seconds = sum(entry["seconds"] for entry in done)
+    summary = f"{len(done)} tests, {failed} failed, {seconds / 60:.1f} minutes."
+    parts = [HEAD, f"{datetime.now(UTC):%Y-%m-%d}, {machine()}. {summary}\n"]
+    file = ""
+    for entry in done:
+        path, _, test = entry["test"].partition("::")
+        if path != file:
+            file = path
+            parts.append(f"## {Path(path).stem.removeprefix('test_').replace('_', ' ').capitalize()}\n")
+            parts.append("| test | done | seed | s | result |\n|---|---|---|---|---|")
+        words = "; ".join(entry["lines"]).replace("|", "\\|")
+        name = test.removeprefix("test_").replace("_", " ")
+        row = f"| {name} | {words} | {entry['seed']} | {entry['seconds']:.1f} | {entry['outcome']} |"
+        parts.append(row)
+    return "\n".join(parts).replace("|\n## ", "|\n\n## ") + "\n"
+
+
+def machine() -> str:
+    """The machine in a few words."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    database = os.environ.get("DATABASE_URL", "").partition(":")[0]
+    database = {"mysql": "MariaDB", "sqlite": "SQLite"}.get(database, database)
+    return f"{platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}, {database}"
