@@ -4,6 +4,7 @@ Each side is a thread with a database connection of its own, so its test needs `
 MariaDB. A side that waits for a row lock of the other one stays where it is until the lock is free, as it would.
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -138,6 +139,8 @@ def two_sides() -> Iterator[tuple[Side, Side]]:
     """Two sides, and their end."""
     first, second = Side("first"), Side("second")
     try:
+        for side in (first, second):
+            alone(side, lambda: connection.mysql_version)  # what a new connection asks first is no part of anything
         yield first, second
     finally:
         first.close()
@@ -175,13 +178,23 @@ def run_up_to(side: Side, function: Callable[[], Any], stop: int) -> None:
         side.step()
 
 
-def meet(
-    sides: tuple[Side, Side], functions: tuple[Callable[[], Any], Callable[[], Any]], stops: tuple[int, int]
-) -> None:
+Functions = tuple[Callable[[], Any], Callable[[], Any]]
+
+
+def meet(sides: tuple[Side, Side], functions: Functions, stops: tuple[int, int]) -> None:
     """One pair of stopping points: the first side runs to its own and stops, the second one to its own (or until it
-    waits for a lock, or ends), then the first one goes on to its end, then the second."""
+    waits for a lock, or ends), then the first one goes on to its end, then the second. Raises what they raise."""
     for side, function, stop in zip(sides, functions, stops, strict=True):
         run_up_to(side, function, stop)
     drive(sides, in_order)
+    for side in sides:
+        side.result()
+
+
+def meet_at_random(sides: tuple[Side, Side], functions: Functions, lots: random.Random) -> None:
+    """Draws lots, statement by statement, whose turn it is. Raises what the sides raise."""
+    for side, function in zip(sides, functions, strict=True):
+        side.begin(function)
+    drive(sides, lots.choice)
     for side in sides:
         side.result()
