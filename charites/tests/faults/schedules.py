@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
+from itertools import product
 from typing import Any
 
 from django.db import connection, connections
@@ -198,3 +199,12 @@ def meet_at_random(sides: tuple[Side, Side], functions: Functions, lots: random.
     drive(sides, lots.choice)
     for side in sides:
         side.result()
+
+
+def pairs_of_stops(counts: tuple[int, int]) -> list[tuple[bool, int, int]]:
+    """All pairs of stopping points: (whether the second side is the one that goes first, its stop, the other's)."""
+    return [
+        (turned, i, j)
+        for turned in (False, True)
+        for i, j in product(range(1, counts[turned] + 1), range(1, counts[not turned] + 1))
+    ]

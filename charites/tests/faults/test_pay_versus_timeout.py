@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import product
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from django.utils import timezone
 from charites.common import ids
 from charites.tests.factories import BUYER_ID, SANDBOX, make_command, make_goods
 from charites.tests.faults.books import findings, unheard_of, wrong_endings
-from charites.tests.faults.schedules import Side, alone, meet, meet_at_random, two_sides
+from charites.tests.faults.schedules import Side, alone, meet, meet_at_random, pairs_of_stops, two_sides
 from charites.tests.faults.trials import Trials
 from messaging.models import Message
 from orders import services
@@ -238,12 +237,3 @@ def test_money_meets_the_end_of_an_order(name: str, sides: tuple[Side, Side], tr
 
     told = f"{len(chosen)} of {len(pairs)} pairs of {counts[0]} and {counts[1]} statements"
     trials.tell(f"{told}, {random_ones} random interleavings: {cases}")
-
-
-def pairs_of_stops(counts: tuple[int, int]) -> list[tuple[bool, int, int]]:
-    """All pairs of stopping points: (whether the second side is the one that goes first, its stop, the other's)."""
-    return [
-        (turned, i, j)
-        for turned in (False, True)
-        for i, j in product(range(1, counts[turned] + 1), range(1, counts[not turned] + 1))
-    ]
