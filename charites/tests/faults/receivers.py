@@ -1,0 +1,55 @@
+"""Two topics whose effects can be counted: a local one, and one whose receiver is elsewhere and idempotent.
+
+What they do is a row (a group of django.contrib.auth) whose name begins with the message's key.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+
+from django.contrib.auth.models import Group
+from django.db import connection, transaction
+
+from messaging.models import Message
+from messaging.registry import register, unregister
+from messaging.services import Draft, publish_many
+
+LOCAL, REMOTE = "fault_local", "fault_remote"
+
+
+def receive_local(messages: Sequence[Message]) -> None:
+    """One row a delivery: a message that took effect twice has two."""
+    Group.objects.bulk_create(Group(name=f"{message.key}:{secrets.token_hex(8)}") for message in messages)
+
+
+def receive_remote(messages: Sequence[Message]) -> None:
+    """One row a message, however often it is delivered, and one row a delivery beside it."""
+    with transaction.atomic():
+        Group.objects.bulk_create(
+            [Group(name=f"{message.key}:once") for message in messages],
+            update_conflicts=True,
+            update_fields=["name"],
+            unique_fields=["name"] if connection.features.supports_update_conflicts_with_target else None,
+        )
+        Group.objects.bulk_create(Group(name=f"call {message.key}:{secrets.token_hex(8)}") for message in messages)
+
+
+def register_receivers() -> None:
+    register(LOCAL, receive_local)
+    register(REMOTE, receive_remote, remote=True)
+
+
+def unregister_receivers() -> None:
+    unregister(LOCAL)
+    unregister(REMOTE)
+
+
+def publish_some(topic: str, keys: Sequence[str]) -> None:
+    """Publishes one message a key."""
+    with transaction.atomic():
+        publish_many([Draft(topic, key, {}) for key in keys])
+
+
+def effects() -> Counter[str]:
+    """How often each key took effect; `call <key>`: how often its receiver was called."""
+    return Counter(name.rpartition(":")[0] for name in Group.objects.values_list("name", flat=True))

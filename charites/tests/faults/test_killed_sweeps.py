@@ -1,0 +1,160 @@
+"""A sweep is killed (-9) after a handler has worked and before its message is marked, while others are at work."""
+
+import contextlib
+import itertools
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Self
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from charites.tests.factories import counts, make_command, make_goods
+from charites.tests.faults.books import findings, wrong_endings
+from charites.tests.faults.receivers import (
+    LOCAL,
+    REMOTE,
+    effects,
+    publish_some,
+    register_receivers,
+    unregister_receivers,
+)
+from charites.tests.faults.trials import Trials
+from charites.tests.shop import START_SECONDS
+from messaging import relay
+from messaging.models import Message
+from orders import services
+from orders.models import Order
+
+pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
+
+CLAIM_SECONDS = 1  # then another sweep may take over what a dead one had
+# Where it is killed. After the handler of local messages comes COMMIT, which is that of their mark, too; it is killed
+# before that, and one step later. A remote handler has returned when its message is about to be marked.
+HANDLED_LOCALLY = {"loops": ["deliver"], "armed_by": "INSERT INTO auth_group", "stop_at": ""}
+HANDLED_REMOTELY = {
+    "loops": ["remote"],
+    "armed_by": "INSERT INTO auth_group",
+    "stop_at": "UPDATE messaging_message SET state",
+}
+CLOSING = {"loops": ["close"], "armed_by": "FROM shopping_order .* FOR UPDATE", "stop_at": ""}
+CLOSING_STATEMENTS = 6  # from the lock of the orders to COMMIT
+
+
+class Sweeper:
+    """A process of `charites.tests.faults.sweeper`; leaving the block ends it."""
+
+    def __init__(self, environment: dict[str, str], **options: Any) -> None:
+        command = [sys.executable, "-m", "charites.tests.faults.sweeper"]
+        options = {"claim_seconds": CLAIM_SECONDS, "skip": 0, **options}
+        self._process = subprocess.Popen(
+            [*command, json.dumps(options)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate(timeout=START_SECONDS)
+
+    def await_word(self, word: str) -> None:
+        """Reads what it says until it says this; a process that says nothing for too long is killed."""
+        watchdog = threading.Timer(START_SECONDS, self._process.kill)
+        watchdog.start()
+        try:
+            for line in self._process.stdout or ():
+                if line.strip() == word:
+                    return
+        finally:
+            watchdog.cancel()
+        raise AssertionError(f"the sweep did not say {word!r}")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(START_SECONDS)
+
+
+class Load:
+    """Messages and overdue orders that keep coming from a thread of its own, until the block is left."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, list[str]] = {LOCAL: [], REMOTE: []}
+        self.order_ids: list[int] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for number in itertools.count():
+                for topic, count in ((LOCAL, 20), (REMOTE, 2)):
+                    keys = [f"{topic} {number}.{n}" for n in range(count)]
+                    publish_some(topic, keys)
+                    self.keys[topic] += keys
+                yesterday = timezone.now() - timedelta(days=1)
+                placed = services.place_orders(commands=[make_command()] * 10, now=yesterday)
+                self.order_ids += [result.order.order.order_id for result in placed if result.order]
+                if self._over.wait(0.02):
+                    return
+        finally:
+            connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _topics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(relay, "CLAIM_SECONDS", CLAIM_SECONDS)
+    register_receivers()
+    yield
+    unregister_receivers()
+
+
+def finish() -> None:
+    """What a sweep does later on, when the claims of the dead ones have run out."""
+    later = timezone.now() + timedelta(seconds=CLAIM_SECONDS + 1)
+    while relay.deliver_local(now=later) + relay.deliver_remote(now=later) + services.close_due(now=later):
+        pass
+
+
+def test_sweeps_killed_between_handler_and_mark_repeat_no_effect(
+    process_environment: dict[str, str], trials: Trials
+) -> None:
+    make_goods(1, stock=1_000_000)
+    kills = trials.count(sample=1, full=25)
+    with Load() as load, Sweeper(process_environment, loops=["deliver", "remote", "close"]):
+        for _ in range(kills):
+            skip = trials.random.randrange(CLOSING_STATEMENTS)
+            closing, one_later = {**CLOSING, "skip": skip}, {**HANDLED_LOCALLY, "skip": 1}
+            for where in (HANDLED_LOCALLY, one_later, HANDLED_REMOTELY, closing):
+                with Sweeper(process_environment, **where) as sweeper:
+                    sweeper.await_word("standing")
+                    sweeper.kill()
+    finish()
+
+    done = effects()
+    assert {done[key] for key in load.keys[LOCAL]} == {1}
+    assert {done[key] for key in load.keys[REMOTE]} == {1}
+    calls = sum(done[f"call {key}"] for key in load.keys[REMOTE])
+    assert calls >= len(load.keys[REMOTE]) + kills  # those that were killed have been delivered again
+    assert set(Message.objects.values_list("state", flat=True)) == {"done"}
+    assert set(Order.objects.values_list("status", "version")) == {(Order.Status.CLOSED, 1)}
+    assert wrong_endings(load.order_ids) == {}
+    assert counts(1) == (1_000_000, 0, 0)
+    assert findings() == []
+    trials.tell(
+        f"{2 * kills} kills between handler and mark ({kills} local, {kills} remote), {kills} one step later, {kills} "
+        f"in the middle of closing, beside another sweep: {len(load.keys[LOCAL])} local and {len(load.keys[REMOTE])} remote messages "
+        f"({calls} calls), {len(load.order_ids)} orders closed, each once"
+    )
