@@ -155,6 +155,6 @@ def test_sweeps_killed_between_handler_and_mark_repeat_no_effect(
     assert findings() == []
     trials.tell(
         f"{2 * kills} kills between handler and mark ({kills} local, {kills} remote), {kills} one step later, {kills} "
-        f"in the middle of closing, beside another sweep: {len(load.keys[LOCAL])} local and {len(load.keys[REMOTE])} remote messages "
-        f"({calls} calls), {len(load.order_ids)} orders closed, each once"
+        f"in the middle of closing, beside another sweep: {len(load.keys[LOCAL])} local and {len(load.keys[REMOTE])} "
+        f"remote messages ({calls} calls), {len(load.order_ids)} orders closed, each once"
     )
