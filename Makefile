@@ -10,7 +10,7 @@ IN_VENV := .venv/bin/python
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run run-split tour race test test-fast lint gen clean
+.PHONY: help run run-split tour race test test-fast faults lint gen clean
 
 help: ## this list
 	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,12 @@ test: ## every test, on private MariaDB, Redis and RabbitMQ servers
 test-fast: ## the tests that need no server and little time: SQLite and the embedded Redis
 	$(BOOTSTRAP) dev
 	$(IN_VENV) -m pytest -m "not servers and not slow" --numprocesses auto --maxprocesses 4
+
+faults: ## the fault tests with their full counts, on private servers, a quarter of an hour; writes docs/faults.md
+	$(BOOTSTRAP) dev
+	@$(IN_VENV) deploy/packages.py
+	$(BOOTSTRAP) test
+	$(IN_VENV) deploy/servers.py mariadb redis rabbitmq -- $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
 
 lint: ## style, types, import rules, migrations, generated code, translations, settings
 	$(BOOTSTRAP) dev

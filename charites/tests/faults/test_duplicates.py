@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,14 @@ def at_once(function: Callable[[], Any], times: int) -> list[Any]:
         return list(pool.map(call, range(times)))
 
 
-def sweep() -> int:
+def sweep(seconds_later: float = 0) -> int:
     """One round of the loops of a sweep that deliver; returns how many messages it claimed."""
-    return relay.deliver_local(now=timezone.now()) + relay.deliver_remote(now=timezone.now())
+    now = timezone.now() + timedelta(seconds=seconds_later)
+    return relay.deliver_local(now=now) + relay.deliver_remote(now=now)
 
 
-def sweep_all() -> None:
-    while sweep():
+def sweep_all(seconds_later: float = 0) -> None:
+    while sweep(seconds_later):
         pass
 
 
@@ -116,9 +118,10 @@ def test_hundred_copies_of_a_message_take_effect_once(
     copies_of(Message.objects.get(topic=topic))
 
     at_once(sweep_all, SWEEPS)
+    sweep_all(seconds_later=600)  # a copy that met another one at work was refused, and comes again
 
     took_effect_once()
-    assert set(Message.objects.filter(topic=topic).values_list("state", "attempts")) == {("done", 1)}
+    assert set(Message.objects.filter(topic=topic).values_list("state", flat=True)) == {"done"}
     assert findings() == []
     trials.tell(f"{topic}: {COPIES} copies, {SWEEPS} sweeps at once")
 

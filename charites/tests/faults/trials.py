@@ -21,8 +21,8 @@ HEAD = """# Faults
 
 What `make faults` did, in its own words: the tests of
 [charites/tests/faults](../charites/tests/faults/__init__.py) with their full counts, on private MariaDB, Redis and
-RabbitMQ servers of this machine. `make test` runs a sample of each. A test that draws lots says its seed, and
-`--faults-seed` draws the same ones again.
+RabbitMQ servers. `make test` runs a sample of each. A test that draws lots says its seed, and `--faults-seed` draws the
+same ones again.
 
 One machine cannot show everything: a process killed with -9 is not a power cut, and one host has no partitions.
 """
@@ -107,14 +107,14 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         line = f"{name}: {entry['outcome']} in {entry['seconds']:.1f} s, seed {entry['seed']}: {words}"
         terminalreporter.write_line(line)
     if path := config.getoption("--faults-report"):
-        path.write_text(as_page(done))
+        path.write_text(as_page(done, counts=config.getoption("--faults")))
 
 
-def as_page(done: list[dict[str, Any]]) -> str:
+def as_page(done: list[dict[str, Any]], *, counts: str) -> str:
     """What was done, as a page of docs/."""
     failed = sum(entry["outcome"] != "passed" for entry in done)
     seconds = sum(entry["seconds"] for entry in done)
-    summary = f"{len(done)} tests, {failed} failed, {seconds / 60:.1f} minutes."
+    summary = f"{len(done)} tests with {counts} counts, {failed} failed, {seconds / 60:.1f} minutes."
     parts = [HEAD, f"{datetime.now(UTC):%Y-%m-%d}, {machine()}. {summary}\n"]
     file = ""
     for entry in done:
