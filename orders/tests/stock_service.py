@@ -37,6 +37,10 @@ class StockService:
     def address(self) -> str:
         return f"{LOOPBACK}:{self._port}"
 
+    @property
+    def database_url(self) -> str:
+        return self._environment["DATABASE_URL"]
+
     def __enter__(self) -> Self:
         subprocess.run(self._command("migrate", "--verbosity", "0"), env=self._environment, check=True, cwd=ROOT)
         self.start()
