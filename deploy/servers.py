@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Self
 
 LOOPBACK = "127.0.0.1"
+HERE = Path(__file__).resolve().parent  # the settings of production, which the private servers read first
 STOP_SECONDS = 20
 # Below the range from which the system takes ports for outgoing connections, so that a server which was taken
 # away finds its port free when it comes back.
@@ -177,6 +178,9 @@ class Server:
         return "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else "(no log)"
 
 
+SMALL = ("--innodb-buffer-pool-size=128M", "--innodb-log-file-size=96M")  # a test machine's share of mariadb.cnf
+
+
 class MariaDB(Server):
     """MariaDB with the durability of production: binary log on, both logs synced. root has no password."""
 
@@ -194,7 +198,7 @@ class MariaDB(Server):
 
     def prepare(self) -> None:
         install = [find_program("mariadb-install-db", "mysql_install_db"), *self._common()]
-        install += ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        install += [*SMALL, "--auth-root-authentication-method=normal", "--skip-test-db"]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ServerFailed(f"{install[0]} failed:\n{done.stdout}{done.stderr}")
@@ -204,7 +208,11 @@ class MariaDB(Server):
 
     def _common(self) -> list[str]:
         # As root the server wants to be told so; the folder is closed to every other user.
-        return ["--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={getpass.getuser()}"]
+        return [
+            f"--defaults-file={HERE / 'mariadb.cnf'}",
+            f"--datadir={self.folder / 'data'}",
+            f"--user={getpass.getuser()}",
+        ]
 
     def command(self) -> list[str]:
         return [
@@ -215,14 +223,7 @@ class MariaDB(Server):
             f"--socket={self.folder / 'socket'}",
             f"--pid-file={self.folder / 'pid'}",
             f"--init-file={self.folder / 'first.sql'}",
-            "--skip-name-resolve",
-            "--server-id=1",
-            "--log-bin=binlog",
-            "--binlog-format=ROW",
-            "--sync-binlog=1",
-            "--innodb-flush-log-at-trx-commit=1",
-            "--max-connections=500",
-            "--character-set-server=utf8mb4",
+            *SMALL,
             *self.options,
         ]
 
@@ -252,6 +253,7 @@ class Redis(Server):
         options = {"bind": LOOPBACK, "port": self.port, "dir": self.folder, "appendonly": "yes", "save": ""}
         return [
             self.program(),
+            str(HERE / "redis.conf"),
             *(word for key, value in options.items() for word in (f"--{key}", str(value))),
         ]
 
@@ -296,7 +298,8 @@ class RabbitMQ(Server):
     def prepare(self) -> None:
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = {LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n"
+            (HERE / "rabbitmq.conf").read_text()
+            + f"listeners.tcp.1 = {LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n"
         )
         # Erlang would leave its port mapper behind as a daemon; as a child of ours it ends with the server.
         self.mapper = subprocess.Popen(

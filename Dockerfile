@@ -1,0 +1,30 @@
+# One image for every process of the shop; the command says which. Checked here: nothing but its text (docs/production.md).
+FROM python:3.11-slim-bookworm AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev libmariadb-dev pkg-config \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+COPY requirements.txt requirements-embedded.txt ./
+RUN pip wheel --no-cache-dir --wheel-dir /wheels --requirement requirements.txt
+
+FROM python:3.11-slim-bookworm
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libmariadb3 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --create-home charites
+COPY requirements.txt requirements-embedded.txt /tmp/
+RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --no-index --find-links /wheels --requirement /tmp/requirements.txt
+WORKDIR /srv/charites
+COPY . .
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ENV_FILE="" HTTP_HOST=0.0.0.0 GRPC_HOST=0.0.0.0 \
+    STATIC_ROOT=/srv/static METRICS_DIR=/tmp/metrics
+# Collecting needs no secrets; these live as long as this line.
+RUN SECRET_KEY=build PAYMENT_SECRET=build python manage.py collectstatic --noinput --verbosity 0 \
+    && rm -rf /tmp/metrics
+USER charites
+EXPOSE 8000 8081
+# For the web process; compose.yaml says how the others are looked at.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
+CMD ["granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "4", "--backpressure", "64", "--workers-kill-timeout", "10", "--log-level", "warning", "charites.wsgi:application"]

@@ -1,0 +1,75 @@
+"""compose.yaml and the Dockerfile say what Procfile and settings say. Nothing here builds or runs a container."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from honcho.environ import parse_procfile
+
+from deploy.document_settings import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+PROCESSES: dict[str, str] = parse_procfile((ROOT / "Procfile").read_text()).processes
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_compose_runs_the_commands_of_the_procfile(name: str) -> None:
+    assert SERVICES[name]["command"] == "sh -c '" + PROCESSES[name].replace("$", "$$") + "'"
+
+
+def test_image_alone_runs_the_web_process_of_the_procfile() -> None:
+    (command,) = re.findall(r"^CMD \[(.*)\]$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    words = re.findall(r'"([^"]*)"', PROCESSES["web"])
+    expected = PROCESSES["web"].removeprefix("exec ")
+    for word in words:
+        default = {"$HTTP_HOST": "0.0.0.0", "$HTTP_PORT": "8000"}.get(word) or word.split(":-")[1].rstrip("}")
+        expected = expected.replace(f'"{word}"', default)
+
+    assert re.findall(r'"([^"]*)"', command) == expected.split()
+
+
+def test_compose_sets_only_settings_that_exist() -> None:
+    known = {setting.name for setting in settings()}
+
+    assert [name for name in COMPOSE["x-shop"]["environment"] if name not in known] == []
+
+
+def test_image_sets_only_settings_that_exist() -> None:
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    named = re.findall(r"(\w+)=", " ".join(re.findall(r"^ENV (.*)$", text, re.MULTILINE)))
+
+    known = {setting.name for setting in settings()} | {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+    assert "HTTP_HOST" in named
+    assert [name for name in named if name not in known] == []
+
+
+def test_compose_publishes_ports_on_loopback_only() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+
+    assert published == ["127.0.0.1:8000:8000", "127.0.0.1:8081:8081"]
+
+
+def test_compose_has_no_secret_and_starts_without_none() -> None:
+    environment = COMPOSE["x-shop"]["environment"] | SERVICES["mariadb"]["environment"]
+    environment |= SERVICES["rabbitmq"]["environment"]
+    secrets = ("SECRET_KEY", "PAYMENT_SECRET", "MARIADB_PASSWORD", "RABBITMQ_DEFAULT_PASS", "DATABASE_URL")
+
+    assert [name for name in (*secrets, "CELERY_BROKER_URL") if not re.search(r"\$\{\w+:\?", environment[name])] == []
+
+
+def test_compose_mounts_files_that_are_there() -> None:
+    mounted = [mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])]
+
+    files = [ROOT / path for path in mounted if path.startswith("./")]
+    assert sorted(path.name for path in files if path.is_file()) == ["mariadb.cnf", "rabbitmq.conf", "redis.conf"]
+
+
+@pytest.mark.parametrize("name", ["mariadb.cnf", "rabbitmq.conf", "redis.conf"])
+def test_every_block_of_settings_says_why(name: str) -> None:
+    blocks = (ROOT / "deploy" / name).read_text().replace("[mysqld]\n", "").strip().split("\n\n")
+
+    assert [block for block in blocks if not block.startswith("#")] == []
