@@ -50,21 +50,20 @@ class Side:
             self._changed.notify_all()
         self.await_stop()
 
-    def step(self, *, others_waiting: int = 0) -> None:
-        """Runs the statement before which it stands; returns when it stands again, has ended, or waits for a lock.
-
-        `others_waiting`: how many other sides are known to wait for one.
-        """
+    def step(self, *, others: Sequence["Side"] = ()) -> None:
+        """Runs the statement before which it stands; returns when it stands again, has ended, or waits for a lock."""
         with self._changed:
             assert self.at is At.GATE, f"{self.name} does not stand before a statement"
             self.at = At.WORK
             self._changed.notify_all()
-        self.await_stop(others_waiting=others_waiting)
+        self.await_stop(others=others)
 
-    def await_stop(self, *, others_waiting: int = 0, look_seconds: float = LOOK_SECONDS) -> None:
-        """Waits until it stands, has ended, or (still in its statement) waits for a lock."""
+    def await_stop(self, *, others: Sequence["Side"] = (), look_seconds: float = LOOK_SECONDS) -> None:
+        """Waits until it stands, has ended, or (still in its statement) waits for a lock. `others`: who may wait for
+        one, too."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while not self._has_stopped(look_seconds):
+            others_waiting = sum(side.at is At.WORK for side in others)  # now: one may just have got its lock
             if row_lock_waits() > others_waiting and not self._has_stopped(0):
                 return
             look_seconds = LOOK_SECONDS
@@ -162,7 +161,7 @@ def drive(sides: Sequence[Side], choose: Callable[[Sequence[Side]], Side]) -> No
         ready = [side for side in sides if side.at is At.GATE]
         waiting = [side for side in sides if side.at is At.WORK]
         if ready:
-            choose(ready).step(others_waiting=len(waiting))
+            choose(ready).step(others=waiting)
         for side in waiting:  # is its lock free now?
             side.await_stop(look_seconds=0 if ready else LOOK_SECONDS)
 
