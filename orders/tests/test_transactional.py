@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from copy import copy
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -41,7 +42,7 @@ from stock.models import StockRecord
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 RESERVED, ROLLED_BACK, DEDUCTED = 1, 2, 3
-AFTER_CHECK = timedelta(seconds=60)
+COPIES = 100
 
 
 @pytest.fixture(scope="module")
@@ -444,3 +445,39 @@ def test_concurrent_buyers_never_take_more_than_there_is(stock: StockService) ->
     services.close_due(now=later(86_400))
     while deliver():
         pass
+
+
+def test_a_hundred_copies_of_each_message_at_once_take_effect_once(stock: StockService) -> None:
+    sold = stock.counts(1)[2]
+    paid, closed = make_paid_order({1: 1}), make_order({1: 1})
+    services.cancel_order(order_id=closed.order_id, user_id=BUYER_ID, closed_by=Order.ClosedBy.USER, now=NOW)
+    died, message_id = reserve_and_die()
+    submit([message_id])
+    for message in Message.objects.filter(topic__in=TOPICS, state="ready"):
+        message.pk = None
+        Message.objects.bulk_create([copy(message) for _ in range(COPIES - 1)])
+    assert Message.objects.filter(topic__in=TOPICS, state="ready").count() == len(TOPICS) * COPIES
+
+    def sweep() -> None:
+        try:
+            while deliver():
+                pass
+        finally:
+            connection.close()
+
+    sweeps = [threading.Thread(target=sweep) for _ in range(4)]
+    for thread in sweeps:
+        thread.start()
+    for thread in sweeps:
+        thread.join()
+    while deliver():  # busy answers have gone one step down their ladder
+        pass
+
+    assert set(states() + states(transactional.CONFIRM_TOPIC) + states(transactional.ROLL_BACK_TOPIC)) == {
+        "done",
+        "aborted",
+    }
+    assert stock.records(paid.order_id) == [(1, 1, DEDUCTED)]
+    assert stock.records(closed.order_id) == [(1, 1, ROLLED_BACK)]
+    assert stock.records(died.order_id) == [(1, 2, ROLLED_BACK)]
+    assert stock.counts(1) == (4, 0, sold + 1)
