@@ -9,10 +9,11 @@ from django.db import transaction
 
 from charites.tests.factories import NOW, later
 from charites.tests.interleaving import Background, Parked
+from messaging.check_back import CHECK_BATCH, check_back
 from messaging.errors import MessageNotFound
 from messaging.models import Message
 from messaging.registry import Answer, register, unregister
-from messaging.relay import CHECK_BATCH, check_back, deliver_local
+from messaging.relay import deliver_local
 from messaging.services import (
     Draft,
     HalfMessageGone,

@@ -26,9 +26,10 @@ from charites.tests.factories import (
 )
 from charites.tests.interleaving import Interruption, LostCommit, Parked
 from goods.errors import RoomNotFound
+from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.registry import unregister
-from messaging.relay import check_back, deliver_remote
+from messaging.relay import deliver_remote
 from messaging.services import HalfMessageGone, submit
 from orders import remote, services
 from orders.errors import GoodsCallFailed, StockCallFailed

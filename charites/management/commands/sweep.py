@@ -15,6 +15,7 @@ from django.utils import timezone
 from charites import health
 from charites.common.logs import request_context
 from messaging import relay
+from messaging.check_back import check_back
 from orders import services as orders
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ def remote(now: datetime) -> int:
 
 def check(now: datetime) -> int:
     """Decides over half messages whose sender was silent."""
-    return relay.check_back(now=now)
+    return check_back(now=now)
 
 
 LOOPS: dict[str, Work] = {"close": close_orders, "deliver": deliver, "remote": remote, "check": check}

@@ -17,9 +17,10 @@ from charites.tests.factories import BUYER_ID, SANDBOX, make_command, make_goods
 from charites.tests.faults.books import unheard_of, wrong_endings
 from charites.tests.faults.trials import Trials
 from goods.models import Goods
+from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.registry import unregister
-from messaging.relay import check_back, deliver_remote
+from messaging.relay import deliver_remote
 from messaging.services import prepare_many
 from orders import remote, services
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentNotFound
