@@ -1,6 +1,7 @@
 """The Celery app. It is only an alarm clock: every task calls a function that the sweep calls anyway."""
 
 import os
+import threading
 from typing import Any
 
 from celery import Celery
@@ -19,15 +20,20 @@ app.autodiscover_tasks()
 QoS.restore_at_shutdown = False
 
 
+is_ready = threading.Event()
+
+
 @worker_ready.connect
 def begin_to_beat(**kwargs: Any) -> None:
-    """Not earlier: the first heartbeats are sent before the worker has made the queues of its countdowns."""
-    heartbeat_sent.connect(beat)
+    """The first heartbeats are sent before the worker has made the queues of its countdowns; they do not count."""
+    is_ready.set()
     beat()
 
 
+@heartbeat_sent.connect  # here and now: a worker that finds nobody connected when it starts never sends it
 def beat(**kwargs: Any) -> None:
     """Tells `/readyz` that a worker is alive, every other second."""
     from charites import health  # noqa: PLC0415 (Django is set up only now)
 
-    health.beat("worker")
+    if is_ready.is_set():
+        health.beat("worker")

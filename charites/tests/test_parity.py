@@ -94,7 +94,7 @@ def place_over_grpc(callers: Callers, key: str | None = None, language: str = "e
 def rows_of(order_id: int) -> dict[str, list[dict[str, Any]]]:
     """What is stored for an order, without numbers and times that differ from order to order."""
     models = (Order, OrderDetail, Payment, StockRecord)
-    of_its_own = {"id", "order_id", "payment_id", "created_at", "updated_at", "expires_at"}
+    of_its_own = {"id", "order_id", "payment_id", "created_at", "updated_at", "expires_at", "next_question_at"}
     return {
         model.__name__: [
             {name: value for name, value in row.items() if name not in of_its_own}

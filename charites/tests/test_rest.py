@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rest_framework.throttling import ScopedRateThrottle
 
-from charites.common.auth import Role, issue_pair, issue_token
+from charites.common.auth import LEEWAY_SECONDS, Role, issue_pair, issue_token
 from charites.tests.factories import BUYER_ID, bearer, make_goods, make_user
 from charites.tests.rest_client import RestClient, anybody, buyer, error_of, staff
 
@@ -101,7 +101,7 @@ def test_token_that_is_not_one_is_refused(authorization: str) -> None:
 
 
 def test_token_that_has_expired_is_refused_and_says_so() -> None:
-    past = timezone.now() - timedelta(seconds=settings.TOKEN_ACCESS_SECONDS + 1)
+    past = timezone.now() - timedelta(seconds=settings.TOKEN_ACCESS_SECONDS + LEEWAY_SECONDS + 1)
 
     response = RestClient(f"Bearer {issue_token(user_id=7, role=Role.STAFF, now=past)}").get("/api/rooms")
 
@@ -177,7 +177,7 @@ def test_refresh_token_renews_with_the_role_of_now() -> None:
 @pytest.mark.parametrize("kind", ["access", "disabled", "expired", "garbage"])
 def test_refresh_with_anything_else_is_refused(kind: str) -> None:
     user = make_user("mei")
-    past = timezone.now() - timedelta(seconds=settings.TOKEN_REFRESH_SECONDS + 1)
+    past = timezone.now() - timedelta(seconds=settings.TOKEN_REFRESH_SECONDS + LEEWAY_SECONDS + 1)
     now = past if kind == "expired" else timezone.now()
     pair = issue_pair(user_id=user.pk, role=Role.CUSTOMER, now=now)
     user.is_active = kind != "disabled"
