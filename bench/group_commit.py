@@ -30,7 +30,7 @@ CAPTION = "{:<48}{:>8.2f}   ({:.2f} - {:.2f})\n"
 def prepare(database: MariaDB) -> None:
     os.environ |= {"DATABASE_URL": database.url, "ENV_FILE": "", "DEBUG": "true", "DEMO": "true"}
     os.environ |= {"DJANGO_SETTINGS_MODULE": "charites.settings", "STOCK_GROUP_WAIT_SECONDS": "60"}
-    os.environ |= {"STOCK_DEADLINE_SECONDS": "60", "STOCK_TRIES": "20"}
+    os.environ |= {"TRANSACTION_DEADLINE_SECONDS": "60", "TRANSACTION_TRIES": "20"}
     import django  # noqa: PLC0415 (the settings are read now)
 
     django.setup()

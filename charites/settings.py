@@ -84,8 +84,8 @@ NODES_OF_APPS = NODES.get(",".join(APPS), (0, 1023))
 # The shop
 
 STOCK_STRATEGY = env.str("STOCK_STRATEGY", "group_commit")
-STOCK_TRIES = env.int("STOCK_TRIES", 6)  # how often a transaction is run again after a deadlock or a stale read
-STOCK_DEADLINE_SECONDS = env.float("STOCK_DEADLINE_SECONDS", 4.0)  # no further try after this long
+TRANSACTION_TRIES = env.int("TRANSACTION_TRIES", 6)  # how often one is run after deadlocks and stale reads
+TRANSACTION_DEADLINE_SECONDS = env.float("TRANSACTION_DEADLINE_SECONDS", 4.0)  # no further try after this long
 STOCK_OPTIMISTIC_DEADLINE_SECONDS = env.float("STOCK_OPTIMISTIC_DEADLINE_SECONDS", 5.0)
 STOCK_LOCK_REDIS_URLS: list[str] = env.list("STOCK_LOCK_REDIS_URLS", [])  # three or more make a quorum
 STOCK_LOCK_WAIT_SECONDS = env.float("STOCK_LOCK_WAIT_SECONDS", 5.0)

@@ -38,8 +38,8 @@ MEANINGS = {
         "How stock is taken: `group_commit`, `atomic_update`, `pessimistic`, `optimistic` or `redis_lock`. "
         "May differ between processes."
     ),
-    "STOCK_TRIES": "How often a transaction on stock is run again after a deadlock, a lock wait or a stale read.",
-    "STOCK_DEADLINE_SECONDS": "After this many seconds a transaction on stock is not tried again.",
+    "TRANSACTION_TRIES": "How often a transaction on stock is run again after a deadlock, a lock wait or a stale read.",
+    "TRANSACTION_DEADLINE_SECONDS": "After this many seconds a transaction on stock is not tried again.",
     "STOCK_OPTIMISTIC_DEADLINE_SECONDS": "After this many seconds `optimistic` does not try again.",
     "STOCK_LOCK_REDIS_URLS": (
         "Redis servers of `redis_lock`, comma-separated; empty: REDIS_URL. Three or more make a quorum."

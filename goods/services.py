@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from charites.common.transactions import Undone, run
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.models import Goods, Room, RoomGoods
 from goods.selectors import list_goods
@@ -27,27 +28,48 @@ class Entry:
 def put_on_block(*, room_id: int, goods_id: int | None, actor: str) -> Room:
     """Makes a goods of the room's list the current one; None clears the block.
 
-    Raises RoomNotFound, GoodsNotFound, GoodsNotInRoom.
+    Raises RoomNotFound, GoodsNotFound, GoodsNotInRoom, Busy, OutcomeUnknown. The same again is harmless.
     """
-    with transaction.atomic():
+
+    def put() -> Room:
         room = lock_room(room_id)
         if goods_id is not None:
-            if not list_goods(goods_ids=[goods_id]):
-                raise GoodsNotFound(goods_id=goods_id)
-            if not RoomGoods.objects.filter(room_id=room_id, goods_id=goods_id, is_deleted=False).exists():
-                raise GoodsNotInRoom(goods_id=goods_id, room_id=room_id)
-        room.current_goods_id = goods_id
-        room.save(update_fields=["current_goods_id", "updated_at"])
+            check_listed(room_id, goods_id)
+        write_block(room, goods_id)
+        return room
+
+    def find() -> Room | Undone:
+        """After a COMMIT without a reply. If something else is there, somebody may have been here since."""
+        room = lock_room(room_id)
+        return room if room.current_goods_id == goods_id else Undone.UNKNOWN
+
+    room = run(put, name="put_on_block", find=find)
     log.info("goods_on_block", room_id=room_id, goods_id=goods_id, actor=actor)
     return room
+
+
+def check_listed(room_id: int, goods_id: int) -> None:
+    """Raises GoodsNotFound, GoodsNotInRoom."""
+    if not list_goods(goods_ids=[goods_id]):
+        raise GoodsNotFound(goods_id=goods_id)
+    if not RoomGoods.objects.filter(room_id=room_id, goods_id=goods_id, is_deleted=False).exists():
+        raise GoodsNotInRoom(goods_id=goods_id, room_id=room_id)
+
+
+def write_block(room: Room, goods_id: int | None) -> None:
+    """Writes what is on the block of a locked room."""
+    room.current_goods_id, room.updated_at = goods_id, timezone.now()
+    Room.objects.filter(pk=room.pk).update(current_goods_id=goods_id, updated_at=room.updated_at)
 
 
 def add_room_goods(*, room_id: int, entries: Sequence[Entry], actor: str) -> list[RoomGoods]:
     """Puts goods into a room's list; one that is there gets the new weight, one that was taken out is revived.
 
-    Returns the rows of the entries, by goods_id. Raises RoomNotFound, GoodsNotFound.
+    Returns the rows of the entries, by goods_id. Raises RoomNotFound, GoodsNotFound, Busy, OutcomeUnknown. The same
+    again is harmless.
     """
-    with transaction.atomic():
+
+    def add() -> list[RoomGoods]:
         lock_room(room_id)
         known = {goods.goods_id for goods in list_goods(goods_ids=[entry.goods_id for entry in entries])}
         for entry in entries:
@@ -67,67 +89,85 @@ def add_room_goods(*, room_id: int, entries: Sequence[Entry], actor: str) -> lis
         listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=[entry.goods_id for entry in entries])
         return list(listed.order_by("goods_id"))
 
+    return run(add, name="add_room_goods")
+
 
 def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> None:
-    """Takes goods out of a room's list, and off the block. Raises RoomNotFound."""
-    with transaction.atomic():
+    """Takes goods out of a room's list, and off the block. Raises RoomNotFound, Busy, OutcomeUnknown."""
+
+    def remove() -> None:
         room = lock_room(room_id)
         listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=goods_ids, is_deleted=False)
-        listed.update(is_deleted=True, updated_by=actor, updated_at=timezone.now(), version=F("version") + 1)
+        listed.update(**deleted_by(actor))
         if room.current_goods_id in goods_ids:
-            room.current_goods_id = None
-            room.save(update_fields=["current_goods_id", "updated_at"])
+            write_block(room, None)
+
+    run(remove, name="remove_room_goods")
 
 
 def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: str) -> int:
-    """Puts goods on or off sale; returns how many changed."""
+    """Puts goods on or off sale; returns how many changed. Raises Busy, OutcomeUnknown."""
     rows = Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).exclude(status=status)
-    return rows.update(status=status, updated_by=actor, updated_at=timezone.now(), version=F("version") + 1)
+    return run(lambda: rows.update(**changed_by(actor), status=status), name="set_goods_status")
 
 
 def add_goods(*, goods: Goods, actor: str) -> None:
-    """Stores a new goods; it has no stock yet. Raises IntegrityError when its goods_id is taken."""
+    """Stores a new goods, without stock. Raises IntegrityError when its goods_id is taken, Busy, OutcomeUnknown."""
     goods.created_by = goods.updated_by = actor
-    goods.save(force_insert=True)
+    run(lambda: goods.save(force_insert=True), name="add_goods")
 
 
 def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> None:
-    """Writes the given columns of a goods and no others. Raises GoodsNotFound, also for a deleted one."""
+    """Writes the given columns of a goods and no others. Raises GoodsNotFound, also for a deleted one, Busy,
+    OutcomeUnknown."""
     rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
-    if not rows.update(**values, updated_by=actor, updated_at=timezone.now(), version=F("version") + 1):
+    if not run(lambda: rows.update(**values, **changed_by(actor)), name="change_goods"):
         raise GoodsNotFound(goods_id=goods_id)
 
 
 def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
     """Marks goods as deleted and takes them out of every room's list and off the block; returns how many.
 
-    A deleted goods keeps its id for good; orders that were placed before go on.
+    A deleted goods keeps its id for good; orders that were placed before go on. Raises Busy, OutcomeUnknown.
     """
-    marks = {"is_deleted": True, "updated_by": actor, "updated_at": timezone.now(), "version": F("version") + 1}
-    with transaction.atomic():
+
+    def delete() -> int:
         listed = RoomGoods.objects.filter(goods_id__in=goods_ids, is_deleted=False)
         rooms = Room.objects.filter(room_id__in=list(listed.values_list("room_id", flat=True)))
         list(rooms.select_for_update().order_by("room_id"))
-        listed.update(**marks)
+        listed.update(**deleted_by(actor))
         rooms.filter(current_goods_id__in=goods_ids).update(current_goods_id=None, updated_at=timezone.now())
-        return Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).update(**marks)
+        return Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).update(**deleted_by(actor))
+
+    return run(delete, name="delete_goods")
+
+
+def changed_by(actor: str) -> dict[str, Any]:
+    """What every change of a row writes."""
+    return {"updated_by": actor, "updated_at": timezone.now(), "version": F("version") + 1}
+
+
+def deleted_by(actor: str) -> dict[str, Any]:
+    return {"is_deleted": True, **changed_by(actor)}
 
 
 def add_room(*, room: Room) -> None:
-    """Stores a new room with an empty list. Raises IntegrityError when its room_id is taken."""
-    room.save(force_insert=True)
+    """Stores a new room with an empty list. Raises IntegrityError when its room_id is taken, Busy, OutcomeUnknown."""
+    run(lambda: room.save(force_insert=True), name="add_room")
 
 
 def change_room(*, room_id: int, values: Mapping[str, Any]) -> None:
-    """Writes the given columns of a room and no others; the block has a function of its own. Raises RoomNotFound."""
-    if not Room.objects.filter(room_id=room_id, is_deleted=False).update(**values, updated_at=timezone.now()):
+    """Writes the given columns of a room and no others; the block has a function of its own. Raises RoomNotFound, Busy,
+    OutcomeUnknown."""
+    rows = Room.objects.filter(room_id=room_id, is_deleted=False)
+    if not run(lambda: rows.update(**values, updated_at=timezone.now()), name="change_room"):
         raise RoomNotFound(room_id=room_id)
 
 
 def delete_rooms(*, room_ids: Sequence[int]) -> int:
-    """Marks rooms as deleted; returns how many. Their goods stay in other rooms."""
+    """Marks rooms as deleted; returns how many. Their goods stay in other rooms. Raises Busy, OutcomeUnknown."""
     rooms = Room.objects.filter(room_id__in=room_ids, is_deleted=False)
-    return rooms.update(is_deleted=True, updated_at=timezone.now())
+    return run(lambda: rooms.update(is_deleted=True, updated_at=timezone.now()), name="delete_rooms")
 
 
 def lock_room(room_id: int) -> Room:
@@ -140,5 +180,4 @@ def lock_room(room_id: int) -> Room:
 
 def conflict_target() -> list[str] | None:
     """The unique key of a room's list, where the database wants it named."""
-    with_target = transaction.get_connection().features.supports_update_conflicts_with_target
-    return ["goods_id", "room_id"] if with_target else None
+    return ["goods_id", "room_id"] if connection.features.supports_update_conflicts_with_target else None

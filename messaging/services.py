@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from charites.common.logs import current_request_id
+from charites.common.transactions import Undone, required, run
 from messaging.errors import MessageNotFound
 from messaging.models import Message
 
@@ -27,10 +27,6 @@ class Draft:
     version: int = field(default=1, kw_only=True)
 
 
-class NoTransaction(RuntimeError):
-    """A message was published outside of the transaction whose effect it announces."""
-
-
 def publish(topic: str, payload: Mapping[str, Any], *, key: str, deliver_at: datetime | None = None) -> None:
     """Stores one message inside the caller's transaction; see `publish_many`."""
     publish_many([Draft(topic, key, payload, deliver_at)])
@@ -38,8 +34,7 @@ def publish(topic: str, payload: Mapping[str, Any], *, key: str, deliver_at: dat
 
 def publish_many(drafts: Sequence[Draft]) -> None:
     """Stores messages inside the caller's transaction: they exist if and only if it commits. Raises NoTransaction."""
-    if not transaction.get_connection().in_atomic_block:
-        raise NoTransaction("publish() belongs inside the transaction whose effect it announces.")
+    required()
     now = timezone.now()
     Message.objects.bulk_create(as_message(draft, Message.State.READY, draft.deliver_at or now) for draft in drafts)
 
@@ -77,27 +72,33 @@ def prepare_many(drafts: Sequence[Draft]) -> list[int]:
     halves = [as_message(draft, Message.State.HALF, first_check) for draft in drafts]
     for half in halves:
         half.lease = lease
-    with transaction.atomic(durable=True):
+    stored = Message.objects.filter(key__in=[half.key for half in halves], lease=lease).order_by("pk")
+
+    def store() -> list[int]:
         Message.objects.bulk_create(halves)
-    if any(half.pk is None for half in halves):  # MySQL does not tell the ids of several rows
-        stored = Message.objects.filter(key__in=[half.key for half in halves], lease=lease)
-        return list(stored.order_by("pk").values_list("pk", flat=True))
-    return [half.pk for half in halves]
+        return list(stored.values_list("pk", flat=True))  # MySQL does not tell the ids of several rows
+
+    def find() -> list[int] | Undone:
+        return list(stored.select_for_update().values_list("pk", flat=True)) or Undone.BUSY
+
+    return run(store, name="prepare", find=find)
 
 
 def submit(message_ids: Collection[int]) -> int:
-    """Lets half messages be delivered; returns how many were still half."""
+    """Lets half messages be delivered; returns how many were still half. Raises Busy, OutcomeUnknown."""
     now = timezone.now()
     half = Message.objects.filter(pk__in=message_ids, state=Message.State.HALF)
-    return half.update(state=Message.State.READY, deliver_at=now, lease="", updated_at=now)
+    ready = {"state": Message.State.READY, "deliver_at": now, "lease": ""}
+    return run(lambda: half.update(**ready, updated_at=now), name="submit") if message_ids else 0
 
 
 def abort(message_ids: Collection[int]) -> None:
-    """Withdraws half messages. Raises HalfMessageGone when one of them is no longer half.
+    """Withdraws half messages. Raises HalfMessageGone when one of them is no longer half, NoTransaction.
 
     Inside the local transaction that the messages insure against, this is the first statement: its row locks keep the
     check-back away until COMMIT, and after HalfMessageGone the transaction must be given up.
     """
+    required()
     half = Message.objects.filter(pk__in=message_ids, state=Message.State.HALF)
     aborted = half.update(state=Message.State.ABORTED, lease="", updated_at=timezone.now())
     if aborted != len(message_ids):
@@ -107,11 +108,11 @@ def abort(message_ids: Collection[int]) -> None:
 def send_again(*, message_ids: Sequence[int], now: datetime) -> int:
     """Makes messages whose delivery was given up ready again, with a fresh ladder; returns how many.
 
-    Raises MessageNotFound when there was none.
+    Raises MessageNotFound when there was none, Busy, OutcomeUnknown.
     """
-    revived = Message.objects.filter(pk__in=message_ids, state=Message.State.DEAD, died_half=False).update(
-        state=Message.State.READY, deliver_at=now, attempts=0, lease="", claimed_until=None, updated_at=now
-    )
+    dead = Message.objects.filter(pk__in=message_ids, state=Message.State.DEAD, died_half=False)
+    ready = {"state": Message.State.READY, "deliver_at": now, "attempts": 0, "lease": "", "claimed_until": None}
+    revived = run(lambda: dead.update(**ready, updated_at=now), name="send_again")
     if not revived:
         raise MessageNotFound
     return revived
@@ -120,11 +121,11 @@ def send_again(*, message_ids: Sequence[int], now: datetime) -> int:
 def check_again(*, message_ids: Sequence[int], now: datetime) -> int:
     """Makes messages whose check was given up half again, with a fresh series of checks; returns how many.
 
-    Raises MessageNotFound when there was none.
+    Raises MessageNotFound when there was none, Busy, OutcomeUnknown.
     """
-    revived = Message.objects.filter(pk__in=message_ids, state=Message.State.DEAD, died_half=True).update(
-        state=Message.State.HALF, deliver_at=now, checks=0, died_half=False, updated_at=now
-    )
+    dead = Message.objects.filter(pk__in=message_ids, state=Message.State.DEAD, died_half=True)
+    half = {"state": Message.State.HALF, "deliver_at": now, "checks": 0, "died_half": False}
+    revived = run(lambda: dead.update(**half, updated_at=now), name="check_again")
     if not revived:
         raise MessageNotFound
     return revived

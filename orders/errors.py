@@ -54,7 +54,7 @@ class PaymentsUnavailable(ServiceError):
 
     kind = Kind.BUSY
     code = 50010010
-    text = _("Payments are not available at present. Nothing was changed; try again in a moment.")
+    text = _("Payments are not available at present. Try again in a moment.")
 
 
 class BadSignature(ServiceError):

@@ -19,11 +19,9 @@ from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
 from orders.moves import Capture, Closing, Paying, Placing
-from stock.errors import StockBusy
 from stock.strategies.contract import OK, REPEATED, Move, Outcome, Status
 
 REFUND_TOPIC = "payment_refund"
-BUSY = Outcome(Status.BUSY, StockBusy())
 
 
 class OrderWriter:
@@ -40,15 +38,12 @@ class OrderWriter:
             *write_placings([move for move in moves if isinstance(move.payload, Placing)]),
         ]
 
-    def find(self, move: Move) -> Outcome:
-        match move.payload:
-            case Placing():
-                return find_placing(move)
-            case Paying(capture):
-                stored = captured_trades([capture]).select_for_update()
-                return OK if stored.exists() else BUSY
-        closed = Order.objects.select_for_update().filter(order_id=move.order_id).values_list("status", flat=True)
-        return OK if list(closed) == [Order.Status.CLOSED] else BUSY
+    def find(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
+        return (
+            find_captures([move for move in moves if isinstance(move.payload, Paying)])
+            | find_closings([move for move in moves if isinstance(move.payload, Closing)])
+            | find_placings([move for move in moves if isinstance(move.payload, Placing)])
+        )
 
 
 def by_key(moves: Iterable[Move]) -> QuerySet[Order]:
@@ -65,19 +60,38 @@ def settle_keys(moves: Sequence[Move]) -> dict[Move, Outcome]:
         order = move.payload.order
         digest = stored.get((order["user_id"], order["idempotency_key"]))
         if digest is not None:
-            reused = Outcome(Status.FAILED, KeyReused(key=order["idempotency_key"]))
+            reused = Outcome(Status.FAILED, KeyReused, {"key": order["idempotency_key"]})
             outcomes[move] = REPEATED if digest == order["request_digest"] else reused
     return outcomes
 
 
-def find_placing(move: Move) -> Outcome:
-    """Whether an order is there whose commit is unknown: by its number, or under its key."""
-    if Order.objects.select_for_update().filter(order_id=move.order_id).exists():
-        return OK
-    if not move.payload.order["idempotency_key"]:
-        return BUSY
-    list(by_key([move]).select_for_update())
-    return settle_keys([move]).get(move, BUSY)
+def find_captures(moves: Sequence[Move]) -> dict[Move, Outcome]:
+    """Which captures are stored."""
+    if not moves:
+        return {}
+    stored = captured_trades([move.payload.capture for move in moves]).order_by("payment_id").select_for_update()
+    trades = {(payment.channel, payment.trade_id) for payment in stored}
+    return {move: OK for move in moves if (move.payload.capture.channel, move.payload.capture.trade_id) in trades}
+
+
+def find_closings(moves: Sequence[Move]) -> dict[Move, Outcome]:
+    """Which orders are closed."""
+    if not moves:
+        return {}
+    locked = dict(lock(Order.objects.order_by("order_id"), moves).values_list("order_id", "status"))
+    return {move: OK for move in moves if locked.get(move.order_id) == Order.Status.CLOSED}
+
+
+def find_placings(moves: Sequence[Move]) -> dict[Move, Outcome]:
+    """Which orders are there: by their numbers, or under their keys."""
+    if not moves:
+        return {}
+    numbers = set(lock(Order.objects.order_by("order_id"), moves).values_list("order_id", flat=True))
+    keyed = [move for move in moves if move.order_id not in numbers and move.payload.order["idempotency_key"]]
+    if keyed:
+        list(by_key(keyed).order_by("order_id").select_for_update())
+    stored = settle_keys(keyed) if keyed else {}
+    return stored | {move: OK for move in moves if move.order_id in numbers}
 
 
 def write_placings(moves: Sequence[Move]) -> list[Move]:

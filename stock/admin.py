@@ -1,6 +1,7 @@
 """What there is of each goods. Nothing here is typed into a row: adjustments go through the service, with a reason."""
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from django import forms
@@ -81,6 +82,11 @@ class StockAdmin(OperatorAdmin):
         return [
             section(_("Adjustments, newest first"), StockAdjustment, rows, "delta", "reason", "actor", "created_at")
         ]
+
+    def page_to_repeat(self, request: HttpRequest) -> str:
+        """The form as it was sent, with its key: sent again, it is carried out once."""
+        fields = {name: request.POST[name] for name in self.get_fields(request) if name in request.POST}
+        return f"{request.path}?{urlencode(fields)}"
 
     def save_model(self, request: HttpRequest, obj: Stock, form: Any, change: bool) -> None:
         stored = services.adjust_stock(adjustments=[form.adjustment(obj.goods_id, actor_of(request))])

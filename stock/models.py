@@ -72,6 +72,7 @@ class StockRecord(Inherited):
 class StockAdjustment(Timestamped):
     goods_id = models.BigIntegerField(_("goods id"), db_index=True)
     delta = models.BigIntegerField(_("change"))
+    target = models.BigIntegerField(_("set to"), null=True)  # pieces available, where a number was asked for
     reason = models.CharField(_("reason"), max_length=255)
     actor = models.CharField(_("by"), max_length=NAME_LENGTH)
     idempotency_key = ExactCharField(_("idempotency key"), max_length=KEY_LENGTH, null=True, unique=True)  # noqa: DJ001 (NULLs do not collide)

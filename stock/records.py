@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from stock.errors import RecordConflict, StockBusy, StockRolledBack
+from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
 from stock.strategies.contract import OK, REPEATED, Line, Move, Outcome, Status, Step, Writer
 
@@ -49,10 +49,11 @@ class RecordWriter:
             if move.step.takes or lines[move]
         ]
 
-    def find(self, move: Move) -> Outcome:
+    def find(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         if self.inner:
-            return self.inner.find(move)
-        return found(move, list(records_of([move]).select_for_update()))
+            return self.inner.find(moves)
+        groups = by_order(list(records_of(moves).select_for_update()))
+        return {move: OK for move in moves if is_there(move, groups[move.order_id])}
 
 
 def records_of(moves: Sequence[Move]) -> QuerySet[StockRecord]:
@@ -78,11 +79,11 @@ def settle_by_records(moves: Sequence[Move]) -> dict[Move, Outcome]:
 def judge_reserve(move: Move, records: Sequence[StockRecord]) -> Outcome:
     """A reservation meets records of its order: the same again, too late, or something else."""
     if any(record.status == ROLLED_BACK for record in records):
-        return Outcome(Status.FAILED, StockRolledBack(order_id=move.order_id))
+        return Outcome(Status.FAILED, StockRolledBack, {"order_id": move.order_id})
     if {record.goods_id: record.num for record in records} == {line.goods_id: line.reserved for line in move.lines}:
         return REPEATED
-    error = RecordConflict(order_id=move.order_id, wanted=WORDS[Step.RESERVE], found=_("reserved with other lines"))
-    return Outcome(Status.FAILED, error)
+    words = {"order_id": move.order_id, "wanted": WORDS[Step.RESERVE], "found": _("reserved with other lines")}
+    return Outcome(Status.FAILED, RecordConflict, words)
 
 
 def insert_records(moves: Sequence[Move]) -> None:
@@ -154,8 +155,7 @@ def finished_line(step: Step, record: StockRecord) -> Line:
     return Line(record.goods_id, record.num, -record.num, 0)
 
 
-def found(move: Move, records: Sequence[StockRecord]) -> Outcome:
-    """Whether a move whose commit is unknown is there."""
+def is_there(move: Move, records: Sequence[StockRecord]) -> bool:
+    """Whether a move whose COMMIT had no reply was carried out."""
     wanted = {Step.RESERVE: RESERVED, Step.CONFIRM: DEDUCTED, Step.ROLL_BACK: ROLLED_BACK, Step.DEDUCT: DEDUCTED}
-    there = bool(records) and all(record.status == wanted[move.step] for record in records)
-    return OK if there else Outcome(Status.BUSY, StockBusy())
+    return bool(records) and all(record.status == wanted[move.step] for record in records)

@@ -21,9 +21,10 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from charites.common.errors import ServiceError, as_service_error
+from charites.common.errors import OutcomeUnknown, ServiceError, as_service_error, is_outage
 from charites.common.models import MAX_INT64
 
 log = structlog.get_logger(__name__)
@@ -88,15 +89,38 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[type-arg]
         codename = get_permission_codename("change", self.opts)
         return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}"))
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """A refusal of a service is a message on the same page; what the page has written is undone."""
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """A refusal of a service is a message on the same page.
+
+        Not in one transaction, as Django's own: the services begin theirs, and know how each one ended.
+        """
         try:
-            return super().changeform_view(request, *args, **kwargs)
+            return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
+        except (ServiceError, DatabaseError) as error:
+            if request.method != "POST":
+                raise
+            self.message_user(request, as_text(error), messages.ERROR)
+            return HttpResponseRedirect(self.page_to_repeat(request))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """As `changeform_view`."""
+        try:
+            return self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined]
         except (ServiceError, DatabaseError) as error:
             if request.method != "POST":
                 raise
             self.message_user(request, as_text(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
+
+    def page_to_repeat(self, request: HttpRequest) -> str:
+        """The page from which the same may be sent again, after it was refused or nobody knows how it ended."""
+        return request.get_full_path()
 
     def render_change_form(
         self,
@@ -148,9 +172,8 @@ def confirmed(question: Text, *, form_class: type[forms.Form] = forms.Form, one:
                 admin.message_user(request, problem % {"limit": limit}, messages.WARNING)
                 return None
             form = form_class(request.POST if "confirmed" in request.POST else None)
-            if not form.is_valid():
+            if not form.is_valid() or not carry_out(admin, request, rows, form, run):
                 return confirmation_page(admin, request, rows, form, question, run.__name__)
-            carry_out(admin, request, rows, form, run)
             return None
 
         return action
@@ -176,19 +199,27 @@ def confirmation_page(
     return TemplateResponse(request, "charites_common/confirm_action.html", context)
 
 
-def carry_out(admin: Any, request: HttpRequest, rows: list[Any], form: forms.Form, run: Run) -> None:
-    """Runs a confirmed action, logs what it did, and says what it did and what it did not."""
+def carry_out(admin: Any, request: HttpRequest, rows: list[Any], form: forms.Form, run: Run) -> bool:
+    """Runs a confirmed action, logs what it did, and says what it did and what it did not.
+
+    False when nobody knows: the form then stays, with the key in it, so that the same can be sent again.
+    """
     try:
         report = run(admin, request, rows, form)
     except (ServiceError, DatabaseError) as error:
         report = Report(errors=[error])
-    record(request, report.done, action=run.__name__, **form.cleaned_data)
+    try:
+        record(request, report.done, action=run.__name__, **form.cleaned_data)
+    except DatabaseError as error:
+        log.error("admin_action_unrecorded", action=run.__name__, error=repr(error))
+        admin.message_user(request, _("What was done could not be written into the history."), messages.WARNING)
     if report.done:
         number = len(report.done)
         done = ngettext("Done for %(number)s row.", "Done for %(number)s rows.", number) % {"number": number}
         admin.message_user(request, done, messages.SUCCESS)
     for problem in report.errors:
         admin.message_user(request, as_text(problem), messages.ERROR)
+    return not any(isinstance(problem, OutcomeUnknown) for problem in report.errors)
 
 
 def record(request: HttpRequest, rows: Sequence[Model], *, action: str, **data: Any) -> None:
@@ -205,7 +236,10 @@ def record(request: HttpRequest, rows: Sequence[Model], *, action: str, **data: 
 
 
 def as_text(error: Exception | Text) -> str:
-    """What an operator may read about an error."""
+    """What an operator may read about an error. The services answer for their commits; a database's own error comes
+    from what Django wrote beside them, and says nothing of how that ended."""
+    if isinstance(error, DatabaseError) and is_outage(error):
+        error = OutcomeUnknown()
     return as_service_error(error).message if isinstance(error, Exception) else str(error)
 
 

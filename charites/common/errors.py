@@ -133,12 +133,32 @@ class Busy(ServiceError):
     text = _("The shop is busy. Nothing was done; try again in a moment.")
 
 
+def one_key(*given: str | None) -> str | None:
+    """Returns the idempotency key of a request that may name it in several places. Raises Invalid when they differ."""
+    keys = {key for key in given if key is not None}
+    if len(keys) > 1:
+        raise Invalid("idempotency_key", _("is not the same everywhere in the request"))
+    return keys.pop() if keys else None
+
+
+# What MySQL calls operational though it is said of a statement, not of the database: to try again is no use.
+STATEMENT_ERRORS = {1054, 1055, 1064, 1146, 1292, 1305, 1364, 1366}
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether a database is away, overloaded, or gave way to somebody else: the same may work in a moment."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    reason = error.args[0] if error.args else ""
+    return reason not in STATEMENT_ERRORS and not str(reason).startswith(("no such ", "table "))
+
+
 def as_service_error(error: BaseException) -> ServiceError:
-    """Returns what a caller may know of any exception: a database that is away or overloaded is BUSY (nothing was
-    committed: the strategies settle lost commits themselves), everything unforeseen is INTERNAL and hides its text.
+    """Returns what a caller may know of any exception: everything unforeseen is INTERNAL and hides its text.
+
+    A database that is away is BUSY: whoever writes does so through `common/transactions.py`, which answers for its
+    commits itself, so what arrives here as the database's own error was a read.
     """
     if isinstance(error, ServiceError):
         return error
-    if isinstance(error, OperationalError | InterfaceError):
-        return Busy()
-    return InternalError()
+    return Busy() if is_outage(error) else InternalError()

@@ -12,15 +12,17 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models.functions import Now
 
 from charites.common.errors import Busy
 from charites.common.models import Node
+from charites.common.transactions import outermost
 
 EPOCH_MS = int(datetime(2021, 12, 31, tzinfo=UTC).timestamp() * 1000)
 NODE_BITS, SEQUENCE_BITS = 10, 12
@@ -99,7 +101,7 @@ class Snowflake:
     def _renew(self, lease: Lease) -> Lease | None:
         """Moves lease and horizon ahead, or returns None when the node belongs to somebody else by now."""
         started, used_until_ms = self._monotonic(), self._horizon_ms(0)
-        with transaction.atomic(durable=True):
+        with outermost():
             renewed = Node.objects.filter(node=lease.node, owner=self._owner).update(
                 leased_until=Now() + timedelta(seconds=LEASE_SECONDS), used_until_ms=used_until_ms
             )
@@ -108,7 +110,7 @@ class Snowflake:
     def _acquire(self) -> tuple[Lease, int]:
         """Leases a free node of the configured range; returns it and the millisecond below which all is used."""
         for _ in range(LEASE_TRIES):
-            with transaction.atomic(durable=True):
+            with suppress(IntegrityError), outermost():  # another process was faster; the next try looks again
                 if taken := self._take_over() or self._take_new():
                     return taken
         raise Busy
@@ -132,16 +134,12 @@ class Snowflake:
         if node > settings.NODE_LAST:
             return None
         started, used_until_ms = self._monotonic(), self._horizon_ms(0)
-        try:
-            with transaction.atomic():
-                Node.objects.create(
-                    node=node,
-                    owner=self._owner,
-                    leased_until=Now() + timedelta(seconds=LEASE_SECONDS),
-                    used_until_ms=used_until_ms,
-                )
-        except IntegrityError:
-            return None  # another process was faster; the next try looks again
+        Node.objects.create(
+            node=node,
+            owner=self._owner,
+            leased_until=Now() + timedelta(seconds=LEASE_SECONDS),
+            used_until_ms=used_until_ms,
+        )
         return Lease(node, started + LEASE_SECONDS, used_until_ms), 0
 
 

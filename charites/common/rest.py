@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Js
 from django.urls import register_converter
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import exceptions, serializers
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import JSONParser
@@ -34,6 +34,7 @@ from charites.common.errors import (
     ServiceError,
     Unauthenticated,
     as_service_error,
+    one_key,
 )
 from charites.common.models import MAX_INT64
 
@@ -300,6 +301,11 @@ class QuantityField(WholeNumberField):
         super().__init__(**{"min_value": 1, "max_value": MAX_INT64, **kwargs})
 
 
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key is carried out once, and answered again."
+)
+
+
 class IdConverter:
     """An id in a path: 1 to the largest int64. Anything else is no such page."""
 
@@ -353,6 +359,11 @@ def valid_query(serializer_class: type[StrictSerializer], request: Request) -> d
     serializer = serializer_class(data=request.query_params.dict())
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
+
+
+def idempotency_key(request: Request, given: str | None = None) -> str | None:
+    """Returns the key of the header `Idempotency-Key` or of the body. Raises Invalid when the two differ."""
+    return one_key(request.headers.get("Idempotency-Key"), given)
 
 
 def identity_of(request: Request) -> auth.Identity:

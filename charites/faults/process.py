@@ -62,8 +62,8 @@ def listen() -> None:
 
 def main(*words: str) -> None:
     transactional.reserve = parks_after("after_reserve", transactional.reserve)
-    OrdersOnly.apply = parks_after("before_commit", OrdersOnly.apply)  # type: ignore[method-assign]
-    OrdersOnly.move = parks_after("after_commit", OrdersOnly.move)  # type: ignore[method-assign]
+    OrdersOnly.work = parks_after("before_commit", OrdersOnly.work)  # type: ignore[method-assign]
+    transactional.write_orders = parks_after("after_commit", transactional.write_orders)
     threading.Thread(target=listen, daemon=True).start()
     call_command(*words, stdout=Speaker())
 

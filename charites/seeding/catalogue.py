@@ -13,9 +13,10 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission, User
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Model
 
+from charites.common.transactions import run
 from goods.models import Goods, Room, RoomGoods
 from stock import selectors as stock_selectors
 from stock.services import Adjustment, adjust_stock
@@ -41,25 +42,24 @@ class Seeded:
 
 
 def load_catalogue(*, now: datetime) -> list[Seeded]:
-    """Makes the rooms, goods, stock and users of the catalogue that are missing, all in one transaction. Users are made
-    for every service, because each has an admin; rooms, goods and stock only where this process serves them.
+    """Makes the rooms, goods, stock and users of the catalogue that are missing. If it dies half way, run it again.
 
-    Raises NoDemo outside of DEMO and DEBUG; nothing is written then.
+    Users are made for every service, because each has an admin; rooms, goods and stock only where this process serves
+    them. Raises NoDemo outside of DEMO and DEBUG; nothing is written then.
     """
     if not (settings.DEMO or settings.DEBUG):
         raise NoDemo
     catalogue = read_catalogue()
     seeded = []
-    with transaction.atomic():
-        if "goods" in settings.APPS:
-            seeded += [
-                make_goods(catalogue["goods"]),
-                make_rooms(catalogue["rooms"], now),
-                make_lists(catalogue["rooms"]),
-            ]
-        if "stock" in settings.APPS:
-            seeded.append(make_stock(catalogue["goods"]))
-        return [*seeded, make_users(catalogue["users"])]
+    if "goods" in settings.APPS:
+        seeded += run(lambda: make_catalogue(catalogue, now), name="seed_goods")
+    if "stock" in settings.APPS:
+        seeded.append(make_stock(catalogue["goods"]))
+    return [*seeded, run(lambda: make_users(catalogue["users"]), name="seed_users")]
+
+
+def make_catalogue(catalogue: dict[str, list[dict[str, Any]]], now: datetime) -> list[Seeded]:
+    return [make_goods(catalogue["goods"]), make_rooms(catalogue["rooms"], now), make_lists(catalogue["rooms"])]
 
 
 def read_catalogue() -> dict[str, list[dict[str, Any]]]:

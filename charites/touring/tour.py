@@ -97,7 +97,8 @@ class Tour:
         return self.quietly(Call("buyer", "GET", f"/api/stock/{goods_id}"))
 
     def adjustment(self, goods_id: str, delta: int, reason: str) -> Call:
-        return Call("staff", "POST", f"/api/stock/{goods_id}/adjustments", {"delta": delta, "reason": reason})
+        body = {"delta": delta, "reason": reason, "idempotency_key": f"tour-{uuid4().hex}"}
+        return Call("staff", "POST", f"/api/stock/{goods_id}/adjustments", body)
 
     def adjust(self, goods_id: str, delta: int, reason: str) -> None:
         """Changes a shelf and remembers to undo it."""

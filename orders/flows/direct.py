@@ -24,5 +24,4 @@ def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
     settled = transactional.WRITER.settle(moves)
     answers = transactional.reserve([move for move in moves if move not in settled])
     reserved = [move for move, answer in answers.items() if answer is OK]
-    placed = transactional.ORDERS_ONLY.move(reserved, transactional.WRITER)
-    return settled | answers | dict(zip(reserved, placed, strict=True))
+    return settled | answers | transactional.write_orders(reserved, transactional.WRITER)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 import structlog
 from django.db import InterfaceError, OperationalError
 
+from charites.common.errors import Busy, OutcomeUnknown
+from charites.common.transactions import run
 from messaging.models import Message
 from messaging.registry import Answer
 from messaging.services import Draft, HalfMessageGone, abort, prepare_many, publish_many, submit
@@ -26,34 +28,29 @@ from orders.errors import StockCallFailed
 from orders.moves import Closing, Paying, Placing
 from orders.writer import OrderWriter
 from stock.errors import NotEnoughStock
-from stock.strategies.contract import OK, REPEATED, Move, Outcome, Status, Writer
-from stock.strategies.guarded import Guarded, Reading
+from stock.strategies.contract import OK, REPEATED, Move, MoveUnit, Outcome, Status, failed, run_moves
 
 log = structlog.get_logger(__name__)
 
 UNPLACED_TOPIC = "order_unplaced"
 CONFIRM_TOPIC = "stock_confirm"
 ROLL_BACK_TOPIC = "stock_roll_back"
-NO_ANSWER = Outcome(Status.BUSY, StockCallFailed())
+NO_ANSWER = Outcome(Status.BUSY, StockCallFailed)
 
 WRITER = OrderWriter()
 
 
-class OrdersOnly(Guarded):
-    """The transaction of a batch with its retries, bisection and settling, as stock strategies have it, without the
-    stock: that is elsewhere."""
+class OrdersOnly(MoveUnit):
+    """The transaction of a batch of orders; the stock is elsewhere."""
 
-    name = "orders_only"
-
-    def read(self, goods_ids: Sequence[int], *, lock: bool) -> dict[int, Reading]:
-        return {}
-
-    def apply(self, moves: list[Move], writer: Writer, readings: dict[int, Reading]) -> dict[Move, Outcome]:
-        written = set(writer.write(moves))
+    def work(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
+        written = set(self.writer.write(moves))
         return {move: OK if move in written else REPEATED for move in moves}
 
 
-ORDERS_ONLY = OrdersOnly()
+def write_orders(moves: Sequence[Move], writer: OrderWriter) -> dict[Move, Outcome]:
+    """Places, pays or closes the orders of moves, and whatever else the writer writes with them."""
+    return dict(zip(moves, run_moves(moves, OrdersOnly("orders", writer)), strict=True))
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def move(moves: Sequence[Move]) -> list[Outcome]:
 
 def pay_and_close(moves: Sequence[Move]) -> dict[Move, Outcome]:
     """Changes orders and publishes what stock is to be told, in one transaction a batch."""
-    return dict(zip(moves, ORDERS_ONLY.move(moves, TELLING_WRITER), strict=True))
+    return write_orders(moves, TELLING_WRITER)
 
 
 def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
@@ -103,12 +100,12 @@ def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
         if not todo:
             return settled
         policies = dict(zip((move.order_id for move in todo), prepare_many(list(map(policy, todo))), strict=True))
-    except (OperationalError, InterfaceError) as error:
-        log.warning("orders_database_away", error=repr(error))
+    except (OperationalError, InterfaceError, Busy, OutcomeUnknown) as error:
+        log.warning("orders_database_away", error=repr(error))  # a policy that is there gives back what nobody took
         return dict.fromkeys(moves, NO_ANSWER)
     answers = reserve(todo)
     reserved = [move for move in todo if answers[move] is OK]
-    outcomes = answers | dict(zip(reserved, ORDERS_ONLY.move(reserved, TellingWriter(policies)), strict=True))
+    outcomes = answers | write_orders(reserved, TellingWriter(policies))
     end_policies(policies, answers, outcomes)
     return settled | {move: without_policy(outcome) for move, outcome in outcomes.items()}
 
@@ -134,8 +131,8 @@ def as_outcome(move: Move, error: Exception | None) -> Outcome:
             log.warning("stock_unanswered", order_id=move.order_id, error=str(error))
             return NO_ANSWER
         case NotEnoughStock():
-            return Outcome(Status.NOT_ENOUGH, error)
-    return Outcome(Status.FAILED, error)
+            return Outcome(Status.NOT_ENOUGH, NotEnoughStock, error.details)
+    return failed(error)
 
 
 def end_policies(
@@ -149,21 +146,23 @@ def end_policies(
     try:
         withdraw([policies[move.order_id] for move in refused])
         submit([policies[move.order_id] for move in unplaced])
-    except (OperationalError, InterfaceError) as error:
-        log.warning("policies_left_to_check_back", error=repr(error))
+    except (Busy, OutcomeUnknown) as error:
+        log.warning("policies_left_to_check_back", error=repr(error.__cause__))
 
 
 def withdraw(message_ids: Collection[int]) -> None:
     """Aborts half messages; one that the check-back was faster with does no harm."""
+    if not message_ids:
+        return
     try:
-        abort(message_ids)
+        run(lambda: abort(message_ids), name="withdraw")
     except HalfMessageGone as error:
         log.warning("policy_decided_already", error=str(error))
 
 
 def without_policy(outcome: Outcome) -> Outcome:
     """An order whose policy was decided meanwhile took too long: it was not placed, and may be tried again."""
-    return NO_ANSWER if isinstance(outcome.error, HalfMessageGone) else outcome
+    return NO_ANSWER if outcome.error is HalfMessageGone else outcome
 
 
 # What the messages do

@@ -8,18 +8,20 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 import httpx
 from django.conf import settings
 from django.core.signing import BadSignature as BadLink
 from django.core.signing import Signer
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid
+from charites.common.transactions import run
 from messaging.errors import DeliveryFailed
 from messaging.models import Message
 from messaging.services import Draft, publish, publish_many, send_again
@@ -49,16 +51,18 @@ class Sandbox:
     channel = CHANNEL
 
     def begin(self, request: PaymentRequest, *, outcome: str, timeout_seconds: float, now: datetime) -> str:
-        with transaction.atomic():
+        def open_payment() -> None:
             insert_open(request)
             if outcome == "now":
-                capture_payment(payment_id=request.payment_id, now=now)
+                write_capture(request.payment_id, now=now)
+
+        run(open_payment, name="sandbox_begin")
         link = Signer(salt=CHANNEL).sign(str(request.payment_id))
         return f"{settings.PUBLIC_URL}/sandbox/pay/{link}"
 
     def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:
         open_rows = Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN)
-        if open_rows.update(status=Books.Status.CLOSED, updated_at=now):
+        if run(lambda: open_rows.update(status=Books.Status.CLOSED, updated_at=now), name="sandbox_close"):
             if Books.objects.filter(payment_id=payment_id, pays_when_closed=True).exists():
                 # What no provider should do, and some do: its word is that the payment is closed.
                 capture_payment(payment_id=payment_id, now=now, though_closed=True)
@@ -72,7 +76,7 @@ class Sandbox:
     def refund(self, request: RefundRequest, *, timeout_seconds: float, now: datetime) -> None:
         captured = Books.objects.filter(trade_id=request.trade_id, status=Books.Status.CAPTURED)
         covered = captured.filter(amount__gte=request.amount, currency=request.currency)
-        if not covered.update(refunded=request.amount, updated_at=now):
+        if not run(lambda: covered.update(refunded=request.amount, updated_at=now), name="sandbox_refund"):
             raise PaymentNotFound(payment_id=request.payment_id)
 
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
@@ -120,11 +124,11 @@ def act(*, payment_id: int, outcome: str, now: datetime) -> None:
         case "pay":
             capture_payment(payment_id=payment_id, now=now)
         case "decline":
-            open_rows.update(declined_at=now, updated_at=now)
+            run(lambda: open_rows.update(declined_at=now, updated_at=now), name="sandbox_decline")
         case "lose":
             capture_payment(payment_id=payment_id, now=now, announced=False)
         case "late":
-            open_rows.update(pays_when_closed=True, updated_at=now)
+            run(lambda: open_rows.update(pays_when_closed=True, updated_at=now), name="sandbox_late")
 
 
 def capture_payment(*, payment_id: int, now: datetime, announced: bool = True, though_closed: bool = False) -> bool:
@@ -133,15 +137,20 @@ def capture_payment(*, payment_id: int, now: datetime, announced: bool = True, t
     Without `announced` the callback is lost. `though_closed`: it is taken although the payment is closed, and the
     callback comes a little later.
     """
-    with transaction.atomic():
-        wanted = Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN, expires_at__gt=now)
-        if though_closed:
-            wanted = Books.objects.filter(payment_id=payment_id, status=Books.Status.CLOSED)
-        captured = wanted.update(
-            status=Books.Status.CAPTURED, trade_id=f"SB{secrets.token_hex(12)}", captured_at=now, updated_at=now
-        )
-        if captured and announced:
-            announce(payment_id, deliver_at=now + LATE_CALLBACK if though_closed else now)
+    write = partial(write_capture, payment_id, now=now, announced=announced, though_closed=though_closed)
+    return run(write, name="sandbox_capture")
+
+
+def write_capture(payment_id: int, *, now: datetime, announced: bool = True, though_closed: bool = False) -> bool:
+    """`capture_payment` inside the caller's transaction."""
+    wanted = Books.objects.filter(payment_id=payment_id, status=Books.Status.OPEN, expires_at__gt=now)
+    if though_closed:
+        wanted = Books.objects.filter(payment_id=payment_id, status=Books.Status.CLOSED)
+    captured = wanted.update(
+        status=Books.Status.CAPTURED, trade_id=f"SB{secrets.token_hex(12)}", captured_at=now, updated_at=now
+    )
+    if captured and announced:
+        announce(payment_id, deliver_at=now + LATE_CALLBACK if though_closed else now)
     return captured == 1
 
 
@@ -158,12 +167,12 @@ def announce_again(*, payment_ids: Sequence[int], now: datetime) -> list[int]:
     """
     captured = Books.objects.filter(payment_id__in=payment_ids, status=Books.Status.CAPTURED).order_by("payment_id")
     rows = {str(row.payment_id): row for row in captured}
-    with transaction.atomic():
-        dead = Message.objects.filter(topic=NOTIFY_TOPIC, key__in=list(rows), state=Message.State.DEAD)
-        revived = dict(dead.values_list("key", "pk"))
-        if revived:
-            send_again(message_ids=list(revived.values()), now=now)
-        publish_many([Draft(NOTIFY_TOPIC, key, notice_of(row), now) for key, row in rows.items() if key not in revived])
+    dead = Message.objects.filter(topic=NOTIFY_TOPIC, key__in=list(rows), state=Message.State.DEAD)
+    revived = dict(dead.values_list("key", "pk"))
+    if revived:
+        send_again(message_ids=list(revived.values()), now=now)
+    drafts = [Draft(NOTIFY_TOPIC, key, notice_of(row), now) for key, row in rows.items() if key not in revived]
+    run(lambda: publish_many(drafts), name="sandbox_announce")
     return [row.payment_id for row in rows.values()]
 
 
@@ -172,7 +181,7 @@ def take_payments(requests: Sequence[PaymentRequest], *, now: datetime) -> list[
 
     Made for demo data: these buyers paid at `now`, which may be long ago, and no callback is due any more.
     """
-    rows = Books.objects.bulk_create(
+    rows = [
         Books(
             payment_id=request.payment_id,
             amount=request.amount,
@@ -183,7 +192,8 @@ def take_payments(requests: Sequence[PaymentRequest], *, now: datetime) -> list[
             expires_at=request.expires_at,
         )
         for request in requests
-    )
+    ]
+    run(lambda: Books.objects.bulk_create(rows), name="sandbox_take")
     return [as_capture(notice_of(row)) for row in rows]
 
 

@@ -2,13 +2,21 @@
 
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common.auth import Role
-from charites.common.rest import Endpoint, documented, identity_of, role_required, valid_body, valid_query
+from charites.common.rest import (
+    IDEMPOTENCY_KEY,
+    Endpoint,
+    documented,
+    idempotency_key,
+    identity_of,
+    role_required,
+    valid_body,
+    valid_query,
+)
 from orders import selectors, services
 from orders.models import Order
 from orders.moves import PlaceOrder
@@ -20,10 +28,6 @@ from orders.rest.serializers import (
     PaymentSerializer,
     PayOrderSerializer,
     PlaceOrderSerializer,
-)
-
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, description="the same key gives the same order"
 )
 
 
@@ -59,7 +63,7 @@ class OrderListView(Endpoint):
             name=body["name"],
             phone=body["phone"],
             room_id=body.get("room_id"),
-            idempotency_key=request.headers.get("Idempotency-Key"),
+            idempotency_key=idempotency_key(request),
         )
         placed = services.place_order(command=command, now=timezone.now())
         return Response(OrderSerializer(placed.order).data, 201 if placed.created else 200)

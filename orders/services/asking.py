@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from charites.common.transactions import run
 from orders.models import Payment
 from orders.moves import Capture
 from orders.payments import calls
@@ -14,13 +15,13 @@ PAYMENT_LEASE = timedelta(seconds=30)  # longer than two calls with their time-o
 def lease(payment: Payment, *, now: datetime) -> bool:
     """Whether the caller is the one who asks about this payment now, as it was read."""
     unclaimed = Payment.objects.filter(pk=payment.pk, status=payment.status, leased_until=payment.leased_until)
-    return unclaimed.update(leased_until=now + PAYMENT_LEASE, updated_at=now) == 1
+    return run(lambda: unclaimed.update(leased_until=now + PAYMENT_LEASE, updated_at=now), name="lease_payment") == 1
 
 
 def close_at_provider(payment: Payment, *, timeout_seconds: float, now: datetime) -> None:
     """Makes sure that a payment brings no more money; records the money when it came in before.
 
-    Raises PaymentsUnavailable when the provider does not answer, StockBusy or OutcomeUnknown when money that came in
+    Raises PaymentsUnavailable when the provider does not answer, StockBusy, Busy or OutcomeUnknown when what it said
     could not be recorded: then it is still to be asked about.
     """
     capture = calls.close(payment, timeout_seconds=timeout_seconds, now=now)
@@ -28,13 +29,9 @@ def close_at_provider(payment: Payment, *, timeout_seconds: float, now: datetime
         record(capture)
         return
     # Providers take money that they had promised not to take, so even a closed payment is asked about again.
-    Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN).update(
-        status=Payment.Status.CLOSED,
-        questions=0,
-        next_question_at=first_question_at(now),
-        last_error="",
-        updated_at=now,
-    )
+    begun = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN)
+    closed = {"status": Payment.Status.CLOSED, "questions": 0, "next_question_at": first_question_at(now)}
+    run(lambda: begun.update(**closed, last_error="", updated_at=now), name="close_payment")
 
 
 def record_if_captured(payment: Payment) -> bool:

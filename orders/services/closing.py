@@ -5,11 +5,11 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import ServiceError
+from charites.common.transactions import Undone, reading_the_answer, run
 from messaging.relay import each_at_once
 from orders import flows, selectors
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 CANCEL_TIMEOUT_SECONDS = 2
 CLOSE_TIMEOUT_SECONDS = 5
+COMPLETED = Order.Status.COMPLETED
 PROVIDER_BATCH = 32  # closings in one round of the sweep: a provider that hangs holds up its other work for 20 s
 
 
@@ -86,14 +87,15 @@ def close_overdue_payment(payment: Payment, expired_at: datetime, *, now: dateti
 def note_no_answer(payment: Payment, reason: str, *, now: datetime) -> None:
     """Shows operators why a payment hangs."""
     begun = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN)
-    begun.update(last_error=reason[:500], updated_at=now)
+    run(lambda: begun.update(last_error=reason[:500], updated_at=now), name="note_no_answer")
 
 
 def close_without_answer(payment: Payment, *, now: datetime) -> None:
     """Closes an order whose payment may still bring money; from now on the provider is asked about it."""
     close([payment.order_id], Closing(Order.ClosedBy.TIMEOUT, now, despite_payment=True))
     begun = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN)
-    begun.update(questions=0, next_question_at=first_question_at(now), updated_at=now)
+    ask_at = first_question_at(now)
+    run(lambda: begun.update(questions=0, next_question_at=ask_at, updated_at=now), name="plan_first_question")
 
 
 def cancel_order(*, order_id: int, user_id: int | None, closed_by: Order.ClosedBy, now: datetime) -> OrderWithLines:
@@ -104,7 +106,8 @@ def cancel_order(*, order_id: int, user_id: int | None, closed_by: Order.ClosedB
     selectors.get_order(order_id=order_id, user_id=user_id)
     if error := cancel_orders(order_ids=[order_id], closed_by=closed_by, now=now)[order_id]:
         raise error
-    return selectors.get_order(order_id=order_id, user_id=user_id)
+    with reading_the_answer():
+        return selectors.get_order(order_id=order_id, user_id=user_id)
 
 
 def cancel_orders(*, order_ids: Sequence[int], closed_by: Order.ClosedBy, now: datetime) -> dict[int, Exception | None]:
@@ -114,9 +117,10 @@ def cancel_orders(*, order_ids: Sequence[int], closed_by: Order.ClosedBy, now: d
     errors = close_begun_payments(asked, now=now)
     waiting = [order_id for order_id in asked if order_id not in errors]
     outcomes = dict(zip(waiting, close(waiting, Closing(closed_by, now)), strict=True))
-    errors |= {order_id: foreseen(outcome.error) for order_id, outcome in outcomes.items() if outcome.error}
+    errors |= {order_id: foreseen(outcome) for order_id, outcome in outcomes.items() if outcome.error}
     closed = {order_id for order_id, outcome in outcomes.items() if outcome.status is Status.OK}
-    errors |= not_cancelled([order_id for order_id in order_ids if order_id not in closed | errors.keys()])
+    with reading_the_answer():
+        errors |= not_cancelled([order_id for order_id in order_ids if order_id not in closed | errors.keys()])
     return {order_id: errors.get(order_id) for order_id in order_ids}
 
 
@@ -142,32 +146,48 @@ def close_begun_payments(order_ids: Sequence[int], *, now: datetime) -> dict[int
 def not_cancelled(order_ids: Sequence[int]) -> dict[int, Exception]:
     """Why these orders were not closed: none of that number, or not in the right state."""
     found = {order.order_id: order for order in selectors.list_by_numbers(order_ids=order_ids)}
-    return {
-        order_id: OrderStateConflict(
-            order_id=order_id, wanted=_("cancelled"), found=found[order_id].get_status_display()
-        )
-        if order_id in found
-        else OrderNotFound(order_id=order_id)
-        for order_id in order_ids
-    }
+    errors: dict[int, Exception] = {}
+    for order_id in order_ids:
+        if order_id not in found:
+            errors[order_id] = OrderNotFound(order_id=order_id)
+        else:
+            # Still unpaid: a payment has begun since those that were open were closed at the provider.
+            is_paying = is_unpaid(found[order_id])
+            state = _("being paid at this moment; try again") if is_paying else found[order_id].get_status_display()
+            errors[order_id] = OrderStateConflict(order_id=order_id, wanted=_("cancelled"), found=state)
+    return errors
 
 
 def complete_order(*, order_id: int, actor: str, now: datetime) -> OrderWithLines:
-    """Completes one paid order. Raises OrderNotFound, OrderStateConflict."""
+    """Completes one paid order. Raises OrderNotFound, OrderStateConflict, Busy, OutcomeUnknown."""
     completed = complete_orders(order_ids=[order_id], actor=actor, now=now)
-    found = selectors.get_order(order_id=order_id, user_id=None)
+    with reading_the_answer():
+        found = selectors.get_order(order_id=order_id, user_id=None)
     if not completed:
         raise OrderStateConflict(order_id=order_id, wanted=_("completed"), found=found.order.get_status_display())
     return found
 
 
 def complete_orders(*, order_ids: Sequence[int], actor: str, now: datetime) -> list[int]:
-    """Completes those of the orders that are paid; returns their numbers."""
-    with transaction.atomic():
+    """Completes those of the orders that are paid, in one transaction; returns their numbers.
+
+    Raises Busy, OutcomeUnknown.
+    """
+
+    def complete() -> list[int]:
         paid = Order.objects.filter(order_id__in=order_ids, status=Order.Status.PAID).order_by("order_id")
-        completed = list(paid.select_for_update().values_list("order_id", flat=True))
-        paid.filter(order_id__in=completed).update(
+        locked = list(paid.select_for_update().values_list("order_id", flat=True))
+        paid.filter(order_id__in=locked).update(
             status=Order.Status.COMPLETED, updated_by=actor, version=F("version") + 1, updated_at=now
         )
+        return locked
+
+    def find() -> list[int] | Undone:
+        """After a COMMIT without a reply. Nothing but this call completes these orders by this actor at this time."""
+        rows = Order.objects.filter(order_id__in=order_ids).order_by("order_id").select_for_update()
+        mine = [row.order_id for row in rows if (row.status, row.updated_by, row.updated_at) == (COMPLETED, actor, now)]
+        return mine or Undone.BUSY
+
+    completed = run(complete, name="complete_orders", find=find)
     ORDERS.labels("completed").inc(len(completed))
     return completed

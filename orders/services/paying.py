@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.ids import next_ids
+from charites.common.transactions import Undone, run
 from orders import flows, selectors
 from orders.errors import OrderStateConflict, PaymentNotFound
 from orders.models import Order, Payment
@@ -35,7 +35,8 @@ class BegunPayment:
 def begin_payment(*, order_id: int, user_id: int | None, outcome: str, now: datetime) -> BegunPayment:
     """Opens a payment at the provider, or returns the one that is open; one a time and order.
 
-    Raises OrderNotFound, OrderStateConflict (not unpaid, or no time left), PaymentsUnavailable.
+    Raises OrderNotFound, OrderStateConflict (not unpaid, or no time left), PaymentsUnavailable, Busy, OutcomeUnknown.
+    However it ends, asking again is harmless: the order keeps its begun payment.
     """
     provider = get_provider()
     order = selectors.get_order(order_id=order_id, user_id=user_id).order
@@ -84,7 +85,8 @@ def store_begun(orders: Sequence[Order], *, channel: str) -> list[Payment]:
     amounts = {order.order_id: order.pay_amount for order in orders}
     expiries = {order.order_id: order.expires_at for order in orders}
     numbers = dict(zip(amounts, next_ids(len(amounts)), strict=True))
-    with transaction.atomic():
+
+    def store() -> list[Payment]:
         unpaid = Order.objects.filter(order_id__in=amounts, status=Order.Status.UNPAID).order_by("order_id")
         locked = list(unpaid.select_for_update().values_list("order_id", flat=True))
         begun = selectors.list_begun_payments(order_ids=locked)
@@ -102,8 +104,18 @@ def store_begun(orders: Sequence[Order], *, channel: str) -> list[Payment]:
             if order_id not in begun
         }
         Payment.objects.bulk_create(sorted(new.values(), key=lambda payment: payment.payment_id))
-    stored = begun | new
-    return [stored[order_id] for order_id in locked]
+        stored = begun | new
+        return [stored[order_id] for order_id in locked]
+
+    def find() -> list[Payment] | Undone:
+        """After a COMMIT without a reply: the payments with our numbers."""
+        ours = Payment.objects.filter(payment_id__in=numbers.values()).order_by("payment_id").select_for_update()
+        if not list(ours):
+            return Undone.BUSY  # it was not written, or there was nothing to write
+        begun = selectors.list_begun_payments(order_ids=list(amounts))
+        return [begun[order_id] for order_id in sorted(begun)]
+
+    return run(store, name="store_begun", find=find)
 
 
 def receive_notice(*, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
@@ -142,4 +154,4 @@ def record_result(capture: Capture, outcome: Outcome | None) -> Exception | None
     if outcome.done:
         ORDERS.labels("paid" if outcome.status is Status.OK else "capture_without_order").inc()
         return None
-    return foreseen(outcome.error)
+    return foreseen(outcome)

@@ -84,7 +84,7 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
         outcomes = dict(zip(moves, flows.move(list(moves.values())), strict=True))
         waiting = [index for index in waiting if number_was_taken(outcomes[index])]
         results |= as_placed({index: (moves[index], outcomes[index]) for index in moves if index not in waiting})
-    results |= {index: Placed(error=foreseen(outcomes[index].error)) for index in waiting}
+    results |= {index: Placed(error=foreseen(outcomes[index])) for index in waiting}
     count(results.values())
     for expires_at in {result.order.order.expires_at for result in results.values() if result.order and result.created}:
         set_alarm(TIMEOUT_TASK, expires_at)
@@ -188,7 +188,7 @@ def line_columns(user_id: int, order_id: int, goods: Goods, number: int) -> dict
 
 def number_was_taken(outcome: Outcome) -> bool:
     """The last line of defence of order numbers is their unique key."""
-    return outcome.status is Status.FAILED and isinstance(outcome.error, IntegrityError)
+    return outcome.status is Status.FAILED and outcome.error is IntegrityError
 
 
 def as_placed(answered: Mapping[int, tuple[Move, Outcome]]) -> dict[int, Placed]:
@@ -205,7 +205,7 @@ def as_placed(answered: Mapping[int, tuple[Move, Outcome]]) -> dict[int, Placed]
         elif outcome.status is Status.REPEATED and move.key in stored:
             results[index] = Placed(stored[move.key])
         else:
-            results[index] = Placed(error=foreseen(outcome.error))
+            results[index] = Placed(error=foreseen(outcome))
     return results
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 
 from charites.common.errors import ServiceError
+from charites.common.transactions import run
 from messaging.relay import each_at_once
 from orders import selectors
 from orders.errors import PaymentsUnavailable
@@ -76,12 +77,12 @@ def plan_next_question(payment: Payment, *, reason: str, now: datetime) -> None:
     following = question_after(number, due_at, now=now)
     if following:
         number, next_at = following
-        unpaid.update(questions=number, next_question_at=next_at, last_error=reason[:500], updated_at=now)
+        planned = {"questions": number, "next_question_at": next_at, "last_error": reason[:500]}
     elif reason:
-        unpaid.update(next_question_at=now + UNANSWERED_STEP, last_error=reason[:500], updated_at=now)
+        planned = {"next_question_at": now + UNANSWERED_STEP, "last_error": reason[:500]}
     else:
-        closed, asked = Payment.Status.CLOSED, number + 1
-        unpaid.update(status=closed, questions=asked, next_question_at=None, last_error="", updated_at=now)
+        planned = {"status": Payment.Status.CLOSED, "questions": number + 1, "next_question_at": None, "last_error": ""}
+    run(lambda: unpaid.update(**planned, updated_at=now), name="plan_next_question")
 
 
 def ask_now(*, payment_ids: Sequence[int], now: datetime) -> dict[int, Exception | None]:

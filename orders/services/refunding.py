@@ -6,11 +6,14 @@ message cares for any more. Whoever sends has a lease on the row, and the provid
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.db.models import F
 from prometheus_client import Counter
 
+from charites.common.errors import Busy, OutcomeUnknown, ServiceError
+from charites.common.transactions import run
 from messaging.relay import each_at_once
 from orders import selectors
 from orders.errors import PaymentsUnavailable
@@ -32,7 +35,8 @@ REFUNDS = Counter("charites_refunds", "Tries to send money back.", ["outcome"])
 def send_refunds(*, payment_ids: Sequence[int], now: datetime) -> dict[int, Exception]:
     """Sends the money of pending refunds back at the provider, at most 8 at once, and marks them as done.
 
-    Returns payment_id -> PaymentsUnavailable of those that stay pending: no answer, or somebody else is at it.
+    Returns payment_id -> error of those that stay pending or of which nobody knows: PaymentsUnavailable (no answer, or
+    somebody else is at it), Busy, OutcomeUnknown.
     """
     return send_all(selectors.list_pending_refunds(payment_ids=payment_ids), now=now)
 
@@ -52,7 +56,7 @@ def send_all(refunds: Sequence[DueRefund], *, now: datetime) -> dict[int, Except
     def send(due: DueRefund) -> None:
         try:
             send_refund(due, now=now)
-        except PaymentsUnavailable as error:
+        except ServiceError as error:
             errors[due.refund.payment_id] = error
 
     if refunds:
@@ -61,7 +65,10 @@ def send_all(refunds: Sequence[DueRefund], *, now: datetime) -> dict[int, Except
 
 
 def send_refund(due: DueRefund, *, now: datetime) -> None:
-    """Tries one refund. Raises PaymentsUnavailable."""
+    """Tries one refund. Raises PaymentsUnavailable, Busy, OutcomeUnknown.
+
+    The provider sends back once a trade, so that a try whose end could not be written down may be repeated.
+    """
     refund = due.refund
     lease(refund, now=now)
     request = RefundRequest(refund.payment_id, due.trade_id, refund.amount, refund.currency)
@@ -71,12 +78,16 @@ def send_refund(due: DueRefund, *, now: datetime) -> None:
     except PaymentsUnavailable as error:
         REFUNDS.labels("failed").inc()
         ours = pending.filter(leased_until=now + REFUND_LEASE)
-        ours.update(leased_until=None, last_error=calls.reason_of(error)[:500], updated_at=now)
+        reason = calls.reason_of(error)[:500]
+        run(lambda: ours.update(leased_until=None, last_error=reason, updated_at=now), name="fail_refund")
         raise
     REFUNDS.labels("done").inc()
-    pending.update(
-        status=Refund.Status.DONE, done_at=now, leased_until=None, next_try_at=None, last_error="", updated_at=now
-    )
+    done = {"status": Refund.Status.DONE, "done_at": now, "next_try_at": None}
+    write = partial(pending.update, **done, leased_until=None, last_error="", updated_at=now)
+    try:
+        run(write, name="finish_refund")
+    except Busy as error:
+        raise OutcomeUnknown from error  # the money is on its way
 
 
 def lease(refund: Refund, *, now: datetime) -> None:
@@ -88,11 +99,12 @@ def lease(refund: Refund, *, now: datetime) -> None:
     unclaimed = Refund.objects.filter(
         pk=refund.pk, status=Refund.Status.PENDING, leased_until=refund.leased_until, attempts=refund.attempts
     )
-    taken = not is_held and unclaimed.update(
+    write = partial(
+        unclaimed.update,
         leased_until=now + REFUND_LEASE,
         attempts=F("attempts") + 1,
         next_try_at=refund_try_after(refund.attempts + 1, now=now),
         updated_at=now,
     )
-    if not taken:
+    if is_held or not run(write, name="lease_refund"):
         raise PaymentsUnavailable from RuntimeError("somebody else is sending this refund")

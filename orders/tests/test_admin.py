@@ -131,7 +131,7 @@ def test_closing_without_an_answer_of_the_provider_leaves_the_order(client: Clie
 
     messages = confirm(client, "close_orders", [order])
 
-    assert messages == ["Payments are not available at present. Nothing was changed; try again in a moment."]
+    assert messages == ["Payments are not available at present. Try again in a moment."]
     assert factories.stored(order).status == Order.Status.UNPAID
 
 

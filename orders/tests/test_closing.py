@@ -373,7 +373,7 @@ def test_cancel_with_a_payment_captured_meanwhile_is_refused_and_the_order_is_pa
 
 
 def test_cancel_with_captured_money_that_cannot_be_recorded_now_is_busy_and_it_is_asked_about_again(settings):
-    settings.STOCK_DEADLINE_SECONDS = -1.0
+    settings.TRANSACTION_DEADLINE_SECONDS = -1.0
     make_goods(1, stock=5)
     order = make_order()
     payment = make_payment(order)

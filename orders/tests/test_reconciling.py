@@ -231,7 +231,7 @@ def test_money_of_a_payment_beside_the_one_that_paid_is_sent_back(provider):
 
 
 def test_money_that_cannot_be_recorded_now_is_asked_about_again(provider, settings):
-    settings.STOCK_DEADLINE_SECONDS = -1.0
+    settings.TRANSACTION_DEADLINE_SECONDS = -1.0
     payment = closed_anyway(provider)
     provider.script["query"] = make_capture(payment)
     deadlock = Interruption(OperationalError(1213, "Deadlock found"), at="INSERT INTO shopping_refund", times=10)
@@ -245,7 +245,7 @@ def test_money_that_cannot_be_recorded_now_is_asked_about_again(provider, settin
 
 
 def test_money_that_comes_in_while_the_last_question_is_asked_is_not_lost(provider, settings):
-    settings.STOCK_DEADLINE_SECONDS = -1.0
+    settings.TRANSACTION_DEADLINE_SECONDS = -1.0
     payment = closed_anyway(provider)
     for step in STEPS[:-1]:
         ask_about_payments(now=CLOSED_ANYWAY + step)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from copy import copy
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
@@ -261,9 +262,9 @@ def test_a_local_transaction_that_comes_after_the_check_places_nothing(stock: St
     check()
 
     writer = transactional.TellingWriter({move.order_id: message_id})
-    (outcome,) = transactional.ORDERS_ONLY.move([move], writer)
+    outcome = transactional.write_orders([move], writer)[move]
 
-    assert isinstance(outcome.error, HalfMessageGone)
+    assert outcome.error is HalfMessageGone
     assert transactional.without_policy(outcome) is transactional.NO_ANSWER
     assert not Order.objects.exists()
     deliver()
@@ -307,20 +308,21 @@ def test_an_insert_that_fails_gives_the_stock_back(stock: StockService) -> None:
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_a_commit_whose_reply_is_lost_is_settled(stock: StockService, carried_out: bool) -> None:
-    placing = transactional.ORDERS_ONLY.apply
+def test_a_commit_whose_reply_is_lost_is_settled(
+    stock: StockService, monkeypatch: pytest.MonkeyPatch, carried_out: bool
+) -> None:
+    placing = transactional.OrdersOnly.work
     lost = LostCommit(carried_out=carried_out, error=OperationalError(2013, "Lost connection"))
 
-    def apply_and_lose(*arguments: object) -> object:
+    def place_and_lose(*arguments: Any) -> Any:
         lost.__enter__()
-        return placing(*arguments)  # type: ignore[arg-type]
+        return placing(*arguments)
 
-    transactional.ORDERS_ONLY.apply = apply_and_lose  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(transactional.OrdersOnly, "work", place_and_lose)
     try:
         (placed,) = services.place_orders(commands=[make_command({1: 2})], now=NOW)
     finally:
         lost.__exit__(None, None, None)
-        del transactional.ORDERS_ONLY.apply
 
     assert (placed.error is None) is carried_out
     assert states() == (["aborted"] if carried_out else ["ready"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from charites.common.transactions import outermost
 from charites.tests.factories import (
     NOW,
     SANDBOX,
@@ -20,8 +21,7 @@ from orders.writer import OrderWriter
 from stock.records import RecordWriter
 from stock.services import move as move_stock
 from stock.strategies import contract
-from stock.strategies.contract import Move, Status
-from stock.strategies.guarded import settle_commit
+from stock.strategies.contract import Move, Outcome, Status, Writer
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 
@@ -36,12 +36,18 @@ def settled_while(function, move: Move, *, at: str) -> Status:
     """Asks about a move while the transaction of `function` is open after the statement `at`, then lets that commit."""
     with (
         Parked(function, at=at, after=True) as owner,
-        Background(lambda: settle_commit(move, OrderWriter())) as asking,
+        Background(lambda: find(move, OrderWriter())) as asking,
     ):
         await_lock_wait()
         assert asking.is_running
         owner.go()
         return asking.result().status
+
+
+def find(move: Move, writer: Writer) -> Outcome:
+    """What the runner of transactions does after a COMMIT without a reply."""
+    with outermost():
+        return writer.find([move])[move]
 
 
 def test_find_of_an_order_waits_for_the_transaction_that_inserted_it():
@@ -92,7 +98,7 @@ def test_find_of_stock_alone_waits_for_the_transaction_that_wrote_its_record():
 
     with (
         Parked(lambda: move_stock([reserving]), at="UPDATE shopping_stock ", after=True) as owner,
-        Background(lambda: settle_commit(reserving, RecordWriter())) as asking,
+        Background(lambda: find(reserving, RecordWriter())) as asking,
     ):
         await_lock_wait()
         owner.go()

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.db import connection
 from django.utils.module_loading import import_string
 
+from charites.common.transactions import RETRIES
 from stock.race.database import PREFIX
 from stock.strategies import STRATEGIES, get_strategy
 from stock.strategies.contract import Strategy
-from stock.strategies.guarded import RETRIES
 
 
 class Link:

@@ -22,6 +22,7 @@ class SetStockSerializer(StrictSerializer):
         required=False, min_value=0, max_value=MAX_INT64, help_text="refuse unless the stock still has this version"
     )
     reason = TextField(required=False, max_length=255)
+    idempotency_key = TextField(required=False, max_length=KEY_LENGTH)
 
 
 class AdjustmentSerializer(StrictSerializer):

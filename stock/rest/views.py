@@ -1,10 +1,20 @@
 """Stock over REST."""
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common.auth import Role
-from charites.common.rest import Endpoint, documented, identity_of, role_required, valid_body
+from charites.common.errors import Invalid
+from charites.common.rest import (
+    IDEMPOTENCY_KEY,
+    Endpoint,
+    documented,
+    idempotency_key,
+    identity_of,
+    role_required,
+    valid_body,
+)
 from stock import selectors, services
 from stock.rest.serializers import AdjustmentSerializer, SetStockSerializer, StockSerializer
 
@@ -17,7 +27,12 @@ class StockView(Endpoint):
     def get(self, request: Request, goods_id: int) -> Response:
         return Response(StockSerializer(selectors.get_stock(goods_id=goods_id)).data)
 
-    @documented("Set the available stock", request=SetStockSerializer, responses=StockSerializer)
+    @documented(
+        "Set the available stock",
+        parameters=[IDEMPOTENCY_KEY],
+        request=SetStockSerializer,
+        responses=StockSerializer,
+    )
     def put(self, request: Request, goods_id: int) -> Response:
         body = valid_body(SetStockSerializer, request)
         adjustment = services.Adjustment(
@@ -26,6 +41,7 @@ class StockView(Endpoint):
             version=body.get("version"),
             reason=body.get("reason", "set"),
             actor=identity_of(request).actor,
+            idempotency_key=idempotency_key(request, body.get("idempotency_key")),
         )
         return Response(StockSerializer(services.adjust_stock(adjustments=[adjustment])[0]).data)
 
@@ -33,8 +49,22 @@ class StockView(Endpoint):
 class AdjustmentView(Endpoint):
     permission_classes = [role_required(Role.STAFF)]
 
-    @documented("Adjust the stock, with a reason", request=AdjustmentSerializer, responses={201: StockSerializer})
+    @documented(
+        "Adjust the stock, with a reason and an idempotency key",
+        parameters=[IDEMPOTENCY_KEY],
+        request=AdjustmentSerializer,
+        responses={201: StockSerializer},
+    )
     def post(self, request: Request, goods_id: int) -> Response:
         body = valid_body(AdjustmentSerializer, request)
-        adjustment = services.Adjustment(goods_id=goods_id, actor=identity_of(request).actor, **body)
+        key = idempotency_key(request, body.get("idempotency_key"))
+        if key is None:
+            raise Invalid("idempotency_key", _("is missing: send the header Idempotency-Key, or the field"))
+        adjustment = services.Adjustment(
+            goods_id=goods_id,
+            delta=body["delta"],
+            reason=body["reason"],
+            actor=identity_of(request).actor,
+            idempotency_key=key,
+        )
         return Response(StockSerializer(services.adjust_stock(adjustments=[adjustment])[0]).data, 201)

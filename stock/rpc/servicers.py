@@ -13,7 +13,13 @@ class StockServicer(Servicer):
 
     @allow(Role.STAFF, Role.SERVICE)
     def SetStock(self, request: StockLevel, call: Call) -> StockLevel:
-        adjustment = Adjustment(goods_id=request.goods_id, target=request.num, reason="set", actor=call.identity.actor)
+        adjustment = Adjustment(
+            goods_id=request.goods_id,
+            target=request.num,
+            reason="set",
+            actor=call.identity.actor,
+            idempotency_key=call.idempotency_key(),
+        )
         stock = services.adjust_stock(adjustments=[adjustment])[0]
         return StockLevel(goods_id=stock.goods_id, num=stock.available)
 
@@ -31,8 +37,7 @@ class StockServicer(Servicer):
     def reserve_one(self, request: StockLevel, call: Call) -> StockLevel:
         """ReduceStock with the number of an order: that is a reservation, and for services only."""
         call.identity.require(Role.SERVICE)
-        services.reserve_stock(order_id=request.order_id, quantities={request.goods_id: request.num})
-        stock = selectors.get_stock(goods_id=request.goods_id)
+        stock = services.reserve_one(order_id=request.order_id, goods_id=request.goods_id, quantity=request.num)
         return StockLevel(goods_id=stock.goods_id, num=stock.available, order_id=request.order_id)
 
     @allow(Role.STAFF, Role.SERVICE)

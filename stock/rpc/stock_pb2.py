@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15stock/rpc/stock.proto\x1a\x1cgoogle/api/annotations.proto\"T\n\nStockLevel\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\x12\x19\n\x08order_id\x18\x03 \x01(\x03R\x07OrderId\"8\n\tStockLine\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\"P\n\x11OrderStockRequest\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\x12 \n\x05items\x18\x02 \x03(\x0b\x32\n.StockLineR\x05Items\",\n\x0fOrderStockReply\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId2\x82\x03\n\x05Stock\x12@\n\x08SetStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x1a\x90\x02\x02\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/setstock:\x01*\x12@\n\x08GetStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/getstock:\x01*\x12\x43\n\x0bReduceStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/reducestock:\x01*\x12\x39\n\x0cReserveStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x12\x39\n\x0c\x43onfirmStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x12:\n\rRollbackStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15stock/rpc/stock.proto\x1a\x1cgoogle/api/annotations.proto\"T\n\nStockLevel\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\x12\x19\n\x08order_id\x18\x03 \x01(\x03R\x07OrderId\"8\n\tStockLine\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\"P\n\x11OrderStockRequest\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\x12 \n\x05items\x18\x02 \x03(\x0b\x32\n.StockLineR\x05Items\",\n\x0fOrderStockReply\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId2\xff\x02\n\x05Stock\x12=\n\x08SetStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/setstock:\x01*\x12@\n\x08GetStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/getstock:\x01*\x12\x43\n\x0bReduceStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/reducestock:\x01*\x12\x39\n\x0cReserveStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x12\x39\n\x0c\x43onfirmStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x12:\n\rRollbackStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stock.rpc.stock_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STOCK'].methods_by_name['SetStock']._loaded_options = None
-  _globals['_STOCK'].methods_by_name['SetStock']._serialized_options = b'\220\002\002\202\323\344\223\002\021\"\014/v1/setstock:\001*'
+  _globals['_STOCK'].methods_by_name['SetStock']._serialized_options = b'\202\323\344\223\002\021\"\014/v1/setstock:\001*'
   _globals['_STOCK'].methods_by_name['GetStock']._loaded_options = None
   _globals['_STOCK'].methods_by_name['GetStock']._serialized_options = b'\220\002\001\202\323\344\223\002\021\"\014/v1/getstock:\001*'
   _globals['_STOCK'].methods_by_name['ReduceStock']._loaded_options = None
@@ -53,5 +53,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERSTOCKREPLY']._serialized_start=281
   _globals['_ORDERSTOCKREPLY']._serialized_end=325
   _globals['_STOCK']._serialized_start=328
-  _globals['_STOCK']._serialized_end=714
+  _globals['_STOCK']._serialized_end=711
 # @@protoc_insertion_point(module_scope)

@@ -70,7 +70,8 @@ class StockServicer:
     """Missing associated documentation comment in .proto file."""
 
     def SetStock(self, request, context):
-        """Makes Num pieces available, whatever was available before. For staff and services.
+        """Makes Num pieces available, whatever was available before. For staff and services. Twice is not once: pieces that
+        were sold in between would be there again. With metadata `idempotency-key` the same again is answered as done.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -7,9 +7,17 @@ docs/adr/0002-stock-owns-the-transaction.md.
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple, Protocol
+
+import structlog
+
+from charites.common.errors import OutcomeUnknown, ServiceError
+from charites.common.transactions import Limits, Undone, Unit, run_set
+from stock.errors import StockBusy
+
+log = structlog.get_logger(__name__)
 
 
 class Step(Enum):
@@ -82,23 +90,41 @@ class Status(Enum):
     NOT_ENOUGH = "not enough"
     BUSY = "busy"  # without effect; may be tried again
     FAILED = "failed"
-    UNKNOWN = "unknown"  # the reply to COMMIT was lost and no read could settle it
+    UNKNOWN = "unknown"  # the reply to COMMIT was lost and no read could tell
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a move. `error` says why for everything but OK and REPEATED."""
+    """What became of a move. `error` and `details` say why for everything but OK and REPEATED.
+
+    A class and its data, not an exception: those hold the stack they were raised on, and with it a whole request.
+    """
 
     status: Status
-    error: Exception | None = None
+    error: type[Exception] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
         return self.status in (Status.OK, Status.REPEATED)
 
+    def as_error(self) -> Exception | None:
+        """Makes the error, for whoever raises it."""
+        return self.error(**self.details) if self.error else None
+
 
 OK = Outcome(Status.OK)
 REPEATED = Outcome(Status.REPEATED)
+BUSY = Outcome(Status.BUSY, StockBusy)
+UNKNOWN = Outcome(Status.UNKNOWN, OutcomeUnknown)
+
+
+def failed(error: Exception) -> Outcome:
+    """A move that cannot be carried out. What nobody foresaw is logged here, where its stack is known."""
+    if isinstance(error, ServiceError):
+        return Outcome(Status.FAILED, type(error), error.details)
+    log.error("move_failed", exc_info=error)
+    return Outcome(Status.FAILED, type(error))
 
 
 class Writer(Protocol):
@@ -115,8 +141,57 @@ class Writer(Protocol):
         wrong: the batch is then bisected, and only that move fails.
         """
 
-    def find(self, move: Move) -> Outcome:
-        """Settles an unknown commit by a locking read: OK or REPEATED when it is there, BUSY when it is not."""
+    def find(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
+        """Tells, by locking reads, which of the moves are there after a COMMIT without a reply. The others are not."""
+
+
+class MoveUnit(Unit[Move, Outcome]):
+    """Moves and their writer as the runner of transactions takes them; `work` is left to those who use it."""
+
+    def __init__(self, name: str, writer: Writer) -> None:
+        self.name, self.writer = name, writer
+
+    def before(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
+        return self.writer.settle(moves)
+
+    def find(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
+        return self.writer.find(moves)
+
+    def undone(self, how: Undone, error: Exception) -> Outcome:
+        match how:
+            case Undone.REFUSED:
+                return failed(error)
+            case Undone.BUSY:
+                return BUSY
+        return UNKNOWN
+
+    def apart(self, moves: Sequence[Move]) -> list[Sequence[Move]]:
+        """Moves that take stock, and the others: when they are run again, they lock in different orders."""
+        takers = [move for move in moves if move.step.takes]
+        others = [move for move in moves if not move.step.takes]
+        return [part for part in (takers, others) if part]
+
+
+def run_moves(moves: Sequence[Move], unit: MoveUnit, limits: Limits | None = None) -> list[Outcome]:
+    """Runs moves in as few transactions as their keys allow; one outcome a move, in order."""
+    outcomes: dict[Move, Outcome] = {}
+    for batch in without_duplicates(moves):
+        outcomes |= run_set(batch, unit, limits)
+    return [outcomes[move] for move in moves]
+
+
+def without_duplicates(moves: Sequence[Move]) -> list[list[Move]]:
+    """Splits the moves, in order, into batches in which every key and every order occurs once."""
+    batches: list[list[Move]] = []
+    seen: set[object] = set()
+    for move in moves:
+        names = {("key", move.key), ("order", move.order_id)}
+        if not batches or names & seen:
+            batches.append([])
+            seen = set()
+        batches[-1].append(move)
+        seen |= names
+    return batches
 
 
 class Strategy(ABC):

@@ -26,16 +26,16 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, TimeoutError
+from enum import Enum
 from typing import NamedTuple
 
 import structlog
 from django.conf import settings
 from django.db import connection
 
-from stock.errors import StockBusy
+from charites.common.transactions import refuse_nested
 from stock.strategies.atomic_update import AtomicUpdate
-from stock.strategies.contract import Move, Outcome, Status, Strategy, Writer
-from stock.strategies.guarded import BUSY, UNKNOWN, refuse_nested
+from stock.strategies.contract import BUSY, UNKNOWN, Move, Outcome, Strategy, Writer
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +50,19 @@ class Waiting(NamedTuple):
     outcome: "Future[Outcome]"
 
 
+class Turn(Enum):
+    """Whose turn it is to commit.
+
+    NOBODY ── a caller comes ──> CALLER ── its own moves are done ──┬─ the queue is empty ──> NOBODY
+                                   ^                                └─ others wait ──> COMMITTER
+    COMMITTER ── a batch, and the queue is empty ──> NOBODY          (no thread to be had: NOBODY)
+    """
+
+    NOBODY = "nobody"
+    CALLER = "caller"  # whoever found nobody at work commits until its own moves are done
+    COMMITTER = "committer"  # the one thread that commits for all who came meanwhile
+
+
 class GroupCommit(Strategy):
     """One instance a process: its queue is where the process's orders meet."""
 
@@ -60,8 +73,7 @@ class GroupCommit(Strategy):
         self._mutex = threading.Lock()
         self._work = threading.Condition(self._mutex)
         self._queue: deque[Waiting] = deque()
-        self._led = False  # somebody is committing, or is about to
-        self._handed_over = False  # it is the committer's turn
+        self._turn = Turn.NOBODY
         self._committer: threading.Thread | None = None
 
     def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
@@ -95,7 +107,9 @@ class GroupCommit(Strategy):
                     entry.outcome.set_result(BUSY)
                 return entries, False
             self._queue.extend(entries)
-            leads, self._led = not self._led and bool(entries), self._led or bool(entries)
+            leads = self._turn is Turn.NOBODY and bool(entries)
+            if leads:
+                self._turn = Turn.CALLER
         return entries, leads
 
     def _lead(self, entries: Sequence[Waiting]) -> None:
@@ -109,8 +123,8 @@ class GroupCommit(Strategy):
     def _hand_over(self) -> None:
         """Leaves what is queued to the committer, or nobody at work when nothing is."""
         with self._mutex:
-            self._led = self._handed_over = bool(self._queue)
-            if self._handed_over and self._committer is None:
+            self._pass_on()
+            if self._turn is Turn.COMMITTER and self._committer is None:
                 self._start_committer()
             self._work.notify()
 
@@ -122,14 +136,15 @@ class GroupCommit(Strategy):
             self._committer = committer
         except RuntimeError:
             log.exception("group_commit_without_thread")
-            self._led = self._handed_over = False
+            self._turn = Turn.NOBODY
 
     def _commit_for_others(self) -> None:
         """The committer: batches while there are any, then waits a moment for more, then ends."""
         try:
             while self._is_my_turn():
                 self._commit_batch()
-                self._pass_on()
+                with self._mutex:
+                    self._pass_on()
         except BaseException:
             with self._mutex:
                 self._committer = None
@@ -141,14 +156,14 @@ class GroupCommit(Strategy):
     def _is_my_turn(self) -> bool:
         """Waits until moves are handed over; False when none were for a while, and the thread may end."""
         with self._work:
-            if self._work.wait_for(lambda: self._handed_over, IDLE_SECONDS):
+            if self._work.wait_for(lambda: self._turn is Turn.COMMITTER, IDLE_SECONDS):
                 return True
             self._committer = None
             return False
 
     def _pass_on(self) -> None:
-        with self._mutex:
-            self._led = self._handed_over = bool(self._queue)
+        """Whoever has committed a batch says whose turn it is next. Needs the mutex."""
+        self._turn = Turn.COMMITTER if self._queue else Turn.NOBODY
 
     def _commit_batch(self) -> None:
         """One batch: what queued up while the last one was committing."""
@@ -185,5 +200,5 @@ class GroupCommit(Strategy):
     @staticmethod
     def _given_up(entry: Waiting) -> Outcome:
         if entry.outcome.cancel():
-            return Outcome(Status.BUSY, StockBusy())
+            return BUSY
         return entry.outcome.result() if entry.outcome.done() else UNKNOWN

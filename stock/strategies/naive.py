@@ -17,17 +17,19 @@ transaction, no guard, a computed value instead of a relative one.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 
 from stock.strategies.atomic_update import AtomicUpdate
 from stock.strategies.contract import Line, Move, Outcome, Writer
-from stock.strategies.guarded import Guarded, Reading, add, write_computed
+from stock.strategies.guarded import Guarded
+from stock.strategies.statements import Reading, add, write_computed
 
 
 class Naive(Guarded):
     name = "naive"
     safe = False
     locks_next_reads = False
+    begin = nullcontext
 
     def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
         """Only taking stock is done wrong; what ends a reservation is written as `atomic_update` does."""
@@ -36,9 +38,6 @@ class Naive(Guarded):
         taken = dict(zip(takers, super().move(takers, writer), strict=True))
         ended = dict(zip(others, AtomicUpdate().move(others, writer), strict=True))
         return [(taken | ended)[move] for move in moves]
-
-    def transaction(self) -> AbstractContextManager[None]:
-        return nullcontext()
 
     def change(self, change: Line, reading: Reading | None) -> bool:
         return write_computed(change, reading) if reading else add(change)

@@ -21,9 +21,11 @@ version; a version column that is too small (a smallint is used up after 32,767 
 
 from django.conf import settings
 
+from charites.common.transactions import Limits
 from stock.errors import StockContended
 from stock.strategies.contract import Line, Outcome, Status
-from stock.strategies.guarded import Guarded, Reading, add, add_if_unchanged
+from stock.strategies.guarded import Guarded
+from stock.strategies.statements import Reading, add, add_if_unchanged
 
 MOST_TRIES = 10_000  # the deadline is what ends it
 
@@ -31,15 +33,11 @@ MOST_TRIES = 10_000  # the deadline is what ends it
 class Optimistic(Guarded):
     name = "optimistic"
     locks_next_reads = False
-    gave_up = Outcome(Status.BUSY, StockContended())
+    gave_up = Outcome(Status.BUSY, StockContended)
 
     @property
-    def tries(self) -> int:
-        return MOST_TRIES
-
-    @property
-    def deadline_seconds(self) -> float:
-        return float(settings.STOCK_OPTIMISTIC_DEADLINE_SECONDS)
+    def limits(self) -> Limits:  # type: ignore[override]
+        return Limits(MOST_TRIES, settings.STOCK_OPTIMISTIC_DEADLINE_SECONDS)
 
     def change(self, change: Line, reading: Reading | None) -> bool:
         return add_if_unchanged(change, reading) if reading else add(change)

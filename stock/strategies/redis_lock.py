@@ -20,22 +20,26 @@ lock that has passed to somebody else; trusting the lease without a fence; readi
 poll.
 """
 
+from collections.abc import Sequence
+
+from charites.common.transactions import refuse_nested
 from stock.errors import StockLockFailed
 from stock.locks import holding
 from stock.strategies.contract import Line, Move, Outcome, Status, Writer
-from stock.strategies.guarded import Guarded, Reading, add, add_if_unchanged
+from stock.strategies.guarded import Guarded, goods_taken
+from stock.strategies.statements import Reading, add, add_if_unchanged
 
 
 class RedisLock(Guarded):
     name = "redis_lock"
 
-    def _round(self, moves: list[Move], writer: Writer) -> dict[Move, Outcome]:
-        goods_ids = sorted({line.goods_id for move in moves if move.step.takes for line in move.lines})
+    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+        refuse_nested()
         try:
-            with holding([str(goods_id) for goods_id in goods_ids]):
-                return self._batch(moves, writer)
-        except StockLockFailed as error:
-            return dict.fromkeys(moves, Outcome(Status.BUSY, error))
+            with holding([str(goods_id) for goods_id in goods_taken(moves)]):
+                return super().move(moves, writer)
+        except StockLockFailed:
+            return [Outcome(Status.BUSY, StockLockFailed)] * len(moves)
 
     def change(self, change: Line, reading: Reading | None) -> bool:
         return add_if_unchanged(change, reading) if reading else add(change)

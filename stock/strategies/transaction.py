@@ -17,7 +17,8 @@ Use it never; the server refuses to start with it. The classic mistake is the be
 """
 
 from stock.strategies.contract import Line
-from stock.strategies.guarded import Guarded, Reading, add, write_computed
+from stock.strategies.guarded import Guarded
+from stock.strategies.statements import Reading, add, write_computed
 
 
 class Transaction(Guarded):

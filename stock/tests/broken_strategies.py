@@ -8,8 +8,8 @@ from django.db.models import F
 from stock.models import Stock
 from stock.strategies.atomic_update import AtomicUpdate
 from stock.strategies.contract import Line, Move, Outcome, Writer
-from stock.strategies.guarded import Reading
 from stock.strategies.naive import Naive
+from stock.strategies.statements import Reading
 
 
 class ClaimsToBeSafe(Naive):

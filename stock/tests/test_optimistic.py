@@ -3,14 +3,15 @@
 import pytest
 from django.db import connection
 
+from charites.common import transactions
+from charites.common.transactions import Stale
 from charites.tests.factories import counts, make_stock
 from charites.tests.interleaving import Interruption, plain
 from stock.errors import StockContended
 from stock.models import Stock
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
-from stock.strategies import get_strategy, guarded
+from stock.strategies import get_strategy
 from stock.strategies.contract import Status, reserve
-from stock.strategies.guarded import Stale
 from stock.tests.writers import NoteWriter, stored_notes
 
 pytestmark = pytest.mark.django_db
@@ -80,14 +81,14 @@ def test_stock_that_changes_until_the_deadline_is_busy_with_its_own_code_and_not
         outcome = move([reserve(10, {1: 2})], writer=NoteWriter())[0]
 
     assert outcome.status is Status.BUSY
-    assert isinstance(outcome.error, StockContended)
+    assert outcome.error is StockContended
     assert outcome.error.code == 40010004
     assert others.writes > 1
     assert (counts(1), stored_notes()) == ((5, 0, 0), [])
 
 
 def test_tries_are_not_counted(settings):
-    settings.STOCK_TRIES = 1
+    settings.TRANSACTION_TRIES = 1
     make_stock(1, 5)
 
     with connection.execute_wrapper(OvertakingBuyer(times=5)):
@@ -136,9 +137,9 @@ def test_end_of_a_reservation_raises_the_version_so_that_a_reader_notices(end):
 
 def pauses(monkeypatch, attempt: int) -> list[float]:
     found: list[float] = []
-    monkeypatch.setattr(guarded.time, "sleep", found.append)
+    monkeypatch.setattr(transactions.time, "sleep", found.append)
     for _ in range(200):
-        guarded.pause(attempt)
+        transactions.pause(attempt)
     return found
 
 
@@ -153,4 +154,4 @@ def test_pauses_grow_to_a_bound_and_differ(monkeypatch, attempt, longest):
 
 def test_strategy_gives_its_own_error_for_stale_readings_only():
     assert get_strategy("optimistic").gave_up.error.code == 40010004
-    assert guarded.is_retryable(Stale(1))
+    assert transactions.reason_to_retry(Stale(1)) == "stale"

@@ -234,7 +234,7 @@ def test_race_of_a_running_server_keeps_off_goods_that_it_has(tmp_path, monkeypa
 def test_race_that_is_ended_leaves_no_process_and_no_database(tmp_path, number, code):
     folder = tmp_path / "killed"
     folder.mkdir()
-    environment = {**os.environ, "TMPDIR": str(folder), "STOCK_TRIES": "6"}
+    environment = {**os.environ, "TMPDIR": str(folder), "TRANSACTION_TRIES": "6"}
     command = [sys.executable, "manage.py", "stock_race", "--strategy", "atomic_update,naive", "--buyers", "20000"]
     race = subprocess.Popen(
         [*command, "--stock", "20000"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

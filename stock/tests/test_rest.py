@@ -5,6 +5,7 @@ import pytest
 from charites.tests.factories import counts, make_goods, make_order, make_stock
 from charites.tests.rest_client import buyer, error_of, service, staff
 from stock.models import StockAdjustment
+from stock.services import reserve_stock
 
 pytestmark = pytest.mark.django_db
 BIGGEST = 2**63 - 1
@@ -63,7 +64,9 @@ def test_set_with_a_version_that_moved_is_refused() -> None:
 def test_adjustment_is_added() -> None:
     make_stock(1, 10)
 
-    response = staff().post("/api/stock/1/adjustments", {"delta": -3, "reason": "broken"})
+    body = {"delta": -3, "reason": "broken", "idempotency_key": "mugs"}
+
+    response = staff().post("/api/stock/1/adjustments", body)
 
     assert response.status_code == 201
     assert response.json() == {"goods_id": "1", "available": 7, "reserved": 0, "sold": 0, "version": 2}
@@ -85,6 +88,45 @@ def test_adjustment_with_a_key_is_applied_once() -> None:
         "The idempotency key lorry-7 was used for another request before. Use a new key.",
     )
     assert counts(1) == (15, 0, 0)
+
+
+def test_key_of_an_adjustment_may_stand_in_the_header_and_nothing_else_in_the_body() -> None:
+    make_stock(1, 10)
+    body = {"delta": 5, "reason": "delivery"}
+
+    for _ in range(2):
+        assert staff().post("/api/stock/1/adjustments", body, headers={"Idempotency-Key": "lorry-8"}).status_code == 201
+    other = staff().post(
+        "/api/stock/1/adjustments", {**body, "idempotency_key": "lorry-9"}, headers={"Idempotency-Key": "lorry-8"}
+    )
+
+    assert error_of(other) == (400, 10000001, "idempotency_key: is not the same everywhere in the request")
+    assert counts(1) == (15, 0, 0)
+
+
+def test_set_with_a_key_is_carried_out_once_whatever_was_sold_since() -> None:
+    make_stock(1, 10)
+    header = {"Idempotency-Key": "count-7"}
+
+    staff().put("/api/stock/1", {"available": 50}, headers=header)
+    reserve_stock(order_id=10, quantities={1: 3})
+    again = staff().put("/api/stock/1", {"available": 50}, headers=header)
+    other = staff().put("/api/stock/1", {"available": 60}, headers=header)
+
+    assert (again.status_code, again.json()["available"]) == (200, 47)
+    assert error_of(other)[:2] == (422, 10000009)
+    assert counts(1) == (47, 3, 0)
+
+
+def test_set_to_what_is_there_with_a_key_changes_nothing_when_it_comes_again() -> None:
+    make_stock(1, 10)
+    header = {"Idempotency-Key": "count-8"}
+
+    staff().put("/api/stock/1", {"available": 10}, headers=header)
+    reserve_stock(order_id=10, quantities={1: 3})
+    staff().put("/api/stock/1", {"available": 10}, headers=header)
+
+    assert counts(1) == (7, 3, 0)
 
 
 @pytest.mark.parametrize("caller", [buyer, service])
@@ -124,8 +166,18 @@ def test_set_with_a_wrong_body_is_invalid(body: object, message: str) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        ({"delta": -11, "reason": "r"}, (409, 40010003, "Not enough stock of goods 1: 11 asked for, 10 left.")),
-        ({"delta": BIGGEST, "reason": "r"}, (400, 10000001, f"delta: makes the stock larger than {BIGGEST}")),
+        (
+            {"delta": -11, "reason": "r", "idempotency_key": "k"},
+            (409, 40010003, "Not enough stock of goods 1: 11 asked for, 10 left."),
+        ),
+        (
+            {"delta": 1, "reason": "r"},
+            (400, 10000001, "idempotency_key: is missing: send the header Idempotency-Key, or the field"),
+        ),
+        (
+            {"delta": BIGGEST, "reason": "r", "idempotency_key": "k"},
+            (400, 10000001, f"delta: makes the stock larger than {BIGGEST}"),
+        ),
         ({"delta": 1}, (400, 10000001, "reason: This field is required.")),
         ({"delta": 1, "reason": " "}, (400, 10000001, "reason: This field may not be blank.")),
         ({"delta": True, "reason": "r"}, (400, 10000001, "delta: A valid integer is required.")),

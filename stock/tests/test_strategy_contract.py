@@ -9,13 +9,13 @@ from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from charites.common.errors import OutcomeUnknown
+from charites.common.transactions import NestedTransaction
 from charites.tests.factories import counts, make_stock
 from charites.tests.interleaving import Interruption, LostCommit, plain
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.models import StockRecord
 from stock.services import move
 from stock.strategies.contract import REPEATED, Move, Outcome, Status, confirm, deduct, reserve, roll_back
-from stock.strategies.guarded import NestedTransaction
 from stock.tests.writers import LEFT_OUT, POISON, NoteWriter, Poison, stored_notes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("strategy")]
@@ -63,8 +63,8 @@ def test_move_with_too_little_stock_is_refused_and_writes_nothing():
     outcome = move([reserve(10, {1: 2})], writer=NoteWriter())[0]
 
     assert outcome.status is Status.NOT_ENOUGH
-    assert isinstance(outcome.error, NotEnoughStock)
-    assert outcome.error.details == {"goods_id": 1, "requested": 2, "available": 1}
+    assert outcome.error is NotEnoughStock
+    assert outcome.details == {"goods_id": 1, "requested": 2, "available": 1}
     assert (counts(1), records(), stored_notes()) == ((1, 0, 0), [], [])
 
 
@@ -72,7 +72,7 @@ def test_move_of_goods_without_a_stock_row_fails_with_stock_not_found():
     outcome = move([reserve(10, {1: 2})], writer=NoteWriter())[0]
 
     assert outcome.status is Status.FAILED
-    assert isinstance(outcome.error, StockNotFound)
+    assert outcome.error is StockNotFound
     assert (records(), stored_notes()) == ([], [])
 
 
@@ -218,7 +218,7 @@ def test_move_of_a_poisoned_order_among_fifty_harms_no_neighbour():
 
     assert [n for n, outcome in enumerate(outcomes) if outcome.status is not Status.OK] == [33]
     assert outcomes[33].status is Status.FAILED
-    assert isinstance(outcomes[33].error, Poison)
+    assert outcomes[33].error is Poison
     assert counts(1) == (51, 49, 0)
     assert len(records()) == len(stored_notes()) == 49
 
@@ -261,7 +261,7 @@ def test_move_whose_writer_raises_while_settling_fails_alone():
     outcomes = move([reserve(10 + n, {1: 1}) for n in range(3)], writer=UnsettledWriter())
 
     assert statuses(outcomes) == [Status.OK, Status.FAILED, Status.OK]
-    assert isinstance(outcomes[1].error, Poison)
+    assert outcomes[1].error is Poison
     assert counts(1) == (3, 2, 0)
 
 
@@ -342,7 +342,7 @@ def test_move_interrupted_by_the_database_is_run_again_as_a_whole(number):
 def test_move_interrupted_for_ever_gives_up_as_busy_and_leaves_nothing(settings, strategy):
     make_stock(1, 5)
     # optimistic counts seconds instead of tries.
-    settings.STOCK_TRIES, settings.STOCK_OPTIMISTIC_DEADLINE_SECONDS = 3, -1.0
+    settings.TRANSACTION_TRIES, settings.STOCK_OPTIMISTIC_DEADLINE_SECONDS = 3, -1.0
     tries = 1 if strategy.name == "optimistic" else 3
     interruption = Interruption(OperationalError(1213, "Deadlock found"), at=STOCK_UPDATE, times=1000)
 
@@ -356,7 +356,7 @@ def test_move_interrupted_for_ever_gives_up_as_busy_and_leaves_nothing(settings,
 
 def test_move_past_its_deadline_is_not_tried_again(settings):
     make_stock(1, 5)
-    settings.STOCK_DEADLINE_SECONDS = settings.STOCK_OPTIMISTIC_DEADLINE_SECONDS = -1.0
+    settings.TRANSACTION_DEADLINE_SECONDS = settings.STOCK_OPTIMISTIC_DEADLINE_SECONDS = -1.0
     interruption = Interruption(OperationalError(1213, "Deadlock found"), at=STOCK_UPDATE)
 
     with connection.execute_wrapper(interruption):
@@ -453,13 +453,13 @@ def test_move_whose_commit_did_not_happen_is_busy_without_effect():
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_move_whose_commit_nothing_can_settle_is_unknown(settings, carried_out):
     make_stock(1, 5)
-    settings.STOCK_TRIES = 2
+    settings.TRANSACTION_TRIES = 2
 
     with LostCommit(carried_out=carried_out, error=GONE, times=1000):
         outcomes = move([reserve(10, {1: 2})], writer=NoteWriter())
 
     assert statuses(outcomes) == [Status.UNKNOWN]
-    assert isinstance(outcomes[0].error, OutcomeUnknown)
+    assert outcomes[0].error is OutcomeUnknown
     assert counts(1) == ((3, 2, 0) if carried_out else (5, 0, 0))
     assert Group.objects.exists() is carried_out
 

@@ -20,10 +20,10 @@ django.setup()
 from django.conf import settings  # noqa: E402 (after setup)
 from django.db import connection, connections  # noqa: E402
 
+from charites.common.transactions import RETRIES  # noqa: E402
 from charites.tests.interleaving import plain  # noqa: E402
 from stock.services import move  # noqa: E402
 from stock.strategies.contract import Status, reserve  # noqa: E402
-from stock.strategies.guarded import RETRIES  # noqa: E402
 from stock.tests.writers import NoteWriter  # noqa: E402
 
 BUSY_TRIES = 50
@@ -35,7 +35,8 @@ def place(order: dict[str, Any]) -> str:
     for _ in range(BUSY_TRIES):
         outcome = move([reserve(order["order_id"], quantities, key=order["key"])], writer=NoteWriter())[0]
         if outcome.status is not Status.BUSY:
-            return outcome.status.value if outcome.done or outcome.status is Status.NOT_ENOUGH else repr(outcome.error)
+            is_answer = outcome.done or outcome.status is Status.NOT_ENOUGH
+            return outcome.status.value if is_answer else repr(outcome.as_error())
     return "busy"
 
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import Group
 
-from stock.errors import StockBusy
-from stock.strategies.contract import OK, REPEATED, Move, Outcome, Status
+from stock.strategies.contract import OK, REPEATED, Move, Outcome
 
 POISON, LEFT_OUT = "poison", "left out"
 
@@ -35,9 +34,9 @@ class NoteWriter:
             raise Poison
         return accepted
 
-    def find(self, move: Move) -> Outcome:
-        there = list(notes([move]).select_for_update())
-        return OK if there else Outcome(Status.BUSY, StockBusy())
+    def find(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
+        there = {note.name for note in notes(moves).order_by("name").select_for_update()}
+        return {move: OK for move in moves if name_of(move) in there}
 
 
 def name_of(move: Move) -> str:

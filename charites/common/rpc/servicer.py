@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from charites.common.auth import Identity, Role, read_authorization
-from charites.common.errors import Invalid
+from charites.common.errors import Invalid, one_key
 from charites.common.models import MAX_INT64, MAX_LINES
 
 IDEMPOTENCY_KEY = "idempotency-key"
@@ -35,10 +35,7 @@ class Call:
 
     def idempotency_key(self, given: str = "") -> str | None:
         """Returns the key of the metadata or of the request's own field. Raises Invalid when the two differ."""
-        keys = {key for key in (self.metadata.get(IDEMPOTENCY_KEY, ""), given) if key}
-        if len(keys) > 1:
-            raise Invalid("idempotency_key", _("is not the same in the metadata and in the request"))
-        return keys.pop() if keys else None
+        return one_key(self.metadata.get(IDEMPOTENCY_KEY), given or None)
 
 
 class Servicer(services.Service):

@@ -270,9 +270,24 @@ STOCK = [
     Scenario("for no order", "roll_back_stock", {"items": [ONE_PIECE]}, INVALID, who=SERVICE),
     Scenario("of what was sold", "roll_back_stock", {}, ("conflict", 40010008), order="paid", who=SERVICE),
     Scenario("of what was given back", "confirm_stock", {}, ("conflict", 40010008), order="closed", who=SERVICE),
-    Scenario("below zero", "adjust_stock", {"goods_id": 7, "delta": -6, "reason": "r"}, NOT_ENOUGH, who=STAFF),
-    Scenario("without a reason", "adjust_stock", {"goods_id": 7, "delta": 1}, INVALID, who=STAFF),
-    Scenario("beyond int64", "adjust_stock", {"goods_id": 7, "delta": BIGGEST, "reason": "r"}, INVALID, who=STAFF),
+    Scenario(
+        "below zero",
+        "adjust_stock",
+        {"goods_id": 7, "delta": -6, "reason": "r", "idempotency_key": "k"},
+        NOT_ENOUGH,
+        who=STAFF,
+    ),
+    Scenario(
+        "without a reason", "adjust_stock", {"goods_id": 7, "delta": 1, "idempotency_key": "k"}, INVALID, who=STAFF
+    ),
+    Scenario("without a key", "adjust_stock", {"goods_id": 7, "delta": 1, "reason": "r"}, INVALID, who=STAFF),
+    Scenario(
+        "beyond int64",
+        "adjust_stock",
+        {"goods_id": 7, "delta": BIGGEST, "reason": "r", "idempotency_key": "k"},
+        INVALID,
+        who=STAFF,
+    ),
     Scenario("by a buyer", "put_on_block", {"room_id": 1, "goods_id": "2"}, FORBIDDEN),
     Scenario("of goods elsewhere", "put_on_block", {"room_id": 1, "goods_id": "7"}, ("conflict", 30010004), who=STAFF),
     Scenario("of deleted goods", "put_on_block", {"room_id": 1, "goods_id": "900"}, NO_GOODS, who=STAFF),

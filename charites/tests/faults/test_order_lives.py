@@ -88,8 +88,7 @@ class Life:
         whose order was placed opens the pay page."""
         answers = split.reserve([self.move])
         reserved = [move for move, answer in answers.items() if answer.done]
-        outcomes = split.ORDERS_ONLY.move(reserved, split.TellingWriter(self.policies))
-        self.placed = (answers | dict(zip(reserved, outcomes, strict=True)))[self.move]
+        self.placed = (answers | split.write_orders(reserved, split.TellingWriter(self.policies)))[self.move]
         split.end_policies(self.policies, answers, {self.move: self.placed})
         if self.placed.status is Status.OK:
             services.begin_payment(order_id=self.order_id, user_id=BUYER_ID, outcome="page", now=self.start)

@@ -1,0 +1,258 @@
+"""The one place where a transaction begins. Its intents by name, and the runner that knows how each one ended.
+
+`outermost`: BEGIN to COMMIT here, never inside another. `required`: the caller's transaction has to be open.
+`after_commit`: only if and when it commits.
+
+`run` (one thing) and `run_set` (many) begin an outermost transaction and see it to its end:
+
+    before ──> BEGIN ── work ── COMMIT ──> done
+                 │       │        └─ no reply ── a locking read ──> done, busy, or unknown
+                 │       └─ any other error ── in halves, until the one item that raised stands alone ──> refused
+                 └─ deadlock, lock wait, stale reading, cut connection ── all of it again, bounded ──> busy
+
+Busy is said only where no COMMIT was sent, or where a locking read found nothing.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from enum import Enum
+from typing import Generic, NamedTuple, NoReturn, TypeVar
+
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+from prometheus_client import Counter
+
+from charites.common.errors import Busy, OutcomeUnknown, is_outage
+
+log = structlog.get_logger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Deadlock, lock wait, changed since the snapshot; connection cut before COMMIT was sent.
+RETRYABLE = {1213: "deadlock", 1205: "lock_wait", 1020: "stale", 2006: "cut", 2013: "cut"}
+PAUSE_SECONDS, MOST_DOUBLINGS = 0.002, 6
+
+RETRIES = Counter("charites_transaction_retries", "Transactions that had to be run again.", ["work", "reason"])
+
+
+class Undone(Enum):
+    """How a transaction ended that is not known to be done."""
+
+    REFUSED = "refused"  # its work raised: nothing of it was written
+    BUSY = "busy"  # nothing was written; the same call may be made again
+    UNKNOWN = "unknown"  # COMMIT was sent, its reply is missing, and no read could tell
+
+
+class Stale(Exception):
+    """What was read is no longer true. Work raises it to have all of it run again."""
+
+
+class NestedTransaction(RuntimeError):
+    """An outermost transaction was begun inside another one, whose locks and retries are then nobody's."""
+
+
+class NoTransaction(RuntimeError):
+    """Something was written outside of the transaction that it belongs to."""
+
+
+class Limits(NamedTuple):
+    """How long a transaction is run again and again."""
+
+    tries: int
+    seconds: float
+
+
+@contextmanager
+def outermost() -> Iterator[None]:
+    """BEGIN ... COMMIT. Raises NestedTransaction inside another one, but for a test case's own."""
+    refuse_nested()
+    with transaction.atomic(durable=True):
+        yield
+
+
+def required() -> None:
+    """Raises NoTransaction unless a transaction is open."""
+    if not connection.in_atomic_block:
+        raise NoTransaction("This belongs inside the transaction of its caller.")
+
+
+def after_commit(call: Callable[[], object]) -> None:
+    """Calls something once the open transaction has committed. Its errors are logged: they undo nothing."""
+    transaction.on_commit(call, robust=True)
+
+
+def refuse_nested() -> None:
+    """Raises NestedTransaction inside a transaction that is not a test case's own."""
+    blocks = connection.atomic_blocks
+    if connection.in_atomic_block and not getattr(blocks[-1] if blocks else None, "_from_testcase", False):
+        raise NestedTransaction("A transaction that may be run again is the outermost one: call this outside of any.")
+
+
+class Unit(Generic[Item, Result]):
+    """What `run_set` runs: one instance a call. `attempt` counts from 0."""
+
+    name: str  # in metrics and logs
+    begin: Callable[[], AbstractContextManager[None]] = staticmethod(outermost)
+
+    def before(self, items: Sequence[Item], attempt: int) -> Mapping[Item, Result]:
+        """Answers, outside of any transaction, what needs none. Called before every try."""
+        return {}
+
+    def work(self, items: Sequence[Item], attempt: int) -> Mapping[Item, Result]:
+        """Runs between BEGIN and COMMIT, maybe more than once. Raising undoes it for all of the items."""
+        raise NotImplementedError
+
+    def find(self, items: Sequence[Item]) -> Mapping[Item, Result] | None:
+        """Returns, by locking reads, those of the items that were committed; None when that cannot be told."""
+        return None
+
+    def undone(self, how: Undone, error: Exception) -> Result:
+        """Returns what to answer for an item that is not done, or raises it. Keeps nothing of the error but words."""
+        raise NotImplementedError
+
+    def apart(self, items: Sequence[Item]) -> list[Sequence[Item]]:
+        """Which of the items must not share a transaction when they are run again."""
+        return [items]
+
+
+def run_set(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits | None = None) -> dict[Item, Result]:
+    """Runs the items in one transaction, with retries and bisection. Returns a result for each; see the module."""
+    refuse_nested()
+    limits = limits or Limits(settings.TRANSACTION_TRIES, settings.TRANSACTION_DEADLINE_SECONDS)
+    deadline, attempt = time.monotonic() + limits.seconds, 0
+    while True:
+        answered: dict[Item, Result] = {}
+        todo, is_sent = items, False
+        try:
+            answered = dict(unit.before(items, attempt))
+            todo = [item for item in items if item not in answered]
+            if not todo:
+                return answered
+            parts = unit.apart(todo) if attempt else [todo]
+            if len(parts) > 1:
+                return answered | run_parts(parts, unit, limits)
+            with unit.begin():
+                done = unit.work(todo, attempt)
+                is_sent = True  # from here on an error may be one of COMMIT
+            return answered | dict(done)
+        except Exception as error:  # noqa: BLE001 (each kind has its answer)
+            drop_broken_connection()
+            if is_sent:
+                return answered | resolve(todo, unit, limits, error)
+            if not is_outage(error) and not isinstance(error, Stale):
+                return answered | bisect(todo, unit, limits, error)
+            attempt += 1
+            if not (reason := reason_to_retry(error)) or attempt >= limits.tries or time.monotonic() > deadline:
+                return answered | {item: unit.undone(Undone.BUSY, error) for item in todo}
+            RETRIES.labels(unit.name, reason).inc()
+        pause(attempt - 1)
+
+
+def run_parts(parts: Sequence[Sequence[Item]], unit: Unit[Item, Result], limits: Limits) -> dict[Item, Result]:
+    """Runs the parts one after the other, each in a transaction of its own."""
+    results: dict[Item, Result] = {}
+    for part in parts:
+        results |= run_set(part, unit, limits)
+    return results
+
+
+def bisect(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits, error: Exception) -> dict[Item, Result]:
+    """Runs halves of a set whose work raised. One that stands alone may be the late one of two duplicates."""
+    if len(items) > 1:
+        half = len(items) // 2
+        return run_parts([items[:half], items[half:]], unit, limits)
+    try:
+        answered = unit.before(items, 1)
+    except Exception as unanswered:  # noqa: BLE001 (as above)
+        drop_broken_connection()
+        how = Undone.BUSY if is_outage(unanswered) else Undone.REFUSED
+        return {item: unit.undone(how, unanswered) for item in items}
+    return {item: answered[item] if item in answered else unit.undone(Undone.REFUSED, error) for item in items}
+
+
+def resolve(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits, error: Exception) -> dict[Item, Result]:
+    """Asks, by locking reads, for which of the items a COMMIT without a reply was carried out."""
+    deadline = time.monotonic() + limits.seconds
+    for attempt in range(limits.tries):
+        try:
+            with outermost():
+                found = unit.find(items)
+        except Exception as problem:  # noqa: BLE001 (it may have been committed: no error may claim that it was not)
+            drop_broken_connection()
+            log.warning("commit_unresolved", work=unit.name, items=len(items), attempt=attempt, error=repr(problem))
+            if time.monotonic() > deadline:
+                break
+            pause(attempt)
+        else:
+            if found is None:
+                break
+            return {item: found[item] if item in found else unit.undone(Undone.BUSY, error) for item in items}
+    return {item: unit.undone(Undone.UNKNOWN, error) for item in items}
+
+
+class Single(Unit[None, Result]):
+    """One thing: what its work raises is raised."""
+
+    def __init__(self, name: str, work: Callable[[], Result], find: Callable[[], Result | Undone]) -> None:
+        self.name, self._work, self._find = name, work, find
+
+    def work(self, items: Sequence[None], attempt: int) -> Mapping[None, Result]:
+        return {None: self._work()}
+
+    def find(self, items: Sequence[None]) -> Mapping[None, Result] | None:
+        found = self._find()
+        if isinstance(found, Undone):
+            return None if found is Undone.UNKNOWN else {}
+        return {None: found}
+
+    def undone(self, how: Undone, error: Exception) -> NoReturn:
+        match how:
+            case Undone.REFUSED:
+                raise error
+            case Undone.BUSY:
+                raise Busy from error
+        raise OutcomeUnknown from error
+
+
+def nobody_can_tell() -> Undone:
+    return Undone.UNKNOWN
+
+
+def run(work: Callable[[], Result], *, name: str, find: Callable[[], Result | Undone] = nobody_can_tell) -> Result:
+    """Runs one thing in an outermost transaction, maybe more than once, and returns what it returns.
+
+    `find` is asked when the reply to COMMIT is missing; by a locking read it returns the result, or BUSY when it is
+    certain that nothing was done, or UNKNOWN. Raises what `work` raises, Busy (nothing was done), OutcomeUnknown.
+    """
+    return run_set([None], Single(name, work, find))[None]
+
+
+@contextmanager
+def reading_the_answer() -> Iterator[None]:
+    """For what is read after a commit, to answer with: should the database go away now, "busy" would be untrue."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise OutcomeUnknown from error
+
+
+def reason_to_retry(error: Exception) -> str:
+    """Why all of it may simply be run again, in a word; empty when it may not."""
+    if isinstance(error, Stale):
+        return "stale"
+    return RETRYABLE.get(error.args[0] if error.args else 0, "")
+
+
+def drop_broken_connection() -> None:
+    """Lets the next statement open a new connection where this one is cut. A test case's transaction stays open."""
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+
+
+def pause(attempt: int) -> None:
+    """Exponential back-off with full jitter: 0-2 ms, 0-4 ms, 0-8 ms, ... 0-128 ms."""
+    time.sleep(random.uniform(0, PAUSE_SECONDS * 2 ** min(attempt, MOST_DOUBLINGS)))

@@ -1,0 +1,188 @@
+"""Inbound and manual changes of stock. Stock rows come into being here and nowhere else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from django.db import IntegrityError, connection
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Invalid, KeyReused
+from charites.common.models import MAX_INT64
+from charites.common.transactions import Stale, Undone, run
+from stock.errors import NotEnoughStock, StockChanged
+from stock.models import Stock, StockAdjustment
+from stock.services.checks import check_goods_id, check_key
+
+UNNAMED = "unnamed:"  # how a key begins that nobody gave
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A change of one goods by `delta` pieces, or (with `target`) up or down to that many available.
+
+    `version`: refuse unless the row still has the version that the caller read.
+    """
+
+    goods_id: int
+    reason: str
+    actor: str
+    delta: int = 0
+    target: int | None = None
+    version: int | None = None
+    idempotency_key: str | None = None
+
+
+def adjust_stock(*, adjustments: Sequence[Adjustment]) -> list[Stock]:
+    """Applies adjustments, all or none, in one transaction. Returns their rows as they are then, in the order given.
+
+    An adjustment whose key was used for the same change before is not applied again. One without a key gets one that
+    nobody knows: by it a COMMIT without a reply is looked up.
+
+    Raises NotEnoughStock (below zero), StockChanged (version), KeyReused, Invalid, Busy, OutcomeUnknown.
+    """
+    for adjustment in adjustments:
+        check_adjustment(adjustment)
+    call = uuid4().hex
+    named = [
+        adjustment if adjustment.idempotency_key else replace(adjustment, idempotency_key=f"{UNNAMED}{call}:{index:06}")
+        for index, adjustment in enumerate(adjustments)
+    ]
+    return run(lambda: apply_adjustments(named), name="adjust_stock", find=lambda: find_adjustments(named))
+
+
+def apply_adjustments(adjustments: Sequence[Adjustment]) -> list[Stock]:
+    """Between BEGIN and COMMIT: lock the rows, leave out what is known, log the rest, apply it."""
+    rows, created = lock_rows({adjustment.goods_id for adjustment in adjustments})
+    known = known_keys(adjustments)
+    log = []
+    for adjustment in adjustments:
+        row = rows[adjustment.goods_id]
+        if is_repeated(adjustment, known):
+            continue
+        delta = delta_of(adjustment, row)
+        if delta or row.goods_id in created or is_named(adjustment):
+            log.append(as_row(adjustment, delta))
+            known[str(adjustment.idempotency_key)] = log[-1]
+            created.discard(row.goods_id)
+            row.available += delta
+    insert_log(log)
+    change_rows(log)
+    return read_rows(adjustments)
+
+
+def find_adjustments(adjustments: Sequence[Adjustment]) -> list[Stock] | Undone:
+    """After a COMMIT without a reply: the rows, if the keys are stored, which waits for whoever is storing them."""
+    keys = [adjustment.idempotency_key for adjustment in adjustments]
+    stored = StockAdjustment.objects.filter(idempotency_key__in=keys).order_by("idempotency_key").select_for_update()
+    return read_rows(adjustments) if list(stored) else Undone.BUSY
+
+
+def read_rows(adjustments: Sequence[Adjustment]) -> list[Stock]:
+    goods_ids = {adjustment.goods_id for adjustment in adjustments}
+    rows = {row.goods_id: row for row in Stock.objects.filter(goods_id__in=goods_ids)}
+    return [rows[adjustment.goods_id] for adjustment in adjustments]
+
+
+def lock_rows(goods_ids: set[int]) -> tuple[dict[int, Stock], set[int]]:
+    """Locks the stock rows in goods_id order, making those that are missing; returns them and which are new."""
+    locked = Stock.objects.select_for_update().filter(goods_id__in=goods_ids).order_by("goods_id")
+    rows = {row.goods_id: row for row in locked}
+    missing = goods_ids - rows.keys()
+    if not missing:
+        return rows, set()
+    # The exclusive lock of ON DUPLICATE KEY UPDATE settles a race of two first adjustments.
+    Stock.objects.bulk_create(
+        [Stock(goods_id=goods_id) for goods_id in sorted(missing)],
+        update_conflicts=True,
+        update_fields=["goods_id"],
+        unique_fields=["goods_id"] if connection.features.supports_update_conflicts_with_target else None,
+    )
+    with_first = StockAdjustment.objects.filter(goods_id__in=missing).values_list("goods_id", flat=True)
+    return {row.goods_id: row for row in locked.all()}, missing - set(with_first)
+
+
+def known_keys(adjustments: Sequence[Adjustment]) -> dict[str, StockAdjustment]:
+    """The stored adjustments under the given idempotency keys."""
+    keys = [adjustment.idempotency_key for adjustment in adjustments if is_named(adjustment)]
+    stored = StockAdjustment.objects.filter(idempotency_key__in=keys) if keys else []
+    return {str(row.idempotency_key): row for row in stored}
+
+
+def is_named(adjustment: Adjustment) -> bool:
+    """Whether the caller knows the key, and may come back with it."""
+    return not str(adjustment.idempotency_key).startswith(UNNAMED)
+
+
+def is_repeated(adjustment: Adjustment, known: Mapping[str, StockAdjustment]) -> bool:
+    """Whether the key was used for this change before. Raises KeyReused when it was used for another."""
+    stored = known.get(str(adjustment.idempotency_key))
+    if stored is None:
+        return False
+    same = (stored.goods_id, stored.reason, stored.target) == (
+        adjustment.goods_id,
+        adjustment.reason,
+        adjustment.target,
+    )
+    if not same or (adjustment.target is None and stored.delta != adjustment.delta):
+        raise KeyReused(key=adjustment.idempotency_key)
+    return True
+
+
+def delta_of(adjustment: Adjustment, row: Stock) -> int:
+    """How many pieces to add to the locked row."""
+    if adjustment.version is not None and adjustment.version != row.version:
+        raise StockChanged(goods_id=row.goods_id)
+    delta = adjustment.delta if adjustment.target is None else adjustment.target - row.available
+    if row.available + delta < 0:
+        raise NotEnoughStock(goods_id=row.goods_id, requested=-delta, available=row.available)
+    if row.available + row.reserved + row.sold + delta > MAX_INT64:
+        raise Invalid("delta", _("makes the stock larger than %(limit)s"), limit=MAX_INT64)
+    return delta
+
+
+def as_row(adjustment: Adjustment, delta: int) -> StockAdjustment:
+    return StockAdjustment(
+        goods_id=adjustment.goods_id,
+        delta=delta,
+        target=adjustment.target,
+        reason=adjustment.reason,
+        actor=adjustment.actor,
+        idempotency_key=adjustment.idempotency_key,
+    )
+
+
+def insert_log(log: Sequence[StockAdjustment]) -> None:
+    """Stores the adjustments. Raises Stale when somebody stored one of the keys meanwhile, for a goods whose row is
+    not among those we lock: the next try sees it."""
+    try:
+        StockAdjustment.objects.bulk_create(sorted(log, key=lambda row: str(row.idempotency_key)))
+    except IntegrityError as error:
+        raise Stale("idempotency key") from error
+
+
+def change_rows(log: Sequence[StockAdjustment]) -> None:
+    """One guarded, relative UPDATE a row of the log, in goods_id order, under the row locks."""
+    for row in sorted(log, key=lambda row: row.goods_id):
+        matched = Stock.objects.filter(goods_id=row.goods_id, available__gte=-row.delta)
+        changed = matched.update(
+            available=F("available") + row.delta, version=F("version") + 1, updated_at=timezone.now()
+        )
+        if not changed:
+            raise Stale(row.goods_id)
+
+
+def check_adjustment(adjustment: Adjustment) -> None:
+    check_goods_id(adjustment.goods_id)
+    if adjustment.target is not None and not 0 <= adjustment.target <= MAX_INT64:
+        raise Invalid("available", _("must be 0 or more, and fit into an int64"))
+    if abs(adjustment.delta) > MAX_INT64:
+        raise Invalid("delta", _("must fit into an int64"))
+    if not adjustment.reason.strip() or len(adjustment.reason) > 255:
+        raise Invalid("reason", _("must be 1 to 255 characters"))
+    if adjustment.idempotency_key is not None:
+        check_key(adjustment.idempotency_key)
+        if not is_named(adjustment):
+            raise Invalid("idempotency_key", _("may not begin with %(prefix)s"), prefix=UNNAMED)
