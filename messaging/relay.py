@@ -5,28 +5,23 @@ sweep that was stopped and wakes up late changes nothing that another one has ta
 """
 
 import secrets
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TypeVar
 
 import structlog
-from django.db import close_old_connections, connection, transaction
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from prometheus_client import Counter
 
 from charites.common.logs import request_context
+from charites.common.threads import AT_ONCE, each_at_once
 from messaging.models import Message
 from messaging.registry import Registration, find_registration, list_topics, version_of
 
 log = structlog.get_logger(__name__)
 
-Item = TypeVar("Item")
-
 LOCAL_BATCH = 200
-REMOTE_AT_ONCE = 8
 CLAIM_SECONDS = 60  # longer than a local batch and any remote call with its time-out
 UNKNOWN_RETRY_SECONDS = 60
 UNKNOWN_LIFETIME = timedelta(days=1)  # newer code may be on its way
@@ -51,7 +46,7 @@ def deliver_local(*, now: datetime) -> int:
 
 def deliver_remote(*, now: datetime) -> int:
     """Delivers due messages to receivers elsewhere, at most 8 at once; returns how many were claimed."""
-    claimed = claim(Q(topic__in=list_topics(remote=True)), limit=REMOTE_AT_ONCE, now=now)
+    claimed = claim(Q(topic__in=list_topics(remote=True)), limit=AT_ONCE, now=now)
     deliveries = [
         (registration, message) for registration, group in by_registration(claimed, now=now) for message in group
     ]
@@ -130,24 +125,6 @@ def deliver_one(registration: Registration, message: Message, *, now: datetime |
             give_back(registration, message, error, now=now or timezone.now())
         else:
             DELIVERIES.labels(registration.topic, "done").inc()
-
-
-def each_at_once(function: Callable[[Item], object], items: Sequence[Item]) -> None:
-    """Calls something slow for each item, at most 8 at once, so that one that hangs holds up few others."""
-    if len(items) == 1:
-        function(items[0])
-        return
-    with ThreadPoolExecutor(REMOTE_AT_ONCE, thread_name_prefix="remote") as pool:
-        list(pool.map(partial(_in_thread, function), items))
-
-
-def _in_thread(function: Callable[..., object], *arguments: object) -> None:
-    """Runs in a pool's thread, whose database connection nobody else would close."""
-    close_old_connections()
-    try:
-        function(*arguments)
-    finally:
-        connection.close()
 
 
 def claimed_rows(messages: Sequence[Message]) -> "QuerySet[Message]":

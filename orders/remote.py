@@ -14,11 +14,11 @@ from django.conf import settings
 from charites.common.auth import service_header
 from charites.common.errors import ServiceError
 from charites.common.rpc import Client, read_error, rebuild
+from charites.common.threads import each_at_once
 from goods.errors import RoomNotFound
 from goods.models import Goods
 from goods.rpc.goods_pb2 import GoodsDetail, GoodsDetailsRequest, RoomGoodsRequest
 from goods.rpc.goods_pb2_grpc import GoodsStub
-from messaging.relay import each_at_once
 from orders.errors import GoodsCallFailed, StockCallFailed
 from stock import errors as stock_errors
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLine

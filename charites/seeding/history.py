@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from charites.common.ids import next_ids
+from charites.common.threads import AT_ONCE
 from charites.seeding.catalogue import ACTOR, read_catalogue
 from charites.seeding.plan import Fate, Market, Moment, Planned, Shelf, make_plan, pieces_needed
 from goods import selectors as goods_selectors
@@ -191,6 +192,6 @@ def label_of(status: Order.Status, closed_by: str) -> str:
 
 def deliver_refunds(count: int) -> None:
     """Sends the money back, as the sweep would; it does so too when it runs."""
-    for _ in range(count // relay.REMOTE_AT_ONCE + 1):
+    for _ in range(count // AT_ONCE + 1):
         if not relay.deliver_remote(now=timezone.now()):
             return

@@ -5,6 +5,7 @@ import pytest
 from django.db import connection
 
 from charites.common.logs import current_request_id
+from charites.common.threads import AT_ONCE
 from charites.tests.factories import NOW, later
 from charites.tests.interleaving import Parked, plain
 from messaging.models import Message
@@ -12,7 +13,6 @@ from messaging.registry import RETRY_LADDER, find_registration, list_topics, reg
 from messaging.relay import (
     CLAIM_SECONDS,
     LOCAL_BATCH,
-    REMOTE_AT_ONCE,
     deliver_local,
     deliver_remote,
     hold_unknown,
@@ -228,12 +228,12 @@ def test_deliver_remote_with_a_receiver_that_raises_retries_only_that_one(receiv
 
 @pytest.mark.django_db(transaction=True)
 def test_deliver_remote_does_at_most_eight_at_once(receive):
-    barrier = threading.Barrier(REMOTE_AT_ONCE)
+    barrier = threading.Barrier(AT_ONCE)
     receive(lambda messages: barrier.wait(30), remote=True)  # passes only when eight run side by side
     for n in range(9):
         make_message(key=str(n))
 
-    assert deliver_remote(now=NOW) == REMOTE_AT_ONCE == 8
+    assert deliver_remote(now=NOW) == AT_ONCE == 8
 
     assert Message.objects.filter(state="done").count() == 8
     assert Message.objects.get(state="ready").attempts == 0

@@ -11,7 +11,7 @@ import structlog
 from django.db.models import F
 from prometheus_client import Counter
 
-from messaging.relay import each_at_once
+from charites.common.threads import each_at_once
 from orders import selectors
 from orders.errors import PaymentsUnavailable
 from orders.models import Refund
