@@ -1,6 +1,6 @@
 """Reading rooms and goods."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
@@ -19,6 +19,11 @@ class RoomWithGoods:
 def list_rooms() -> list[Room]:
     """Returns all rooms, live ones first."""
     return list(Room.objects.filter(is_deleted=False).order_by("status", "room_id"))
+
+
+def list_existing_rooms(*, room_ids: Collection[int]) -> list[Room]:
+    """Returns those of the rooms that exist and are not deleted, by room_id."""
+    return list(Room.objects.filter(room_id__in=room_ids, is_deleted=False).order_by("room_id"))
 
 
 def get_room(*, room_id: int) -> Room:

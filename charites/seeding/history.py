@@ -82,7 +82,8 @@ def find_market() -> Market:
     catalogue = read_catalogue()
     stocked = [entry["goods_id"] for entry in catalogue["goods"] if entry["stock"]]
     on_sale = {g.goods_id for g in goods_selectors.list_goods(goods_ids=stocked) if g.status == Goods.Status.ON_SALE}
-    rooms = {room.room_id for room in goods_selectors.list_rooms()}
+    named = [room["room_id"] for room in catalogue["rooms"]]
+    rooms = {room.room_id for room in goods_selectors.list_existing_rooms(room_ids=named)}
     shelves = [
         Shelf(room["room_id"], [entry["goods_id"] for entry in room["goods"] if entry["goods_id"] in on_sale])
         for room in catalogue["rooms"]

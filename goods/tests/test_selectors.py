@@ -3,7 +3,15 @@ import pytest
 from charites.tests.factories import make_goods, make_room
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Room
-from goods.selectors import get_goods, get_room, get_room_goods, list_goods, list_room_goods, list_rooms
+from goods.selectors import (
+    get_goods,
+    get_room,
+    get_room_goods,
+    list_existing_rooms,
+    list_goods,
+    list_room_goods,
+    list_rooms,
+)
 from goods.services import put_on_block
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +35,18 @@ def test_list_goods_returns_those_that_exist_by_id(django_assert_num_queries):
         found = list_goods(goods_ids=[3, 404, 1])
 
     assert [goods.goods_id for goods in found] == [1, 3]
+
+
+def test_list_existing_rooms_reads_those_that_are_named(django_assert_num_queries):
+    for room_id in (3, 1, 2):
+        make_room(room_id)
+    make_room(4, is_deleted=True)
+    make_room(5, status=Room.Status.OFF)
+
+    with django_assert_num_queries(1):
+        found = list_existing_rooms(room_ids=[5, 404, 4, 1])
+
+    assert [room.room_id for room in found] == [1, 5]
 
 
 def test_list_rooms_is_live_first_and_without_deleted_ones():

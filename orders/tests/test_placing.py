@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 from django.db import InterfaceError, OperationalError, connection
+from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -22,7 +23,7 @@ from charites.tests.factories import (
 )
 from charites.tests.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
 from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
-from goods.models import Goods
+from goods.models import Goods, Room
 from messaging import alarm
 from messaging.models import Message
 from orders.errors import OrderFailed
@@ -196,6 +197,25 @@ def test_place_in_an_unknown_or_deleted_room_is_refused():
         place(room_id=2)
 
     assert_nothing_happened()
+
+
+def test_place_reads_the_rooms_that_are_named_and_no_others():
+    make_goods(1, stock=5)
+    Room.objects.bulk_create(Room(room_id=room_id, title="Room") for room_id in range(1, 501))
+    read = []
+
+    def note(instance, **_):
+        read.append(instance.room_id)
+
+    post_init.connect(note, sender=Room)
+    try:
+        placed = place_orders(commands=[make_command(room_id=room_id) for room_id in (7, 404, 7, 501)], now=NOW)
+        place()
+    finally:
+        post_init.disconnect(note, sender=Room)
+
+    assert errors_of(placed) == [type(None), type(None), type(None), RoomNotFound]
+    assert sorted(read) == [7, 404]
 
 
 def test_place_of_more_than_there_is_names_goods_and_both_numbers():
