@@ -49,13 +49,25 @@ def test_list_existing_rooms_reads_those_that_are_named(django_assert_num_querie
     assert [room.room_id for room in found] == [1, 5]
 
 
-def test_list_rooms_is_live_first_and_without_deleted_ones():
+def test_list_rooms_is_live_ones_unless_told_otherwise_and_without_deleted_ones():
     make_room(1, status=Room.Status.OFF)
     make_room(3)
     make_room(2)
     make_room(4, is_deleted=True)
+    make_room(5, status=Room.Status.OFF, is_deleted=True)
 
-    assert [room.room_id for room in list_rooms()] == [2, 3, 1]
+    assert [room.room_id for room in list_rooms()] == [2, 3]
+    assert [room.room_id for room in list_rooms(status=Room.Status.OFF)] == [1]
+    assert [room.room_id for room in list_rooms(status=None)] == [1, 2, 3]
+
+
+def test_list_rooms_reads_no_more_than_a_page():
+    Room.objects.bulk_create(Room(room_id=n, title="Room", status=Room.Status.LIVE) for n in range(1, 131))
+
+    assert [room.room_id for room in list_rooms()] == [*range(1, 21)]
+    assert [room.room_id for room in list_rooms(after_id=20, limit=3)] == [21, 22, 23]
+    assert [room.room_id for room in list_rooms(limit=101)] == [*range(1, 101)]
+    assert list_rooms(after_id=130) == []
 
 
 def test_get_room_that_is_unknown_or_deleted_is_not_found():
