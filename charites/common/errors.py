@@ -30,7 +30,7 @@ class ServiceError(Exception):
     """A refusal with a text for people. `details` fill the text and travel to REST callers."""
 
     kind: ClassVar[Kind] = Kind.INTERNAL
-    code: ClassVar[int] = 10000000
+    code: ClassVar[int] = 10000000  # one number, one meaning: programs look at it
     text: str | Promise = _("Something went wrong on our side. Try again later.")
 
     def __init__(self, **details: Any) -> None:
@@ -72,10 +72,12 @@ class Unauthenticated(ServiceError):
 
 
 class TokenExpired(Unauthenticated):
+    code = 10000010
     text = _("The token has expired. Renew it or sign in again.")
 
 
 class WrongPassword(Unauthenticated):
+    code = 10000011
     text = _("User name or password is wrong.")
 
 
@@ -83,12 +85,6 @@ class NotFound(ServiceError):
     kind = Kind.NOT_FOUND
     code = 10000003
     text = _("There is no such thing here.")
-
-
-class UnknownError(ServiceError):
-    """A dependency answered something that nobody understands."""
-
-    code = 10000004
 
 
 class OutcomeUnknown(ServiceError):

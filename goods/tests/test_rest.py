@@ -111,7 +111,7 @@ def test_room_that_exists_is_answered() -> None:
 def test_room_that_is_unknown_or_deleted_is_not_found(path: str) -> None:
     make_room(4, is_deleted=True)
 
-    assert error_of(buyer().get(path)) == (404, 30010003, "There is no room 4.")
+    assert error_of(buyer().get(path)) == (404, 30010006, "There is no room 4.")
 
 
 def test_room_goods_come_in_the_hosts_order() -> None:

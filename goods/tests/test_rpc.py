@@ -57,7 +57,7 @@ def test_room_goods_of_an_empty_block_have_no_current_one(callers: Callers) -> N
 def test_room_goods_of_an_unknown_room_are_not_found(callers: Callers) -> None:
     method = callers.buyer().goods.GetGoodsListByRoomId
 
-    assert refusal(method, RoomGoodsRequest(room_id=3)) == ("NOT_FOUND", 30010003)
+    assert refusal(method, RoomGoodsRequest(room_id=3)) == ("NOT_FOUND", 30010006)
 
 
 @pytest.mark.parametrize("room_id", [0, -1])

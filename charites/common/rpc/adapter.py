@@ -35,6 +35,7 @@ REQUEST_ID_KEY = "x-request-id"
 class DeadlinePassed(OutcomeUnknown):
     """The call waited for its turn longer than it had time; it was never begun."""
 
+    code = 10000012
     text = _("The call's deadline passed before its turn came. Nothing was done.")
 
 
