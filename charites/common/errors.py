@@ -3,6 +3,7 @@
 Services raise these and know neither HTTP nor gRPC; `common/rest.py` and `common/rpc/` map kinds to statuses.
 """
 
+import copyreg
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -41,6 +42,10 @@ class ServiceError(Exception):
     def message(self) -> str:
         """The text in the active language."""
         return str(self.text) % self.details if self.details else str(self.text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made without `__init__`, which wants names, and keep nothing of who raised."""
+        return copyreg.__newobj__, (type(self), self.details), vars(self)  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({self.code}): {self.message}"

@@ -1,13 +1,16 @@
 """The catalogue: every number once, the original's numbers kept, texts that say what happened and no more."""
 
+import copy
+import pickle
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 
 import goods.errors
 import messaging.errors
@@ -109,6 +112,64 @@ def test_text_comes_in_the_language_of_the_reader():
     assert error.message == "Not enough stock of goods 3: 2 asked for, 1 left."
     with translation.override("zh-hans"):
         assert re.search(r"[\u4e00-\u9fff]", error.message)
+
+
+def through_pickle(protocol: int) -> Callable[[ServiceError], ServiceError]:
+    return lambda error: pickle.loads(pickle.dumps(error, protocol))
+
+
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{f"pickle {protocol}": through_pickle(protocol) for protocol in PROTOCOLS},
+}
+
+
+def texts(error: ServiceError) -> list[str]:
+    """What the error says in each language."""
+    said = []
+    for language in ("en", "zh-hans"):
+        with translation.override(language):
+            said += [error.message, str(error)]
+    return said
+
+
+@pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("error", CATALOGUE, ids=lambda error: error.__name__)
+def test_every_error_can_be_copied_and_pickled(error, make):
+    original = filled(error)
+
+    made = make(original)
+
+    assert type(made) is error
+    assert made is not original
+    assert (made.details, made.args, texts(made)) == (original.details, original.args, texts(original))
+
+
+@pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize(
+    "original",
+    [
+        Invalid("items", _("has more than %(limit)s lines"), limit=100),
+        orders.errors.OrderStateConflict(order_id=5, wanted=_("cancelled"), found=_("paid")),
+    ],
+    ids=["text", "details"],
+)
+def test_a_copy_is_still_told_in_the_language_of_the_reader(original, make):
+    made = make(original)
+
+    assert texts(made) == texts(original)
+    assert texts(made)[0] != texts(made)[2]
+
+
+def test_a_copy_keeps_nothing_of_the_call_that_raised():
+    try:
+        raise NotFound from ValueError("the cause")
+    except NotFound as error:
+        made = copy.copy(error)
+
+    assert (made.__traceback__, made.__cause__, made.__context__) == (None, None, None)
 
 
 def test_invalid_names_the_field_and_the_reason():
