@@ -142,18 +142,27 @@ def mark_done(messages: Sequence[Message]) -> None:
         raise LeaseLost
 
 
+def change_claimed(message: Message, **columns: object) -> bool:
+    """Ends the claim of one message and changes it; whether it was still ours. What somebody else has taken over
+    meanwhile is theirs to tell of."""
+    changed = claimed_rows([message]).update(claimed_until=None, updated_at=timezone.now(), **columns)
+    if not changed:
+        log.warning("lease_lost", topic=message.topic, key=message.key, attempts=message.attempts)
+    return bool(changed)
+
+
 def give_back(registration: Registration, message: Message, error: Exception, *, now: datetime) -> None:
     """Puts a failed message on the next step of its ladder, or declares it dead."""
-    dead = message.attempts > len(registration.ladder)
-    DELIVERIES.labels(registration.topic, "dead" if dead else "failed").inc()
-    if dead:
-        bury(message, f"delivery gave up after {message.attempts} tries: {error!r}")
+    if message.attempts > len(registration.ladder):
+        if bury(message, f"delivery gave up after {message.attempts} tries: {error!r}"):
+            DELIVERIES.labels(registration.topic, "dead").inc()
         return
     wait = registration.ladder[message.attempts - 1]
-    log.warning("delivery_failed", topic=message.topic, key=message.key, attempts=message.attempts, error=repr(error))
-    claimed_rows([message]).update(
-        deliver_at=now + wait, claimed_until=None, last_error=repr(error)[:500], updated_at=timezone.now()
-    )
+    if change_claimed(message, deliver_at=now + wait, last_error=repr(error)[:500]):
+        DELIVERIES.labels(registration.topic, "failed").inc()
+        log.warning(
+            "delivery_failed", topic=message.topic, key=message.key, attempts=message.attempts, error=repr(error)
+        )
 
 
 def hold(message: Message, *, now: datetime) -> None:
@@ -164,26 +173,21 @@ def hold(message: Message, *, now: datetime) -> None:
         del message.headers[HELD_SINCE]  # sent again, it has its day again
         bury(message, f"no handler for topic {message.topic!r}, version {version_of(message)!r}, within a day")
         return
-    claimed_rows([message]).update(
+    change_claimed(
+        message,
         deliver_at=now + timedelta(seconds=UNKNOWN_RETRY_SECONDS),
-        claimed_until=None,
         attempts=F("attempts") - 1,
         headers=message.headers,
         last_error="no handler yet",
-        updated_at=timezone.now(),
     )
 
 
-def bury(message: Message, reason: str) -> None:
-    """Makes a message dead: logged, counted, listed in the admin, and a finding of the audit."""
-    log.error("message_dead", topic=message.topic, key=message.key, message_id=message.pk, reason=reason)
-    claimed_rows([message]).update(
-        state=Message.State.DEAD,
-        claimed_until=None,
-        headers=message.headers,
-        last_error=reason[:500],
-        updated_at=timezone.now(),
-    )
+def bury(message: Message, reason: str) -> bool:
+    """Makes a message dead: logged, listed in the admin, and a finding of the audit. Whether it was still ours."""
+    is_buried = change_claimed(message, state=Message.State.DEAD, headers=message.headers, last_error=reason[:500])
+    if is_buried:
+        log.error("message_dead", topic=message.topic, key=message.key, message_id=message.pk, reason=reason)
+    return is_buried
 
 
 def purge(*, now: datetime) -> int:
