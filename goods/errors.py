@@ -13,13 +13,13 @@ class GoodsNotFound(ServiceError):
 
 class GoodsOffSale(ServiceError):
     kind = Kind.CONFLICT
-    code = 30010002
+    code = 30010005
     text = _("Goods %(goods_id)s is not on sale at present.")
 
 
 class RoomNotFound(ServiceError):
     kind = Kind.NOT_FOUND
-    code = 30010003
+    code = 30010006
     text = _("There is no room %(room_id)s.")
 
 

@@ -1,10 +1,11 @@
 """Reading rooms and goods."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
+from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Goods, Room, RoomGoods
 
@@ -16,9 +17,24 @@ class RoomWithGoods:
     goods: list[Goods]
 
 
-def list_rooms() -> list[Room]:
-    """Returns all rooms, live ones first."""
-    return list(Room.objects.filter(is_deleted=False).order_by("status", "room_id"))
+def list_rooms(
+    *, status: Room.Status | None = Room.Status.LIVE, after_id: int | None = None, limit: int = DEFAULT_PAGE
+) -> list[Room]:
+    """Returns a page of rooms, by room_id: the live ones, or those of another status, or (None) all.
+
+    `after_id` is the last room_id of the page before.
+    """
+    rooms = Room.objects.filter(is_deleted=False).order_by("room_id")
+    if status is not None:
+        rooms = rooms.filter(status=status)
+    if after_id is not None:
+        rooms = rooms.filter(room_id__gt=after_id)
+    return list(rooms[: min(limit, MAX_PAGE)])
+
+
+def list_existing_rooms(*, room_ids: Collection[int]) -> list[Room]:
+    """Returns those of the rooms that exist and are not deleted, by room_id."""
+    return list(Room.objects.filter(room_id__in=room_ids, is_deleted=False).order_by("room_id"))
 
 
 def get_room(*, room_id: int) -> Room:

@@ -40,6 +40,9 @@ def check_back(*, now: datetime) -> int:
                 state=state, deliver_at=now, checks=F("checks") + 1, lease="", last_error="", updated_at=timezone.now()
             )
         put_off_checks([half for half in halves if answers.get(half.pk, Answer.NOT_YET) is Answer.NOT_YET], now=now)
+    for half in halves:
+        if half.state == Message.State.DEAD:  # told after COMMIT, when it is so
+            log.error("message_dead", topic=half.topic, key=half.key, message_id=half.pk, reason=half.last_error)
     return len(halves)
 
 
@@ -87,7 +90,6 @@ def put_off_checks(halves: Sequence[Message], *, now: datetime) -> None:
         if is_over:
             half.state, half.died_half = Message.State.DEAD, True
             half.last_error = f"the check gave up after {half.checks} times: {half.last_error or 'no answer'}"[:500]
-            log.error("message_dead", topic=half.topic, key=half.key, message_id=half.pk, reason=half.last_error)
     fields = ["checks", "deliver_at", "updated_at", "state", "died_half", "last_error"]
     Message.objects.filter(state=Message.State.HALF).bulk_update(halves, fields)
 

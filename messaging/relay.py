@@ -5,28 +5,23 @@ sweep that was stopped and wakes up late changes nothing that another one has ta
 """
 
 import secrets
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TypeVar
 
 import structlog
-from django.db import close_old_connections, connection, transaction
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from prometheus_client import Counter
 
 from charites.common.logs import request_context
+from charites.common.threads import AT_ONCE, each_at_once
 from messaging.models import Message
 from messaging.registry import Registration, find_registration, list_topics, version_of
 
 log = structlog.get_logger(__name__)
 
-Item = TypeVar("Item")
-
 LOCAL_BATCH = 200
-REMOTE_AT_ONCE = 8
 CLAIM_SECONDS = 60  # longer than a local batch and any remote call with its time-out
 UNKNOWN_RETRY_SECONDS = 60
 UNKNOWN_LIFETIME = timedelta(days=1)  # newer code may be on its way
@@ -51,7 +46,7 @@ def deliver_local(*, now: datetime) -> int:
 
 def deliver_remote(*, now: datetime) -> int:
     """Delivers due messages to receivers elsewhere, at most 8 at once; returns how many were claimed."""
-    claimed = claim(Q(topic__in=list_topics(remote=True)), limit=REMOTE_AT_ONCE, now=now)
+    claimed = claim(Q(topic__in=list_topics(remote=True)), limit=AT_ONCE, now=now)
     deliveries = [
         (registration, message) for registration, group in by_registration(claimed, now=now) for message in group
     ]
@@ -132,24 +127,6 @@ def deliver_one(registration: Registration, message: Message, *, now: datetime |
             DELIVERIES.labels(registration.topic, "done").inc()
 
 
-def each_at_once(function: Callable[[Item], object], items: Sequence[Item]) -> None:
-    """Calls something slow for each item, at most 8 at once, so that one that hangs holds up few others."""
-    if len(items) == 1:
-        function(items[0])
-        return
-    with ThreadPoolExecutor(REMOTE_AT_ONCE, thread_name_prefix="remote") as pool:
-        list(pool.map(partial(_in_thread, function), items))
-
-
-def _in_thread(function: Callable[..., object], *arguments: object) -> None:
-    """Runs in a pool's thread, whose database connection nobody else would close."""
-    close_old_connections()
-    try:
-        function(*arguments)
-    finally:
-        connection.close()
-
-
 def claimed_rows(messages: Sequence[Message]) -> "QuerySet[Message]":
     """The rows of these messages as long as the claim holds; all of them come from one claim."""
     keys = [message.pk for message in messages]
@@ -165,18 +142,27 @@ def mark_done(messages: Sequence[Message]) -> None:
         raise LeaseLost
 
 
+def change_claimed(message: Message, **columns: object) -> bool:
+    """Ends the claim of one message and changes it; whether it was still ours. What somebody else has taken over
+    meanwhile is theirs to tell of."""
+    changed = claimed_rows([message]).update(claimed_until=None, updated_at=timezone.now(), **columns)
+    if not changed:
+        log.warning("lease_lost", topic=message.topic, key=message.key, attempts=message.attempts)
+    return bool(changed)
+
+
 def give_back(registration: Registration, message: Message, error: Exception, *, now: datetime) -> None:
     """Puts a failed message on the next step of its ladder, or declares it dead."""
-    dead = message.attempts > len(registration.ladder)
-    DELIVERIES.labels(registration.topic, "dead" if dead else "failed").inc()
-    if dead:
-        bury(message, f"delivery gave up after {message.attempts} tries: {error!r}")
+    if message.attempts > len(registration.ladder):
+        if bury(message, f"delivery gave up after {message.attempts} tries: {error!r}"):
+            DELIVERIES.labels(registration.topic, "dead").inc()
         return
     wait = registration.ladder[message.attempts - 1]
-    log.warning("delivery_failed", topic=message.topic, key=message.key, attempts=message.attempts, error=repr(error))
-    claimed_rows([message]).update(
-        deliver_at=now + wait, claimed_until=None, last_error=repr(error)[:500], updated_at=timezone.now()
-    )
+    if change_claimed(message, deliver_at=now + wait, last_error=repr(error)[:500]):
+        DELIVERIES.labels(registration.topic, "failed").inc()
+        log.warning(
+            "delivery_failed", topic=message.topic, key=message.key, attempts=message.attempts, error=repr(error)
+        )
 
 
 def hold(message: Message, *, now: datetime) -> None:
@@ -187,26 +173,21 @@ def hold(message: Message, *, now: datetime) -> None:
         del message.headers[HELD_SINCE]  # sent again, it has its day again
         bury(message, f"no handler for topic {message.topic!r}, version {version_of(message)!r}, within a day")
         return
-    claimed_rows([message]).update(
+    change_claimed(
+        message,
         deliver_at=now + timedelta(seconds=UNKNOWN_RETRY_SECONDS),
-        claimed_until=None,
         attempts=F("attempts") - 1,
         headers=message.headers,
         last_error="no handler yet",
-        updated_at=timezone.now(),
     )
 
 
-def bury(message: Message, reason: str) -> None:
-    """Makes a message dead: logged, counted, listed in the admin, and a finding of the audit."""
-    log.error("message_dead", topic=message.topic, key=message.key, message_id=message.pk, reason=reason)
-    claimed_rows([message]).update(
-        state=Message.State.DEAD,
-        claimed_until=None,
-        headers=message.headers,
-        last_error=reason[:500],
-        updated_at=timezone.now(),
-    )
+def bury(message: Message, reason: str) -> bool:
+    """Makes a message dead: logged, listed in the admin, and a finding of the audit. Whether it was still ours."""
+    is_buried = change_claimed(message, state=Message.State.DEAD, headers=message.headers, last_error=reason[:500])
+    if is_buried:
+        log.error("message_dead", topic=message.topic, key=message.key, message_id=message.pk, reason=reason)
+    return is_buried
 
 
 def purge(*, now: datetime) -> int:

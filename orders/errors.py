@@ -45,7 +45,7 @@ class OrderFailed(ServiceError):
 
 class PaymentNotFound(ServiceError):
     kind = Kind.NOT_FOUND
-    code = 50010009
+    code = 50010012
     text = _("There is no payment %(payment_id)s.")
 
 

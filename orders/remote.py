@@ -14,17 +14,16 @@ from django.conf import settings
 from charites.common.auth import service_header
 from charites.common.errors import ServiceError
 from charites.common.rpc import Client, read_error, rebuild
-from goods.errors import RoomNotFound
+from charites.common.threads import each_at_once
 from goods.models import Goods
-from goods.rpc.goods_pb2 import GoodsDetail, GoodsDetailsRequest, RoomGoodsRequest
+from goods.rpc.goods_pb2 import GoodsDetail, GoodsDetailsRequest, RoomsRequest
 from goods.rpc.goods_pb2_grpc import GoodsStub
-from messaging.relay import each_at_once
 from orders.errors import GoodsCallFailed, StockCallFailed
 from stock import errors as stock_errors
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLine
 from stock.rpc.stock_pb2_grpc import StockStub
 
-GOODS_PAGE = 100  # most goods that one call may name
+GOODS_PAGE = 100  # most goods or rooms that one call may name
 TIDINGS_SECONDS = 5.0  # for what nobody waits for
 
 REFUSALS = {
@@ -65,27 +64,27 @@ def stock_stub() -> Any:
 
 def list_goods(*, goods_ids: Sequence[int]) -> list[Goods]:
     """Returns those of the goods that exist, as rows that are not stored here. Raises GoodsCallFailed."""
-    pages = [goods_ids[start : start + GOODS_PAGE] for start in range(0, len(goods_ids), GOODS_PAGE)]
+    requests = [GoodsDetailsRequest(goods_ids=page) for page in pages_of(goods_ids)]
+    return [as_goods(detail) for reply in ask_each(goods_stub().GetGoodsDetails, requests) for detail in reply.goods]
+
+
+def list_existing_rooms(*, room_ids: Sequence[int]) -> set[int]:
+    """Returns those of the rooms that exist. Raises GoodsCallFailed."""
+    requests = [RoomsRequest(room_ids=page) for page in pages_of(room_ids)]
+    return {room.room_id for reply in ask_each(goods_stub().GetRooms, requests) for room in reply.rooms}
+
+
+def pages_of(ids: Sequence[int]) -> list[Sequence[int]]:
+    """Ids in portions that one call may name."""
+    return [ids[start : start + GOODS_PAGE] for start in range(0, len(ids), GOODS_PAGE)]
+
+
+def ask_each(method: Any, requests: Sequence[Any]) -> list[Any]:
+    """Returns the replies of the goods service. Raises GoodsCallFailed."""
     try:
-        replies = [goods_stub().GetGoodsDetails(GoodsDetailsRequest(goods_ids=page)) for page in pages]
+        return [method(request) for request in requests]
     except grpc.RpcError as error:
         raise GoodsCallFailed from error
-    return [as_goods(detail) for reply in replies for detail in reply.goods]
-
-
-def list_existing_rooms(*, room_ids: Collection[int]) -> set[int]:
-    """Returns those of the rooms that exist. Raises GoodsCallFailed."""
-    existing = set()
-    for room_id in room_ids:
-        try:
-            goods_stub().GetGoodsListByRoomId(RoomGoodsRequest(room_id=room_id))
-        except grpc.RpcError as error:
-            found = read_error(error)
-            if found is None or found.code != RoomNotFound.code:
-                raise GoodsCallFailed from error
-        else:
-            existing.add(room_id)
-    return existing
 
 
 def as_goods(detail: GoodsDetail) -> Goods:

@@ -7,10 +7,9 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from orders.errors import OrderNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
-
-MAX_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def get_order(*, order_id: int, user_id: int | None) -> OrderWithLines:
 
 
 def list_orders(
-    *, user_id: int | None, status: int | None = None, before_id: int | None = None, limit: int = 20
+    *, user_id: int | None, status: int | None = None, before_id: int | None = None, limit: int = DEFAULT_PAGE
 ) -> list[OrderWithLines]:
     """Returns a page of orders, newest first; `before_id` is the last order number of the page before."""
     orders = Order.objects.order_by("-order_id")

@@ -27,7 +27,7 @@ class StockContended(ServiceError):
     """Every try met somebody else's change until time was up. Nothing was taken; the same call may be made again."""
 
     kind = Kind.BUSY
-    code = 40010004
+    code = 40010009
     text = _("The stock changed too often meanwhile. Nothing was taken; try again in a moment.")
 
 
@@ -59,5 +59,5 @@ class RecordConflict(ServiceError):
     """The same order asked for something else before, or its stock is in a state that this step cannot start from."""
 
     kind = Kind.CONFLICT
-    code = 40010008
+    code = 40010010
     text = _("Order %(order_id)s: stock cannot be %(wanted)s, it is %(found)s.")

@@ -3,6 +3,7 @@
 Services raise these and know neither HTTP nor gRPC; `common/rest.py` and `common/rpc/` map kinds to statuses.
 """
 
+import copyreg
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ class ServiceError(Exception):
     """A refusal with a text for people. `details` fill the text and travel to REST callers."""
 
     kind: ClassVar[Kind] = Kind.INTERNAL
-    code: ClassVar[int] = 10000000
+    code: ClassVar[int] = 10000000  # one number, one meaning: programs look at it
     text: str | Promise = _("Something went wrong on our side. Try again later.")
 
     def __init__(self, **details: Any) -> None:
@@ -41,6 +42,10 @@ class ServiceError(Exception):
     def message(self) -> str:
         """The text in the active language."""
         return str(self.text) % self.details if self.details else str(self.text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made without `__init__`, which wants names, and keep nothing of who raised."""
+        return copyreg.__newobj__, (type(self), self.details), vars(self)  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({self.code}): {self.message}"
@@ -72,10 +77,12 @@ class Unauthenticated(ServiceError):
 
 
 class TokenExpired(Unauthenticated):
+    code = 10000010
     text = _("The token has expired. Renew it or sign in again.")
 
 
 class WrongPassword(Unauthenticated):
+    code = 10000011
     text = _("User name or password is wrong.")
 
 
@@ -83,12 +90,6 @@ class NotFound(ServiceError):
     kind = Kind.NOT_FOUND
     code = 10000003
     text = _("There is no such thing here.")
-
-
-class UnknownError(ServiceError):
-    """A dependency answered something that nobody understands."""
-
-    code = 10000004
 
 
 class OutcomeUnknown(ServiceError):

@@ -13,6 +13,7 @@ ADDRESS_LENGTH = 255
 PHONE_LENGTH = 32
 KEY_LENGTH = 64
 MAX_LINES = 100  # of an order, and of any list that a request brings
+DEFAULT_PAGE, MAX_PAGE = 20, 100  # of a list that a request asks for
 
 
 class ExactCharField(models.CharField):  # type: ignore[type-arg]

@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from charites.common.ids import next_ids
+from charites.common.threads import AT_ONCE
 from charites.seeding.catalogue import ACTOR, read_catalogue
 from charites.seeding.plan import Fate, Market, Moment, Planned, Shelf, make_plan, pieces_needed
 from goods import selectors as goods_selectors
@@ -81,7 +82,8 @@ def find_market() -> Market:
     catalogue = read_catalogue()
     stocked = [entry["goods_id"] for entry in catalogue["goods"] if entry["stock"]]
     on_sale = {g.goods_id for g in goods_selectors.list_goods(goods_ids=stocked) if g.status == Goods.Status.ON_SALE}
-    rooms = {room.room_id for room in goods_selectors.list_rooms()}
+    named = [room["room_id"] for room in catalogue["rooms"]]
+    rooms = {room.room_id for room in goods_selectors.list_existing_rooms(room_ids=named)}
     shelves = [
         Shelf(room["room_id"], [entry["goods_id"] for entry in room["goods"] if entry["goods_id"] in on_sale])
         for room in catalogue["rooms"]
@@ -191,6 +193,6 @@ def label_of(status: Order.Status, closed_by: str) -> str:
 
 def deliver_refunds(count: int) -> None:
     """Sends the money back, as the sweep would; it does so too when it runs."""
-    for _ in range(count // relay.REMOTE_AT_ONCE + 1):
+    for _ in range(count // AT_ONCE + 1):
         if not relay.deliver_remote(now=timezone.now()):
             return

@@ -184,7 +184,7 @@ def test_stock_row_without_a_first_adjustment_is_found(shop: Shop) -> None:
 
 def test_records_and_adjustments_without_a_stock_row_are_found(shop: Shop) -> None:
     insert_record(801, 41, 1, status=3, kind="receipt")
-    copy_row("shopping_stock_adjustment", "goods_id = 2", goods_id="42")
+    copy_row("shopping_stock_adjustment", "goods_id = 2", idempotency_key="NULL", goods_id="42")
 
     assert findings() == {"I1-unknown-goods": ["41", "42"]}
 
@@ -197,7 +197,7 @@ def test_negative_stock_is_found(shop: Shop, column: str) -> None:
     # The sums are made to agree, so that only the sign is wrong; reserved and sold need a negative record for that.
     with without_constraints("shopping_stock", "shopping_stock_record"):
         copy_row("shopping_stock", "goods_id = 2", goods_id="44", num="0", lock="0", sold="0")
-        copy_row("shopping_stock_adjustment", "goods_id = 2", goods_id="44", delta="-1")
+        copy_row("shopping_stock_adjustment", "goods_id = 2", idempotency_key="NULL", goods_id="44", delta="-1")
         execute(f"UPDATE shopping_stock SET {quoted(column)} = -1 WHERE goods_id = 44")
         if column != "num":
             insert_record(802, 44, -1, status={"lock": 1, "sold": 3}[column], kind="receipt")
@@ -472,7 +472,7 @@ def test_key_of_two_orders_is_found(shop: Shop) -> None:
 
 def test_key_of_two_adjustments_is_found(shop: Shop) -> None:
     with without_constraints("shopping_stock_adjustment"):
-        copy_row("shopping_stock_adjustment", "idempotency_key IS NOT NULL", delta="0")
+        copy_row("shopping_stock_adjustment", "idempotency_key = 'broken-mugs'", delta="0")
 
         assert findings() == {"I10-adjustments": ["broken-mugs"]}
 

@@ -1,35 +1,51 @@
 """The catalogue: every number once, the original's numbers kept, texts that say what happened and no more."""
 
+import copy
+import pickle
 import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 
 import goods.errors
 import messaging.errors
 import orders.errors
 import stock.errors
-from charites.common import errors
+from charites.common import errors, rpc
 from charites.common.errors import Busy, InternalError, Invalid, Kind, NotFound, ServiceError, as_service_error
 
-MODULES = (errors, goods.errors, stock.errors, orders.errors, messaging.errors)
-CATALOGUE = sorted(
-    {
-        value
-        for module in MODULES
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, ServiceError) and value is not ServiceError
-    },
-    key=lambda error: error.__name__,
-)
+MODULES = (errors, rpc, goods.errors, stock.errors, orders.errors, messaging.errors)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def all_below(base: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    """Every error of ours; tests make their own, which do not count."""
+    for error in base.__subclasses__():
+        if ".tests" not in error.__module__:
+            yield error
+        yield from all_below(error)
+
+
+CATALOGUE = sorted(set(all_below(ServiceError)), key=lambda error: error.__name__)
+RESERVED = {  # for the rules of a sale
+    "over the buyer's limit": 40010008,
+    "too many unpaid orders": 50010008,
+    "not on sale yet": 30010002,
+    "the sale is over": 30010003,
+    "the price changed": 50010009,
+}
 
 KEPT = {
     "InternalError": (10000000, Kind.INTERNAL),
     "Invalid": (10000001, Kind.INVALID),
     "Unauthenticated": (10000002, Kind.UNAUTHENTICATED),
     "NotFound": (10000003, Kind.NOT_FOUND),
-    "UnknownError": (10000004, Kind.INTERNAL),
+    "Busy": (10000004, Kind.BUSY),
     "OutcomeUnknown": (10000005, Kind.UNKNOWN),
     "Forbidden": (10000006, Kind.FORBIDDEN),
     "Limited": (10000007, Kind.LIMITED),
@@ -45,6 +61,24 @@ KEPT = {
     "OrderFailed": (50010007, Kind.INTERNAL),
     "KeyReused": (10000009, Kind.KEY_REUSED),
 }
+
+
+def test_every_error_is_in_a_module_of_errors_or_of_the_adapter():
+    assert {error for error in CATALOGUE if error not in {getattr(m, error.__name__, None) for m in MODULES}} == set()
+
+
+def test_every_error_has_a_number_of_its_own():
+    numbers = Counter(error.code for error in CATALOGUE)
+
+    assert len(CATALOGUE) > 30
+    assert [code for code, times in numbers.items() if times > 1] == []
+
+
+def test_reserved_numbers_are_free_and_documented():
+    page = (ROOT / "docs" / "errors.md").read_text()
+
+    assert [error.__name__ for error in CATALOGUE if error.code in RESERVED.values()] == []
+    assert [meaning for meaning, code in RESERVED.items() if f"* {code}: {meaning}" not in page] == []
 
 
 def filled(error: type[ServiceError]) -> ServiceError:
@@ -78,6 +112,64 @@ def test_text_comes_in_the_language_of_the_reader():
     assert error.message == "Not enough stock of goods 3: 2 asked for, 1 left."
     with translation.override("zh-hans"):
         assert re.search(r"[\u4e00-\u9fff]", error.message)
+
+
+def through_pickle(protocol: int) -> Callable[[ServiceError], ServiceError]:
+    return lambda error: pickle.loads(pickle.dumps(error, protocol))
+
+
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{f"pickle {protocol}": through_pickle(protocol) for protocol in PROTOCOLS},
+}
+
+
+def texts(error: ServiceError) -> list[str]:
+    """What the error says in each language."""
+    said = []
+    for language in ("en", "zh-hans"):
+        with translation.override(language):
+            said += [error.message, str(error)]
+    return said
+
+
+@pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("error", CATALOGUE, ids=lambda error: error.__name__)
+def test_every_error_can_be_copied_and_pickled(error, make):
+    original = filled(error)
+
+    made = make(original)
+
+    assert type(made) is error
+    assert made is not original
+    assert (made.details, made.args, texts(made)) == (original.details, original.args, texts(original))
+
+
+@pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize(
+    "original",
+    [
+        Invalid("items", _("has more than %(limit)s lines"), limit=100),
+        orders.errors.OrderStateConflict(order_id=5, wanted=_("cancelled"), found=_("paid")),
+    ],
+    ids=["text", "details"],
+)
+def test_a_copy_is_still_told_in_the_language_of_the_reader(original, make):
+    made = make(original)
+
+    assert texts(made) == texts(original)
+    assert texts(made)[0] != texts(made)[2]
+
+
+def test_a_copy_keeps_nothing_of_the_call_that_raised():
+    try:
+        raise NotFound from ValueError("the cause")
+    except NotFound as error:
+        made = copy.copy(error)
+
+    assert (made.__traceback__, made.__cause__, made.__context__) == (None, None, None)
 
 
 def test_invalid_names_the_field_and_the_reason():

@@ -131,7 +131,7 @@ def test_errors_are_those_of_rest() -> None:
 
     assert refused(buyer().post("/v1/createorder", create)) == (409, 40010003)
     assert refused(buyer().post("/v1/createorder", {**create, "Num": 2}, {"Idempotency-Key": "k1"})) == (422, 10000009)
-    assert refused(buyer().post("/v1/goods", {"RoomId": 3})) == (404, 30010003)
+    assert refused(buyer().post("/v1/goods", {"RoomId": 3})) == (404, 30010006)
     assert refused(buyer().post("/v1/getstock", {"GoodsId": 9})) == (404, 40010002)
     assert refused(buyer().post("/v1/getstock", {})) == (400, 10000001)
     assert refused(buyer().post("/v1/setstock", {"GoodsId": 1, "Num": 1})) == (403, 10000006)

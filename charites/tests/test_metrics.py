@@ -44,6 +44,26 @@ def test_requests_are_counted_by_route_and_status_not_by_address() -> None:
 
 
 @pytest.mark.django_db
+def test_made_up_methods_and_paths_make_no_new_series() -> None:
+    def series() -> set[tuple[str, frozenset[tuple[str, str]]]]:
+        return set(samples(anybody().get("/metrics").text))
+
+    def call(number: int) -> None:
+        for path in ("/api/goods/1", f"/api/{number}", f"/{number}", f"/v1/{number}"):
+            anybody().send(f"BREW{number}", path)
+
+    call(0)
+    series()  # counts the reading of metrics itself
+    known = series()
+    for number in range(1, 501):
+        call(number)
+
+    assert series() == known
+    labels = {"protocol": "http", "route": "other api/goods/<id:goods_id>", "status": "401"}
+    assert read("charites_requests_total", **labels) >= 501
+
+
+@pytest.mark.django_db
 def test_orders_are_counted_by_outcome() -> None:
     make_goods(1, stock=2)
     names = ("placed", "paid", "NotEnoughStock", "closed_by_timeout")

@@ -105,7 +105,7 @@ def test_token_that_has_expired_is_refused_and_says_so() -> None:
 
     response = RestClient(f"Bearer {issue_token(user_id=7, role=Role.STAFF, now=past)}").get("/api/rooms")
 
-    assert error_of(response) == (401, 10000002, "The token has expired. Renew it or sign in again.")
+    assert error_of(response) == (401, 10000010, "The token has expired. Renew it or sign in again.")
 
 
 def test_token_signed_with_another_key_is_refused() -> None:
@@ -155,7 +155,7 @@ def test_sign_in_with_the_wrong_words_is_refused_always_alike(username: str, pas
 
     response = anybody().post("/api/auth/token", {"username": username, "password": password})
 
-    assert error_of(response) == (401, 10000002, "User name or password is wrong.")
+    assert error_of(response) == (401, 10000011, "User name or password is wrong.")
 
 
 @pytest.mark.django_db
@@ -186,7 +186,7 @@ def test_refresh_with_anything_else_is_refused(kind: str) -> None:
 
     response = anybody().post("/api/auth/refresh", {"refresh": token})
 
-    assert error_of(response)[:2] == (401, 10000002)
+    assert error_of(response)[:2] == (401, 10000010 if kind == "expired" else 10000002)
 
 
 @pytest.mark.django_db

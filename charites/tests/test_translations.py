@@ -26,10 +26,11 @@ from django.utils.translation import get_language
 
 from charites.common.errors import ServiceError
 from charites.tests.admin_site import OUR_APPS, ask, list_url, page_url, sign_in
-from charites.tests.factories import make_goods, make_order, make_stock, make_user
+from charites.tests.factories import make_goods, make_order, make_paid_order, make_stock, make_user
 from charites.tests.grpc_server import Caller, grpc_callers
 from charites.tests.rest_client import anybody, buyer, error_of, service
 from orders.models import Order
+from orders.rpc.orders_pb2 import OrderRequest
 from stock.rpc.stock_pb2 import StockLevel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -358,3 +359,17 @@ def test_grpc_answers_in_the_language_asked_for() -> None:
 
     assert answers == EXPECTED
     assert get_language() == "en"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_words_that_a_grpc_method_reads_are_in_the_language_asked_for() -> None:
+    """The state of the order is read in the thread of the method, the sentence around it outside."""
+    make_goods(1, stock=2)
+    order_id = make_paid_order().order_id
+
+    with grpc_callers() as callers:
+        cancel, request = callers.buyer().order.CancelOrder, OrderRequest(order_id=order_id)
+        with pytest.raises(grpc.RpcError) as caught:
+            cancel(request, metadata=[("accept-language", "zh-CN")])
+
+    assert caught.value.details() == f"订单 {order_id} 不能变为“已取消”：当前为“已支付”。"

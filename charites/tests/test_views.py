@@ -52,8 +52,13 @@ def test_front_page_shows_the_rooms_with_their_names_escaped() -> None:
     assert 'src="/static/catalogue/room-1.svg"' in page
 
 
-def test_front_page_without_rooms_says_how_to_get_some() -> None:
-    assert "python manage.py seed" in Client().get("/").text
+def test_front_page_without_live_rooms_says_how_to_get_some() -> None:
+    make_room(7, status="off")
+
+    page = Client().get("/").text
+
+    assert "No room is live: <code>python manage.py seed</code>" in page
+    assert "/api/rooms/7/goods" not in page
 
 
 @pytest.mark.parametrize(("demo", "shown"), [(True, True), (False, False)])

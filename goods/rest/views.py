@@ -4,11 +4,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common.auth import Role
-from charites.common.rest import Endpoint, documented, identity_of, role_required, valid_body
+from charites.common.models import DEFAULT_PAGE
+from charites.common.rest import Endpoint, documented, identity_of, role_required, valid_body, valid_query
 from goods import selectors, services
+from goods.models import Room
 from goods.rest.serializers import (
     CurrentGoodsSerializer,
     GoodsDetailSerializer,
+    ListRoomsSerializer,
     RoomGoodsSerializer,
     RoomListSerializer,
     RoomSerializer,
@@ -16,9 +19,21 @@ from goods.rest.serializers import (
 
 
 class RoomListView(Endpoint):
-    @documented("List the live rooms", operation_id="rooms_list", responses=RoomListSerializer)
+    @documented(
+        "List rooms, the live ones unless told otherwise",
+        operation_id="rooms_list",
+        parameters=[ListRoomsSerializer],
+        responses=RoomListSerializer,
+    )
     def get(self, request: Request) -> Response:
-        return Response(RoomListSerializer({"rooms": selectors.list_rooms()}).data)
+        query = valid_query(ListRoomsSerializer, request)
+        status = query.get("status", Room.Status.LIVE)
+        rooms = selectors.list_rooms(
+            status=None if status == "all" else Room.Status(status),
+            after_id=query.get("after"),
+            limit=query.get("limit", DEFAULT_PAGE),
+        )
+        return Response(RoomListSerializer({"rooms": rooms}).data)
 
 
 class RoomView(Endpoint):

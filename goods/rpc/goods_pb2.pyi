@@ -86,3 +86,31 @@ class GoodsDetailsReply(_message.Message):
     GOODS_FIELD_NUMBER: _ClassVar[int]
     goods: _containers.RepeatedCompositeFieldContainer[GoodsDetail]
     def __init__(self, goods: _Optional[_Iterable[_Union[GoodsDetail, _Mapping]]] = ...) -> None: ...
+
+class RoomsRequest(_message.Message):
+    __slots__ = ("room_ids",)
+    ROOM_IDS_FIELD_NUMBER: _ClassVar[int]
+    room_ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, room_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class RoomsReply(_message.Message):
+    __slots__ = ("rooms",)
+    ROOMS_FIELD_NUMBER: _ClassVar[int]
+    rooms: _containers.RepeatedCompositeFieldContainer[RoomSummary]
+    def __init__(self, rooms: _Optional[_Iterable[_Union[RoomSummary, _Mapping]]] = ...) -> None: ...
+
+class RoomSummary(_message.Message):
+    __slots__ = ("room_id", "title", "host_name", "cover", "status", "current_goods_id")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    HOST_NAME_FIELD_NUMBER: _ClassVar[int]
+    COVER_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_GOODS_ID_FIELD_NUMBER: _ClassVar[int]
+    room_id: int
+    title: str
+    host_name: str
+    cover: str
+    status: str
+    current_goods_id: int
+    def __init__(self, room_id: _Optional[int] = ..., title: _Optional[str] = ..., host_name: _Optional[str] = ..., cover: _Optional[str] = ..., status: _Optional[str] = ..., current_goods_id: _Optional[int] = ...) -> None: ...

@@ -49,6 +49,11 @@ class GoodsStub:
                 request_serializer=goods_dot_rpc_dot_goods__pb2.GoodsDetailsRequest.SerializeToString,
                 response_deserializer=goods_dot_rpc_dot_goods__pb2.GoodsDetailsReply.FromString,
                 _registered_method=True)
+        self.GetRooms = channel.unary_unary(
+                '/Goods/GetRooms',
+                request_serializer=goods_dot_rpc_dot_goods__pb2.RoomsRequest.SerializeToString,
+                response_deserializer=goods_dot_rpc_dot_goods__pb2.RoomsReply.FromString,
+                _registered_method=True)
 
 
 class GoodsServicer:
@@ -74,6 +79,13 @@ class GoodsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRooms(self, request, context):
+        """At most 100 at once; rooms that do not exist are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GoodsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +103,11 @@ def add_GoodsServicer_to_server(servicer, server):
                     servicer.GetGoodsDetails,
                     request_deserializer=goods_dot_rpc_dot_goods__pb2.GoodsDetailsRequest.FromString,
                     response_serializer=goods_dot_rpc_dot_goods__pb2.GoodsDetailsReply.SerializeToString,
+            ),
+            'GetRooms': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRooms,
+                    request_deserializer=goods_dot_rpc_dot_goods__pb2.RoomsRequest.FromString,
+                    response_serializer=goods_dot_rpc_dot_goods__pb2.RoomsReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -174,6 +191,33 @@ class Goods:
             '/Goods/GetGoodsDetails',
             goods_dot_rpc_dot_goods__pb2.GoodsDetailsRequest.SerializeToString,
             goods_dot_rpc_dot_goods__pb2.GoodsDetailsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRooms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/Goods/GetRooms',
+            goods_dot_rpc_dot_goods__pb2.RoomsRequest.SerializeToString,
+            goods_dot_rpc_dot_goods__pb2.RoomsReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,12 +1,14 @@
 """The gRPC service `Goods`."""
 
+from collections.abc import Sequence
+
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid
 from charites.common.models import MAX_LINES
 from charites.common.rpc import Call, Servicer, required_id
 from goods import selectors
-from goods.models import Goods
+from goods.models import Goods, Room
 from goods.rpc import goods_pb2
 from goods.rpc.goods_pb2 import (
     GoodsDetail,
@@ -16,6 +18,9 @@ from goods.rpc.goods_pb2 import (
     GoodsSummary,
     RoomGoodsReply,
     RoomGoodsRequest,
+    RoomsReply,
+    RoomsRequest,
+    RoomSummary,
 )
 
 
@@ -31,10 +36,19 @@ class GoodsServicer(Servicer):
         return as_detail(selectors.get_goods(goods_id=required_id("goods_id", request.goods_id)))
 
     def GetGoodsDetails(self, request: GoodsDetailsRequest, call: Call) -> GoodsDetailsReply:
-        if len(request.goods_ids) > MAX_LINES:
-            raise Invalid("goods_ids", _("has more than %(limit)s lines"), limit=MAX_LINES)
-        goods_ids = [required_id("goods_ids", goods_id) for goods_id in request.goods_ids]
+        goods_ids = required_ids("goods_ids", request.goods_ids)
         return GoodsDetailsReply(goods=map(as_detail, selectors.list_goods(goods_ids=goods_ids)))
+
+    def GetRooms(self, request: RoomsRequest, call: Call) -> RoomsReply:
+        room_ids = required_ids("room_ids", request.room_ids)
+        return RoomsReply(rooms=map(as_room, selectors.list_existing_rooms(room_ids=room_ids)))
+
+
+def required_ids(name: str, values: Sequence[int]) -> list[int]:
+    """Returns ids that a request names. Raises Invalid for more than 100, and for one that is missing."""
+    if len(values) > MAX_LINES:
+        raise Invalid(name, _("has more than %(limit)s lines"), limit=MAX_LINES)
+    return [required_id(name, value) for value in values]
 
 
 def as_summary(goods: Goods) -> GoodsSummary:
@@ -47,6 +61,17 @@ def as_summary(goods: Goods) -> GoodsSummary:
         price=str(goods.price),
         brief=goods.brief,
         head_imgs=map(str, goods.head_imgs),
+    )
+
+
+def as_room(room: Room) -> RoomSummary:
+    return RoomSummary(
+        room_id=room.room_id,
+        title=room.title,
+        host_name=room.host_name,
+        cover=room.cover,
+        status=room.status,
+        current_goods_id=room.current_goods_id or 0,
     )
 
 

@@ -27,9 +27,15 @@ def make_goods_1(**columns: object) -> Goods:
     return make_goods(1, category_id=4, brand_name="Song & Ash", head_imgs=pictures, **columns)
 
 
-def test_rooms_are_listed_live_ones_first() -> None:
+def listed(query: str = "") -> list[str]:
+    response = buyer().get(f"/api/rooms{query}")
+    assert response.status_code == 200
+    return [room["room_id"] for room in response.json()["rooms"]]
+
+
+def test_live_rooms_are_listed() -> None:
     make_room(2, status=Room.Status.OFF)
-    make_room(1, status=Room.Status.OFF, is_deleted=True)
+    make_room(1, is_deleted=True)
     make_goods(5)
     make_room(3, goods_ids=[5], host_name="Mei", cover="/static/room-3.svg", started_at=NOW, current_goods_id=5)
 
@@ -47,17 +53,41 @@ def test_rooms_are_listed_live_ones_first() -> None:
                 "started_at": "2026-06-01T12:00:00Z",
                 "current_goods_id": "5",
             },
-            {
-                "room_id": "2",
-                "title": "Room 2",
-                "host_name": "",
-                "cover": "",
-                "status": "off",
-                "started_at": None,
-                "current_goods_id": None,
-            },
         ]
     }
+
+
+def test_rooms_are_listed_by_status() -> None:
+    for room_id, status in ((4, "off"), (3, "live"), (2, "off"), (1, "live")):
+        make_room(room_id, status=status)
+
+    assert listed("?status=live") == ["1", "3"]
+    assert listed("?status=off") == ["2", "4"]
+    assert listed("?status=all") == ["1", "2", "3", "4"]
+
+
+def test_rooms_are_listed_in_pages() -> None:
+    for room_id in range(1, 26):
+        make_room(room_id, status="off" if room_id == 24 else "live")
+
+    assert listed() == [str(room_id) for room_id in range(1, 21)]
+    assert listed("?after=20") == ["21", "22", "23", "25"]
+    assert listed("?status=all&limit=2&after=22") == ["23", "24"]
+    assert len(listed("?limit=100&status=all")) == 25
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("limit=0", "limit: Ensure this value is greater than or equal to 1."),
+        ("limit=101", "limit: Ensure this value is less than or equal to 100."),
+        ("after=0", "after: Ensure this value is greater than or equal to 1."),
+        ("status=on", 'status: "on" is not a valid choice.'),
+        ("room_id=1", "room_id: is not a field of this request"),
+    ],
+)
+def test_rooms_asked_for_wrongly_are_not_listed(query: str, message: str) -> None:
+    assert error_of(buyer().get(f"/api/rooms?{query}")) == (400, 10000001, message)
 
 
 def test_room_that_exists_is_answered() -> None:
@@ -81,7 +111,7 @@ def test_room_that_exists_is_answered() -> None:
 def test_room_that_is_unknown_or_deleted_is_not_found(path: str) -> None:
     make_room(4, is_deleted=True)
 
-    assert error_of(buyer().get(path)) == (404, 30010003, "There is no room 4.")
+    assert error_of(buyer().get(path)) == (404, 30010006, "There is no room 4.")
 
 
 def test_room_goods_come_in_the_hosts_order() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from charites.tests.factories import make_goods, make_room
 from charites.tests.grpc_server import Callers, grpc_callers, refusal
-from goods.models import Goods
+from goods.models import Goods, Room
 from goods.rpc.goods_pb2 import (
     GoodsDetail,
     GoodsDetailRequest,
@@ -14,6 +14,9 @@ from goods.rpc.goods_pb2 import (
     GoodsSummary,
     RoomGoodsReply,
     RoomGoodsRequest,
+    RoomsReply,
+    RoomsRequest,
+    RoomSummary,
 )
 
 
@@ -54,7 +57,7 @@ def test_room_goods_of_an_empty_block_have_no_current_one(callers: Callers) -> N
 def test_room_goods_of_an_unknown_room_are_not_found(callers: Callers) -> None:
     method = callers.buyer().goods.GetGoodsListByRoomId
 
-    assert refusal(method, RoomGoodsRequest(room_id=3)) == ("NOT_FOUND", 30010003)
+    assert refusal(method, RoomGoodsRequest(room_id=3)) == ("NOT_FOUND", 30010006)
 
 
 @pytest.mark.parametrize("room_id", [0, -1])
@@ -124,9 +127,38 @@ def test_goods_details_with_bad_ids_are_invalid(callers: Callers, goods_ids: lis
     assert refusal(method, GoodsDetailsRequest(goods_ids=goods_ids)) == ("INVALID_ARGUMENT", 10000001)
 
 
-@pytest.mark.parametrize("name", ["GetGoodsListByRoomId", "GetGoodsDetail", "GetGoodsDetails"])
+def test_rooms_leave_out_what_does_not_exist(callers: Callers) -> None:
+    make_goods(5)
+    make_room(3, goods_ids=[5], host_name="Mei", cover="/static/room-3.svg", current_goods_id=5)
+    make_room(2, status=Room.Status.OFF)
+    make_room(1, is_deleted=True)
+    make_room(4)
+
+    reply = callers.service().goods.GetRooms(RoomsRequest(room_ids=[3, 1, 9, 2]))
+
+    shown = RoomSummary(
+        room_id=3, title="Room 3", host_name="Mei", cover="/static/room-3.svg", status="live", current_goods_id=5
+    )
+    assert reply == RoomsReply(rooms=[RoomSummary(room_id=2, title="Room 2", status="off"), shown])
+
+
+@pytest.mark.parametrize("room_ids", [[1, 0], range(1, 102)], ids=["zero", "101"])
+def test_rooms_with_bad_ids_are_invalid(callers: Callers, room_ids: list[int]) -> None:
+    method = callers.service().goods.GetRooms
+
+    assert refusal(method, RoomsRequest(room_ids=room_ids)) == ("INVALID_ARGUMENT", 10000001)
+
+
+REQUESTS = {
+    "GetGoodsListByRoomId": RoomGoodsRequest(),
+    "GetGoodsDetail": GoodsDetailRequest(),
+    "GetGoodsDetails": GoodsDetailsRequest(),
+    "GetRooms": RoomsRequest(),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
 def test_goods_without_a_token_are_unauthenticated(callers: Callers, name: str) -> None:
     method = getattr(callers.anybody().goods, name)
-    empty = {"GetGoodsListByRoomId": RoomGoodsRequest(), "GetGoodsDetail": GoodsDetailRequest()}
 
-    assert refusal(method, empty.get(name, GoodsDetailsRequest())) == ("UNAUTHENTICATED", 10000002)
+    assert refusal(method, REQUESTS[name]) == ("UNAUTHENTICATED", 10000002)

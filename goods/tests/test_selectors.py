@@ -3,7 +3,15 @@ import pytest
 from charites.tests.factories import make_goods, make_room
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Room
-from goods.selectors import get_goods, get_room, get_room_goods, list_goods, list_room_goods, list_rooms
+from goods.selectors import (
+    get_goods,
+    get_room,
+    get_room_goods,
+    list_existing_rooms,
+    list_goods,
+    list_room_goods,
+    list_rooms,
+)
 from goods.services import put_on_block
 
 pytestmark = pytest.mark.django_db
@@ -29,13 +37,37 @@ def test_list_goods_returns_those_that_exist_by_id(django_assert_num_queries):
     assert [goods.goods_id for goods in found] == [1, 3]
 
 
-def test_list_rooms_is_live_first_and_without_deleted_ones():
+def test_list_existing_rooms_reads_those_that_are_named(django_assert_num_queries):
+    for room_id in (3, 1, 2):
+        make_room(room_id)
+    make_room(4, is_deleted=True)
+    make_room(5, status=Room.Status.OFF)
+
+    with django_assert_num_queries(1):
+        found = list_existing_rooms(room_ids=[5, 404, 4, 1])
+
+    assert [room.room_id for room in found] == [1, 5]
+
+
+def test_list_rooms_is_live_ones_unless_told_otherwise_and_without_deleted_ones():
     make_room(1, status=Room.Status.OFF)
     make_room(3)
     make_room(2)
     make_room(4, is_deleted=True)
+    make_room(5, status=Room.Status.OFF, is_deleted=True)
 
-    assert [room.room_id for room in list_rooms()] == [2, 3, 1]
+    assert [room.room_id for room in list_rooms()] == [2, 3]
+    assert [room.room_id for room in list_rooms(status=Room.Status.OFF)] == [1]
+    assert [room.room_id for room in list_rooms(status=None)] == [1, 2, 3]
+
+
+def test_list_rooms_reads_no_more_than_a_page():
+    Room.objects.bulk_create(Room(room_id=n, title="Room", status=Room.Status.LIVE) for n in range(1, 131))
+
+    assert [room.room_id for room in list_rooms()] == [*range(1, 21)]
+    assert [room.room_id for room in list_rooms(after_id=20, limit=3)] == [21, 22, 23]
+    assert [room.room_id for room in list_rooms(limit=101)] == [*range(1, 101)]
+    assert list_rooms(after_id=130) == []
 
 
 def test_get_room_that_is_unknown_or_deleted_is_not_found():

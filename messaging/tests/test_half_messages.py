@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from charites.tests.factories import NOW, later
-from charites.tests.interleaving import Background, Parked
+from charites.tests.interleaving import Background, LostCommit, Parked
 from messaging.check_back import CHECK_BATCH, check_back
 from messaging.errors import MessageNotFound
 from messaging.models import Message
@@ -159,6 +159,23 @@ def test_check_back_asks_again_every_interval_and_gives_up_after_the_last_one(to
 
     assert (row(half).state, half.died_half) == ("dead", True)
     assert half.last_error == f"the check gave up after {settings.MESSAGE_CHECKS} times: no answer"
+
+
+@RACE
+@pytest.mark.parametrize(("carried_out", "told"), [(True, ["message_dead"]), (False, [])])
+def test_half_message_is_told_to_be_dead_when_it_is(topic, caplog, carried_out, told):
+    topic(Judge(Answer.NOT_YET))
+    half = make_half(checks=settings.MESSAGE_CHECKS - 1)
+
+    if carried_out:
+        check_back(now=NOW)
+    else:
+        lost = LostCommit(carried_out=False, error=OperationalError(2013, "Lost connection"))
+        with lost, pytest.raises(OperationalError):
+            check_back(now=NOW)
+
+    assert row(half).state == ("dead" if carried_out else "half")
+    assert [record.msg["event"] for record in caplog.records] == told
 
 
 def test_a_dead_half_message_is_checked_again_and_never_sent_again(topic):

@@ -1,10 +1,13 @@
+import re
 import threading
 from datetime import timedelta
 
 import pytest
 from django.db import connection
+from prometheus_client import REGISTRY
 
 from charites.common.logs import current_request_id
+from charites.common.threads import AT_ONCE
 from charites.tests.factories import NOW, later
 from charites.tests.interleaving import Parked, plain
 from messaging.models import Message
@@ -12,7 +15,6 @@ from messaging.registry import RETRY_LADDER, find_registration, list_topics, reg
 from messaging.relay import (
     CLAIM_SECONDS,
     LOCAL_BATCH,
-    REMOTE_AT_ONCE,
     deliver_local,
     deliver_remote,
     hold_unknown,
@@ -22,6 +24,8 @@ from messaging.services import send_again
 from messaging.tests.messages import Receiver, make_message, received
 
 pytestmark = pytest.mark.django_db
+
+CHANGE = re.compile("UPDATE messaging_message .* WHERE .*lease = ")
 
 
 @pytest.fixture
@@ -137,7 +141,7 @@ def test_deliver_local_whose_lease_was_lost_undoes_what_it_did(receive):
     message = make_message()
     receiver = receive(Receiver())
 
-    with connection.execute_wrapper(BeforeTheMark(lambda: Message.objects.update(lease="another claim"))):
+    with connection.execute_wrapper(BeforeTheChange(lambda: Message.objects.update(lease="another claim"))):
         deliver_local(now=NOW)
 
     assert receiver.calls == []
@@ -157,14 +161,14 @@ def test_deliver_local_claim_that_was_never_finished_is_taken_over(receive):
     assert message.attempts == 2
 
 
-class BeforeTheMark:
-    """Runs a function once, right before the first UPDATE that sets the state of messages."""
+class BeforeTheChange:
+    """Runs a function once, right before the first UPDATE of messages that have been claimed."""
 
     def __init__(self, function):
         self.function, self.is_done = function, False
 
     def __call__(self, execute, sql, params, many, context):
-        if not self.is_done and plain(sql).startswith("UPDATE messaging_message SET state"):
+        if not self.is_done and CHANGE.match(plain(sql)):
             self.is_done = True
             self.function()
         return execute(sql, params, many, context)
@@ -228,12 +232,12 @@ def test_deliver_remote_with_a_receiver_that_raises_retries_only_that_one(receiv
 
 @pytest.mark.django_db(transaction=True)
 def test_deliver_remote_does_at_most_eight_at_once(receive):
-    barrier = threading.Barrier(REMOTE_AT_ONCE)
+    barrier = threading.Barrier(AT_ONCE)
     receive(lambda messages: barrier.wait(30), remote=True)  # passes only when eight run side by side
     for n in range(9):
         make_message(key=str(n))
 
-    assert deliver_remote(now=NOW) == REMOTE_AT_ONCE == 8
+    assert deliver_remote(now=NOW) == AT_ONCE == 8
 
     assert Message.objects.filter(state="done").count() == 8
     assert Message.objects.get(state="ready").attempts == 0
@@ -247,6 +251,55 @@ def test_deliver_remote_whose_lease_was_lost_marks_nothing(receive):
     deliver_remote(now=NOW)
 
     assert (state_of(message), message.lease) == ("ready", "another claim")
+
+
+def lose(message: Message):
+    """Another sweep claims the message and has it delivered."""
+    Message.objects.filter(pk=message.pk).update(state="done", lease="another claim", attempts=9)
+
+
+def deliveries(outcome: str) -> float:
+    return REGISTRY.get_sample_value("charites_deliveries_total", {"topic": "topic", "outcome": outcome}) or 0.0
+
+
+def told(caplog) -> list[str]:
+    return [record.msg["event"] for record in caplog.records]
+
+
+@pytest.mark.parametrize("attempts", [0, len(RETRY_LADDER)], ids=["on the ladder", "after its last step"])
+def test_message_that_another_sweep_has_delivered_meanwhile_is_neither_failed_nor_dead(receive, caplog, attempts):
+    message = make_message(attempts=attempts)
+    receive(Receiver(bad=["5"], meanwhile=lambda: lose(message)), remote=True)
+    before = deliveries("failed"), deliveries("dead"), deliveries("done")
+
+    deliver_remote(now=NOW)
+
+    assert told(caplog) == ["lease_lost"]
+    assert (deliveries("failed"), deliveries("dead"), deliveries("done")) == before
+    assert (state_of(message), message.lease, message.attempts) == ("done", "another claim", 9)
+
+
+def test_message_that_dies_is_logged_and_counted_once(receive, caplog):
+    message = make_message(attempts=len(RETRY_LADDER))
+    receive(Receiver(bad=["5"]), remote=True)
+    before = deliveries("failed"), deliveries("dead")
+
+    deliver_remote(now=NOW)
+
+    assert told(caplog) == ["message_dead"]
+    assert (deliveries("failed"), deliveries("dead")) == (before[0], before[1] + 1)
+    assert state_of(message) == "dead"
+
+
+@pytest.mark.parametrize("now", [NOW, later(86_401)], ids=["first met", "a day later"])
+def test_unknown_topic_that_another_sweep_has_taken_over_is_left_to_it(caplog, now):
+    message = make_message(topic="unheard of", headers={"held_since": NOW.isoformat()}, last_error="")
+
+    with connection.execute_wrapper(BeforeTheChange(lambda: lose(message))):
+        assert hold_unknown(now=now) == 1
+
+    assert told(caplog) == ["lease_lost"]
+    assert (state_of(message), message.last_error) == ("done", "")
 
 
 # What nobody takes

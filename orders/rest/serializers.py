@@ -6,10 +6,9 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from charites.common.models import ADDRESS_LENGTH, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
+from charites.common.models import ADDRESS_LENGTH, MAX_LINES, MAX_PAGE, NAME_LENGTH, PHONE_LENGTH
 from charites.common.rest import IdField, QuantityField, StrictSerializer, TextField
 from orders.models import Order
-from orders.selectors import MAX_PAGE
 
 
 class ItemSerializer(StrictSerializer):

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common.auth import Role
+from charites.common.models import DEFAULT_PAGE
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
     Endpoint,
@@ -44,7 +45,7 @@ class OrderListView(Endpoint):
             user_id=identity_of(request).visible_user_id,
             status=query.get("status"),
             before_id=query.get("before"),
-            limit=query.get("limit", 20),
+            limit=query.get("limit", DEFAULT_PAGE),
         )
         return Response(OrderListSerializer({"orders": orders}).data)
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.auth import Identity, Role
 from charites.common.errors import Invalid
+from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.rpc import Call, Servicer, merged, required_id
 from orders import selectors, services
 from orders.models import Order, OrderDetail
@@ -24,7 +25,6 @@ from orders.rpc.orders_pb2 import (
 )
 from orders.selectors import OrderWithLines
 
-DEFAULT_PAGE = 20
 OUTCOMES = ("now", "page")
 
 
@@ -49,8 +49,8 @@ class OrderServicer(Servicer):
         return as_reply(selectors.get_order(order_id=order_id, user_id=call.identity.visible_user_id))
 
     def ListOrders(self, request: ListOrdersRequest, call: Call) -> ListOrdersReply:
-        if not 0 <= request.limit <= selectors.MAX_PAGE:
-            raise Invalid("limit", _("must be 1 to %(limit)s"), limit=selectors.MAX_PAGE)
+        if not 0 <= request.limit <= MAX_PAGE:
+            raise Invalid("limit", _("must be 1 to %(limit)s"), limit=MAX_PAGE)
         if request.status and request.status not in Order.Status:
             raise Invalid("status", _("is not a status of orders"))
         orders = selectors.list_orders(

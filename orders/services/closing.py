@@ -9,8 +9,8 @@ from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import ServiceError
+from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, reading_the_answer, run
-from messaging.relay import each_at_once
 from orders import flows, selectors
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
 from orders.models import Order, Payment
@@ -19,7 +19,7 @@ from orders.payments import calls
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.selectors import OrderWithLines
 from orders.services.asking import close_at_provider, lease
-from orders.services.outcomes import ORDERS, foreseen
+from orders.services.outcomes import ORDERS, error_of
 from stock.strategies import contract
 from stock.strategies.contract import Outcome, Status
 
@@ -117,7 +117,7 @@ def cancel_orders(*, order_ids: Sequence[int], closed_by: Order.ClosedBy, now: d
     errors = close_begun_payments(asked, now=now)
     waiting = [order_id for order_id in asked if order_id not in errors]
     outcomes = dict(zip(waiting, close(waiting, Closing(closed_by, now)), strict=True))
-    errors |= {order_id: foreseen(outcome) for order_id, outcome in outcomes.items() if outcome.error}
+    errors |= {order_id: error_of(outcome) for order_id, outcome in outcomes.items() if outcome.error}
     closed = {order_id for order_id, outcome in outcomes.items() if outcome.status is Status.OK}
     with reading_the_answer():
         errors |= not_cancelled([order_id for order_id in order_ids if order_id not in closed | errors.keys()])

@@ -12,10 +12,14 @@ log = structlog.get_logger(__name__)
 ORDERS = Counter("charites_orders", "Orders by outcome.", ["outcome"])
 
 
-def foreseen(outcome: Outcome) -> ServiceError:
-    """Makes the error of a move: those of the catalogue pass, anything else is hidden; the log has its stack."""
-    error = outcome.as_error()
+def foreseen(error: Exception | None) -> ServiceError:
+    """Errors of the catalogue pass; anything else is logged and hidden."""
     if isinstance(error, ServiceError):
         return error
-    log.error("order_failed", error=repr(outcome.error))
+    log.error("order_failed", exc_info=error)
     return OrderFailed()
+
+
+def error_of(outcome: Outcome) -> ServiceError:
+    """Makes the error of a move that was not carried out."""
+    return foreseen(outcome.as_error())

@@ -17,7 +17,7 @@ from orders.moves import Capture, Paying
 from orders.payments import calls
 from orders.payments.provider import PaymentRequest, get_provider
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
-from orders.services.outcomes import ORDERS, foreseen
+from orders.services.outcomes import ORDERS, error_of
 from stock.strategies import contract
 from stock.strategies.contract import Outcome, Status
 
@@ -154,4 +154,4 @@ def record_result(capture: Capture, outcome: Outcome | None) -> Exception | None
     if outcome.done:
         ORDERS.labels("paid" if outcome.status is Status.OK else "capture_without_order").inc()
         return None
-    return foreseen(outcome)
+    return error_of(outcome)

@@ -1,16 +1,16 @@
 """Placing orders: validate, take price and description from goods, reserve the stock, all as sets."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import Error, IntegrityError, InterfaceError, OperationalError
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.errors import Invalid, ServiceError
+from charites.common.errors import Invalid, ServiceError, as_service_error
 from charites.common.ids import next_ids
 from charites.common.models import ADDRESS_LENGTH, MAX_INT64, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
 from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
@@ -18,11 +18,10 @@ from goods.models import Goods
 from messaging.alarm import set_alarm
 from orders import flows, selectors
 from orders.catalogue import Catalogue, read_catalogue
-from orders.errors import GoodsCallFailed
 from orders.models import Order, OrderDetail
 from orders.moves import PlaceOrder, Placing
 from orders.selectors import OrderWithLines
-from orders.services.outcomes import ORDERS, foreseen
+from orders.services.outcomes import ORDERS, error_of, foreseen
 from stock.services import check_key
 from stock.strategies import contract
 from stock.strategies.contract import Move, Outcome, Status
@@ -55,40 +54,66 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
 
     Price and description come from goods. A command whose key was used for the same request before gets that order
     as it is now. Errors: Invalid, GoodsNotFound, GoodsOffSale, RoomNotFound, StockNotFound, NotEnoughStock,
-    KeyReused, StockBusy, OutcomeUnknown, OrderFailed; in the split form GoodsCallFailed and StockCallFailed. Call it
-    outside any transaction.
+    KeyReused, StockBusy, OutcomeUnknown, OrderFailed, Busy (the database is away, or no number is to be had); in the
+    split form GoodsCallFailed and StockCallFailed. Call it outside any transaction.
     """
-    results: dict[int, Placed] = {}
     try:
         catalogue = find_catalogue(commands)
-    except GoodsCallFailed as error:
-        log.warning("goods_call_failed", error=repr(error.__cause__))
-        return [Placed(error=error)] * len(commands)
-    waiting: list[int] = []
-    for index, command in enumerate(commands):
-        try:
-            check_command(command, catalogue)
-        except ServiceError as error:
-            results[index] = Placed(error=error)
-        else:
-            waiting.append(index)
-    outcomes: dict[int, Outcome] = {}
-    for _try in range(NUMBER_TRIES):
-        if not waiting:
-            break
-        numbers = next_ids(len(waiting))
-        moves = {
-            index: placing(commands[index], number, catalogue.goods, now)
-            for index, number in zip(waiting, numbers, strict=True)
-        }
-        outcomes = dict(zip(moves, flows.move(list(moves.values())), strict=True))
-        waiting = [index for index in waiting if number_was_taken(outcomes[index])]
-        results |= as_placed({index: (moves[index], outcomes[index]) for index in moves if index not in waiting})
-    results |= {index: Placed(error=foreseen(outcomes[index])) for index in waiting}
+    except (ServiceError, Error) as error:
+        results = refused_all(range(len(commands)), error)
+    else:
+        refused = refuse_invalid(commands, catalogue)
+        valid = {index: command for index, command in enumerate(commands) if index not in refused}
+        results = refused | place_valid(valid, catalogue.goods, now)
     count(results.values())
     for expires_at in {result.order.order.expires_at for result in results.values() if result.order and result.created}:
         set_alarm(TIMEOUT_TASK, expires_at)
     return [results[index] for index in range(len(commands))]
+
+
+def refused_all(indexes: Iterable[int], error: Exception) -> dict[int, Placed]:
+    """The results of commands whose turn never came, by index; a database that is away is busy."""
+    if isinstance(error, OperationalError | InterfaceError | ServiceError):
+        log.warning("placing_impossible", error=repr(error), cause=repr(error.__cause__))
+        error = as_service_error(error)
+    told = foreseen(error)
+    return {index: Placed(error=told) for index in indexes}
+
+
+def refuse_invalid(commands: Sequence[PlaceOrder], catalogue: Catalogue) -> dict[int, Placed]:
+    """The results of the commands with which something is wrong, by index."""
+    refused = {}
+    for index, command in enumerate(commands):
+        try:
+            check_command(command, catalogue)
+        except ServiceError as error:
+            refused[index] = Placed(error=error)
+    return refused
+
+
+def place_valid(commands: Mapping[int, PlaceOrder], goods: Mapping[int, Goods], now: datetime) -> dict[int, Placed]:
+    """Moves the stock of commands with which nothing is wrong, and returns a result for each.
+
+    What was placed stays placed: when no further numbers are to be had, only the commands that wait for one get that
+    error.
+    """
+    results: dict[int, Placed] = {}
+    waiting = list(commands)
+    outcomes: dict[int, Outcome] = {}
+    for _try in range(NUMBER_TRIES):
+        if not waiting:
+            break
+        try:
+            numbers = next_ids(len(waiting))
+        except (ServiceError, Error) as error:
+            return results | refused_all(waiting, error)
+        moves = {
+            index: placing(commands[index], number, goods, now) for index, number in zip(waiting, numbers, strict=True)
+        }
+        outcomes = dict(zip(moves, flows.move(list(moves.values())), strict=True))
+        waiting = [index for index in waiting if number_was_taken(outcomes[index])]
+        results |= as_placed({index: (moves[index], outcomes[index]) for index in moves if index not in waiting})
+    return results | {index: Placed(error=error_of(outcomes[index])) for index in waiting}
 
 
 def find_catalogue(commands: Sequence[PlaceOrder]) -> Catalogue:
@@ -193,20 +218,29 @@ def number_was_taken(outcome: Outcome) -> bool:
 
 def as_placed(answered: Mapping[int, tuple[Move, Outcome]]) -> dict[int, Placed]:
     """Turns outcomes into results; orders that were stored before are read, in one go, as they are now."""
-    repeated = [move.key for move, outcome in answered.values() if outcome.status is Status.REPEATED]
-    stored = selectors.list_by_keys(keys=[key for key in repeated if isinstance(key, tuple)])
-    results = {}
-    for index, (move, outcome) in answered.items():
-        if outcome.status is Status.OK:
-            order = Order(**move.payload.order)
-            results[index] = Placed(
-                OrderWithLines(order, [OrderDetail(**line) for line in move.payload.lines]), created=True
-            )
-        elif outcome.status is Status.REPEATED and move.key in stored:
-            results[index] = Placed(stored[move.key])
-        else:
-            results[index] = Placed(error=foreseen(outcome))
-    return results
+    repeated = {index: move.key for index, (move, outcome) in answered.items() if outcome.status is Status.REPEATED}
+    results = {index: new_or_refused(*answer) for index, answer in answered.items() if index not in repeated}
+    return results | read_repeated(repeated)
+
+
+def new_or_refused(move: Move, outcome: Outcome) -> Placed:
+    """The result of a command that nobody had sent before."""
+    if outcome.status is not Status.OK:
+        return Placed(error=error_of(outcome))
+    lines = [OrderDetail(**line) for line in move.payload.lines]
+    return Placed(OrderWithLines(Order(**move.payload.order), lines), created=True)
+
+
+def read_repeated(keys: Mapping[int, Hashable]) -> dict[int, Placed]:
+    """The results of commands whose order was stored before, by index: that order as it is now."""
+    try:
+        stored = selectors.list_by_keys(keys=[key for key in keys.values() if isinstance(key, tuple)])
+    except Error as error:
+        return refused_all(keys, error)
+    return {
+        index: Placed(stored[key]) if isinstance(key, tuple) and key in stored else Placed(error=foreseen(None))
+        for index, key in keys.items()
+    }
 
 
 def count(results: Iterable[Placed]) -> None:

@@ -11,8 +11,8 @@ from datetime import datetime
 import structlog
 
 from charites.common.errors import ServiceError
+from charites.common.threads import each_at_once
 from charites.common.transactions import run
-from messaging.relay import each_at_once
 from orders import selectors
 from orders.errors import PaymentsUnavailable
 from orders.models import Payment

@@ -13,8 +13,8 @@ from django.db.models import F
 from prometheus_client import Counter
 
 from charites.common.errors import Busy, OutcomeUnknown, ServiceError
+from charites.common.threads import each_at_once
 from charites.common.transactions import run
-from messaging.relay import each_at_once
 from orders import selectors
 from orders.errors import PaymentsUnavailable
 from orders.models import Refund

@@ -1,10 +1,13 @@
 from dataclasses import replace
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from charites.common.errors import Invalid, KeyReused, OutcomeUnknown
+from charites.common import ids
+from charites.common.errors import Busy, Invalid, KeyReused, OutcomeUnknown
 from charites.common.models import MAX_INT64
 from charites.tests.factories import (
     NOW,
@@ -20,11 +23,12 @@ from charites.tests.factories import (
 )
 from charites.tests.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
 from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
-from goods.models import Goods
+from goods.models import Goods, Room
+from messaging import alarm
 from messaging.models import Message
 from orders.errors import OrderFailed
 from orders.models import Order, OrderDetail
-from orders.services import place_order, place_orders, record_captures
+from orders.services import TIMEOUT_TASK, place_order, place_orders, record_captures
 from orders.services import placing as placing_module
 from stock.errors import NotEnoughStock, StockBusy, StockNotFound
 from stock.models import StockRecord
@@ -193,6 +197,25 @@ def test_place_in_an_unknown_or_deleted_room_is_refused():
         place(room_id=2)
 
     assert_nothing_happened()
+
+
+def test_place_reads_the_rooms_that_are_named_and_no_others():
+    make_goods(1, stock=5)
+    Room.objects.bulk_create(Room(room_id=room_id, title="Room") for room_id in range(1, 501))
+    read = []
+
+    def note(instance, **_):
+        read.append(instance.room_id)
+
+    post_init.connect(note, sender=Room)
+    try:
+        placed = place_orders(commands=[make_command(room_id=room_id) for room_id in (7, 404, 7, 501)], now=NOW)
+        place()
+    finally:
+        post_init.disconnect(note, sender=Room)
+
+    assert errors_of(placed) == [type(None), type(None), type(None), RoomNotFound]
+    assert sorted(read) == [7, 404]
 
 
 def test_place_of_more_than_there_is_names_goods_and_both_numbers():
@@ -438,6 +461,80 @@ def test_place_that_finds_no_free_number_fails_and_the_log_says_why(monkeypatch,
 
     assert counts(1) == (4, 1, 0)
     assert "IntegrityError" in caplog.text
+
+
+@pytest.fixture
+def no_numbers(settings):
+    """No node is free: whoever needs new order numbers is busy."""
+    settings.NODE_FIRST, settings.NODE_LAST = 5, 4
+    ids._snowflake.forget()
+    yield
+    ids._snowflake.forget()
+
+
+def wake_ups() -> list[tuple[str, int]]:
+    return [(task, slot) for task, slot in alarm._alarm._asked if task == TIMEOUT_TASK]
+
+
+def errors_of(placed) -> list[type]:
+    return [type(result.error) for result in placed]
+
+
+def test_place_without_numbers_is_busy_for_every_command(no_numbers):
+    make_goods(1, stock=5)
+
+    placed = place_orders(commands=[make_command(), make_command(phone=""), make_command()], now=NOW)
+
+    assert errors_of(placed) == [Busy, Invalid, Busy]
+    assert_nothing_happened()
+
+
+@pytest.mark.parametrize("away", ["charites_node", "shopping_goods ", "shopping_room "])
+@pytest.mark.parametrize("error", [OperationalError(2006, "gone"), InterfaceError(0, "closed")])
+def test_place_while_the_database_is_away_is_busy_for_every_command(away, error):
+    make_goods(1, stock=5)
+    make_room(3)
+    ids._snowflake.forget()
+
+    with connection.execute_wrapper(Interruption(error, at=f"(FROM|UPDATE) {away}", times=99)):
+        placed = place_orders(commands=[make_command(room_id=3), make_command(room_id=3)], now=NOW)
+
+    assert errors_of(placed) == [Busy, Busy]
+    assert_nothing_happened()
+    assert errors_of(place_orders(commands=[make_command(room_id=3)], now=NOW)) == [type(None)]
+
+
+def test_place_keeps_what_was_placed_when_numbers_run_out_afterwards(monkeypatch, no_numbers):
+    make_goods(1, stock=5)
+    taken = 11
+    Order.objects.create(order_id=taken, user_id=8, pay_amount=1, expires_at=NOW)
+    real = placing_module.next_ids
+    handed_out = iter([[taken, 12, 13]])
+    monkeypatch.setattr(placing_module, "next_ids", lambda count: next(handed_out, None) or real(count))
+    now = timezone.now()
+    known = wake_ups()
+
+    placed = place_orders(commands=[make_command(), make_command({1: 9}), make_command()], now=now)
+
+    assert errors_of(placed) == [Busy, NotEnoughStock, type(None)]
+    assert placed[2].created
+    assert placed[2].order.order.order_id == Order.objects.exclude(order_id=taken).get().order_id
+    assert counts(1) == (4, 1, 0)
+    assert len(wake_ups()) == len(known) + 1
+
+
+def test_place_again_whose_order_cannot_be_read_is_busy_and_the_others_are_placed():
+    make_goods(1, stock=5)
+    place(idempotency_key="k")
+    commands = [make_command(), make_command(idempotency_key="k")]
+
+    gone = Interruption(OperationalError(2006, "gone"), at="FROM shopping_order_detail ")
+    with connection.execute_wrapper(gone):
+        placed = place_orders(commands=commands, now=NOW)
+
+    assert errors_of(placed) == [type(None), Busy]
+    assert gone.seen == 1
+    assert counts(1) == (3, 2, 0)
 
 
 def test_place_beside_a_twin_of_another_batch_returns_the_stored_one():

@@ -8,11 +8,14 @@ from types import SimpleNamespace
 import grpc
 import pytest
 from grpc_status import rpc_status
+from prometheus_client import REGISTRY
 
 from charites.common.errors import Forbidden, InternalError, OutcomeUnknown, ServiceError
 from charites.common.rpc import as_status
+from charites.tests.factories import make_room
+from charites.tests.grpc_server import grpc_server
 from orders import remote
-from orders.errors import StockCallFailed
+from orders.errors import GoodsCallFailed, StockCallFailed
 from stock.errors import NotEnoughStock, RecordConflict, StockBusy, StockRolledBack
 from stock.rpc.stock_pb2 import OrderStockReply
 
@@ -99,4 +102,48 @@ def test_telling_raises_what_the_service_said(settings: SimpleNamespace) -> None
             remote.confirm_stock(order_id=5)
         with pytest.raises(StockCallFailed):
             remote.roll_back_stock(order_id=5, goods_ids=[1])
+    remote.client.cache_clear()
+
+
+def calls_of(method: str) -> float:
+    labels = {"protocol": "grpc", "route": method, "status": "OK"}
+    return REGISTRY.get_sample_value("charites_requests_total", labels) or 0.0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rooms_are_asked_for_by_id_in_one_call(settings: SimpleNamespace) -> None:
+    for room_id in range(1, 6):
+        make_room(room_id, is_deleted=room_id == 4)
+    before = calls_of("Goods.GetRooms"), calls_of("Goods.GetGoodsListByRoomId")
+
+    with grpc_server() as address:
+        settings.GOODS_ENDPOINT = address
+        try:
+            assert remote.list_existing_rooms(room_ids=[2, 4, 5, 404]) == {2, 5}
+            assert remote.list_existing_rooms(room_ids=[]) == set()
+        finally:
+            remote.client.cache_clear()
+
+    after = calls_of("Goods.GetRooms"), calls_of("Goods.GetGoodsListByRoomId")
+    assert after == (before[0] + 1, before[1])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_more_rooms_than_a_call_may_name_are_asked_for_in_portions(settings: SimpleNamespace) -> None:
+    make_room(1)
+    make_room(250)
+
+    with grpc_server() as address:
+        settings.GOODS_ENDPOINT = address
+        try:
+            assert remote.list_existing_rooms(room_ids=range(1, 251)) == {1, 250}
+        finally:
+            remote.client.cache_clear()
+
+
+def test_a_goods_service_that_does_not_answer_is_busy(settings: SimpleNamespace) -> None:
+    with stock_that_answers([grpc.StatusCode.INTERNAL]) as address:
+        settings.GOODS_ENDPOINT = address
+        with pytest.raises(GoodsCallFailed):
+            remote.list_existing_rooms(room_ids=[1])
     remote.client.cache_clear()

@@ -153,7 +153,7 @@ def test_create_order_for_somebody_else_is_forbidden(callers: Callers, who: str)
 )
 def test_create_order_with_bad_fields_is_refused_without_effect(callers: Callers, fields: dict[str, Any]) -> None:
     make_goods(1, stock=10)
-    expected = ("NOT_FOUND", 30010003) if "room_id" in fields else INVALID
+    expected = ("NOT_FOUND", 30010006) if "room_id" in fields else INVALID
 
     assert refusal(callers.buyer().order.CreateOrder, wanted(**fields)) == expected
     assert not Order.objects.exists()
@@ -176,7 +176,7 @@ def test_create_order_of_what_cannot_be_sold_is_refused(callers: Callers) -> Non
 
     assert refusal(create, wanted(num=2)) == ("FAILED_PRECONDITION", 40010003)
     assert refusal(create, wanted(goods_id=2)) == ("NOT_FOUND", 30010001)
-    assert refusal(create, wanted(goods_id=3)) == ("FAILED_PRECONDITION", 30010002)
+    assert refusal(create, wanted(goods_id=3)) == ("FAILED_PRECONDITION", 30010005)
     assert refusal(create, wanted(goods_id=4)) == ("NOT_FOUND", 30010001)
     assert not Order.objects.exists()
     assert not OrderDetail.objects.exists()

@@ -82,7 +82,7 @@ def test_stock_that_changes_until_the_deadline_is_busy_with_its_own_code_and_not
 
     assert outcome.status is Status.BUSY
     assert outcome.error is StockContended
-    assert outcome.error.code == 40010004
+    assert outcome.error.code == 40010009
     assert others.writes > 1
     assert (counts(1), stored_notes()) == ((5, 0, 0), [])
 
@@ -153,5 +153,5 @@ def test_pauses_grow_to_a_bound_and_differ(monkeypatch, attempt, longest):
 
 
 def test_strategy_gives_its_own_error_for_stale_readings_only():
-    assert get_strategy("optimistic").gave_up.error.code == 40010004
+    assert get_strategy("optimistic").gave_up.error.code == 40010009
     assert transactions.reason_to_retry(Stale(1)) == "stale"

@@ -199,7 +199,7 @@ def test_confirm_stock_sells_what_was_reserved_and_repeats_without_effect(caller
 
 
 def test_confirm_stock_without_a_reservation_is_refused(callers: Callers) -> None:
-    assert refusal(callers.service().stock.ConfirmStock, of_order(77)) == ("FAILED_PRECONDITION", 40010008)
+    assert refusal(callers.service().stock.ConfirmStock, of_order(77)) == ("FAILED_PRECONDITION", 40010010)
 
 
 def test_rollback_stock_gives_back_what_the_record_holds(callers: Callers) -> None:
@@ -230,7 +230,7 @@ def test_rollback_stock_of_sold_stock_is_refused(callers: Callers) -> None:
     stock.ReserveStock(of_order(77, (1, 3)))
     stock.ConfirmStock(of_order(77))
 
-    assert refusal(stock.RollbackStock, of_order(77, (1, 3))) == ("FAILED_PRECONDITION", 40010008)
+    assert refusal(stock.RollbackStock, of_order(77, (1, 3))) == ("FAILED_PRECONDITION", 40010010)
     assert counts(1) == (7, 0, 3)
 
 

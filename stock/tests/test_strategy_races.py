@@ -164,7 +164,7 @@ def test_confirm_and_roll_back_of_one_order_racing_end_it_once():
     ):
         await_turn()
         confirming.go()
-        with pytest.raises(Exception, match="40010008"):
+        with pytest.raises(Exception, match="40010010"):
             rolling_back.result()
 
     assert counts(1) == (3, 0, 2)
@@ -184,7 +184,7 @@ def test_confirm_holds_its_records_from_the_moment_it_reads_them():
     ):
         await_lock_wait()
         confirming.go()
-        with pytest.raises(Exception, match="40010008"):
+        with pytest.raises(Exception, match="40010010"):
             rolling_back.result()
 
     assert counts(1) == (1, 2, 2)

@@ -6,7 +6,6 @@ database.
 """
 
 import asyncio
-import contextvars
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from charites.common import logs
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error
 from charites.common.rpc.servicer import Method
 from charites.common.rpc.status import STATUS, as_status
+from charites.common.threads import with_context
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,7 @@ REQUEST_ID_KEY = "x-request-id"
 class DeadlinePassed(OutcomeUnknown):
     """The call waited for its turn longer than it had time; it was never begun."""
 
+    code = 10000012
     text = _("The call's deadline passed before its turn came. Nothing was done.")
 
 
@@ -110,7 +111,7 @@ class Adapter:
         if self._calls >= settings.GRPC_MAX_CONCURRENT:
             return Busy()
         self._calls += 1
-        running = self._threads.submit(contextvars.copy_context().run, job)
+        running = self._threads.submit(with_context(job))
         try:
             done, _waiting = await asyncio.wait([asyncio.wrap_future(running)], timeout=seconds)
             if done:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 
-from charites.common.auth import Role, issue_pair, issue_token
+from charites.common.auth import LEEWAY_SECONDS, Role, issue_pair, issue_token
 from charites.tests.bad_input.protocols import Input
 from charites.tests.bad_input.world import SOMEBODY_ELSE
 from charites.tests.factories import BUYER_ID, bearer
@@ -32,12 +32,13 @@ STATUSES = {
 }
 INVALID = ("invalid", 10000001)
 UNAUTHENTICATED = ("unauthenticated", 10000002)
+EXPIRED = ("unauthenticated", 10000010)
 NO_SUCH_ADDRESS = ("not found", 10000003)
 FORBIDDEN = ("forbidden", 10000006)
 KEY_REUSED = ("key reused", 10000009)
 NO_GOODS = ("not found", 30010001)
-OFF_SALE = ("conflict", 30010002)
-NO_ROOM = ("not found", 30010003)
+OFF_SALE = ("conflict", 30010005)
+NO_ROOM = ("not found", 30010006)
 NO_STOCK = ("not found", 40010002)
 NOT_ENOUGH = ("conflict", 40010003)
 NO_ORDER = ("not found", 50010003)
@@ -268,8 +269,8 @@ STOCK = [
     Scenario("over 100 goods", "roll_back_stock", {"order_id": 77, "items": MANY}, INVALID, who=SERVICE),
     Scenario("for no order", "confirm_stock", {}, INVALID, who=SERVICE),
     Scenario("for no order", "roll_back_stock", {"items": [ONE_PIECE]}, INVALID, who=SERVICE),
-    Scenario("of what was sold", "roll_back_stock", {}, ("conflict", 40010008), order="paid", who=SERVICE),
-    Scenario("of what was given back", "confirm_stock", {}, ("conflict", 40010008), order="closed", who=SERVICE),
+    Scenario("of what was sold", "roll_back_stock", {}, ("conflict", 40010010), order="paid", who=SERVICE),
+    Scenario("of what was given back", "confirm_stock", {}, ("conflict", 40010010), order="closed", who=SERVICE),
     Scenario(
         "below zero",
         "adjust_stock",
@@ -302,7 +303,7 @@ def foreign_token() -> str:
 
 
 def expired_token() -> str:
-    past = timezone.now() - timedelta(seconds=settings.TOKEN_ACCESS_SECONDS + 1)
+    past = timezone.now() - timedelta(seconds=settings.TOKEN_ACCESS_SECONDS + LEEWAY_SECONDS + 1)
     return f"Bearer {issue_token(user_id=1, role=Role.STAFF, now=past)}"
 
 
@@ -328,7 +329,7 @@ TOKENS = {
     "of the demo, quoted": '"token"',
 }
 TOKEN = [
-    Scenario(f"token {name}", operation, given, UNAUTHENTICATED, authorization=token)
+    Scenario(f"token {name}", operation, given, EXPIRED if name == "expired" else UNAUTHENTICATED, authorization=token)
     for name, token in TOKENS.items()
     for operation, given in {
         "place": items((1, 1)),

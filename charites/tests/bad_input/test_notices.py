@@ -158,7 +158,7 @@ def test_notice_of_an_unknown_payment_is_not_found_and_logged(caplog: pytest.Log
 
     response = anybody().send("POST", PATH, body, signed(body))
 
-    assert error_of(response) == (404, 50010009, "There is no payment 4711.")
+    assert error_of(response) == (404, 50010012, "There is no payment 4711.")
     assert picture() == before
     assert "capture_of_unknown_payment" in caplog.text
     assert "4711" in caplog.text

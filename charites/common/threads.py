@@ -1,0 +1,65 @@
+"""Work in other threads: what of the caller goes with it, and slow calls side by side."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+import structlog
+from django.db import close_old_connections, connection
+from django.utils import translation
+
+log = structlog.get_logger(__name__)
+
+Item = TypeVar("Item")
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+AT_ONCE = 8
+
+
+def with_context(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Returns the function for one call in another thread, where it sees the request id and the language of here.
+
+    Django keeps the language out of a context that another thread runs, so it is carried by itself.
+    """
+    context, language = copy_context(), translation.get_language()
+
+    def call(*arguments: Given.args, **named: Given.kwargs) -> Result:
+        with translation.override(language):
+            return function(*arguments, **named)
+
+    return partial(context.run, call)
+
+
+def each_at_once(function: Callable[[Item], object], items: Sequence[Item]) -> None:
+    """Calls something slow for each item, at most 8 at once, so that one that hangs holds up few others.
+
+    Every call sees the request id and the language of the caller, and every item has its call, whatever becomes of the
+    others. Raises the first of their exceptions, in the order of the items, and logs the others.
+    """
+    if len(items) == 1:
+        function(items[0])
+        return
+    errors = errors_of_all(function, items)
+    for error in errors[1:]:
+        log.error("call_failed_beside_another", exc_info=error)
+    if errors:
+        raise errors.pop(0)  # kept here, it and this frame would keep each other, and the caller's request with them
+
+
+def errors_of_all(function: Callable[[Item], object], items: Sequence[Item]) -> list[BaseException]:
+    """Calls the function for each item, in threads, and returns what was raised."""
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="at-once") as pool:
+        calls = [pool.submit(with_context(call_in_thread), function, item) for item in items]
+    return [error for call in calls if (error := call.exception())]
+
+
+def call_in_thread(function: Callable[[Item], object], item: Item) -> None:
+    """Calls the function in a pool's thread, whose database connection nobody else would close."""
+    close_old_connections()
+    try:
+        function(item)
+    finally:
+        connection.close()
