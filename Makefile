@@ -41,7 +41,7 @@ test: ## every test, on private MariaDB, Redis and RabbitMQ servers
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) deploy/packages.py
 	$(BOOTSTRAP) test
-	$(IN_VENV) deploy/servers.py mariadb redis rabbitmq -- $(IN_VENV) -m pytest
+	$(IN_VENV) -m lab.servers mariadb redis rabbitmq -- $(IN_VENV) -m pytest
 	$(IN_VENV) -m pytest -m "not servers" --numprocesses auto --maxprocesses 4
 
 test-fast: ## the tests that need no server and little time: SQLite and the embedded Redis
@@ -52,7 +52,7 @@ faults: ## the fault tests with their full counts, on private servers, a quarter
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) deploy/packages.py
 	$(BOOTSTRAP) test
-	$(IN_VENV) deploy/servers.py mariadb redis rabbitmq -- $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
+	$(IN_VENV) -m lab.servers mariadb redis rabbitmq -- $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
 
 lint: ## style, types, import rules, migrations, generated code, translations, settings
 	$(BOOTSTRAP) dev

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from charites.tests import sql_guard
-from deploy.servers import EmbeddedRedis
+from lab.servers import EmbeddedRedis
 
 pytest_plugins = ["charites.tests.faults.trials"]
 

@@ -21,7 +21,7 @@ from statistics import median
 from timeouts import await_worker, place, prepare, show_lateness, watch
 
 from charites.tests.shop import Shop
-from deploy.servers import MariaDB, RabbitMQ, Redis
+from lab.servers import MariaDB, RabbitMQ, Redis
 
 THREADS = 8
 

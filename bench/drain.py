@@ -25,7 +25,7 @@ from statistics import median, quantiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploy.servers import MariaDB  # noqa: E402 (the path is made above)
+from lab.servers import MariaDB  # noqa: E402 (the path is made above)
 
 LOCAL, HANGING = "bench_local", "bench_hanging"
 HANG_SECONDS, SPREAD_SECONDS = 5.0, 10.0

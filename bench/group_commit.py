@@ -21,7 +21,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploy.servers import MariaDB  # noqa: E402 (the path is made above)
+from lab.servers import MariaDB  # noqa: E402 (the path is made above)
 
 HOT, PLENTY = 1, 10_000_000
 CAPTION = "{:<48}{:>8.2f}   ({:.2f} - {:.2f})\n"

@@ -18,7 +18,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploy.servers import Redis  # noqa: E402 (the path is made above)
+from lab.servers import Redis  # noqa: E402 (the path is made above)
 
 HOLD_SECONDS, LEASE_SECONDS, WAIT_SECONDS = 0.003, 10.0, 60.0
 BURSTS = (20, 200)

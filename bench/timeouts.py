@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from charites.tests.shop import Shop, wait_until  # noqa: E402 (the path is made above)
-from deploy.servers import MariaDB, RabbitMQ, Redis  # noqa: E402
+from lab.servers import MariaDB, RabbitMQ, Redis  # noqa: E402
 
 PAY_TIMEOUT_SECONDS, BATCH, LOOK_SECONDS = 1800, 250, 0.02
 

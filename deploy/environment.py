@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from dotenv import dotenv_values
 
-from deploy.servers import LOOPBACK, free_port
+from lab.servers import LOOPBACK, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"

@@ -21,9 +21,9 @@ from honcho.environ import parse_procfile
 
 from deploy import leftovers
 from deploy.environment import ROOT, chosen, write
-from deploy.servers import EmbeddedRedis, ServerFailed
 from deploy.services import CannotRun, Service, check_database_clients, check_ports
 from deploy.supervisor import Supervisor
+from lab.servers import EmbeddedRedis, ServerFailed
 
 READY_SECONDS = 180
 LAST_LINES = 15

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 from deploy.environment import ROOT, VAR
-from deploy.servers import EmbeddedRedis, MariaDB, ServerFailed, run
+from lab.servers import EmbeddedRedis, MariaDB, ServerFailed, run
 
 REPORT = VAR / "race.html"
 DATABASES = ("sqlite", "mariadb")

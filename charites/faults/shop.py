@@ -10,7 +10,7 @@ from typing import Self
 
 from charites.common.auth import DEMO_SERVICE_HEADER
 from charites.common.rpc import Client
-from deploy.servers import LOOPBACK, EmbeddedRedis, free_port
+from lab.servers import LOOPBACK, EmbeddedRedis, free_port
 from stock.race.database import own_database
 from stock.race.processes import Child
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from deploy.servers import LOOPBACK, free_port
+from lab.servers import LOOPBACK, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60

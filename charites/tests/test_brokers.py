@@ -21,7 +21,7 @@ from pytest_django.fixtures import Settings
 from charites.brokers import kind_of, refuse_old_celery, refuse_unfit_broker
 from charites.tests.factories import bearer, make_goods, make_order, stored
 from charites.tests.shop import ROOT, START_SECONDS, Shop, wait_until
-from deploy.servers import EmbeddedRedis, RabbitMQ, Server
+from lab.servers import EmbeddedRedis, RabbitMQ, Server
 from orders.models import Order
 
 BOUND_SECONDS = 60  # for slow machines, no measurement

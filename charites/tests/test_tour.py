@@ -10,7 +10,7 @@ from charites.audit import run_audit
 from charites.seeding.catalogue import load_catalogue
 from charites.tests.shop import Shop
 from charites.touring.client import Answer, Call, TourFailed, check, shortened
-from deploy.servers import LOOPBACK, free_port
+from lab.servers import LOOPBACK, free_port
 from orders.models import Order
 from stock.models import Stock
 

@@ -8,7 +8,7 @@ from deploy import leftovers
 from deploy.tests.runs import Run, SplitRun
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = ("charites", "goods", "stock", "orders", "messaging", "fixtures", "deploy", "manage.py", "Procfile")
+NEEDED = ("charites", "goods", "stock", "orders", "messaging", "fixtures", "lab", "deploy", "manage.py", "Procfile")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from deploy import leftovers
-from deploy.servers import LOOPBACK, free_port
+from lab.servers import LOOPBACK, free_port
 
 START_SECONDS = 180  # a bound for slow machines, no measurement
 

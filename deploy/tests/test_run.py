@@ -8,8 +8,8 @@ import pytest
 from dotenv import dotenv_values
 
 from deploy import leftovers
-from deploy.servers import LOOPBACK
 from deploy.tests.runs import Run
+from lab.servers import LOOPBACK
 
 pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 

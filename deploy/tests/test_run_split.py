@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from deploy import leftovers
-from deploy.servers import LOOPBACK
 from deploy.tests.runs import Run, SplitRun
+from lab.servers import LOOPBACK
 
 pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from deploy.servers import EmbeddedRedis, MariaDB, RabbitMQ, Redis, Server, ServerFailed
+from lab.servers import EmbeddedRedis, MariaDB, RabbitMQ, Redis, Server, ServerFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,7 +73,7 @@ def test_server_that_does_not_start_says_why_and_leaves_no_folder():
 
 def test_command_gets_the_addresses_and_its_exit_code_is_passed_on():
     code = "import os, sys; print(os.environ['REDIS_URL'], os.environ['CELERY_BROKER_URL']); sys.exit(7)"
-    command = [sys.executable, "deploy/servers.py", "redis", "--", sys.executable, "-c", code]
+    command = [sys.executable, "-m", "lab.servers", "redis", "--", sys.executable, "-c", code]
     if not any(Path(folder, "redis-server").exists() for folder in os.environ["PATH"].split(":")):
         pytest.skip("needs redis-server")
 
@@ -86,10 +86,10 @@ def test_command_gets_the_addresses_and_its_exit_code_is_passed_on():
 
 
 def test_command_line_without_a_command_explains_itself():
-    done = subprocess.run([sys.executable, "deploy/servers.py", "redis"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "lab.servers", "redis"], cwd=ROOT, capture_output=True, text=True)
 
     assert done.returncode == 1
-    assert done.stderr == "usage: deploy/servers.py [mariadb|redis|rabbitmq]... -- command\n"
+    assert done.stderr == "usage: python -m lab.servers [mariadb|redis|rabbitmq]... -- command\n"
 
 
 @pytest.mark.servers

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from charites.common.auth import Role, issue_token
-from deploy.servers import EmbeddedRedis, ServerFailed
+from lab.servers import EmbeddedRedis, ServerFailed
 from stock.race.database import own_database
 from stock.race.plan import Basket, Plan, baskets, deal, fresh_numbers
 from stock.race.processes import Child, RaceFailed

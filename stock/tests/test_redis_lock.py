@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from charites.tests.factories import counts, make_stock
 from charites.tests.interleaving import Interruption, LostCommit, plain
 from charites.tests.shop import wait_until
-from deploy.servers import free_port
+from lab.servers import free_port
 from stock.locks import PREFIX, RedisLock
 from stock.models import StockRecord
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock

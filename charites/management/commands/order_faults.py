@@ -18,7 +18,7 @@ from charites.faults.books import Books
 from charites.faults.run import Event, Run, Story
 from charites.faults.shop import PrivateShop, ShopFailed
 from charites.faults.steps import FLOWS, STEPS, Step
-from deploy.servers import ServerFailed
+from lab.servers import ServerFailed
 from stock.race.processes import RaceFailed
 
 FIRST_GOODS_ID = 11  # of the demo's second room; every run takes the next one

@@ -16,7 +16,7 @@ from charites.common.rpc import read_error
 from charites.tests.bad_input.test_matrix import INTERNALS
 from charites.tests.factories import bearer
 from charites.tests.shop import Shop, wait_until
-from deploy.servers import MariaDB, Redis
+from lab.servers import MariaDB, Redis
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub
 
