@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from deploy.environment import ROOT, VAR
+from lab.run.environment import ROOT, VAR
 from lab.servers import EmbeddedRedis, MariaDB, ServerFailed, run
 
 REPORT = VAR / "race.html"

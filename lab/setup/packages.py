@@ -1,4 +1,4 @@
-"""Installs what `make test` needs from the system, where it is missing: `python deploy/packages.py`.
+"""Installs what `make test` needs from the system, where it is missing: `python lab/setup/packages.py`.
 
 As root with apt-get it installs; otherwise it prints the one line that does, and fails. No service is started: the
 tests run private copies of the servers.

@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 from honcho.environ import parse_procfile
 
-from deploy import leftovers
-from deploy.environment import ROOT, chosen, write
-from deploy.services import CannotRun, Service, check_database_clients, check_ports
-from deploy.supervisor import Supervisor
+from lab.run import leftovers
+from lab.run.environment import ROOT, chosen, write
+from lab.run.shop_service import CannotRun, Service, check_database_clients, check_ports
+from lab.run.supervisor import Supervisor
 from lab.servers import EmbeddedRedis, ServerFailed
 
 READY_SECONDS = 180

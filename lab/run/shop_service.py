@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.environment import address
+from lab.run.environment import address
 
 OTHER_PORTS = {"HTTP_PORT": "8010", "GRPC_PORT": "8091"}
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import packages
+from lab.setup import packages
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from deploy import leftovers
+from lab.run import leftovers
 from lab.servers import LOOPBACK, free_port
 
 START_SECONDS = 180  # a bound for slow machines, no measurement
@@ -18,7 +18,7 @@ START_SECONDS = 180  # a bound for slow machines, no measurement
 class Run:
     """One `make run` in a folder; what it says is in the file `out`."""
 
-    module, files = "deploy.run", "var"
+    module, files = "lab.run.whole", "var"
     port_names: tuple[str, ...] = ("HTTP_PORT", "GRPC_PORT")
 
     def __init__(self, folder: Path, **settings: str) -> None:
@@ -58,5 +58,5 @@ class Run:
 class SplitRun(Run):
     """One `make run-split` in a folder."""
 
-    module, files = "deploy.run_split", "var/split"
+    module, files = "lab.run.split", "var/split"
     port_names = tuple(f"{name}_{kind}_PORT" for name in ("ORDERS", "GOODS", "STOCK") for kind in ("HTTP", "GRPC"))

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with a link instead of `.venv`'s packages, so that nothing is downloaded."""
-    (tmp_path / "deploy").mkdir()
-    shutil.copy2(ROOT / "deploy" / "bootstrap.py", tmp_path / "deploy")
+    (tmp_path / "lab" / "setup").mkdir(parents=True)
+    shutil.copy2(ROOT / "lab" / "setup" / "bootstrap.py", tmp_path / "lab" / "setup")
     for name in ("requirements-embedded.txt", "requirements.txt", "requirements-dev.txt"):
         (tmp_path / name).write_text("")
     return tmp_path
@@ -33,7 +33,7 @@ def fake_python(folder: Path, *, version: str = "3 12", has_venv: bool = True) -
 
 
 def bootstrap(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(checkout / "deploy" / "bootstrap.py")]
+    command = [sys.executable, str(checkout / "lab" / "setup" / "bootstrap.py")]
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
 
 

@@ -6,9 +6,9 @@ What is set in the environment or in .env wins over the demo's values. Everythin
 import os
 import sys
 
-from deploy.environment import VAR, demo_environment
-from deploy.launch import Launch, Plan
-from deploy.services import Service
+from lab.run.environment import VAR, demo_environment
+from lab.run.launch import Launch, Plan
+from lab.run.shop_service import Service
 
 
 def make_plan() -> Plan:

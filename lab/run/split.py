@@ -8,9 +8,9 @@ is set without a service's name is for all. Everything that lasts is in var/spli
 import os
 import sys
 
-from deploy.environment import VAR, NotForServices, address, split_environments, sqlite_url
-from deploy.launch import Launch, Plan, shown
-from deploy.services import CannotRun, Service
+from lab.run.environment import VAR, NotForServices, address, split_environments, sqlite_url
+from lab.run.launch import Launch, Plan, shown
+from lab.run.shop_service import CannotRun, Service
 
 FOLDER = VAR / "split"
 OTHER_PORTS = "ORDERS_HTTP_PORT=8010 ORDERS_GRPC_PORT=8091 and so on, for GOODS and STOCK too"

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy import leftovers
+from lab.run import leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 20
 PROGRAM = """
 import sys
 from pathlib import Path
-from deploy.supervisor import Supervisor
+from lab.run.supervisor import Supervisor
 
 supervisor = Supervisor(Path(sys.argv[1]), on_start=lambda: None)
 for line in sys.stdin.read().splitlines():

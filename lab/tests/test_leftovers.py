@@ -1,7 +1,7 @@
 import subprocess
 from pathlib import Path
 
-from deploy import leftovers
+from lab.run import leftovers
 
 
 def test_find_knows_a_process_by_its_start_and_not_by_its_number(tmp_path: Path) -> None:

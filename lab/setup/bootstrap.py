@@ -1,4 +1,4 @@
-"""Makes `.venv` and keeps it in step with the requirement files: `deploy/bootstrap.py [run|dev|test]`.
+"""Makes `.venv` and keeps it in step with the requirement files: `lab/setup/bootstrap.py [run|dev|test]`.
 
     run    what `make run` needs: wheels only, no compiler, no root
     dev    that, and pytest, ruff, mypy: `make test-fast`, `make lint`
@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 OLDEST = (3, 11)
 TESTED = ((3, 13), (3, 12), (3, 11))
@@ -135,7 +135,7 @@ def main(level):
 if __name__ == "__main__":
     wanted = sys.argv[1] if len(sys.argv) > 1 else "run"
     if wanted not in FILES:
-        stop("usage: python3 deploy/bootstrap.py [%s]" % "|".join(FILES))
+        stop("usage: python3 lab/setup/bootstrap.py [%s]" % "|".join(FILES))
     try:
         main(wanted)
     except KeyboardInterrupt:

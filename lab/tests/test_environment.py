@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from deploy import environment
+from lab.run import environment
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 
 from lab.servers import LOOPBACK, free_port
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var"
 # A generated secret stays what it is, or every token and session would end with the run.
 SECRETS = ("SECRET_KEY", "PAYMENT_SECRET")
