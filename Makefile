@@ -35,7 +35,7 @@ ifeq ($(DB),mariadb)
 else
 	$(BOOTSTRAP) run
 endif
-	@exec $(IN_VENV) -m deploy.race $(or $(DB),sqlite) $(OPTIONS)
+	@exec $(IN_VENV) -m lab.race $(or $(DB),sqlite) $(OPTIONS)
 
 test: ## every test, on private MariaDB, Redis and RabbitMQ servers
 	$(BOOTSTRAP) dev

@@ -10,9 +10,9 @@ from typing import Self
 
 from charites.common.auth import DEMO_SERVICE_HEADER
 from charites.common.rpc import Client
+from lab.race.database import own_database
+from lab.race.processes import Child
 from lab.servers import LOOPBACK, EmbeddedRedis, free_port
-from stock.race.database import own_database
-from stock.race.processes import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("goods", "stock", "orders")

@@ -20,7 +20,7 @@ from stock.strategies import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
-OUR_APPS = ("charites", "charites_common", "goods", "stock", "orders", "messaging")
+OUR_APPS = ("charites", "charites_common", "goods", "stock", "orders", "messaging", "lab")
 
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")

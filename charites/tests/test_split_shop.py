@@ -18,11 +18,11 @@ from charites.tests.factories import bearer
 from charites.tests.shop import START_SECONDS, SplitShop, wait_until
 from goods.rpc.goods_pb2 import GoodsDetail
 from goods.rpc.goods_pb2_grpc import GoodsStub
+from lab.race.database import own_database
 from orders.models import Order
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderLine, OrderRequest, PayOrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub
 from stock.models import StockRecord
-from stock.race.database import own_database
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel, StockLine
 from stock.rpc.stock_pb2_grpc import StockStub
 

@@ -18,8 +18,8 @@ from charites.faults.books import Books
 from charites.faults.run import Event, Run, Story
 from charites.faults.shop import PrivateShop, ShopFailed
 from charites.faults.steps import FLOWS, STEPS, Step
+from lab.race.processes import RaceFailed
 from lab.servers import ServerFailed
-from stock.race.processes import RaceFailed
 
 FIRST_GOODS_ID = 11  # of the demo's second room; every run takes the next one
 WIDTH_WITHOUT_TERMINAL = 140

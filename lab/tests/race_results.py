@@ -1,7 +1,7 @@
 """Results of races that nobody ran."""
 
-from stock.race.plan import Plan
-from stock.race.results import EXACT, Answer, Race, Result
+from lab.race.race_plan import Plan
+from lab.race.results import EXACT, Answer, Race, Result
 
 GOODS_ID = 7
 

@@ -1,4 +1,4 @@
-"""Keeps the table of the READMEs equal to docs/race.json: `python -m stock.race.readme`; `--check` only compares.
+"""Keeps the table of the READMEs equal to docs/race.json: `python -m lab.race.readme`; `--check` only compares.
 
 The table stands between `<!-- race -->` and `<!-- /race -->`.
 """
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
         text = (ROOT / page).read_text()
         wanted = with_table(page, text, figures)
         if text != wanted and "--check" in arguments:
-            sys.stdout.write(f"{page} is stale: python -m stock.race.readme\n")
+            sys.stdout.write(f"{page} is stale: python -m lab.race.readme\n")
             stale = 1
         elif text != wanted:
             (ROOT / page).write_text(wanted)

@@ -15,12 +15,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from charites.common.auth import Role, issue_token
+from lab.race.database import own_database
+from lab.race.processes import Child, RaceFailed
+from lab.race.race_plan import Basket, Plan, baskets, deal, fresh_numbers
+from lab.race.results import EXACT, OVERSOLD, Answer, Race, Result
+from lab.race.running_shop import borrowed_goods
 from lab.servers import EmbeddedRedis, ServerFailed
-from stock.race.database import own_database
-from stock.race.plan import Basket, Plan, baskets, deal, fresh_numbers
-from stock.race.processes import Child, RaceFailed
-from stock.race.results import EXACT, OVERSOLD, Answer, Race, Result
-from stock.race.shop import borrowed_goods
 from stock.strategies.contract import Strategy
 
 # Called with a strategy's name and how many of its buyers have their answer.
@@ -72,7 +72,7 @@ class Course:
         if self.plan.via == "service":
             yield {"strategy": path, "address": "", "token": ""}, lambda: None
             return
-        with Child("stock.race.server", path, environment=self.environment, folder=self.folder) as server:
+        with Child("lab.race.strategy_server", path, environment=self.environment, folder=self.folder) as server:
             address = f"127.0.0.1:{server.hear()['port']}"
             token = issue_token(user_id=0, role=Role.SERVICE, now=timezone.now())
             goal = {"strategy": "", "address": address, "token": f"Bearer {token}"}
@@ -88,7 +88,7 @@ def run_race(plan: Plan, strategies: Sequence[type[Strategy]], progress: Progres
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="charites-race-")))
         url = stack.enter_context(own_database())
         environment = {**child_environment(url), **stack.enter_context(lock_server(strategies))}
-        books = stack.enter_context(Child("stock.race.books", environment=environment, folder=folder))
+        books = stack.enter_context(Child("lab.race.sales_ledger", environment=environment, folder=folder))
         crowd = assemble(plan, stack, environment, folder)
         described = books.hear()
         goods_ids = fresh_numbers(plan.goods)
@@ -131,7 +131,7 @@ def race_server(plan: Plan, progress: Progress) -> Race:
 def assemble(plan: Plan, stack: ExitStack, environment: Mapping[str, str], folder: Path) -> list[Child]:
     """Starts the processes of buyers."""
     return [
-        stack.enter_context(Child("stock.race.buyers", environment=environment, folder=folder))
+        stack.enter_context(Child("lab.race.buyers", environment=environment, folder=folder))
         for _ in range(plan.processes)
     ]
 

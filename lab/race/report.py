@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from html import escape
 
-from stock.race.charts import draw_throughput, draw_waits
-from stock.race.pieces import NARROW, WIDE, draw_pieces
-from stock.race.results import EXACT, OVERSOLD, Race, Result
-from stock.race.svg import FONT, STYLE, kind
-from stock.race.table import COUNTS, STRATEGY, TIMES, VERDICT, notes
+from lab.race.charts import draw_throughput, draw_waits
+from lab.race.pieces import NARROW, WIDE, draw_pieces
+from lab.race.results import EXACT, OVERSOLD, Race, Result
+from lab.race.svg import FONT, STYLE, kind
+from lab.race.table import COUNTS, STRATEGY, TIMES, VERDICT, notes
 
 PADDING = 40  # of the box around a drawing, in pixels
 PAGE_STYLE = """

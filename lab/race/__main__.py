@@ -1,4 +1,4 @@
-"""The stock race on servers of its own: `python -m deploy.race [sqlite|mariadb] [options of stock_race]`.
+"""The stock race on servers of its own: `python -m lab.race [sqlite|mariadb] [options of stock_race]`.
 
 The shop of this checkout, running or not, has no part in it.
 """

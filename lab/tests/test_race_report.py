@@ -4,11 +4,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from stock.race import readme
-from stock.race.pieces import NARROW, WIDE, Panels, draw_pieces
-from stock.race.report import as_html
-from stock.race.results import OVERSOLD
-from stock.tests.race_results import race, result
+from lab.race import readme
+from lab.race.pieces import NARROW, WIDE, Panels, draw_pieces
+from lab.race.report import as_html
+from lab.race.results import OVERSOLD
+from lab.tests.race_results import race, result
 
 SVG = "{http://www.w3.org/2000/svg}"
 RACE = race(
@@ -85,7 +85,7 @@ def test_table_of_the_readme_is_that_of_the_race(page):
     figures = json.loads(readme.FIGURES.read_text())
     text = (readme.ROOT / page).read_text()
 
-    assert readme.with_table(page, text, figures) == text, "stale: python -m stock.race.readme"
+    assert readme.with_table(page, text, figures) == text, "stale: python -m lab.race.readme"
 
 
 def test_with_table_replaces_what_is_between_the_marks_and_nothing_else():

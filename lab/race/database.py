@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from stock.race.processes import RaceFailed
+from lab.race.processes import RaceFailed
 
 PREFIX = "charites_race_"
 

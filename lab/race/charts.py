@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from stock.race.results import OVERSOLD, Race, Result
-from stock.race.svg import Linear, Logarithmic, document, kind, line, rectangle, text, tick_text
+from lab.race.results import OVERSOLD, Race, Result
+from lab.race.svg import Linear, Logarithmic, document, kind, line, rectangle, text, tick_text
 
 NAMES, ROW, EDGE = 116, 30, 20
 BINS = 60

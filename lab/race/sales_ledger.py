@@ -1,4 +1,4 @@
-"""The process that keeps the books of a race: `python -m stock.race.books`.
+"""The process that keeps the books of a race: `python -m lab.race.sales_ledger`.
 
 It makes the tables and the stock, counts receipts, and watches what the stock column claims meanwhile.
 """
@@ -16,8 +16,8 @@ from django.core.management import call_command  # noqa: E402 (after setup)
 from django.db import connection, connections  # noqa: E402
 from django.db.models import Sum  # noqa: E402
 
+from lab.race.child import Link  # noqa: E402
 from stock.models import Stock, StockAdjustment, StockRecord  # noqa: E402
-from stock.race.child import Link  # noqa: E402
 from stock.services import Adjustment, adjust_stock  # noqa: E402
 
 SAMPLE_SECONDS = 0.005

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stock.race.results import EXACT, OVERSOLD, Race, Result
-from stock.race.runner import PROTECTED_BY_SQLITE
+from lab.race.results import EXACT, OVERSOLD, Race, Result
+from lab.race.runner import PROTECTED_BY_SQLITE
 
 STYLES = {EXACT: "green", OVERSOLD: "bold red"}
 WIDTH_WITHOUT_TERMINAL = 200

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils.module_loading import import_string
 
-from stock.race.database import PREFIX
+from lab.race.database import PREFIX
 from stock.strategies import STRATEGIES, get_strategy
 from stock.strategies.contract import Strategy
 from stock.strategies.guarded import RETRIES

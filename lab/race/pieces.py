@@ -1,7 +1,7 @@
 """The first drawing: pieces really left over time, a panel a strategy, all on the same two axes."""
 
-from stock.race.results import EXACT, OVERSOLD, Race, Result
-from stock.race.svg import (
+from lab.race.results import EXACT, OVERSOLD, Race, Result
+from lab.race.svg import (
     STYLE,
     Linear,
     Logarithmic,

@@ -21,11 +21,11 @@ from charites.common.auth import Role
 from charites.tests.factories import bearer, counts, make_stock
 from charites.tests.grpc_server import grpc_server
 from charites.tests.shop import wait_until
+from lab.race import running_shop
+from lab.race.child import use
+from lab.race.database import PREFIX
+from lab.race.runner import THE_SERVERS_OWN
 from stock.models import Stock, StockRecord
-from stock.race import shop
-from stock.race.child import use
-from stock.race.database import PREFIX
-from stock.race.runner import THE_SERVERS_OWN
 from stock.strategies import STRATEGIES
 from stock.tests import broken_strategies
 
@@ -214,7 +214,7 @@ def test_race_of_a_running_server_with_a_customers_token_is_refused(tmp_path):
 
 def test_race_of_a_running_server_keeps_off_goods_that_it_has(tmp_path, monkeypatch):
     make_stock(1, 5)
-    monkeypatch.setattr(shop, "fresh_numbers", lambda count: [1])
+    monkeypatch.setattr(running_shop, "fresh_numbers", lambda count: [1])
 
     with grpc_server() as address:
         with pytest.raises(CommandError, match="has stock of goods 1 already"):

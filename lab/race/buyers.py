@@ -1,4 +1,4 @@
-"""A process full of buyers: `python -m stock.race.buyers`.
+"""A process full of buyers: `python -m lab.race.buyers`.
 
 Each race begins with a line of JSON: the strategy (or the address of a server), and for each thread its buyers. The
 threads connect, meet at a barrier, and start when the parent says so, all processes at once.
@@ -17,8 +17,8 @@ django.setup()
 from django.db import connections  # noqa: E402 (after setup)
 
 from charites.common.rpc import Client, read_error  # noqa: E402
+from lab.race.child import Link, retries, use  # noqa: E402
 from stock.errors import NotEnoughStock  # noqa: E402
-from stock.race.child import Link, retries, use  # noqa: E402
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLine  # noqa: E402
 from stock.rpc.stock_pb2_grpc import StockStub  # noqa: E402
 from stock.services import move  # noqa: E402

@@ -14,13 +14,13 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stock.race.pieces import draw_pieces
-from stock.race.plan import Plan
-from stock.race.processes import RaceFailed, end_race
-from stock.race.report import as_html
-from stock.race.results import Race
-from stock.race.runner import THE_SERVERS_OWN, race_server, run_race
-from stock.race.table import as_text
+from lab.race.pieces import draw_pieces
+from lab.race.processes import RaceFailed, end_race
+from lab.race.race_plan import Plan
+from lab.race.report import as_html
+from lab.race.results import Race
+from lab.race.runner import THE_SERVERS_OWN, race_server, run_race
+from lab.race.table import as_text
 from stock.strategies import STRATEGIES
 from stock.strategies.contract import Strategy
 

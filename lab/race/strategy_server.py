@@ -1,4 +1,4 @@
-"""A private gRPC server of one strategy: `python -m stock.race.server <path of the strategy's class>`.
+"""A private gRPC server of one strategy: `python -m lab.race.strategy_server <path of the strategy's class>`.
 
 It listens on a free loopback port and serves `Stock` alone, until its parent closes the conversation.
 """
@@ -11,7 +11,7 @@ import django
 django.setup()
 
 from charites.common.rpc import methods_of, serving  # noqa: E402 (after setup)
-from stock.race.child import Link, retries, use  # noqa: E402
+from lab.race.child import Link, retries, use  # noqa: E402
 from stock.rpc.servicers import StockServicer  # noqa: E402
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from stock.race.plan import Plan
+from lab.race.race_plan import Plan
 
 EXACT, OVERSOLD, STRANDED = "exact", "oversold", "stranded"
 

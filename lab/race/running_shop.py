@@ -11,9 +11,9 @@ from typing import Any
 import grpc
 
 from charites.common.rpc import Client, read_error
+from lab.race.processes import RaceFailed
+from lab.race.race_plan import Basket, Plan, baskets, fresh_numbers
 from stock.errors import StockNotFound
-from stock.race.plan import Basket, Plan, baskets, fresh_numbers
-from stock.race.processes import RaceFailed
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel, StockLine
 from stock.rpc.stock_pb2_grpc import StockStub
 

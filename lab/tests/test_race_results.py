@@ -2,12 +2,12 @@ import re
 
 import pytest
 
-from stock.race.plan import Plan, baskets, deal
-from stock.race.results import EXACT, OVERSOLD, STRANDED
-from stock.race.runner import expected_verdict
-from stock.race.table import as_text
+from lab.race.race_plan import Plan, baskets, deal
+from lab.race.results import EXACT, OVERSOLD, STRANDED
+from lab.race.runner import expected_verdict
+from lab.race.table import as_text
+from lab.tests.race_results import race, result
 from stock.strategies import STRATEGIES
-from stock.tests.race_results import race, result
 
 EXACT_RACE = ["sold", "sold", "sold", "refused", "refused"]
 
