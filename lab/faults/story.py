@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 
 from charites.common.rpc import read_error
-from charites.faults.books import Books, Count, Watch, short
-from charites.faults.shop import PrivateShop
-from charites.faults.steps import Step
+from lab.faults.private_shop import PrivateShop
+from lab.faults.steps import Step
+from lab.faults.true_state import Books, Count, Watch, short
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderReply
 from orders.rpc.orders_pb2_grpc import OrderStub
 from stock.rpc.stock_pb2 import OrderStockRequest

@@ -73,7 +73,7 @@ class PrivateShop:
         port = self._ports.get(name)
         words = ["grpcserver", "--host", LOOPBACK, "--port", str(port)] if port else ["sweep"]
         environment = self._environment(name if port else "orders", flow)
-        self._children[name] = Child("charites.faults.process", *words, environment=environment, folder=self.folder)
+        self._children[name] = Child("lab.faults.process", *words, environment=environment, folder=self.folder)
         if port:
             self._children[name].hear()
 

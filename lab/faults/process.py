@@ -1,4 +1,4 @@
-"""A process of the demo: `python -m charites.faults.process COMMAND...`, where COMMAND is one of manage.py.
+"""A process of the demo: `python -m lab.faults.process COMMAND...`, where COMMAND is one of manage.py.
 
 Two things are added to the command: the process ends with its parent; and told to park at a step, on its standard
 input, the next order that gets there says so on the standard output and goes no further, until the process is killed.

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from charites.faults.books import Books
-from charites.faults.run import Event, Run, Story
-from charites.faults.shop import PrivateShop, ShopFailed
-from charites.faults.steps import FLOWS, STEPS, Step
+from lab.faults.private_shop import PrivateShop, ShopFailed
+from lab.faults.steps import FLOWS, STEPS, Step
+from lab.faults.story import Event, Run, Story
+from lab.faults.true_state import Books
 from lab.race.processes import RaceFailed
 from lab.servers import ServerFailed
 
