@@ -7,9 +7,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from charites.audit import run_audit
-from charites.seeding.catalogue import load_catalogue
 from charites.tests.shop import Shop
 from charites.touring.client import Answer, Call, TourFailed, check, shortened
+from lab.demo.fixture_catalogue import load_catalogue
 from lab.servers import LOOPBACK, free_port
 from orders.models import Order
 from stock.models import Stock

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from charites.seeding import catalogue, history
 from charites.terminal import console_on
+from lab.demo import fixture_catalogue, history
 
 MAX_ORDERS = 1_000_000
 
@@ -40,8 +40,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, orders: int, seed_number: int, **options: Any) -> None:
         console = console_on(self.stdout)
         try:
-            seeded = catalogue.load_catalogue(now=timezone.now())
-        except catalogue.NoDemo as error:
+            seeded = fixture_catalogue.load_catalogue(now=timezone.now())
+        except fixture_catalogue.NoDemo as error:
             raise CommandError(
                 "seed makes users with a well-known password, so it works only while DEMO or DEBUG is on."
             ) from error
@@ -85,7 +85,7 @@ def order_count(text: str) -> int:
     return int(text)
 
 
-def table_of_rows(seeded: list[catalogue.Seeded]) -> Table:
+def table_of_rows(seeded: list[fixture_catalogue.Seeded]) -> Table:
     """What was made, and what was there."""
     table = Table(title="Demo data", title_justify="left")
     table.add_column("")

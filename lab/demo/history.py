@@ -14,10 +14,10 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from charites.common.ids import next_ids
-from charites.seeding.catalogue import ACTOR, read_catalogue
-from charites.seeding.plan import Fate, Market, Moment, Planned, Shelf, make_plan, pieces_needed
 from goods import selectors as goods_selectors
 from goods.models import Goods
+from lab.demo.fixture_catalogue import ACTOR, read_catalogue
+from lab.demo.order_plan import Fate, Market, Moment, Planned, Shelf, make_plan, pieces_needed
 from messaging import relay
 from orders import services
 from orders.models import Order, Refund
