@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from charites.terminal import console_on
 from lab.demo import fixture_catalogue, history
+from lab.terminal import console_on
 
 MAX_ORDERS = 1_000_000
 

@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from charites.touring.client import Answer
+from lab.tour.curl_client import Answer
 
 
 def room_table(room: dict[str, Any]) -> Table:

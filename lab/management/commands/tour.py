@@ -5,9 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from charites.terminal import console_on
-from charites.touring.client import Client, TourFailed
-from charites.touring.tour import Tour
+from lab.terminal import console_on
+from lab.tour.curl_client import Client, TourFailed
+from lab.tour.tour import Tour
 
 
 class Command(BaseCommand):

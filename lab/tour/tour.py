@@ -18,8 +18,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from charites.audit import run_audit
-from charites.touring.client import Answer, Call, Client, TourFailed, check, shortened
-from charites.touring.tables import answers_table, room_table, stock_table
+from lab.tour.curl_client import Answer, Call, Client, TourFailed, check, shortened
+from lab.tour.tables import answers_table, room_table, stock_table
 from stock.errors import NotEnoughStock
 
 ROOM_ID = "1"

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from charites.audit import run_audit
 from charites.tests.shop import Shop
-from charites.touring.client import Answer, Call, TourFailed, check, shortened
 from lab.demo.fixture_catalogue import load_catalogue
 from lab.servers import LOOPBACK, free_port
+from lab.tour.curl_client import Answer, Call, TourFailed, check, shortened
 from orders.models import Order
 from stock.models import Stock
 
