@@ -1,6 +1,6 @@
 """How fast a sweep works off what has piled up, in how much memory, and whether a receiver that hangs delays a close.
 
-    .venv/bin/python bench/drain.py [--messages 100000] [--sweeps 1 2] [--orders 2000]
+    .venv/bin/python -m lab.bench.drain [--messages 100000] [--sweeps 1 2] [--orders 2000]
 
 It starts a private MariaDB with the binary log on and both logs synced at every commit.
 
@@ -23,9 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median, quantiles
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from lab.servers import MariaDB  # noqa: E402 (the path is made above)
+from lab.servers import MariaDB
 
 LOCAL, HANGING = "bench_local", "bench_hanging"
 HANG_SECONDS, SPREAD_SECONDS = 5.0, 10.0
@@ -83,7 +81,7 @@ class Sweeps:
     """Sweep processes, ready when the block begins and ended with it; `memory`: what they said."""
 
     def __init__(self, url: str, count: int, loops: list[str]) -> None:
-        command = [sys.executable, __file__, "--sweep", url, *loops]
+        command = [sys.executable, "-m", "lab.bench.drain", "--sweep", url, *loops]
         pipe = subprocess.PIPE
         self._processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(count)]
         self.memory: list[dict[str, float]] = []

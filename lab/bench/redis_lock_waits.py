@@ -1,6 +1,6 @@
 """What waking the waiter is worth: a lock in Redis that signals, against the same lock polled.
 
-    .venv/bin/python bench/redis_lock.py [--rounds 7]
+    .venv/bin/python -m lab.bench.redis_lock_waits [--rounds 7]
 
 Bursts of 20 and of 200 one-shot buyers want one lock at once, and each holds it for 3 ms. Throughput of a burst is
 buyers / time until the last one has had the lock. The polled lock tries again after a random sleep of 50-250 ms. Both
@@ -13,12 +13,9 @@ import random
 import sys
 import threading
 import time
-from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from lab.servers import Redis  # noqa: E402 (the path is made above)
+from lab.servers import Redis
 
 HOLD_SECONDS, LEASE_SECONDS, WAIT_SECONDS = 0.003, 10.0, 60.0
 BURSTS = (20, 200)

@@ -1,6 +1,6 @@
 """How much faster one commit for many is, and what it costs a lone caller.
 
-    .venv/bin/python bench/group_commit.py [--rounds 7] [--seconds 2] [--callers 64]
+    .venv/bin/python -m lab.bench.group_commit_speed [--rounds 7] [--seconds 2] [--callers 64]
 
 It starts a private MariaDB with the binary log on and both logs synced at every commit. Ratios are taken side by side
 in one run (A B B A), since an absolute figure means nothing on a shared machine:
@@ -16,12 +16,9 @@ import os
 import sys
 import threading
 import time
-from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from lab.servers import MariaDB  # noqa: E402 (the path is made above)
+from lab.servers import MariaDB
 
 HOT, PLENTY = 1, 10_000_000
 CAPTION = "{:<48}{:>8.2f}   ({:.2f} - {:.2f})\n"

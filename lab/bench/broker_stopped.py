@@ -1,6 +1,6 @@
 """What a broker that is gone does to a shop with 10,000 unpaid orders: to placing, and to closing.
 
-    .venv/bin/python bench/broker_stopped.py [--rounds 5] [--window 3] [--orders 10000]
+    .venv/bin/python -m lab.bench.broker_stopped [--rounds 5] [--window 3] [--orders 10000]
 
 It starts a private MariaDB, Redis and RabbitMQ, a worker and a sweep. Placing (8 threads, one order a call) is measured
 side by side in one run (A B B A): RabbitMQ healthy and stopped (SIGSTOP), then Redis healthy and flushed every tenth of
@@ -18,9 +18,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from timeouts import await_worker, place, prepare, show_lateness, watch
-
 from charites.tests.shop import Shop
+from lab.bench.timeouts import await_worker, place, prepare, show_lateness, watch
 from lab.servers import MariaDB, RabbitMQ, Redis
 
 THREADS = 8

@@ -1,6 +1,6 @@
 """How late unpaid orders close, and what their countdowns cost a worker.
 
-    .venv/bin/python bench/timeouts.py [--orders 10000] [--seconds 20] [--broker redis|rabbitmq]
+    .venv/bin/python -m lab.bench.timeouts [--orders 10000] [--seconds 20] [--broker redis|rabbitmq]
 
 It starts a private MariaDB (binary log on, both logs synced), Redis and RabbitMQ, one worker and one sweep, places the
 orders so that they are due evenly within the seconds, and prints the lateness (from `expires_at` until another
@@ -16,10 +16,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from charites.tests.shop import Shop, wait_until  # noqa: E402 (the path is made above)
-from lab.servers import MariaDB, RabbitMQ, Redis  # noqa: E402
+from charites.tests.shop import Shop, wait_until
+from lab.servers import MariaDB, RabbitMQ, Redis
 
 PAY_TIMEOUT_SECONDS, BATCH, LOOK_SECONDS = 1800, 250, 0.02
 
