@@ -56,14 +56,14 @@ faults: ## the fault tests with their full counts, on private servers, a quarter
 
 lint: ## style, types, import rules, migrations, generated code, translations, settings
 	$(BOOTSTRAP) dev
-	@exec $(IN_VENV) deploy/lint.py
+	@exec $(IN_VENV) -m lab.lint
 
 gen: ## generated files: gRPC code, translations, the list of settings, the tables
 	$(BOOTSTRAP) dev
-	$(IN_VENV) deploy/gen.py
-	$(IN_VENV) deploy/translations.py
-	$(IN_VENV) deploy/document_settings.py
-	$(IN_VENV) -m deploy.draw_tables
+	$(IN_VENV) -m lab.generate.grpc_code
+	$(IN_VENV) -m lab.generate.translations
+	$(IN_VENV) -m lab.generate.document_settings
+	$(IN_VENV) -m lab.generate.draw_tables
 
 clean: ## forget .venv and var/, the shop's data included
 	@for file in var/run.pid var/split/run.pid; do \

@@ -12,8 +12,8 @@ from django.core.management import get_commands
 from charites.common.errors import ServiceError
 from charites.common.rest import error_status
 from charites.common.rpc import STATUS
-from deploy import draw_tables
-from deploy.document_settings import MEANINGS
+from lab.generate import draw_tables
+from lab.generate.document_settings import MEANINGS
 from messaging.registry import list_topics
 from orders.services import TIMEOUT_TASK
 from stock.strategies import STRATEGIES

@@ -6,11 +6,13 @@ import sys
 import pytest
 
 from charites.tests.shop import ROOT
-from deploy.gen import generated, stale
+from lab.generate.grpc_code import generated, stale
 
 
 def test_the_generated_code_is_up_to_date() -> None:
-    done = subprocess.run([sys.executable, "deploy/gen.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.generate.grpc_code", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "Generated code is up to date.\n", "")
 

@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from deploy.document_settings import MEANINGS, example, settings, table
+from lab.generate.document_settings import MEANINGS, example, settings, table
 
 ROOT = Path(__file__).resolve().parents[2]
 

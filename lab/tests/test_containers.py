@@ -8,7 +8,7 @@ import pytest
 import yaml
 from honcho.environ import parse_procfile
 
-from deploy.document_settings import settings
+from lab.generate.document_settings import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.translations import CATALOGUE, ROOT, check, without_date
+from lab.generate.translations import CATALOGUE, ROOT, check, without_date
 
 needs_gettext = pytest.mark.skipif(not shutil.which("msgfmt"), reason="needs gettext")
 UNTRANSLATED = '\nmsgid "a text that is new"\nmsgstr ""\n'
@@ -23,7 +23,7 @@ def fresh_catalogue(folder: Path, further: str = "") -> Path:
 
 
 def test_without_gettext_it_says_how_to_install_it() -> None:
-    command = [sys.executable, "deploy/translations.py", "--check"]
+    command = [sys.executable, "-m", "lab.generate.translations", "--check"]
 
     done = subprocess.run(command, cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True)
 

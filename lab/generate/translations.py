@@ -1,4 +1,4 @@
-"""The Chinese texts: `python deploy/translations.py` brings the files up to date, `--check` only looks.
+"""The Chinese texts: `python -m lab.generate.translations` brings the files up to date, `--check` only looks.
 
 Collects the texts of the code into charites/locale/zh_Hans and compiles them. The compiled file is committed, because
 `make run` works on machines without gettext. The check fails on a text without a translation, and on stale files.
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = Path("charites", "locale", "zh_Hans", "LC_MESSAGES", "django.po")
 PARTS = ("charites", "goods", "stock", "orders", "messaging", "manage.py")
 TESTS = ("*/tests/*", "*_pb2*")

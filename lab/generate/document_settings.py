@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 MEANINGS = {
     "ENV_FILE": "File with settings, read instead of `.env` and `var/env`; empty: only the real environment counts.",
@@ -206,7 +206,7 @@ def table() -> str:
 def main(arguments: list[str]) -> int:
     names = {setting.name for setting in settings()}
     if names != set(MEANINGS):
-        print(f"deploy/document_settings.py: without a meaning: {sorted(names - set(MEANINGS))}, ", end="")
+        print(f"lab/generate/document_settings.py: without a meaning: {sorted(names - set(MEANINGS))}, ", end="")
         print(f"with a meaning but not read: {sorted(set(MEANINGS) - names)}")
         return 1
     wanted = {ROOT / ".env.example": example(), ROOT / "docs" / "settings.md": table()}

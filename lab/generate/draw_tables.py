@@ -1,4 +1,4 @@
-"""Draws the tables from the models into docs/tables.svg: `python -m deploy.draw_tables`; `--check` only compares.
+"""Draws the tables from the models into docs/tables.svg: `python -m lab.generate.draw_tables`; `--check` only compares.
 
 Names are the database's; where Python calls a column otherwise, that name stands beside it. The tables stand in lanes,
 from left to right. An arrow is a plain id that names a row of another table: it leaves its row for the gutter beside
@@ -19,7 +19,7 @@ import django
 from django.apps import apps
 from django.db.models import Model, UniqueConstraint
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DRAWING = ROOT / "docs" / "tables.svg"
 
 # The lanes: in each, from top to bottom, groups of one app's tables; an app that goes on in the next lane keeps its

@@ -9,7 +9,7 @@ import google.api
 import grpc_tools
 from grpc_tools import protoc
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROTOS = (
     "charites/common/error.proto",
     "goods/rpc/goods.proto",

@@ -1,4 +1,4 @@
-"""Every check that reads instead of running: `python deploy/lint.py [name...]`, all of them without a name.
+"""Every check that reads instead of running: `python -m lab.lint [name...]`, all of them without a name.
 
 Each one runs even after another failed, so that one run shows everything; the exit code says whether all passed.
 """
@@ -19,10 +19,10 @@ CHECKS = {
     "imports": [str(Path(PYTHON).parent / "lint-imports")],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
     "deploy": [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"],
-    "generated": [PYTHON, "deploy/gen.py", "--check"],
-    "translations": [PYTHON, "deploy/translations.py", "--check"],
-    "settings": [PYTHON, "deploy/document_settings.py", "--check"],
-    "tables": [PYTHON, "-m", "deploy.draw_tables", "--check"],
+    "generated": [PYTHON, "-m", "lab.generate.grpc_code", "--check"],
+    "translations": [PYTHON, "-m", "lab.generate.translations", "--check"],
+    "settings": [PYTHON, "-m", "lab.generate.document_settings", "--check"],
+    "tables": [PYTHON, "-m", "lab.generate.draw_tables", "--check"],
 }
 
 
