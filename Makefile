@@ -63,7 +63,7 @@ gen: ## generated files: gRPC code, translations, the list of settings, the tabl
 	$(IN_VENV) -m lab.generate.grpc_code
 	$(IN_VENV) -m lab.generate.translations
 	$(IN_VENV) -m lab.generate.document_settings
-	$(IN_VENV) -m lab.generate.draw_tables
+	$(IN_VENV) -m lab.generate.table_diagram
 
 clean: ## forget .venv and var/, the shop's data included
 	@for file in var/run.pid var/split/run.pid; do \

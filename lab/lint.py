@@ -22,7 +22,7 @@ CHECKS = {
     "generated": [PYTHON, "-m", "lab.generate.grpc_code", "--check"],
     "translations": [PYTHON, "-m", "lab.generate.translations", "--check"],
     "settings": [PYTHON, "-m", "lab.generate.document_settings", "--check"],
-    "tables": [PYTHON, "-m", "lab.generate.draw_tables", "--check"],
+    "tables": [PYTHON, "-m", "lab.generate.table_diagram", "--check"],
 }
 
 
