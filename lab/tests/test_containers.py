@@ -1,6 +1,11 @@
 """compose.yaml and the Dockerfile say what Procfile and settings say. Nothing here builds or runs a container."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +78,56 @@ def test_every_block_of_settings_says_why(name: str) -> None:
     blocks = (ROOT / "deploy" / name).read_text().replace("[mysqld]\n", "").strip().split("\n\n")
 
     assert [block for block in blocks if not block.startswith("#")] == []
+
+
+def left_out(folder: str, names: list[str]) -> list[str]:
+    """Returns the names in a folder of the checkout that .dockerignore keeps out of the image."""
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    paths = {name: str((Path(folder) / name).relative_to(ROOT)) for name in names}
+    anywhere = [line.removeprefix("**/") for line in lines if line.startswith("**/")]
+    return [
+        name
+        for name, path in paths.items()
+        if any(fnmatch(name, pattern) for pattern in anywhere)
+        or any(path.count("/") == line.count("/") and fnmatch(path, line) for line in lines)
+    ]
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the image is made of."""
+    return shutil.copytree(ROOT, tmp_path_factory.mktemp("image") / "charites", ignore=left_out)
+
+
+def manage(image: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command in the image's files, with the settings that a container has to be given."""
+    environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR", "LANG")}
+    environment |= {"ENV_FILE": "", "SECRET_KEY": "build", "PAYMENT_SECRET": "build", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"DATABASE_URL": f"sqlite:///{image}/var.sqlite3", "STATIC_ROOT": str(image / "static")}
+    environment |= {"METRICS_DIR": str(image / "metrics")}
+    command = [sys.executable, "manage.py", *words]
+    return subprocess.run(command, cwd=image, env=environment, capture_output=True, text=True)
+
+
+def test_image_holds_the_shop_without_instruments_and_tests(image: Path) -> None:
+    assert sorted(path.name for path in image.iterdir() if path.is_dir()) == [
+        *("charites", "fixtures", "goods", "messaging", "orders", "stock")
+    ]
+    assert {"manage.py", "requirements.txt"} <= {path.name for path in image.iterdir() if path.is_file()}
+    assert [path for path in image.rglob("*") if path.name in ("tests", "conftest.py", ".env")] == []
+
+
+def test_image_migrates_and_collects_its_files(image: Path) -> None:
+    migrated = manage(image, "migrate", "--verbosity", "0")
+    collected = manage(image, "collectstatic", "--noinput", "--verbosity", "0")
+
+    assert (migrated.returncode, migrated.stderr) == (0, "")
+    assert (collected.returncode, collected.stderr) == (0, "")
+    assert (image / "static" / "catalogue" / "goods-1-1.svg").exists()
+
+
+def test_image_has_no_commands_of_the_lab(image: Path) -> None:
+    commands = manage(image, "help", "--commands").stdout.split()
+
+    assert {"audit", "call", "grpcserver", "sweep"} <= set(commands)
+    assert {"seed", "tour", "stock_race", "order_faults"} & set(commands) == set()
