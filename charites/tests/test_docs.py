@@ -14,6 +14,7 @@ from charites.common.rest import error_status
 from charites.common.rpc import STATUS
 from lab.generate import table_diagram
 from lab.generate.document_settings import MEANINGS
+from lab.links import FENCED, LINK, broken_links, headings, missing_files, missing_programs, pages, prose
 from messaging.registry import list_topics
 from orders.services import TIMEOUT_TASK
 from stock.strategies import STRATEGIES
@@ -22,8 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 OUR_APPS = ("charites", "charites_common", "goods", "stock", "orders", "messaging", "lab")
 
-FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)\s]+)\)")
 # What stands on the machine of whoever wrote a file, and what only that machine installs from.
 MACHINE = re.compile(r"/(?:root|work|home/\w+|Users/\w+)/|(?:index-url|trusted-host|find-links|INDEX_URL|GOPROXY)\s*=")
 PICTURES = {".png", ".svg", ".mo"}
@@ -39,27 +38,6 @@ def tracked() -> list[Path]:
     return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
 
 
-def pages() -> list[Path]:
-    """Returns all documents of the repository."""
-    top = ROOT.glob("*.md")
-    return sorted([*top, *(ROOT / "docs").rglob("*.md")])
-
-
-def prose(page: Path) -> str:
-    """Returns a page without its blocks of code."""
-    return FENCED.sub("", page.read_text())
-
-
-def headings(page: Path) -> list[str]:
-    return re.findall(r"^#+ .*$", prose(page), re.MULTILINE)
-
-
-def anchors(page: Path) -> set[str]:
-    """Returns the names by which GitHub links to the headings of a page."""
-    titles = [heading.lstrip("# ").lower() for heading in headings(page)]
-    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
-
-
 def our_commands() -> set[str]:
     packages = {apps.get_app_config(label).name for label in OUR_APPS}
     return {name for name, package in get_commands().items() if package in packages}
@@ -67,16 +45,6 @@ def our_commands() -> set[str]:
 
 def make_targets() -> list[str]:
     return re.findall(r"^([a-z-]+): ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-
-
-def broken_links(page: Path) -> Iterator[str]:
-    for link in LINK.findall(prose(page)):
-        if "://" in link:
-            continue
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path.replace("\\", "")).resolve() if path else page
-        if not target.exists() or (anchor and anchor not in anchors(target)):
-            yield link
 
 
 # What the code has is named
@@ -132,16 +100,8 @@ def test_errors_are_listed_with_their_number_and_statuses():
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_inside_the_repository_lead_somewhere(page):
-    assert list(broken_links(page)) == []
-
-
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_files_that_are_named_exist(page):
-    named = re.findall(r"`([\w./]+/[\w.]+\.(?:py|proto|html|po|txt|toml|yml|json|svg))`", prose(page))
-    paths = [str(path.relative_to(ROOT)) for path in tracked()]
-
-    assert [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in paths)] == []
+def test_links_files_and_programs_that_a_page_names_are_there(page):
+    assert [*broken_links(page), *missing_files(page), *missing_programs(page)] == []
 
 
 def test_documents_that_the_code_names_exist():
