@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import Model
 from django.test import Client
 
-from charites.tests import factories
-from charites.tests.admin_site import OUR_APPS, add_url, list_url, make_operator, page_url, sign_in
 from goods.models import Goods, Room, RoomGoods
+from lab.kit import factories
+from lab.kit.admin_site import OUR_APPS, add_url, list_url, make_operator, page_url, sign_in
 from messaging.services import Draft, publish_many
 from orders import services as orders
 from orders.models import Order, Payment

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from charites.audit import AuditInTransaction, run_audit
-from charites.tests import factories
+from lab.kit import factories
 from messaging import relay
 from messaging.models import Message
 from messaging.registry import register, unregister

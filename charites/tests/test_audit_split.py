@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from charites.audit import AuditInTransaction, Database, open_database, own_database, run_audit
 from charites.audit.comparison import PAGE_ROWS
-from charites.tests import factories
+from lab.kit import factories
 from messaging.models import Message
 from orders import services as orders
 from orders.models import Order, OrderDetail

@@ -19,7 +19,7 @@ from charites.common.auth import (
 )
 from charites.common.errors import Forbidden, Invalid, TokenExpired, Unauthenticated, WrongPassword
 from charites.common.models import MAX_INT64
-from charites.tests.factories import make_user
+from lab.kit.factories import make_user
 
 OTHER_KEY = "another-key-which-is-long-enough-to-pass-every-check-0123456789-0123456789"
 

@@ -19,8 +19,8 @@ from kombu import Connection
 from pytest_django.fixtures import Settings
 
 from charites.brokers import kind_of, refuse_old_celery, refuse_unfit_broker
-from charites.tests.factories import bearer, make_goods, make_order, stored
-from charites.tests.shop import ROOT, START_SECONDS, Shop, wait_until
+from lab.kit.factories import bearer, make_goods, make_order, stored
+from lab.kit.shop import ROOT, START_SECONDS, Shop, wait_until
 from lab.servers import EmbeddedRedis, RabbitMQ, Server
 from orders.models import Order
 
@@ -114,10 +114,10 @@ def test_process_with_an_unfit_broker_does_not_start_and_says_why(
 
 
 class Setter:
-    """A process that sends countdowns; see charites/tests/alarm_setter.py."""
+    """A process that sends countdowns; see lab/kit/alarm_setter.py."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "charites.tests.alarm_setter"]
+        command = [sys.executable, "-m", "lab.kit.alarm_setter"]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -8,8 +8,8 @@ from django.http import HttpResponse
 from charites.common.models import MAX_INT64
 from charites.common.rpc import installed_methods
 from charites.gateway import gateway_urls, route_of
-from charites.tests.factories import counts, make_goods, make_order, make_room, make_stock
-from charites.tests.rest_client import RestClient, anybody, buyer, error_of, service, staff
+from lab.kit.factories import counts, make_goods, make_order, make_room, make_stock
+from lab.kit.rest_client import RestClient, anybody, buyer, error_of, service, staff
 from orders.models import Order
 from stock.models import StockAdjustment
 

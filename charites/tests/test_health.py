@@ -10,7 +10,7 @@ from django.test import override_settings
 from pytest_django.fixtures import Settings
 
 from charites import health
-from charites.tests.rest_client import anybody
+from lab.kit.rest_client import anybody
 
 NAMES = ["database", "redis", "broker", "worker", "sweep"]
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"

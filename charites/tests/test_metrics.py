@@ -9,9 +9,9 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from charites.tests.factories import later, make_command, make_goods, make_order, make_paid_order
-from charites.tests.rest_client import anybody, buyer
-from charites.tests.shop import Shop, wait_until
+from lab.kit.factories import later, make_command, make_goods, make_order, make_paid_order
+from lab.kit.rest_client import anybody, buyer
+from lab.kit.shop import Shop, wait_until
 from messaging.models import Message
 from messaging.services import publish
 from orders import services

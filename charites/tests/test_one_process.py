@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from charites.tests.shop import ROOT
+from lab.kit.shop import ROOT
 
 OF_THE_SPLIT_FORM = ("orders/flows/direct.py", "orders/flows/transactional.py", "orders/remote.py")
 PLACE_PAY_CLOSE = """
 from datetime import timedelta
 from django.utils import timezone
 from charites.audit import run_audit
-from charites.tests.factories import make_command, make_paid_order
+from lab.kit.factories import make_command, make_paid_order
 from orders.models import Order
 from orders.services import close_due, place_order
 now = timezone.now()

@@ -13,9 +13,9 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
-from charites.tests.rest_client import anybody
-from charites.tests.shop import Shop
 from charites.tests.test_rest import OPEN, ROUTES
+from lab.kit.rest_client import anybody
+from lab.kit.shop import Shop
 
 UNDOCUMENTED = {"api/schema", "api/docs"}
 METHODS = {"get", "post", "put"}

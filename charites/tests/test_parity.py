@@ -12,9 +12,9 @@ from django.test import override_settings
 from charites.common.errors import Kind, MethodNotAllowed, ServiceError
 from charites.common.rest import error_status
 from charites.common.rpc import as_status, read_error
-from charites.tests.factories import SANDBOX, counts, make_goods
-from charites.tests.grpc_server import Callers, grpc_callers
-from charites.tests.rest_client import buyer, staff
+from lab.kit.factories import SANDBOX, counts, make_goods
+from lab.kit.grpc_server import Callers, grpc_callers
+from lab.kit.rest_client import buyer, staff
 from orders.models import Order, OrderDetail, Payment, SandboxPayment
 from orders.rpc.orders_pb2 import CreateOrderRequest, ListOrdersRequest, OrderLine, OrderRequest, PayOrderRequest
 from stock.models import StockRecord

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from charites.tests.browser import Browser, find_browser
-from charites.tests.factories import bearer, counts, make_goods
-from charites.tests.shop import START_SECONDS, Shop, wait_until
+from lab.kit.browser import Browser, find_browser
+from lab.kit.factories import bearer, counts, make_goods
+from lab.kit.shop import START_SECONDS, Shop, wait_until
 from orders.models import Order, Payment, Refund, SandboxPayment
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]

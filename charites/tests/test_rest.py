@@ -15,8 +15,8 @@ from pytest_django.fixtures import Settings
 from rest_framework.throttling import ScopedRateThrottle
 
 from charites.common.auth import LEEWAY_SECONDS, Role, issue_pair, issue_token
-from charites.tests.factories import BUYER_ID, bearer, make_goods, make_user
-from charites.tests.rest_client import RestClient, anybody, buyer, error_of, staff
+from lab.kit.factories import BUYER_ID, bearer, make_goods, make_user
+from lab.kit.rest_client import RestClient, anybody, buyer, error_of, staff
 
 # Everything that answers without a token, and why that is right.
 OPEN = {

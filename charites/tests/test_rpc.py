@@ -46,9 +46,9 @@ from charites.common.rpc import (
     methods_of,
     read_error,
 )
-from charites.tests.factories import bearer, make_user
-from charites.tests.grpc_server import Caller, Callers, grpc_callers, grpc_server, refusal
-from charites.tests.shop import wait_until
+from lab.kit.factories import bearer, make_user
+from lab.kit.grpc_server import Caller, Callers, grpc_callers, grpc_server, refusal
+from lab.kit.shop import wait_until
 from stock.errors import NotEnoughStock
 from stock.rpc import stock_pb2
 from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel

@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from charites.common.auth import Role
-from charites.tests.factories import bearer, counts, make_stock
-from charites.tests.grpc_server import grpc_server
+from lab.kit.factories import bearer, counts, make_stock
+from lab.kit.grpc_server import grpc_server
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from charites.tests.shop import ROOT
 from lab.generate.grpc_code import generated, stale
+from lab.kit.shop import ROOT
 
 
 def test_the_generated_code_is_up_to_date() -> None:

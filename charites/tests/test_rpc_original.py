@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from charites.tests.factories import counts, make_goods, make_room
-from charites.tests.shop import ROOT, Shop, wait_until
+from lab.kit.factories import counts, make_goods, make_room
+from lab.kit.shop import ROOT, Shop, wait_until
 from orders.models import Order
 from stock.models import StockRecord
 

@@ -14,10 +14,10 @@ from grpc import StatusCode
 from charites.audit import open_database
 from charites.common.auth import Role
 from charites.common.rpc import Client
-from charites.tests.factories import bearer
-from charites.tests.shop import START_SECONDS, SplitShop, wait_until
 from goods.rpc.goods_pb2 import GoodsDetail
 from goods.rpc.goods_pb2_grpc import GoodsStub
+from lab.kit.factories import bearer
+from lab.kit.shop import START_SECONDS, SplitShop, wait_until
 from lab.race.database import own_database
 from orders.models import Order
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderLine, OrderRequest, PayOrderRequest

@@ -1,6 +1,6 @@
 import pytest
 
-from charites.tests.sql_guard import check, find_fault
+from lab.kit.sql_guard import check, find_fault
 
 GOOD = [
     ("SELECT num FROM shopping_stock WHERE goods_id = %s FOR UPDATE", [1]),

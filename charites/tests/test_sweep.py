@@ -8,8 +8,8 @@ import redis
 from django.core.management import call_command
 from django.utils import timezone
 
-from charites.tests.factories import make_goods, make_stock
-from charites.tests.shop import Shop, wait_until
+from lab.kit.factories import make_goods, make_stock
+from lab.kit.shop import Shop, wait_until
 from orders.models import Order
 from orders.moves import PlaceOrder
 from orders.services import place_order, place_orders

@@ -25,10 +25,10 @@ from django.utils import translation
 from django.utils.translation import get_language
 
 from charites.common.errors import ServiceError
-from charites.tests.admin_site import OUR_APPS, ask, list_url, page_url, sign_in
-from charites.tests.factories import make_goods, make_order, make_stock, make_user
-from charites.tests.grpc_server import Caller, grpc_callers
-from charites.tests.rest_client import anybody, buyer, error_of, service
+from lab.kit.admin_site import OUR_APPS, ask, list_url, page_url, sign_in
+from lab.kit.factories import make_goods, make_order, make_stock, make_user
+from lab.kit.grpc_server import Caller, grpc_callers
+from lab.kit.rest_client import anybody, buyer, error_of, service
 from orders.models import Order
 from stock.rpc.stock_pb2 import StockLevel
 

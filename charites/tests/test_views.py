@@ -7,7 +7,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from charites.tests.factories import SANDBOX, later, make_goods, make_order, make_room
+from lab.kit.factories import SANDBOX, later, make_goods, make_order, make_room
 from messaging.models import Message
 from orders.models import Payment, SandboxPayment
 from orders.payments.sandbox import NOTIFY_TOPIC

@@ -1,10 +1,10 @@
 import pytest
 
-from charites.tests.factories import make_goods, make_room
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Room
 from goods.selectors import get_goods, get_room, get_room_goods, list_goods, list_room_goods, list_rooms
 from goods.services import put_on_block
+from lab.kit.factories import make_goods, make_room
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from charites.tests.shop import Shop
 from lab.bench.timeouts import await_worker, place, prepare, show_lateness, watch
+from lab.kit.shop import Shop
 from lab.servers import MariaDB, RabbitMQ, Redis
 
 THREADS = 8
@@ -30,7 +30,7 @@ def rate(seconds: float) -> float:
     from django.db import connections  # noqa: PLC0415 (the settings are read by now)
     from django.utils import timezone  # noqa: PLC0415
 
-    from charites.tests.factories import make_command  # noqa: PLC0415
+    from lab.kit.factories import make_command  # noqa: PLC0415
     from orders.services import place_order  # noqa: PLC0415
 
     counts, end = [], time.perf_counter() + seconds

@@ -138,7 +138,7 @@ def close(url: str, orders: int, *, hanging: int) -> None:
     from django.conf import settings  # noqa: PLC0415
     from django.utils import timezone  # noqa: PLC0415
 
-    from charites.tests.factories import make_command  # noqa: PLC0415
+    from lab.kit.factories import make_command  # noqa: PLC0415
     from orders import services  # noqa: PLC0415
     from orders.models import Order  # noqa: PLC0415
 
@@ -176,7 +176,7 @@ def main() -> None:
         prepare(database.url)
         from django.core.management import call_command  # noqa: PLC0415
 
-        from charites.tests.factories import make_goods  # noqa: PLC0415
+        from lab.kit.factories import make_goods  # noqa: PLC0415
 
         call_command("migrate", verbosity=0)
         make_goods(1, stock=10_000_000)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from charites.tests.shop import Shop, wait_until
+from lab.kit.shop import Shop, wait_until
 from lab.servers import MariaDB, RabbitMQ, Redis
 
 PAY_TIMEOUT_SECONDS, BATCH, LOOK_SECONDS = 1800, 250, 0.02
@@ -32,7 +32,7 @@ def prepare(database: MariaDB, redis: Redis, broker_url: str) -> None:
     django.setup()
     from django.core.management import call_command  # noqa: PLC0415
 
-    from charites.tests.factories import make_goods  # noqa: PLC0415
+    from lab.kit.factories import make_goods  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
     make_goods(1, stock=10_000_000)
@@ -44,7 +44,7 @@ def place(orders: int, *, due_in: Callable[[int], float]) -> dict[int, float]:
 
     from django.utils import timezone  # noqa: PLC0415
 
-    from charites.tests.factories import make_command  # noqa: PLC0415
+    from lab.kit.factories import make_command  # noqa: PLC0415
     from orders.services import place_orders  # noqa: PLC0415
 
     start, due = timezone.now(), {}

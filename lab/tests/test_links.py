@@ -72,3 +72,10 @@ def test_programs_are_looked_for_in_blocks_of_code_too(checkout: Path) -> None:
     )
 
     assert list(links.missing_programs(page, checkout)) == ["python -m lab.race"]
+
+
+def test_page_of_the_kit_names_every_helper() -> None:
+    kit = links.ROOT / "lab" / "kit"
+
+    named = set(links.LINK.findall((kit / "README.md").read_text()))
+    assert {path.name for path in kit.glob("*.py")} - named == {"__init__.py"}

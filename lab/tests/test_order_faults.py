@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from charites.tests.shop import ROOT
 from lab.faults.steps import STEPS
 from lab.faults.story import Run
 from lab.faults.true_state import Count
+from lab.kit.shop import ROOT
 
 CLEAN = Count(available=6, reserved=4, sold=0, ordered=4)
 LEAKED = Count(available=4, reserved=6, sold=0, ordered=4)

@@ -18,16 +18,16 @@ from django.utils import timezone
 
 from charites.audit import run_audit
 from charites.common.auth import Role
-from charites.tests.factories import bearer, counts, make_stock
-from charites.tests.grpc_server import grpc_server
-from charites.tests.shop import wait_until
+from lab.kit import broken_strategies
+from lab.kit.factories import bearer, counts, make_stock
+from lab.kit.grpc_server import grpc_server
+from lab.kit.shop import wait_until
 from lab.race import running_shop
 from lab.race.child import use
 from lab.race.database import PREFIX
 from lab.race.runner import THE_SERVERS_OWN
 from stock.models import Stock, StockRecord
 from stock.strategies import STRATEGIES
-from stock.tests import broken_strategies
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"stock": 8, "buyers": 48, "processes": 2, "threads": 8}

@@ -9,10 +9,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from charites.audit import run_audit
-from charites.tests.factories import NOW, SANDBOX, counts
 from goods.models import Goods, Room, RoomGoods
 from lab.demo.fixture_catalogue import PASSWORD, load_catalogue, read_catalogue
 from lab.demo.order_plan import DAYS, Fate, Market, Shelf, make_plan, pieces_needed
+from lab.kit.factories import NOW, SANDBOX, counts
 from messaging.models import Message
 from orders.models import Order, OrderDetail, Refund
 from stock.models import Stock, StockAdjustment

@@ -5,8 +5,9 @@ import pytest
 from django.db import connection
 
 from charites.common.logs import current_request_id
-from charites.tests.factories import NOW, later
-from charites.tests.interleaving import Parked, plain
+from lab.kit.factories import NOW, later
+from lab.kit.interleaving import Parked, plain
+from lab.kit.message_rows import Receiver, make_message, received
 from messaging.models import Message
 from messaging.registry import RETRY_LADDER, find_registration, list_topics, register, unregister
 from messaging.relay import (
@@ -19,7 +20,6 @@ from messaging.relay import (
     purge,
 )
 from messaging.services import send_again
-from messaging.tests.messages import Receiver, make_message, received
 
 pytestmark = pytest.mark.django_db
 

@@ -24,7 +24,9 @@ from django.utils import timezone
 
 from charites.common.auth import read_authorization
 from charites.common.errors import Unauthenticated
-from charites.tests.factories import (
+from goods.models import Room
+from goods.services import put_on_block
+from lab.kit.factories import (
     SANDBOX,
     counts,
     later,
@@ -35,9 +37,7 @@ from charites.tests.factories import (
     make_room,
     stored,
 )
-from charites.tests.interleaving import Interruption
-from goods.models import Room
-from goods.services import put_on_block
+from lab.kit.interleaving import Interruption
 from messaging import alarm
 from orders.flows import local as flow
 from orders.models import Order

@@ -6,7 +6,9 @@ from django.test.utils import CaptureQueriesContext
 
 from charites.common.errors import Invalid, KeyReused, OutcomeUnknown
 from charites.common.models import MAX_INT64
-from charites.tests.factories import (
+from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
+from goods.models import Goods
+from lab.kit.factories import (
     NOW,
     counts,
     later,
@@ -18,9 +20,7 @@ from charites.tests.factories import (
     make_room,
     make_stock,
 )
-from charites.tests.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
-from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
-from goods.models import Goods
+from lab.kit.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
 from messaging.models import Message
 from orders.errors import OrderFailed
 from orders.models import Order, OrderDetail

@@ -3,15 +3,15 @@
 import pytest
 from django.db import connection
 
-from charites.tests.factories import counts, make_stock
-from charites.tests.interleaving import Interruption, plain
+from lab.kit.factories import counts, make_stock
+from lab.kit.interleaving import Interruption, plain
+from lab.kit.writers import NoteWriter, stored_notes
 from stock.errors import StockContended
 from stock.models import Stock
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
 from stock.strategies import get_strategy, guarded
 from stock.strategies.contract import Status, reserve
 from stock.strategies.guarded import Stale
-from stock.tests.writers import NoteWriter, stored_notes
 
 pytestmark = pytest.mark.django_db
 

@@ -1,4 +1,4 @@
-"""A process that sets alarms with the settings of its environment: `python -m charites.tests.alarm_setter`.
+"""A process that sets alarms with the settings of its environment: `python -m lab.kit.alarm_setter`.
 
 For each line, a number of seconds, it sends the countdown for that time, and prints one line of JSON: the error's name
 or null, how long it took, and how many files and connections the process has open.

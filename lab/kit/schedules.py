@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection, connections
 
-from charites.tests.interleaving import TIMEOUT_SECONDS, row_lock_waits
+from lab.kit.interleaving import TIMEOUT_SECONDS, row_lock_waits
 
 LOOK_SECONDS = 0.004  # a statement that takes longer may be waiting for a lock: then the database is asked
 

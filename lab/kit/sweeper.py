@@ -1,4 +1,4 @@
-"""A sweep that a test kills: `python -m charites.tests.faults.sweeper <options as JSON>`.
+"""A sweep that a test kills: `python -m lab.kit.sweeper <options as JSON>`.
 
 It runs the loops of the real one over the topics of `receivers`, without a pause, and says "running". With `stop_at`
 (a pattern, or COMMIT) it stands still there once it has been through `armed_by`, and after `skip` more statements; it
@@ -20,8 +20,8 @@ django.setup()
 from django.db.backends.signals import connection_created  # noqa: E402 (after setup)
 
 from charites.management.commands import sweep  # noqa: E402
-from charites.tests.faults.receivers import register_receivers  # noqa: E402
-from charites.tests.interleaving import plain  # noqa: E402
+from lab.kit.interleaving import plain  # noqa: E402
+from lab.kit.receivers import register_receivers  # noqa: E402
 from messaging import relay  # noqa: E402
 
 

@@ -109,7 +109,7 @@ class Elsewhere(Away):
     channel = "elsewhere"
 
 
-AWAY = "orders.tests.providers.Away"
-MUTE = "orders.tests.providers.Mute"
-SCRIPTED = "orders.tests.providers.Scripted"
-ELSEWHERE = "orders.tests.providers.Elsewhere"
+AWAY = "lab.kit.providers.Away"
+MUTE = "lab.kit.providers.Mute"
+SCRIPTED = "lab.kit.providers.Scripted"
+ELSEWHERE = "lab.kit.providers.Elsewhere"

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 
-from charites.tests.factories import NOW
+from lab.kit.factories import NOW
 from messaging.models import Message
 
 

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from charites.common.auth import Role
-from charites.tests.factories import BUYER_ID, bearer
+from lab.kit.factories import BUYER_ID, bearer
 
 
 class RestClient:

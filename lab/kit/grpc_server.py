@@ -14,8 +14,8 @@ from django.db import connection
 from charites.common.auth import Role
 from charites.common.error_pb2 import Error
 from charites.common.rpc import Client, Method, installed_methods, read_error, serving
-from charites.tests.factories import BUYER_ID, bearer
 from goods.rpc.goods_pb2_grpc import GoodsStub
+from lab.kit.factories import BUYER_ID, bearer
 from orders.rpc.orders_pb2_grpc import OrderStub
 from stock.rpc.stock_pb2_grpc import StockStub
 

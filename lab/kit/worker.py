@@ -1,4 +1,4 @@
-"""A process that races for stock: `python -m stock.tests.worker <settings as JSON>`.
+"""A process that races for stock: `python -m lab.kit.worker <settings as JSON>`.
 
 It says "ready", waits for a line, lets its threads place their orders, and prints what each of them was told, and how
 often a strategy tried again. With `stop_at` (a pattern) it stops itself before its first statement that matches.
@@ -20,11 +20,11 @@ django.setup()
 from django.conf import settings  # noqa: E402 (after setup)
 from django.db import connection, connections  # noqa: E402
 
-from charites.tests.interleaving import plain  # noqa: E402
+from lab.kit.interleaving import plain  # noqa: E402
+from lab.kit.writers import NoteWriter  # noqa: E402
 from stock.services import move  # noqa: E402
 from stock.strategies.contract import Status, reserve  # noqa: E402
 from stock.strategies.guarded import RETRIES  # noqa: E402
-from stock.tests.writers import NoteWriter  # noqa: E402
 
 BUSY_TRIES = 50
 
