@@ -10,10 +10,10 @@
 * deduction looks up by `id`, rollback by `goods_id`: below;
 * only one variant writes the record: below, and every test of stock/tests/test_strategy_contract.py;
 * the version column overflows: below;
-* the Snowflake node is fixed at 1: charites/tests/test_ids.py (`test_two_owners_in_one_millisecond_...`);
+* the Snowflake node is fixed at 1: charites/tests/common/test_ids.py (`test_two_owners_in_one_millisecond_...`);
 * SetStock and GetStock are stubs: stock/tests/test_services.py, stock/tests/test_rpc.py;
 * no way to pay: orders/tests/test_paying.py;
-* any non-empty token passes: below, and charites/tests/test_auth.py;
+* any non-empty token passes: below, and charites/tests/common/test_auth.py;
 * two current goods in a room: below;
 * a delay message that fails to send after the order committed returns the order's stock: below.
 """

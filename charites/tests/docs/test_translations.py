@@ -32,7 +32,7 @@ from lab.kit.rest_client import anybody, buyer, error_of, service
 from orders.models import Order
 from stock.rpc.stock_pb2 import StockLevel
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CATALOGUE = ROOT / "charites" / "locale" / "zh_Hans" / "LC_MESSAGES" / "django.po"
 OURS = [apps.get_app_config(label) for label in OUR_APPS]
 MODELS = [model for app in OURS for model in app.get_models()]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from lab.generate.document_settings import MEANINGS, example, settings, table
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_every_setting_has_a_meaning_and_every_meaning_a_setting():

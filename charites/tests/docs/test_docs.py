@@ -19,7 +19,7 @@ from messaging.registry import list_topics
 from orders.services import TIMEOUT_TASK
 from stock.strategies import STRATEGIES
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 OUR_APPS = ("charites", "charites_common", "goods", "stock", "orders", "messaging", "lab")
 
