@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.kit.runs import Run, SplitRun
 from lab.run import leftovers
+from lab.tests.runs import Run, SplitRun
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("charites", "goods", "stock", "orders", "messaging", "fixtures", "lab", "deploy", "manage.py", "Procfile")

@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from charites.audit import run_audit
 from charites.common.auth import Role
-from lab.kit import broken_strategies
 from lab.kit.factories import bearer, counts, make_stock
 from lab.kit.grpc_server import grpc_server
 from lab.kit.shop import wait_until
@@ -26,6 +25,7 @@ from lab.race import running_shop
 from lab.race.child import use
 from lab.race.database import PREFIX
 from lab.race.runner import THE_SERVERS_OWN
+from lab.tests import broken_strategies
 from stock.models import Stock, StockRecord
 from stock.strategies import STRATEGIES
 

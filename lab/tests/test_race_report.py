@@ -4,11 +4,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab.kit.race_results import race, result
 from lab.race import readme
 from lab.race.pieces import NARROW, WIDE, Panels, draw_pieces
 from lab.race.report import as_html
 from lab.race.results import OVERSOLD
+from lab.tests.race_results import race, result
 
 SVG = "{http://www.w3.org/2000/svg}"
 RACE = race(

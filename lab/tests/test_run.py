@@ -7,9 +7,9 @@ import socket
 import pytest
 from dotenv import dotenv_values
 
-from lab.kit.runs import Run
 from lab.run import leftovers
 from lab.servers import LOOPBACK
+from lab.tests.runs import Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.kit.runs import Run, SplitRun
 from lab.run import leftovers
 from lab.servers import LOOPBACK
+from lab.tests.runs import Run, SplitRun
 
 pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 
