@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 python3.11,$(shell command -v $(name))))
-BOOTSTRAP = @$(if $(FOUND),,echo "charites: Python 3.11 or newer is needed and no python3 is on PATH: install one, or name it with PYTHON=/path/to/python3."; exit 1;) $(FOUND) deploy/bootstrap.py
+BOOTSTRAP = @$(if $(FOUND),,echo "charites: Python 3.11 or newer is needed and no python3 is on PATH: install one, or name it with PYTHON=/path/to/python3."; exit 1;) $(FOUND) lab/setup/bootstrap.py
 IN_VENV := .venv/bin/python
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
@@ -17,11 +17,11 @@ help: ## this list
 
 run: ## the whole shop on this machine: web, gRPC, worker and sweep; Ctrl-C stops it
 	$(BOOTSTRAP) run
-	@exec $(IN_VENV) -m deploy.run
+	@exec $(IN_VENV) -m lab.run.whole
 
 run-split: ## goods, stock and orders as three services, each with a database of its own; Ctrl-C stops them
 	$(BOOTSTRAP) run
-	@exec $(IN_VENV) -m deploy.run_split
+	@exec $(IN_VENV) -m lab.run.split
 
 tour: ## a narrated walk through a shop that `make run` started in another terminal
 	$(BOOTSTRAP) run
@@ -30,18 +30,18 @@ tour: ## a narrated walk through a shop that `make run` started in another termi
 race: ## seven ways to take stock, raced on the embedded database; `make race DB=mariadb` on a private MariaDB
 ifeq ($(DB),mariadb)
 	$(BOOTSTRAP) dev
-	@$(IN_VENV) deploy/packages.py
+	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test
 else
 	$(BOOTSTRAP) run
 endif
-	@exec $(IN_VENV) -m deploy.race $(or $(DB),sqlite) $(OPTIONS)
+	@exec $(IN_VENV) -m lab.race $(or $(DB),sqlite) $(OPTIONS)
 
 test: ## every test, on private MariaDB, Redis and RabbitMQ servers
 	$(BOOTSTRAP) dev
-	@$(IN_VENV) deploy/packages.py
+	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test
-	$(IN_VENV) deploy/servers.py mariadb redis rabbitmq -- $(IN_VENV) -m pytest
+	$(IN_VENV) -m lab.servers mariadb redis rabbitmq -- $(IN_VENV) -m pytest
 	$(IN_VENV) -m pytest -m "not servers" --numprocesses auto --maxprocesses 4
 
 test-fast: ## the tests that need no server and little time: SQLite and the embedded Redis
@@ -50,20 +50,20 @@ test-fast: ## the tests that need no server and little time: SQLite and the embe
 
 faults: ## the fault tests with their full counts, on private servers, a quarter of an hour; writes docs/faults.md
 	$(BOOTSTRAP) dev
-	@$(IN_VENV) deploy/packages.py
+	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test
-	$(IN_VENV) deploy/servers.py mariadb redis rabbitmq -- $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
+	$(IN_VENV) -m lab.servers mariadb redis rabbitmq -- $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
 
 lint: ## style, types, import rules, migrations, generated code, translations, settings
 	$(BOOTSTRAP) dev
-	@exec $(IN_VENV) deploy/lint.py
+	@exec $(IN_VENV) -m lab.lint
 
 gen: ## generated files: gRPC code, translations, the list of settings, the tables
 	$(BOOTSTRAP) dev
-	$(IN_VENV) deploy/gen.py
-	$(IN_VENV) deploy/translations.py
-	$(IN_VENV) deploy/document_settings.py
-	$(IN_VENV) -m deploy.draw_tables
+	$(IN_VENV) -m lab.generate.grpc_code
+	$(IN_VENV) -m lab.generate.translations
+	$(IN_VENV) -m lab.generate.document_settings
+	$(IN_VENV) -m lab.generate.table_diagram
 
 clean: ## forget .venv and var/, the shop's data included
 	@for file in var/run.pid var/split/run.pid; do \

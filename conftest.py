@@ -18,10 +18,10 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from charites.tests import sql_guard
-from deploy.servers import EmbeddedRedis
+from lab.kit import sql_guard
+from lab.servers import EmbeddedRedis
 
-pytest_plugins = ["charites.tests.faults.trials"]
+pytest_plugins = ["lab.kit.trials"]
 
 # What a controller of pytest-xdist made is its own: its workers, who inherit it, make theirs.
 MADE = "CHARITES_TESTS_MADE"
@@ -70,7 +70,7 @@ os.environ.update(made, **{MADE: " ".join(made), "DJANGO_SETTINGS_MODULE": "char
 (FOLDER / "static").mkdir()
 django.setup()
 del os.environ["DJANGO_SETTINGS_MODULE"]  # in a worker it would load the settings before this file
-settings.PASSWORD_HASHERS = ["charites.tests.passwords.QuickPasswordHasher"]
+settings.PASSWORD_HASHERS = ["lab.kit.passwords.QuickPasswordHasher"]
 connection_created.connect(sql_guard.watch_connection)
 connection_created.connect(do_not_wait_for_the_disk)
 

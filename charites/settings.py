@@ -7,6 +7,7 @@ the real environment names another file, which is then the only one.
 
 import ipaddress
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,7 @@ INSTALLED_APPS = [
     "stock",
     "messaging",
     "orders",
+    *(["lab"] if find_spec("lab") else []),  # the instruments, in a checkout; what is deployed comes without them
 ]
 
 MIDDLEWARE = [

@@ -35,9 +35,9 @@ def modules() -> set[str]:
 def named_modules() -> Iterator[tuple[str, str]]:
     """Yields (contract, name or wildcard) of every module of ours that a contract names."""
     for contract in LINTER["contracts"]:
-        keys = ("source_modules", "forbidden_modules", "containers")
+        keys = ("source_modules", "forbidden_modules", "containers", "protected_modules", "allowed_importers")
         for name in [name for key in keys for name in contract.get(key, [])]:
-            if name.split(".")[0] in LINTER["root_packages"]:
+            if is_ours(name):
                 yield contract["name"], name
         for layer in layers_of(contract):
             yield contract["name"], layer
@@ -56,6 +56,26 @@ def layers_of(contract: dict) -> Iterator[str]:
 
 def is_ours(name: str) -> bool:
     return name.split(".")[0] in {*LINTER["root_packages"], "*"}
+
+
+def test_every_package_of_ours_is_a_root_of_the_linter():
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
+    assert set(LINTER["root_packages"]) == packages
+
+
+def test_apps_are_forbidden_the_whole_project_but_common():
+    (named,) = [
+        contract["forbidden_modules"] for contract in LINTER["contracts"] if "nothing but common" in contract["name"]
+    ]
+
+    children = {name for name in modules() if re.fullmatch(r"charites\.\w+", name)}
+    assert set(named) == children - {"charites.common", "charites.tests"}
+
+
+@pytest.mark.parametrize("contract", LINTER["contracts"], ids=lambda contract: contract["name"])
+def test_contract_makes_no_exception_but_for_tests(contract):
+    assert [line for line in contract.get("ignore_imports", []) if not line.startswith("*.tests.** ->")] == []
 
 
 def test_foreign_keys_stay_inside_their_app():

@@ -5,9 +5,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from charites.tests import factories
-from charites.tests.admin_site import add_url, ask, confirm, list_url, make_operator, page_url, sign_in, submit
 from goods.models import Goods, Room, RoomGoods
+from lab.kit import factories
+from lab.kit.admin_site import add_url, ask, confirm, list_url, make_operator, page_url, sign_in, submit
 
 pytestmark = pytest.mark.django_db
 

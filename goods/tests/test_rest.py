@@ -2,9 +2,9 @@
 
 import pytest
 
-from charites.tests.factories import NOW, make_goods, make_room
-from charites.tests.rest_client import buyer, error_of, service, staff
 from goods.models import Goods, Room
+from lab.kit.factories import NOW, make_goods, make_room
+from lab.kit.rest_client import buyer, error_of, service, staff
 
 pytestmark = pytest.mark.django_db
 

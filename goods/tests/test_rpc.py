@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from charites.tests.factories import make_goods, make_room
-from charites.tests.grpc_server import Callers, grpc_callers, refusal
 from goods.models import Goods, Room
 from goods.rpc.goods_pb2 import (
     GoodsDetail,
@@ -18,6 +16,8 @@ from goods.rpc.goods_pb2 import (
     RoomsRequest,
     RoomSummary,
 )
+from lab.kit.factories import make_goods, make_room
+from lab.kit.grpc_server import Callers, grpc_callers, refusal
 
 
 @pytest.fixture

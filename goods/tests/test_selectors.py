@@ -1,6 +1,5 @@
 import pytest
 
-from charites.tests.factories import make_goods, make_room
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Room
 from goods.selectors import (
@@ -13,6 +12,7 @@ from goods.selectors import (
     list_rooms,
 )
 from goods.services import put_on_block
+from lab.kit.factories import make_goods, make_room
 
 pytestmark = pytest.mark.django_db
 

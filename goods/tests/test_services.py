@@ -1,11 +1,11 @@
 import pytest
 
-from charites.tests.factories import make_goods, make_room
-from charites.tests.interleaving import Background, Parked, await_lock_wait
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.models import Goods, Room, RoomGoods
 from goods.selectors import get_room, list_room_goods
 from goods.services import Entry, add_room_goods, put_on_block, remove_room_goods, set_goods_status
+from lab.kit.factories import make_goods, make_room
+from lab.kit.interleaving import Background, Parked, await_lock_wait
 
 pytestmark = pytest.mark.django_db
 

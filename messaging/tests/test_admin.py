@@ -3,7 +3,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
-from charites.tests.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in
+from lab.kit.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in
 from messaging.models import Message
 
 pytestmark = pytest.mark.django_db

@@ -7,8 +7,9 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, transaction
 
-from charites.tests.factories import NOW, later
-from charites.tests.interleaving import Background, LostCommit, Parked
+from lab.kit.factories import NOW, later
+from lab.kit.interleaving import Background, LostCommit, Parked
+from lab.kit.message_rows import Receiver, make_message, received
 from messaging.check_back import CHECK_BATCH, check_back
 from messaging.errors import MessageNotFound
 from messaging.models import Message
@@ -24,7 +25,6 @@ from messaging.services import (
     send_again,
     submit,
 )
-from messaging.tests.messages import Receiver, make_message, received
 
 pytestmark = pytest.mark.django_db
 RACE = pytest.mark.django_db(transaction=True)

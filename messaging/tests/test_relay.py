@@ -8,8 +8,9 @@ from prometheus_client import REGISTRY
 
 from charites.common.logs import current_request_id
 from charites.common.threads import AT_ONCE
-from charites.tests.factories import NOW, later
-from charites.tests.interleaving import Parked, plain
+from lab.kit.factories import NOW, later
+from lab.kit.interleaving import Parked, plain
+from lab.kit.message_rows import Receiver, make_message, received
 from messaging.models import Message
 from messaging.registry import RETRY_LADDER, find_registration, list_topics, register, unregister
 from messaging.relay import (
@@ -21,7 +22,6 @@ from messaging.relay import (
     purge,
 )
 from messaging.services import send_again
-from messaging.tests.messages import Receiver, make_message, received
 
 pytestmark = pytest.mark.django_db
 

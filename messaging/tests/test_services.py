@@ -3,12 +3,12 @@ from django.db import transaction
 
 from charites.common.logs import request_context
 from charites.common.transactions import NoTransaction
-from charites.tests.factories import NOW, later
+from lab.kit.factories import NOW, later
+from lab.kit.message_rows import make_message
 from messaging.errors import MessageNotFound
 from messaging.models import Message
 from messaging.selectors import count_by_state, list_by_key, oldest_due_at
 from messaging.services import Draft, publish, publish_many, send_again
-from messaging.tests.messages import make_message
 
 pytestmark = pytest.mark.django_db
 

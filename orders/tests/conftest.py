@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orders.tests.providers import SCRIPTED, Scripted
+from lab.kit.providers import SCRIPTED, Scripted
 
 
 @pytest.fixture

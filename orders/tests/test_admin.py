@@ -5,8 +5,8 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
-from charites.tests import factories
-from charites.tests.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in
+from lab.kit import factories
+from lab.kit.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in
 from messaging.models import Message
 from orders import services
 from orders.models import Order, Payment, Refund, SandboxPayment

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from charites.tests.factories import NOW, counts, later, make_capture, make_goods, make_order, make_payment, stored
+from lab.kit.factories import NOW, counts, later, make_capture, make_goods, make_order, make_payment, stored
+from lab.kit.providers import MUTE, Mute
 from orders.errors import PaymentsUnavailable
 from orders.models import Order, Payment, Refund
 from orders.moves import Capture
@@ -20,7 +21,6 @@ from orders.services import (
     record_captures,
     send_refunds,
 )
-from orders.tests.providers import MUTE, Mute
 
 pytestmark = pytest.mark.django_db
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from charites.tests.factories import NOW, SANDBOX, later, make_closed_order, make_goods, make_order, make_payment
+from lab.kit.factories import NOW, SANDBOX, later, make_closed_order, make_goods, make_order, make_payment
 from orders import services
 from orders.errors import PaymentsUnavailable
 from orders.models import Order, Payment, SandboxPayment

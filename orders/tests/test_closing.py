@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from charites.tests.factories import (
+from lab.kit.factories import (
     NOW,
     SANDBOX,
     counts,
@@ -17,7 +17,8 @@ from charites.tests.factories import (
     make_payment,
     stored,
 )
-from charites.tests.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
+from lab.kit.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
+from lab.kit.providers import AWAY
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
 from orders.flows import local as flow
 from orders.models import Order, Payment, Refund, SandboxPayment
@@ -32,7 +33,6 @@ from orders.services import (
     complete_orders,
     record_captures,
 )
-from orders.tests.providers import AWAY
 from stock.errors import StockBusy
 from stock.models import StockRecord
 from stock.services import confirm_stock

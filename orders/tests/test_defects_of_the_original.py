@@ -10,10 +10,10 @@
 * deduction looks up by `id`, rollback by `goods_id`: below;
 * only one variant writes the record: below, and every test of stock/tests/test_strategy_contract.py;
 * the version column overflows: below;
-* the Snowflake node is fixed at 1: charites/tests/test_ids.py (`test_two_owners_in_one_millisecond_...`);
+* the Snowflake node is fixed at 1: charites/tests/common/test_ids.py (`test_two_owners_in_one_millisecond_...`);
 * SetStock and GetStock are stubs: stock/tests/test_services.py, stock/tests/test_rpc.py;
 * no way to pay: orders/tests/test_paying.py;
-* any non-empty token passes: below, and charites/tests/test_auth.py;
+* any non-empty token passes: below, and charites/tests/common/test_auth.py;
 * two current goods in a room: below;
 * a delay message that fails to send after the order committed returns the order's stock: below.
 """
@@ -24,7 +24,9 @@ from django.utils import timezone
 
 from charites.common.auth import read_authorization
 from charites.common.errors import Unauthenticated
-from charites.tests.factories import (
+from goods.models import Room
+from goods.services import put_on_block
+from lab.kit.factories import (
     SANDBOX,
     counts,
     later,
@@ -35,9 +37,7 @@ from charites.tests.factories import (
     make_room,
     stored,
 )
-from charites.tests.interleaving import Interruption
-from goods.models import Room
-from goods.services import put_on_block
+from lab.kit.interleaving import Interruption
 from messaging import alarm
 from orders.flows import local as flow
 from orders.models import Order

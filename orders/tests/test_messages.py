@@ -10,14 +10,14 @@ import pytest
 from django.utils import timezone
 
 from charites.common.logs import request_context
-from charites.tests.factories import NOW, SANDBOX, make_capture, make_goods, make_order, make_payment
+from lab.kit.factories import NOW, SANDBOX, make_capture, make_goods, make_order, make_payment
+from lab.kit.providers import AWAY
 from messaging.models import Message
 from messaging.relay import deliver_remote
 from orders.errors import BadSignature
 from orders.models import Refund, SandboxPayment
 from orders.payments import signing
 from orders.services import record_captures
-from orders.tests.providers import AWAY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

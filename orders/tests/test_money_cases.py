@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from charites.audit import run_audit
-from charites.tests.factories import NOW, SANDBOX, counts, later, make_capture, make_goods, make_order, make_payment
-from charites.tests.interleaving import Background
+from lab.kit.factories import NOW, SANDBOX, counts, later, make_capture, make_goods, make_order, make_payment
+from lab.kit.interleaving import Background
 from messaging.models import Message
 from messaging.relay import deliver_remote
 from orders.models import Order, Payment, Refund, SandboxPayment

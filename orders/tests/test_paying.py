@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from charites.common.errors import Invalid
-from charites.tests.factories import (
+from lab.kit.factories import (
     NOW,
     SANDBOX,
     counts,
@@ -17,7 +17,8 @@ from charites.tests.factories import (
     make_payment,
     stored,
 )
-from charites.tests.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
+from lab.kit.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
+from lab.kit.providers import AWAY
 from messaging.models import Message
 from orders.errors import BadSignature, OrderNotFound, OrderStateConflict, PaymentNotFound, PaymentsUnavailable
 from orders.models import Order, OrderDetail, Payment, Refund, SandboxPayment
@@ -31,7 +32,6 @@ from orders.services import (
     record_captures,
     send_refunds,
 )
-from orders.tests.providers import AWAY
 from stock.errors import StockBusy
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,9 @@ from django.utils import timezone
 from charites.common import ids
 from charites.common.errors import Busy, Invalid, KeyReused, OutcomeUnknown
 from charites.common.models import MAX_INT64
-from charites.tests.factories import (
+from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
+from goods.models import Goods, Room
+from lab.kit.factories import (
     NOW,
     counts,
     later,
@@ -21,9 +23,7 @@ from charites.tests.factories import (
     make_room,
     make_stock,
 )
-from charites.tests.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
-from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
-from goods.models import Goods, Room
+from lab.kit.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
 from messaging import alarm
 from messaging.models import Message
 from orders.errors import OrderFailed

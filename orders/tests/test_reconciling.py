@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError, connection
 
-from charites.tests.factories import (
+from lab.kit.factories import (
     NOW,
     SANDBOX,
     counts,
@@ -17,7 +17,8 @@ from charites.tests.factories import (
     make_payment,
     stored,
 )
-from charites.tests.interleaving import Interruption, Parked
+from lab.kit.interleaving import Interruption, Parked
+from lab.kit.providers import AWAY, ELSEWHERE
 from messaging.models import Message
 from orders.models import Order, Payment, Refund
 from orders.services import (
@@ -29,7 +30,6 @@ from orders.services import (
     reconcile,
     record_captures,
 )
-from orders.tests.providers import AWAY, ELSEWHERE
 
 pytestmark = pytest.mark.django_db
 

@@ -6,8 +6,9 @@ from threading import Barrier
 import pytest
 from django.utils import timezone
 
-from charites.tests.factories import make_capture, make_goods, make_order, make_payment
-from charites.tests.interleaving import Background, Parked
+from lab.kit.factories import make_capture, make_goods, make_order, make_payment
+from lab.kit.interleaving import Background, Parked
+from lab.kit.providers import ELSEWHERE
 from messaging.models import Message
 from messaging.relay import deliver_remote
 from messaging.services import send_again
@@ -15,7 +16,6 @@ from orders.errors import PaymentsUnavailable
 from orders.models import Refund
 from orders.payments.schedule import REFUND_STEPS
 from orders.services import reconcile, record_captures, send_forgotten_refunds, send_refunds
-from orders.tests.providers import ELSEWHERE
 
 pytestmark = pytest.mark.django_db
 

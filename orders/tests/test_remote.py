@@ -12,8 +12,8 @@ from prometheus_client import REGISTRY
 
 from charites.common.errors import Forbidden, InternalError, OutcomeUnknown, ServiceError
 from charites.common.rpc import as_status
-from charites.tests.factories import make_room
-from charites.tests.grpc_server import grpc_server
+from lab.kit.factories import make_room
+from lab.kit.grpc_server import grpc_server
 from orders import remote
 from orders.errors import GoodsCallFailed, StockCallFailed
 from stock.errors import NotEnoughStock, RecordConflict, StockBusy, StockRolledBack

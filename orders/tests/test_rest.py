@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.test import override_settings
 from django.utils import timezone
 
-from charites.tests.factories import (
+from lab.kit.factories import (
     SANDBOX,
     counts,
     later,
@@ -22,7 +22,7 @@ from charites.tests.factories import (
     make_room,
     stored,
 )
-from charites.tests.rest_client import anybody, buyer, error_of, service, staff
+from lab.kit.rest_client import anybody, buyer, error_of, service, staff
 from orders.models import Order, Payment, Refund, SandboxPayment
 from orders.payments import signing
 from orders.services import complete_order

@@ -9,7 +9,8 @@ from django.test import override_settings
 from django.utils import timezone
 
 from charites.common.models import MAX_INT64
-from charites.tests.factories import (
+from goods.models import Goods
+from lab.kit.factories import (
     SANDBOX,
     counts,
     make_closed_order,
@@ -19,8 +20,7 @@ from charites.tests.factories import (
     make_payment,
     stored,
 )
-from charites.tests.grpc_server import Callers, grpc_callers, refusal
-from goods.models import Goods
+from lab.kit.grpc_server import Callers, grpc_callers, refusal
 from orders.models import Order, OrderDetail, Payment
 from orders.rpc.orders_pb2 import (
     CreateOrderRequest,

@@ -2,8 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from charites.tests.factories import NOW, later
-from charites.tests.interleaving import Background, Parked, await_lock_wait
+from lab.kit.factories import NOW, later
+from lab.kit.interleaving import Background, Parked, await_lock_wait
 from messaging.models import Message
 from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment

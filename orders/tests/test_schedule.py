@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from charites.tests.factories import NOW
+from lab.kit.factories import NOW
 from orders.payments.schedule import QUESTION_STEPS, first_question_at, question_after, refund_try_after
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from charites.tests.factories import (
+from lab.kit.factories import (
     NOW,
     SANDBOX,
     later,

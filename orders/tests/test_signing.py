@@ -1,6 +1,6 @@
 import pytest
 
-from charites.tests.factories import NOW, later
+from lab.kit.factories import NOW, later
 from orders.errors import BadSignature
 from orders.payments.signing import sign, verify
 

@@ -1,7 +1,7 @@
 import pytest
 from django.utils import timezone
 
-from charites.tests.factories import counts, later, make_goods, make_order, stored
+from lab.kit.factories import counts, later, make_goods, make_order, stored
 from orders.models import Order
 from orders.services import TIMEOUT_TASK
 from orders.tasks import close_due

@@ -12,7 +12,8 @@ from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 
 from charites.common.ids import next_id
-from charites.tests.factories import (
+from goods.errors import RoomNotFound
+from lab.kit.factories import (
     BUYER_ID,
     NOW,
     later,
@@ -25,9 +26,9 @@ from charites.tests.factories import (
     make_room,
     stored,
 )
-from charites.tests.interleaving import Interruption, LostCommit, Parked
-from charites.tests.shop import wait_until
-from goods.errors import RoomNotFound
+from lab.kit.interleaving import Interruption, LostCommit, Parked
+from lab.kit.shop import wait_until
+from lab.kit.stock_service import StockService
 from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.registry import unregister
@@ -38,7 +39,6 @@ from orders.errors import GoodsCallFailed, StockCallFailed
 from orders.flows import direct, transactional
 from orders.messages import register_tidings
 from orders.models import Order
-from orders.tests.stock_service import StockService
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.models import StockRecord
 
@@ -399,7 +399,7 @@ def test_the_direct_flow_places_and_pays_when_nothing_dies(stock: StockService, 
 def test_goods_come_from_their_service(stock: StockService, settings: SimpleNamespace) -> None:
     """Served by this very process, over a real connection."""
     from charites.common.rpc import installed_methods  # noqa: PLC0415
-    from charites.tests.grpc_server import grpc_server  # noqa: PLC0415
+    from lab.kit.grpc_server import grpc_server  # noqa: PLC0415
 
     make_room(3, goods_ids=[1])
     with grpc_server(installed_methods(["goods"])) as address:

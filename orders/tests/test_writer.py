@@ -3,7 +3,7 @@
 import pytest
 
 from charites.common.transactions import outermost
-from charites.tests.factories import (
+from lab.kit.factories import (
     NOW,
     SANDBOX,
     later,
@@ -13,7 +13,7 @@ from charites.tests.factories import (
     make_order,
     make_payment,
 )
-from charites.tests.interleaving import Background, Parked, await_lock_wait
+from lab.kit.interleaving import Background, Parked, await_lock_wait
 from orders.models import Order
 from orders.moves import Closing, Paying, Placing
 from orders.services import close_due, place_order, record_captures

@@ -2,8 +2,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from charites.tests import factories
-from charites.tests.admin_site import add_url, ask, confirm, make_operator, page_url, sign_in, submit
+from lab.kit import factories
+from lab.kit.admin_site import add_url, ask, confirm, make_operator, page_url, sign_in, submit
 from stock.models import Stock, StockAdjustment
 
 pytestmark = pytest.mark.django_db

@@ -5,13 +5,13 @@ from collections import Counter
 import pytest
 from django.db.models import Sum
 
-from charites.tests.factories import counts, make_stock
-from charites.tests.interleaving import Parked
+from lab.kit.factories import counts, make_stock
+from lab.kit.interleaving import Parked
+from lab.kit.racing import order, race
+from lab.kit.writers import NoteWriter, stored_notes
 from stock.models import StockRecord
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
 from stock.strategies.contract import Status, reserve
-from stock.tests.racing import order, race
-from stock.tests.writers import NoteWriter, stored_notes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -19,16 +19,16 @@ from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from charites.common.errors import OutcomeUnknown
-from charites.tests.factories import counts, make_stock
-from charites.tests.interleaving import TIMEOUT_SECONDS, Background, LostCommit, plain
-from charites.tests.shop import wait_until
+from lab.kit.factories import counts, make_stock
+from lab.kit.interleaving import TIMEOUT_SECONDS, Background, LostCommit, plain
+from lab.kit.shop import wait_until
+from lab.kit.writers import POISON, NoteWriter, Poison, stored_notes
 from stock.errors import StockBusy
 from stock.models import StockRecord
 from stock.records import RecordWriter
 from stock.strategies import get_strategy, group_commit
 from stock.strategies.contract import REPEATED, Move, Outcome, Status, Strategy, confirm, reserve, roll_back
 from stock.strategies.group_commit import GroupCommit, Turn
-from stock.tests.writers import POISON, NoteWriter, Poison, stored_notes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -3,11 +3,11 @@
 import pytest
 from django.db import OperationalError, connection
 
-from charites.tests.factories import make_stock
-from charites.tests.interleaving import Interruption, plain
+from lab.kit.factories import make_stock
+from lab.kit.interleaving import Interruption, plain
+from lab.kit.writers import NoteWriter
 from stock.services import move
 from stock.strategies.contract import confirm, reserve, roll_back
-from stock.tests.writers import NoteWriter
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db]
 

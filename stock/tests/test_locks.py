@@ -10,9 +10,9 @@ import pytest
 import redis
 from django.conf import settings as project
 
-from charites.tests.interleaving import TIMEOUT_SECONDS, Background
-from charites.tests.shop import wait_until
-from deploy.servers import EmbeddedRedis, free_port
+from lab.kit.interleaving import TIMEOUT_SECONDS, Background
+from lab.kit.shop import wait_until
+from lab.servers import EmbeddedRedis, free_port
 from stock.errors import StockLockFailed
 from stock.locks import PREFIX, QuorumLock, RedisLock, holding, lock_of
 

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from charites.tests.factories import counts, make_stock
-from charites.tests.proxy import LossyProxy
+from lab.kit.factories import counts, make_stock
+from lab.kit.proxy import LossyProxy
+from lab.kit.writers import stored_notes
 from stock.tests.conftest import SAFE
-from stock.tests.writers import stored_notes
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 
@@ -25,7 +25,7 @@ def test_order_whose_commit_reply_is_lost_is_told_the_truth_and_taken_once(proce
     with LossyProxy((host, int(port)), after=b"UPDATE shopping_stock ", carried_out=carried_out) as proxy:
         address = process_environment["DATABASE_URL"].replace(f":{port}/", f":{proxy.port}/")
         done = subprocess.run(
-            [sys.executable, "-m", "stock.tests.worker", json.dumps({"strategy": name, "threads": [orders]})],
+            [sys.executable, "-m", "lab.kit.worker", json.dumps({"strategy": name, "threads": [orders]})],
             env={**process_environment, "DATABASE_URL": address},
             input="go\n",
             capture_output=True,

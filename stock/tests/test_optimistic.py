@@ -5,14 +5,14 @@ from django.db import connection
 
 from charites.common import transactions
 from charites.common.transactions import Stale
-from charites.tests.factories import counts, make_stock
-from charites.tests.interleaving import Interruption, plain
+from lab.kit.factories import counts, make_stock
+from lab.kit.interleaving import Interruption, plain
+from lab.kit.writers import NoteWriter, stored_notes
 from stock.errors import StockContended
 from stock.models import Stock
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
 from stock.strategies import get_strategy
 from stock.strategies.contract import Status, reserve
-from stock.tests.writers import NoteWriter, stored_notes
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,7 @@
 import pytest
 
 from charites.common.errors import ServiceError
-from charites.tests.factories import counts, make_stock
+from lab.kit.factories import counts, make_stock
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
 from stock.selectors import list_records

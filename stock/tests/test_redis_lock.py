@@ -9,16 +9,16 @@ import redis
 from django.conf import settings as project
 from django.db import OperationalError, connection
 
-from charites.tests.factories import counts, make_stock
-from charites.tests.interleaving import Interruption, LostCommit, plain
-from charites.tests.shop import wait_until
-from deploy.servers import free_port
+from lab.kit.factories import counts, make_stock
+from lab.kit.interleaving import Interruption, LostCommit, plain
+from lab.kit.racing import Worker, order, race
+from lab.kit.shop import wait_until
+from lab.kit.writers import NoteWriter, stored_notes
+from lab.servers import free_port
 from stock.locks import PREFIX, RedisLock
 from stock.models import StockRecord
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
 from stock.strategies.contract import Status, reserve
-from stock.tests.racing import Worker, order, race
-from stock.tests.writers import NoteWriter, stored_notes
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from charites.tests.factories import counts, make_goods, make_order, make_stock
-from charites.tests.rest_client import buyer, error_of, service, staff
+from lab.kit.factories import counts, make_goods, make_order, make_stock
+from lab.kit.rest_client import buyer, error_of, service, staff
 from stock.models import StockAdjustment
 from stock.services import reserve_stock
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from charites.common.models import MAX_INT64
-from charites.tests.factories import counts, make_stock
-from charites.tests.grpc_server import Callers, grpc_callers, refusal
+from lab.kit.factories import counts, make_stock
+from lab.kit.grpc_server import Callers, grpc_callers, refusal
 from stock.models import Stock, StockAdjustment, StockRecord
 from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel, StockLine
 

@@ -2,8 +2,8 @@ import pytest
 
 from charites.common.errors import Invalid, KeyReused
 from charites.common.models import MAX_INT64
-from charites.tests.factories import counts, make_stock
-from charites.tests.interleaving import Background, Parked, await_lock_wait
+from lab.kit.factories import counts, make_stock
+from lab.kit.interleaving import Background, Parked, await_lock_wait
 from stock.errors import NotEnoughStock, StockChanged, StockNotFound, StockRolledBack
 from stock.models import Stock, StockAdjustment
 from stock.selectors import get_stock, list_adjustments, list_records

@@ -10,13 +10,13 @@ from django.test.utils import CaptureQueriesContext
 
 from charites.common.errors import OutcomeUnknown
 from charites.common.transactions import NestedTransaction
-from charites.tests.factories import counts, make_stock
-from charites.tests.interleaving import Interruption, LostCommit, plain
+from lab.kit.factories import counts, make_stock
+from lab.kit.interleaving import Interruption, LostCommit, plain
+from lab.kit.writers import LEFT_OUT, POISON, NoteWriter, Poison, stored_notes
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.models import StockRecord
 from stock.services import move
 from stock.strategies.contract import REPEATED, Move, Outcome, Status, confirm, deduct, reserve, roll_back
-from stock.tests.writers import LEFT_OUT, POISON, NoteWriter, Poison, stored_notes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("strategy")]
 

@@ -11,15 +11,15 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import Sum
 
-from charites.tests.factories import counts, make_stock
-from charites.tests.interleaving import TIMEOUT_SECONDS, Background, Parked, await_lock_wait, row_lock_waits
+from lab.kit.factories import counts, make_stock
+from lab.kit.interleaving import TIMEOUT_SECONDS, Background, Parked, await_lock_wait, row_lock_waits
+from lab.kit.racing import order, race
+from lab.kit.writers import NoteWriter, stored_notes
 from stock.models import Stock, StockRecord
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
 from stock.strategies import STRATEGIES
 from stock.strategies.contract import Status, reserve
 from stock.tests.conftest import SAFE
-from stock.tests.racing import order, race
-from stock.tests.writers import NoteWriter, stored_notes
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 

@@ -13,8 +13,8 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from charites.common.rpc import Method, installed_methods, read_error
-from charites.tests.grpc_server import grpc_server
-from charites.tests.rest_client import RestClient
+from lab.kit.grpc_server import grpc_server
+from lab.kit.rest_client import RestClient
 
 REQUEST_ID = "bad-input-1"
 Input = Mapping[str, Any] | bytes

@@ -12,7 +12,7 @@ from django.utils import timezone
 from charites.common.auth import LEEWAY_SECONDS, Role, issue_pair, issue_token
 from charites.tests.bad_input.protocols import Input
 from charites.tests.bad_input.world import SOMEBODY_ELSE
-from charites.tests.factories import BUYER_ID, bearer
+from lab.kit.factories import BUYER_ID, bearer
 
 BIGGEST = 2**63 - 1
 REST, GRPC, GATEWAY = "rest", "grpc", "gateway"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from charites.common.rpc import read_error
-from charites.tests.factories import bearer, counts, make_goods
-from charites.tests.shop import Shop, wait_until
+from lab.kit.factories import bearer, counts, make_goods
+from lab.kit.shop import Shop, wait_until
 from orders.models import Order, OrderDetail
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub

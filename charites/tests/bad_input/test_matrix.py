@@ -10,7 +10,7 @@ from charites.common.errors import ServiceError
 from charites.tests.bad_input.protocols import REQUEST_ID, Gateway, Grpc, Protocol_, Rest
 from charites.tests.bad_input.scenarios import SCENARIOS, Scenario
 from charites.tests.bad_input.world import build, picture
-from charites.tests.factories import SANDBOX
+from lab.kit.factories import SANDBOX
 from orders.models import Order
 
 PROTOCOLS: list[Protocol_] = [Rest(), Grpc(), Gateway()]

@@ -9,8 +9,8 @@ from django.test import override_settings
 from django.utils import timezone
 
 from charites.tests.bad_input.world import picture
-from charites.tests.factories import NOW, SANDBOX, later, make_goods, make_order, make_payment
-from charites.tests.rest_client import anybody, error_of, staff
+from lab.kit.factories import NOW, SANDBOX, later, make_goods, make_order, make_payment
+from lab.kit.rest_client import anybody, error_of, staff
 from orders.models import Order, Payment, Refund
 from orders.payments import signing
 

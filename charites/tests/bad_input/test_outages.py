@@ -14,9 +14,9 @@ import pytest
 from charites.common.auth import Role
 from charites.common.rpc import read_error
 from charites.tests.bad_input.test_matrix import INTERNALS
-from charites.tests.factories import bearer
-from charites.tests.shop import Shop, wait_until
-from deploy.servers import MariaDB, Redis
+from lab.kit.factories import bearer
+from lab.kit.shop import Shop, wait_until
+from lab.servers import MariaDB, Redis
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub
 

@@ -5,7 +5,8 @@ from typing import Any
 from django.apps import apps
 from django.utils import timezone
 
-from charites.tests.factories import (
+from goods.models import Goods
+from lab.kit.factories import (
     BUYER_ID,
     later,
     make_closed_order,
@@ -16,7 +17,6 @@ from charites.tests.factories import (
     make_room,
     make_user,
 )
-from goods.models import Goods
 from orders.models import Order
 from orders.services import complete_order
 

@@ -13,10 +13,10 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
-from charites.tests.factories import SANDBOX, counts, make_capture, make_goods, make_order, make_payment
-from charites.tests.faults.books import findings, wrong_endings
-from charites.tests.faults.trials import Trials
-from charites.tests.shop import Shop
+from lab.kit.factories import SANDBOX, counts, make_capture, make_goods, make_order, make_payment
+from lab.kit.findings import findings, wrong_endings
+from lab.kit.shop import Shop
+from lab.kit.trials import Trials
 from messaging import relay
 from messaging.models import Message
 from messaging.registry import list_topics

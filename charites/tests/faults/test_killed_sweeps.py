@@ -14,9 +14,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from charites.tests.factories import counts, make_command, make_goods
-from charites.tests.faults.books import findings, wrong_endings
-from charites.tests.faults.receivers import (
+from lab.kit.factories import counts, make_command, make_goods
+from lab.kit.findings import findings, wrong_endings
+from lab.kit.receivers import (
     LOCAL,
     REMOTE,
     effects,
@@ -24,8 +24,8 @@ from charites.tests.faults.receivers import (
     register_receivers,
     unregister_receivers,
 )
-from charites.tests.faults.trials import Trials
-from charites.tests.shop import START_SECONDS
+from lab.kit.shop import START_SECONDS
+from lab.kit.trials import Trials
 from messaging import relay
 from messaging.models import Message
 from orders import services
@@ -47,10 +47,10 @@ CLOSING_STATEMENTS = 6  # from the lock of the orders to COMMIT
 
 
 class Sweeper:
-    """A process of `charites.tests.faults.sweeper`; leaving the block ends it."""
+    """A process of `lab.kit.sweeper`; leaving the block ends it."""
 
     def __init__(self, environment: dict[str, str], **options: Any) -> None:
-        command = [sys.executable, "-m", "charites.tests.faults.sweeper"]
+        command = [sys.executable, "-m", "lab.kit.sweeper"]
         options = {"claim_seconds": CLAIM_SECONDS, "skip": 0, **options}
         self._process = subprocess.Popen(
             [*command, json.dumps(options)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

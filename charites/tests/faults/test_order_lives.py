@@ -13,10 +13,11 @@ from django.utils import timezone
 from charites.audit.databases import open_database, own_database
 from charites.audit.run import run_audit
 from charites.common.ids import next_id
-from charites.tests.factories import BUYER_ID, SANDBOX, make_command, make_goods
-from charites.tests.faults.books import unheard_of, wrong_endings
-from charites.tests.faults.trials import Trials
 from goods.models import Goods
+from lab.kit.factories import BUYER_ID, SANDBOX, make_command, make_goods
+from lab.kit.findings import unheard_of, wrong_endings
+from lab.kit.stock_service import StockService
+from lab.kit.trials import Trials
 from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.registry import unregister
@@ -30,7 +31,6 @@ from orders.models import Order, Payment, SandboxPayment
 from orders.moves import Capture
 from orders.payments import sandbox
 from orders.services.placing import placing
-from orders.tests.stock_service import StockService
 from stock.strategies.contract import Outcome, Status
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]

@@ -13,17 +13,17 @@ import pytest
 from django.utils import timezone
 
 from charites.common import ids
-from charites.tests.factories import BUYER_ID, SANDBOX, make_command, make_goods
-from charites.tests.faults.books import findings, unheard_of, wrong_endings
-from charites.tests.faults.schedules import Side, alone, meet, meet_at_random, pairs_of_stops, two_sides
-from charites.tests.faults.trials import Trials
+from lab.kit.factories import BUYER_ID, SANDBOX, make_command, make_goods
+from lab.kit.findings import findings, unheard_of, wrong_endings
+from lab.kit.providers import AWAY
+from lab.kit.schedules import Side, alone, meet, meet_at_random, pairs_of_stops, two_sides
+from lab.kit.trials import Trials
 from messaging.models import Message
 from orders import services
 from orders.errors import OrderStateConflict
 from orders.models import Order, Payment, Refund, SandboxPayment
 from orders.moves import Capture
 from orders.payments import sandbox
-from orders.tests.providers import AWAY
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from charites.tests.admin_site import list_url, make_operator, sign_in
-from charites.tests.factories import SANDBOX
-from charites.tests.faults.books import findings
-from charites.tests.faults.receivers import LOCAL, REMOTE, effects, register_receivers, unregister_receivers
-from charites.tests.faults.trials import Trials
-from charites.tests.rest_client import anybody
+from lab.kit.admin_site import list_url, make_operator, sign_in
+from lab.kit.factories import SANDBOX
+from lab.kit.findings import findings
+from lab.kit.receivers import LOCAL, REMOTE, effects, register_receivers, unregister_receivers
+from lab.kit.rest_client import anybody
+from lab.kit.trials import Trials
 from messaging import relay
 from messaging.models import Message
 from messaging.registry import list_topics

@@ -11,10 +11,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from charites.tests.factories import BUYER_ID, SANDBOX, counts, make_command, make_goods
-from charites.tests.faults.books import unheard_of, wrong_endings
-from charites.tests.faults.trials import Trials
-from charites.tests.shop import Shop, wait_until
+from lab.kit.factories import BUYER_ID, SANDBOX, counts, make_command, make_goods
+from lab.kit.findings import unheard_of, wrong_endings
+from lab.kit.shop import Shop, wait_until
+from lab.kit.trials import Trials
 from messaging.models import Message
 from orders import services
 from orders.models import Order, Payment, Refund, SandboxPayment

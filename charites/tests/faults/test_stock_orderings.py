@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from charites.common.errors import ServiceError
-from charites.tests.factories import counts, make_stock
-from charites.tests.faults.books import findings
-from charites.tests.faults.schedules import Side, alone, meet, meet_at_random, pairs_of_stops, two_sides
-from charites.tests.faults.trials import Trials
+from lab.kit.factories import counts, make_stock
+from lab.kit.findings import findings
+from lab.kit.schedules import Side, alone, meet, meet_at_random, pairs_of_stops, two_sides
+from lab.kit.trials import Trials
 from stock.models import StockRecord
 from stock.services import confirm_stock, reserve_stock, roll_back_stock
 

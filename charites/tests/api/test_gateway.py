@@ -1,0 +1,261 @@
+"""The gateway: the old clients' JSON routes, answered by the gRPC servicers in this process."""
+
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+
+from charites.common.models import MAX_INT64
+from charites.common.rpc import installed_methods
+from charites.gateway import gateway_urls, route_of
+from lab.kit.factories import counts, make_goods, make_order, make_room, make_stock
+from lab.kit.rest_client import RestClient, anybody, buyer, error_of, service, staff
+from orders.models import Order
+from stock.models import StockAdjustment
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADDRESS = {"Address": "1 Harbour Road", "Name": "Li Lei", "Phone": "13800000000"}
+ROUTES = {
+    "/v1/goods": "Goods.GetGoodsListByRoomId",
+    "/v1/goodsdetail": "Goods.GetGoodsDetail",
+    "/v1/setstock": "Stock.SetStock",
+    "/v1/getstock": "Stock.GetStock",
+    "/v1/reducestock": "Stock.ReduceStock",
+    "/v1/createorder": "Order.CreateOrder",
+}
+
+
+def refused(response: HttpResponse) -> tuple[int, int]:
+    """Returns status and number of an error."""
+    return error_of(response)[:2]
+
+
+def test_routes_are_those_of_the_proto_files() -> None:
+    assert {route_of(method): method.name for method in installed_methods() if route_of(method)} == ROUTES
+    assert len(gateway_urls()) == len(ROUTES)
+
+
+def test_goods_of_a_room_have_every_field_by_its_json_name() -> None:
+    make_goods(1, title="杯子 Mug", head_imgs=["/1.svg"])
+    make_room(3, goods_ids=[1])
+
+    response = buyer().post("/v1/goods", {"RoomId": "3"})
+
+    assert response.status_code == 200
+    assert response["Content-Type"] == "application/json"
+    assert "杯子" in response.content.decode()
+    assert response.json() == {
+        "CurrentGoodsId": "0",
+        "data": [
+            {
+                "GoodsId": "1",
+                "CategoryId": "0",
+                "Status": 0,
+                "Title": "杯子 Mug",
+                "MarketPrice": "12900",
+                "Price": "9950",
+                "Brief": "Brief.",
+                "HeadImgs": ["/1.svg"],
+            }
+        ],
+    }
+
+
+def test_goods_detail_has_empty_lists_and_zeros() -> None:
+    make_goods(1)
+
+    response = buyer().post("/v1/goodsdetail", {"GoodsId": 1})
+
+    assert response.json() == {
+        "GoodsId": "1",
+        "CategoryId": "0",
+        "Status": 0,
+        "Code": "0",
+        "BrandName": "",
+        "Title": "Goods 1",
+        "MarketPrice": "12900",
+        "Price": "9950",
+        "Brief": "Brief.",
+        "HeadImgs": [],
+        "Videos": [],
+        "Detail": [],
+    }
+
+
+@pytest.mark.parametrize("goods_id", [1, "1"])
+@pytest.mark.parametrize("name", ["GoodsId", "goods_id"])
+def test_numbers_may_be_strings_and_names_those_of_the_proto_files(name: str, goods_id: Any) -> None:
+    make_stock(1, 10)
+
+    response = buyer().post("/v1/getstock", {name: goods_id})
+
+    assert response.json() == {"GoodsId": "1", "Num": "10", "OrderId": "0"}
+
+
+def test_stock_is_set_and_reduced() -> None:
+    first = staff().post("/v1/setstock", {"GoodsId": 1, "Num": 10})
+    second = service().post("/v1/reducestock", {"GoodsId": 1, "Num": 3, "OrderId": "77"})
+
+    assert first.json() == {"GoodsId": "1", "Num": "10", "OrderId": "0"}
+    assert second.json() == {"GoodsId": "1", "Num": "7", "OrderId": "77"}
+    assert counts(1) == (7, 3, 0)
+
+
+def test_an_order_is_placed_once_a_key() -> None:
+    make_goods(1, stock=10)
+    body = {"GoodsId": "1", "Num": "2", **ADDRESS}
+
+    answers = [buyer().post("/v1/createorder", body, {"Idempotency-Key": "k1"}) for _ in range(2)]
+
+    order = Order.objects.get()
+    assert [(answer.status_code, answer.json()["OrderId"]) for answer in answers] == [(200, str(order.order_id))] * 2
+    assert counts(1) == (8, 2, 0)
+
+
+def test_an_order_with_two_different_keys_is_invalid() -> None:
+    make_goods(1, stock=10)
+
+    response = buyer().post(
+        "/v1/createorder", {"GoodsId": 1, "Num": 2, "IdempotencyKey": "k2", **ADDRESS}, {"Idempotency-Key": "k1"}
+    )
+
+    assert refused(response) == (400, 10000001)
+    assert not Order.objects.exists()
+
+
+def test_errors_are_those_of_rest() -> None:
+    make_goods(1, stock=1)
+    order = make_order(idempotency_key="k1")
+    create = {"GoodsId": 1, "Num": 1, **ADDRESS}
+
+    assert refused(buyer().post("/v1/createorder", create)) == (409, 40010003)
+    assert refused(buyer().post("/v1/createorder", {**create, "Num": 2}, {"Idempotency-Key": "k1"})) == (422, 10000009)
+    assert refused(buyer().post("/v1/goods", {"RoomId": 3})) == (404, 30010006)
+    assert refused(buyer().post("/v1/getstock", {"GoodsId": 9})) == (404, 40010002)
+    assert refused(buyer().post("/v1/getstock", {})) == (400, 10000001)
+    assert refused(buyer().post("/v1/setstock", {"GoodsId": 1, "Num": 1})) == (403, 10000006)
+    assert Order.objects.get() == order
+
+
+def test_a_buyer_sets_no_stock() -> None:
+    assert refused(buyer().post("/v1/setstock", {"GoodsId": 1, "Num": 5})) == (403, 10000006)
+    assert refused(buyer().post("/v1/reducestock", {"GoodsId": 1, "Num": 5})) == (403, 10000006)
+    assert not StockAdjustment.objects.exists()
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("header", [None, "Bearer nonsense", "token"])
+def test_every_route_needs_a_token_before_it_looks_at_the_body(route: str, header: str | None) -> None:
+    caller = RestClient(header)
+
+    response = caller.send("POST", route, b"{broken")
+
+    assert refused(response) == (401, 10000002)
+    assert response["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("header", ["token", '"token"', "Bearer token"])
+def test_the_demo_words_are_the_service_role_in_the_demo(settings: Any, header: str) -> None:
+    settings.DEMO = True
+    make_stock(1, 10)
+
+    response = RestClient(header).post("/v1/reducestock", {"GoodsId": 1, "Num": 1, "OrderId": 77})
+
+    assert response.json() == {"GoodsId": "1", "Num": "9", "OrderId": "77"}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_takes_post_only(route: str, method: str) -> None:
+    assert refused(staff().send(method, route)) == (405, 10000008)
+
+
+BROKEN = {
+    "cut": b'{"GoodsId": 1',
+    "text": b"GoodsId=1",
+    "not utf-8": b'{"GoodsId": "\xff"}',
+    "endless": b"[" * 60_000,
+    "digits": b'{"GoodsId": ' + b"1" * 60_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+def test_broken_json_is_invalid(body: bytes) -> None:
+    status, code, message = error_of(staff().send("POST", "/v1/setstock", body))
+
+    assert (status, code, message) == (400, 10000001, "body: is not valid JSON")
+    assert not StockAdjustment.objects.exists()
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b'"text"', b"null", b"true"])
+def test_json_that_is_no_object_is_invalid(body: bytes) -> None:
+    status, code, _message = error_of(staff().send("POST", "/v1/setstock", body))
+
+    assert (status, code) == (400, 10000001)
+    assert not StockAdjustment.objects.exists()
+
+
+WRONG = {
+    "price": ({"price": 1}, "price: is not a field of this request"),
+    "text": ({"Num": "five"}, "Num: has a value that does not fit"),
+    "fraction": ({"Num": 1.5}, "Num: has a value that does not fit"),
+    "boolean": ({"Num": True}, "Num: has a value that does not fit"),
+    "list": ({"Num": [5]}, "Num: has a value that does not fit"),
+    "beyond int64": ({"Num": MAX_INT64 + 1}, "Num: has a value that does not fit"),
+    "digits": ({"Num": "1" * 5000}, "Num: has a value that does not fit"),
+    "nan": ({"Num": float("nan")}, "Num: has a value that does not fit"),
+    "half a character": ({"\ud800": 2}, "?: is not a field of this request"),
+    "long name": ({"n" * 1000: 2}, "n" * 64 + ": is not a field of this request"),
+}
+
+
+@pytest.mark.parametrize(("fields", "expected"), WRONG.values(), ids=WRONG)
+def test_a_field_that_is_wrong_is_named(fields: dict[str, Any], expected: str) -> None:
+    status, code, message = error_of(staff().post("/v1/setstock", {"GoodsId": 1, **fields}))
+
+    assert (status, code, message) == (400, 10000001, expected)
+    assert not StockAdjustment.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "fields", [{"Price": 1}, {"Status": 200}, {"PayAmount": 1}, {"Address": 5}, {"Items": [{"GoodsId": 1, "Price": 1}]}]
+)
+def test_a_buyer_sends_neither_price_nor_status(fields: dict[str, Any]) -> None:
+    make_goods(1, stock=10)
+
+    assert refused(buyer().post("/v1/createorder", {"GoodsId": 1, "Num": 1, **ADDRESS, **fields})) == (400, 10000001)
+    assert not Order.objects.exists()
+
+
+def test_a_buyer_orders_for_nobody_else() -> None:
+    make_goods(1, stock=10)
+
+    response = buyer(7).post("/v1/createorder", {"GoodsId": 1, "Num": 1, "UserId": 8, **ADDRESS})
+
+    assert refused(response) == (403, 10000006)
+    assert not Order.objects.exists()
+
+
+def test_a_body_over_the_limit_is_refused() -> None:
+    response = staff().post("/v1/setstock", {"GoodsId": 1, "Num": 1, "filler": "x" * 70_000})
+
+    assert refused(response) == (413, 10000001)
+
+
+def test_an_empty_body_is_an_empty_request() -> None:
+    assert refused(staff().send("POST", "/v1/getstock", b"")) == (400, 10000001)
+    assert "goods_id" in error_of(staff().send("POST", "/v1/getstock", b""))[2]
+
+
+def test_an_unknown_route_is_not_found() -> None:
+    assert refused(staff().post("/v1/stealstock", {})) == (404, 10000003)
+
+
+def test_no_cookie_and_no_csrf_token_is_asked_for() -> None:
+    caller = anybody()
+    caller.client.handler.enforce_csrf_checks = True
+    caller.authorization = buyer().authorization
+    make_stock(1, 10)
+
+    assert caller.post("/v1/getstock", {"GoodsId": 1}).status_code == 200

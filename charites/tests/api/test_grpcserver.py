@@ -1,0 +1,172 @@
+"""`manage.py grpcserver` as a process: address, shared ports, draining, what it refuses to start with."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+from django.db import transaction
+
+from charites.common.rpc import Client
+from lab.kit.factories import counts, make_goods, make_stock
+from lab.kit.grpc_server import Callers, refusal
+from lab.kit.shop import Shop, wait_until
+from orders.models import Order
+from orders.rpc.orders_pb2 import CreateOrderRequest
+from stock.models import Stock
+from stock.rpc.stock_pb2 import StockLevel
+from stock.rpc.stock_pb2_grpc import StockStub
+
+WAIT_SECONDS = 30.0
+
+
+@pytest.fixture
+def shop(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Shop]:
+    with Shop(tmp_path, process_environment) as shop:
+        yield shop
+
+
+def start(shop: Shop, *names: str) -> None:
+    """Starts gRPC servers and waits until they listen."""
+    shop.start(*names)
+    for name in names:
+        wait_until(lambda name=name: "gRPC on" in shop.log(name), seconds=WAIT_SECONDS, what=f"{name} listens")
+
+
+@pytest.fixture
+def callers(shop: Shop) -> Iterator[Callers]:
+    callers = Callers(shop.grpc_address)
+    yield callers
+    callers.close()
+
+
+def test_the_server_says_where_it_listens_and_ends_when_asked(shop: Shop, callers: Callers) -> None:
+    make_stock(1, 10)
+    start(shop, "grpc")
+
+    answer = callers.buyer().stock.GetStock(StockLevel(goods_id=1))
+
+    assert answer == StockLevel(goods_id=1, num=10)
+    assert f"gRPC on 127.0.0.1:{shop.grpc_port}\n" in shop.log("grpc")
+    assert shop.end("grpc") == 0
+
+
+def is_down(shop: Shop) -> bool:
+    """Whether a new connection is refused."""
+    try:
+        socket.create_connection(("127.0.0.1", shop.grpc_port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_call_under_way_is_finished_before_the_server_ends(shop: Shop, callers: Callers) -> None:
+    make_goods(1, stock=10)
+    start(shop, "grpc")
+    buyer = callers.buyer()
+    request = CreateOrderRequest(goods_id=1, num=2, address="1 Harbour Road", name="Li Lei", phone="13800000000")
+
+    # The stock row (on SQLite: the whole database) is locked, so the order cannot commit before we let it.
+    with transaction.atomic():
+        list(Stock.objects.select_for_update().filter(goods_id=1))
+        placing = buyer.order.CreateOrder.future(request)
+        buyer.stock.GetStock(StockLevel(goods_id=1))  # on the same connection, so the order has arrived before it
+        process = shop.processes["grpc"]
+        process.terminate()
+        wait_until(lambda: is_down(shop), seconds=WAIT_SECONDS, what="no new connections")
+        assert not placing.done()
+        assert process.poll() is None
+    reply = placing.result(WAIT_SECONDS)
+
+    assert process.wait(WAIT_SECONDS) == 0
+    assert Order.objects.get().order_id == reply.order_id
+    assert counts(1) == (8, 2, 0)
+
+
+def test_two_servers_share_a_port_and_one_may_go(shop: Shop, callers: Callers) -> None:
+    make_stock(1, 10)
+
+    start(shop, "grpc", "grpc2")
+    ended = shop.end("grpc")
+    answer = callers.buyer().stock.GetStock(StockLevel(goods_id=1))
+
+    assert ended == 0
+    assert answer.num == 10
+
+
+def test_twenty_buyers_of_the_last_five_get_five_orders_from_two_servers(shop: Shop, callers: Callers) -> None:
+    make_goods(1, stock=5)
+    start(shop, "grpc", "grpc2")
+    request = CreateOrderRequest(goods_id=1, num=1, address="1 Harbour Road", name="Li Lei", phone="13800000000")
+    buyers = [callers.buyer(user_id) for user_id in range(1, 21)]
+
+    def buy(buyer: object) -> str:
+        try:
+            return str(buyer.order.CreateOrder(request).user_id)
+        except grpc.RpcError as error:
+            return error.code().name
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(buy, buyers))
+
+    assert answers.count("FAILED_PRECONDITION") == 15
+    assert Order.objects.count() == 5
+    assert counts(1) == (0, 5, 0)
+
+
+def test_a_taken_port_is_said_in_one_sentence(shop: Shop) -> None:
+    with socket.create_server(("127.0.0.1", shop.grpc_port)):
+        done = shop.manage("grpcserver")
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert f"Cannot listen on 127.0.0.1 port {shop.grpc_port}" in done.stderr
+
+
+def test_the_demo_listens_on_loopback_only(shop: Shop) -> None:
+    shop.environment["DEMO"] = "true"
+
+    done = shop.manage("grpcserver", "--host", "0.0.0.0")
+
+    assert done.returncode == 1
+    assert "loopback only" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--tls-cert", "cert.pem"], "TLS takes both"),
+        (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "Cannot read /nowhere/key.pem"),
+    ],
+)
+def test_incomplete_tls_is_said_in_one_sentence(shop: Shop, options: list[str], expected: str) -> None:
+    done = shop.manage("grpcserver", *options)
+
+    assert done.returncode == 1
+    assert expected in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
+def test_tls_is_served(shop: Shop, tmp_path: Path) -> None:
+    make_stock(1, 10)
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    arguments = ["--tls-cert", str(cert), "--tls-key", str(key)]
+    shop.command = lambda name, plain=shop.command: [*plain(name), *arguments]  # type: ignore[method-assign]
+    start(shop, "grpc")
+
+    credentials = grpc.ssl_channel_credentials(cert.read_bytes())
+    with Client(f"localhost:{shop.grpc_port}", credentials=credentials, timeout_seconds=10) as client:
+        refused = refusal(client.stub(StockStub).GetStock, StockLevel(goods_id=1))
+    called = shop.manage(
+        "call", "Stock.GetStock", "--address", f"localhost:{shop.grpc_port}", "--token", "x", "--tls-ca", str(cert)
+    )
+
+    assert refused == ("UNAUTHENTICATED", 10000002)
+    assert "UNAUTHENTICATED 10000002" in called.stderr

@@ -1,0 +1,143 @@
+"""The schema says what the API is, and its page opens without any other host."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+
+from charites.tests.api.test_rest import OPEN, ROUTES
+from lab.kit.rest_client import anybody
+from lab.kit.shop import Shop
+
+UNDOCUMENTED = {"api/schema", "api/docs"}
+METHODS = {"get", "post", "put"}
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    GENERATOR_STATS.reset()
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+def operations(schema: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, content) for path, methods in schema["paths"].items() for method, content in methods.items()]
+
+
+def test_schema_is_valid_and_made_without_warnings(schema: dict[str, Any]) -> None:
+    validate_schema(schema)
+
+    assert not GENERATOR_STATS, list(GENERATOR_STATS._warn_cache) + list(GENERATOR_STATS._error_cache)
+
+
+def test_schema_command_agrees(tmp_path) -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yaml"))
+
+    assert "/api/orders/{order_id}/pay" in (tmp_path / "schema.yaml").read_text()
+
+
+def test_schema_has_every_address_of_the_api(schema: dict[str, Any]) -> None:
+    routes = {route for route in ROUTES if route.startswith("api/")} - UNDOCUMENTED
+
+    assert set(schema["paths"]) == {"/" + re.sub(r"<id:(\w+)>", r"{\1}", route) for route in routes}
+
+
+def test_schema_names_the_token_where_one_is_needed(schema: dict[str, Any]) -> None:
+    assert "security" not in schema
+    for path, method, content in operations(schema):
+        is_open = path.lstrip("/") in OPEN
+
+        assert content.get("security", []) == ([] if is_open else [{"bearer": []}]), (path, method)
+
+
+def test_schema_describes_each_operation_its_answer_and_its_errors(schema: dict[str, Any]) -> None:
+    identifiers = [content["operationId"] for _, _, content in operations(schema)]
+    assert len(identifiers) == len(set(identifiers))
+    for path, method, content in operations(schema):
+        assert method in METHODS
+        assert content["summary"], (path, method)
+        assert {"4XX", "5XX"} < set(content["responses"]), (path, method)
+        good = [answer for status, answer in content["responses"].items() if status.startswith("2")]
+        assert all(answer["content"]["application/json"]["schema"] for answer in good), (path, method)
+        assert set(content.get("requestBody", {}).get("content", {})) <= {"application/json"}
+
+
+def test_schema_has_ids_as_strings_and_amounts_as_integers(schema: dict[str, Any]) -> None:
+    order = schema["components"]["schemas"]["Order"]["properties"]
+    line = schema["components"]["schemas"]["Line"]["properties"]
+
+    assert order["order_id"]["type"] == "string"
+    assert line["goods_id"]["type"] == "string"
+    assert order["room_id"] == {"type": "string", "pattern": "^[0-9]{1,19}$", "nullable": True}
+    assert order["pay_amount"]["type"] == "integer"
+    parameters = {p["name"]: p for p in schema["paths"]["/api/orders/{order_id}"]["get"]["parameters"]}
+    assert parameters["order_id"]["schema"]["type"] == "string"
+
+
+def test_schema_has_the_idempotency_key(schema: dict[str, Any]) -> None:
+    parameters = schema["paths"]["/api/orders"]["post"]["parameters"]
+
+    assert [(p["name"], p["in"], p.get("required", False)) for p in parameters] == [
+        ("Idempotency-Key", "header", False)
+    ]
+
+
+def test_schema_is_served_to_anybody() -> None:
+    response = anybody().get("/api/schema")
+
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("application/vnd.oai.openapi")
+    assert b"openapi: 3." in response.content
+
+
+def test_docs_page_loads_from_this_host_alone() -> None:
+    response = anybody().get("/api/docs")
+
+    assert response.status_code == 200
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)["']""", response.text)
+    assert addresses
+    for address in addresses:
+        assert address.startswith("/static/"), address
+        assert finders.find(address.removeprefix("/static/")), address
+    assert re.findall(r"https?://[^\s\"'<]+", response.text) == []
+
+
+@pytest.mark.servers
+def test_docs_page_opens_in_a_browser_that_reaches_no_other_host(
+    process_environment: dict[str, str], tmp_path: Path
+) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium here")
+    with Shop(tmp_path, {**process_environment, "STATIC_ROOT": str(tmp_path / "static")}) as shop:
+        shop.manage("collectstatic", "--noinput").check_returncode()
+        shop.start("web")
+        shop.await_web()
+
+        page = subprocess.run(
+            [
+                browser,
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                f"--user-data-dir={tmp_path / 'profile'}",
+                "--virtual-time-budget=20000",
+                "--dump-dom",
+                f"{shop.url}/api/docs",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=True,
+        ).stdout
+
+    shown = re.findall(r'class="opblock-summary-path" data-path="([^"]+)"', page)
+    assert set(shown) == set(SchemaGenerator().get_schema(request=None, public=True)["paths"])

@@ -1,0 +1,194 @@
+"""The words keep up with the code: what the code has is named, what the words name is there."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.core.management import get_commands
+
+from charites.common.errors import ServiceError
+from charites.common.rest import error_status
+from charites.common.rpc import STATUS
+from lab.generate import table_diagram
+from lab.generate.document_settings import MEANINGS
+from lab.links import FENCED, LINK, broken_links, headings, missing_files, missing_programs, pages, prose
+from messaging.registry import list_topics
+from orders.services import TIMEOUT_TASK
+from stock.strategies import STRATEGIES
+
+ROOT = Path(__file__).resolve().parents[3]
+README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
+OUR_APPS = ("charites", "charites_common", "goods", "stock", "orders", "messaging", "lab")
+
+# What stands on the machine of whoever wrote a file, and what only that machine installs from.
+MACHINE = re.compile(r"/(?:root|work|home/\w+|Users/\w+)/|(?:index-url|trusted-host|find-links|INDEX_URL|GOPROXY)\s*=")
+PICTURES = {".png", ".svg", ".mo"}
+
+
+def tracked() -> list[Path]:
+    """Returns the files of the repository."""
+    # The checkout of a CI may belong to another user, which git otherwise refuses.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def our_commands() -> set[str]:
+    packages = {apps.get_app_config(label).name for label in OUR_APPS}
+    return {name for name, package in get_commands().items() if package in packages}
+
+
+def make_targets() -> list[str]:
+    return re.findall(r"^([a-z-]+): ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+# What the code has is named
+
+
+@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
+def test_readme_names_every_command_of_manage_py(page):
+    text = page.read_text()
+
+    assert our_commands() >= {"seed", "audit", "sweep", "grpcserver"}
+    assert [name for name in sorted(our_commands()) if f"| `{name}`" not in text and f", `{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
+def test_readme_names_every_target_of_the_makefile(page):
+    text = page.read_text()
+
+    assert "run" in make_targets()
+    assert [name for name in make_targets() if f"`make {name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
+def test_readme_names_every_strategy_topic_and_task(page):
+    text = page.read_text()
+    topics = [*list_topics(remote=True), *list_topics(remote=False)]
+
+    assert topics
+    assert [name for name in STRATEGIES if f"| `{name}` |" not in text] == []
+    assert [name for name in (*topics, TIMEOUT_TASK) if f"`{name}`" not in text] == []
+
+
+def errors_of(base: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    for error in base.__subclasses__():
+        yield error
+        yield from errors_of(error)
+
+
+def test_errors_are_listed_with_their_number_and_statuses():
+    ours = [e for e in errors_of(ServiceError) if ".tests" not in e.__module__]  # tests make their own
+    expected = {
+        f"| {e.code} | `{e.__name__}` | {int(error_status(e.__new__(e)))} | `{STATUS[e.kind].name}` |" for e in ours
+    }
+
+    listed = re.findall(r"^(\| \d+ \| .*? \| \d+ \| .*? \|)", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
+
+    assert len(listed) == len(set(listed))
+    assert set(listed) == expected
+
+
+# What the words name is there
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_files_and_programs_that_a_page_names_are_there(page):
+    assert [*broken_links(page), *missing_files(page), *missing_programs(page)] == []
+
+
+def test_documents_that_the_code_names_exist():
+    code = [path.read_text() for path in tracked() if path.suffix in (".py", ".proto")]
+    named = {name for text in code for name in re.findall(r"\bdocs/[\w/.-]+\.md\b", text)}
+
+    assert len(named) > 4
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
+def test_readme_names_functions_that_are_in_the_file_beside_them(page):
+    rows = re.findall(r"^\| (\[.*?\.py\)) \| (`.*?`) \|", page.read_text(), re.MULTILINE)
+
+    assert len(rows) >= 8
+    for files, names in rows:
+        code = "".join((ROOT / path).read_text() for path in LINK.findall(files))
+        words = [word for name in re.findall(r"`(.*?)`", names) for word in name.split(".")]
+        assert [word for word in words if not re.search(rf"(?:def|class) {word}\b", code)] == [], files
+
+
+@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
+def test_readme_names_settings_that_exist(page):
+    named = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", prose(page)))
+
+    assert named - set(MEANINGS) - {"INSTALLED_APPS"} == set()
+    assert "DATABASE_URL" in named
+
+
+# Two languages
+
+
+def test_chinese_readme_has_the_same_structure():
+    levels = [heading.split(" ")[0] for heading in headings(README)]
+
+    assert [heading.split(" ")[0] for heading in headings(CHINESE)] == levels
+
+
+def test_chinese_readme_has_the_same_code():
+    assert FENCED.findall(CHINESE.read_text()) == FENCED.findall(README.read_text())
+
+
+def test_chinese_readme_has_the_same_tables_and_links():
+    def shape(page: Path) -> list[int]:
+        return [line.count("|") for line in prose(page).splitlines() if line.startswith("|")]
+
+    def targets(page: Path) -> list[str]:
+        return sorted(link for link in LINK.findall(prose(page)) if not link.startswith(("#", "README")))
+
+    assert shape(CHINESE) == shape(README)
+    assert targets(CHINESE) == targets(README)
+
+
+# The diagram, and what no file may hold
+
+
+def test_diagram_of_the_tables_is_what_the_models_say():
+    assert table_diagram.PAGE.read_text() == table_diagram.draw(), "stale: make gen"
+
+
+def test_diagram_shows_every_table_with_every_column():
+    page = table_diagram.draw()
+    tables = dict(re.findall(r"^    (\w+) \{\n(.*?)^    \}$", page, re.MULTILINE | re.DOTALL))
+    models = {model._meta.db_table: model for label in OUR_APPS for model in apps.get_app_config(label).get_models()}
+
+    assert set(tables) == set(models)
+    for table, model in models.items():
+        shown = set(re.findall(r"^ {8}\S+ (\w+)", tables[table], re.MULTILINE))
+        (common,) = re.findall(rf"^\| `{table}` \| `\S+` \| (.*?) \|", page, re.MULTILINE)
+        listed = set(table_diagram.COMMON) if common == "all seven" else set(re.findall(r"\w+", common))
+        assert shown | listed == {column.column for column in model._meta.local_concrete_fields}
+
+
+def test_diagram_shows_the_ids_that_link_the_tables():
+    lines = re.findall(r"^    (\w+) (\S+) (\w+) : (\w+)$", table_diagram.draw(), re.MULTILINE)
+
+    assert set(lines) >= {
+        ("shopping_goods", "||--o{", "shopping_order_detail", "goods_id"),
+        ("shopping_order", "||--o{", "shopping_stock_record", "order_id"),
+        ("shopping_payment", "||--o|", "shopping_refund", "payment_id"),
+        ("shopping_room", "|o--o{", "shopping_order", "room_id"),
+    }
+    assert all(one != many for one, _, many, _ in lines)
+
+
+def test_no_file_names_the_machine_that_it_was_written_on():
+    found = {}
+    for path in tracked():
+        if path.suffix not in PICTURES and (match := MACHINE.search(path.read_text())):
+            found[str(path.relative_to(ROOT))] = match.group()
+
+    assert found == {}

@@ -1,0 +1,177 @@
+"""The front page and the sandbox's pay page."""
+
+import re
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from lab.kit.factories import SANDBOX, later, make_goods, make_order, make_room
+from messaging.models import Message
+from orders.models import Payment, SandboxPayment
+from orders.payments.sandbox import NOTIFY_TOPIC
+from orders.services import begin_payment, cancel_order
+
+pytestmark = pytest.mark.django_db
+
+
+def links_of(html: str) -> list[str]:
+    return re.findall(r'(?:href|src)="(/[^"]*)"', html)
+
+
+# front page
+
+
+def test_front_page_leads_to_everything() -> None:
+    links = links_of(Client().get("/").text)
+
+    assert {"/api/docs", "/api/schema", "/admin/", "/readyz", "/livez", "/metrics"} <= set(links)
+
+
+def test_front_page_has_no_dead_link_and_none_to_another_host() -> None:
+    make_room(1, cover="/static/catalogue/room-1.svg")
+    page = Client().get("/").text
+
+    assert re.findall(r'(?:href|src)="(?!/|data:)([^"]*)"', page) == []
+    for link in links_of(page):
+        if link.startswith("/static/"):
+            assert finders.find(link.removeprefix("/static/")), link
+        else:
+            # 503: /readyz of a test without worker and sweep.
+            assert Client().get(link, follow=True).status_code in (200, 503), link
+
+
+def test_front_page_shows_the_rooms_with_their_names_escaped() -> None:
+    make_room(7, title="<script>alert(1)</script>", host_name="Mei", cover="/static/catalogue/room-1.svg")
+
+    page = Client().get("/").text
+
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "/api/rooms/7/goods" in page
+    assert 'src="/static/catalogue/room-1.svg"' in page
+
+
+def test_front_page_without_live_rooms_says_how_to_get_some() -> None:
+    make_room(7, status="off")
+
+    page = Client().get("/").text
+
+    assert "No room is live: <code>python manage.py seed</code>" in page
+    assert "/api/rooms/7/goods" not in page
+
+
+@pytest.mark.parametrize(("demo", "shown"), [(True, True), (False, False)])
+def test_front_page_shows_the_demo_login_in_the_demo_alone(demo: bool, shown: bool) -> None:
+    with override_settings(DEMO=demo):
+        assert ("Bearer buyer" in Client().get("/").text) is shown
+
+
+# pay page
+
+
+@pytest.fixture
+def _sandbox() -> object:
+    with override_settings(PAYMENT_PROVIDER=SANDBOX):
+        yield
+
+
+def begun_link() -> str:
+    """The address of the pay page of a new order, without its host."""
+    make_goods(1, stock=5)
+    order = make_order(now=timezone.now())
+    begun = begin_payment(order_id=order.order_id, user_id=None, outcome="page", now=timezone.now())
+    return "/" + begun.pay_url.split("/", 3)[3]
+
+
+@pytest.mark.usefixtures("_sandbox")
+def test_pay_page_shows_the_amount_and_a_button() -> None:
+    response = Client().get(begun_link())
+
+    assert response.status_code == 200
+    assert "99.50" in response.text
+    assert "<button" in response.text
+    assert str(Payment.objects.get().payment_id) in response.text
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.usefixtures("_sandbox")
+def test_pay_page_pays_once() -> None:
+    link = begun_link()
+    browser = Client()
+
+    first = browser.post(link, follow=True)
+    again = browser.post(link, follow=True)
+
+    assert first.redirect_chain == again.redirect_chain == [(link, 302)]
+    assert "<button" not in first.text
+    assert "Paid" in again.text
+    assert SandboxPayment.objects.get().status == "captured"
+    assert Message.objects.filter(topic=NOTIFY_TOPIC).count() == 1
+
+
+@pytest.mark.usefixtures("_sandbox")
+def test_pay_page_takes_no_form_of_another_site() -> None:
+    link = begun_link()
+
+    response = Client(enforce_csrf_checks=True).post(link)
+
+    assert response.status_code == 403
+    assert SandboxPayment.objects.get().status == "open"
+
+
+@pytest.mark.usefixtures("_sandbox")
+def test_pay_page_of_a_closed_payment_takes_no_money() -> None:
+    link = begun_link()
+    cancel_order(order_id=Payment.objects.get().order_id, user_id=None, closed_by="user", now=timezone.now())
+
+    shown, posted = Client().get(link), Client().post(link, follow=True)
+
+    assert "<button" not in shown.text
+    assert "closed" in posted.text
+    assert SandboxPayment.objects.get().status == "closed"
+    assert not Message.objects.filter(topic=NOTIFY_TOPIC).exists()
+
+
+@pytest.mark.usefixtures("_sandbox")
+def test_pay_page_whose_time_is_up_takes_no_money() -> None:
+    link = begun_link()
+    SandboxPayment.objects.update(expires_at=later(-1, start=timezone.now()))
+
+    shown, posted = Client().get(link), Client().post(link, follow=True)
+
+    assert "<button" not in shown.text
+    assert "<button" not in posted.text
+    assert SandboxPayment.objects.get().status == "open"
+
+
+@pytest.mark.usefixtures("_sandbox")
+@pytest.mark.parametrize("forgery", ["other number", "other signature", "no signature", "words", "empty"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_pay_page_of_a_forged_link_is_a_friendly_404(forgery: str, method: str) -> None:
+    link = begun_link()
+    number, signature = link.removeprefix("/sandbox/pay/").split(":")
+    forged = {
+        "other number": f"{int(number) + 1}:{signature}",
+        "other signature": f"{number}:{signature[:-1]}{'A' if signature[-1] != 'A' else 'B'}",
+        "no signature": number,
+        "words": "let me in",
+        "empty": ":",
+    }[forgery]
+
+    response = getattr(Client(), method)(f"/sandbox/pay/{forged}")
+
+    assert response.status_code == 404
+    assert "No such payment" in response.text
+    assert number not in response.text
+    assert SandboxPayment.objects.get().status == "open"
+
+
+def test_pay_page_exists_for_the_sandbox_alone() -> None:
+    with override_settings(PAYMENT_PROVIDER=SANDBOX):
+        link = begun_link()
+
+    response = Client().post(link)
+
+    assert response.status_code == 404
+    assert SandboxPayment.objects.get().status == "open"

@@ -1,0 +1,139 @@
+"""The private split shop of the demo: three services, a sweep and a broker, on free ports and databases of its own."""
+
+import os
+import secrets
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from charites.common.auth import DEMO_SERVICE_HEADER
+from charites.common.rpc import Client
+from lab.race.database import own_database
+from lab.race.processes import Child
+from lab.servers import LOOPBACK, EmbeddedRedis, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("goods", "stock", "orders")
+LAST_LINES = 15
+SETTINGS = {
+    "ENV_FILE": "",
+    "DEBUG": "true",
+    "DEMO": "true",
+    "LOG_LEVEL": "WARNING",
+    "METRICS_DIR": "",
+    "GRPC_MAX_WORKERS": "4",
+    "ORDER_PAY_TIMEOUT_SECONDS": "3600",
+    # Everything that waits, waits shortly.
+    "MESSAGE_FIRST_CHECK_SECONDS": "1",
+    "MESSAGE_CHECK_SECONDS": "2",
+    "REMOTE_TIMEOUT_SECONDS": "0.8",
+}
+
+
+class ShopFailed(Exception):
+    """The private shop could not be started."""
+
+
+class PrivateShop:
+    """Runs while its block does. Everything in it can be killed and started again by name: `goods`, `stock`,
+    `orders`, `sweep`, `broker`. Logs go to `folder`. Raises ShopFailed, RaceFailed, ServerFailed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.urls: dict[str, str] = {}
+        self._ports = {name: free_port() for name in SERVICES}
+        self._secret = secrets.token_hex(32)
+        self._stack = ExitStack()
+        self._children: dict[str, Child] = {}
+        self._broker = EmbeddedRedis()
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            for name in SERVICES:
+                self.urls[name] = self._stack.enter_context(own_database())
+            self._stack.enter_context(self._broker)
+            self._stack.callback(self._end_all)
+            self._in_parallel("migrate", "--verbosity", "0")
+            self._in_parallel("seed")
+            for name in ("goods", "stock", "sweep"):
+                self.start(name)
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stack.close()
+
+    def start(self, name: str, flow: str = "transactional") -> None:
+        """Starts a process; a server answers when this returns. `flow`: how the order service places orders."""
+        if name == "broker":
+            self._broker.start()
+            return
+        port = self._ports.get(name)
+        words = ["grpcserver", "--host", LOOPBACK, "--port", str(port)] if port else ["sweep"]
+        environment = self._environment(name if port else "orders", flow)
+        self._children[name] = Child("lab.faults.process", *words, environment=environment, folder=self.folder)
+        if port:
+            self._children[name].hear()
+
+    def kill(self, name: str) -> None:
+        """Ends a process at once, with SIGKILL, whatever it is doing."""
+        if name == "broker":
+            self._broker.kill()
+        elif child := self._children.pop(name, None):
+            child.__exit__()
+
+    def arm(self, step: str) -> None:
+        """Has the order service park the next order at a step."""
+        self._children["orders"].ask(park=step)
+
+    def await_parked(self) -> None:
+        """Waits until an order is at the armed step."""
+        self._children["orders"].hear()
+
+    def client(self, service: str) -> Client:
+        """A connection to a service, as the service role; nothing is tried again."""
+        return Client(f"{LOOPBACK}:{self._ports[service]}", token=DEMO_SERVICE_HEADER, timeout_seconds=10, tries=1)
+
+    def _environment(self, service: str, flow: str) -> dict[str, str]:
+        """Returns what a process of a service needs; nothing of the configured shop is in it."""
+        redis = f"redis://{LOOPBACK}:{self._broker.port}"
+        return {
+            **os.environ,
+            **SETTINGS,
+            "APPS": service,
+            "ORDER_FLOW": "local" if service == "stock" else flow,
+            "DATABASE_URL": self.urls[service],
+            "REDIS_URL": f"{redis}/0",
+            "CELERY_BROKER_URL": f"{redis}/1",
+            "GOODS_ENDPOINT": f"{LOOPBACK}:{self._ports['goods']}",
+            "STOCK_ENDPOINT": f"{LOOPBACK}:{self._ports['stock']}",
+            "HTTP_HOST": LOOPBACK,
+            "GRPC_HOST": LOOPBACK,
+            "SECRET_KEY": self._secret,
+        }
+
+    def _in_parallel(self, *words: str) -> None:
+        """Runs a command for every service at once. Raises ShopFailed with the last lines of one that fails."""
+        started = {name: self._run(name, *words) for name in SERVICES}
+        codes = {name: process.wait() for name, process in started.items()}
+        for name, code in codes.items():
+            if code:
+                lines = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()
+                raise ShopFailed("\n".join([f"manage.py {words[0]} failed for {name}:", *lines[-LAST_LINES:]]))
+
+    def _run(self, service: str, *words: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{service}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), *words],
+                cwd=ROOT,
+                env=self._environment(service, "transactional"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _end_all(self) -> None:
+        for name in list(self._children):
+            self.kill(name)

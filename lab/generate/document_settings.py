@@ -1,0 +1,224 @@
+"""Writes `.env.example` and `docs/settings.md` from settings.py and the meanings below; `--check` only compares.
+
+Names and defaults come from the code, so they cannot be wrong. A setting without a meaning is an error.
+"""
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MEANINGS = {
+    "ENV_FILE": "File with settings, read instead of `.env` and `var/env`; empty: only the real environment counts.",
+    "DEBUG": "Development: readable logs, error pages, static files from where they are. `make run` turns it on.",
+    "DEMO": "Well-known tokens and the sandbox payment provider, on loopback addresses only. `make run` turns it on.",
+    "HTTP_HOST": "Address that the web server listens on.",
+    "HTTP_PORT": "Port of the web server.",
+    "GRPC_HOST": "Address that the gRPC server listens on.",
+    "GRPC_PORT": "Port of the gRPC server.",
+    "SECRET_KEY": "Signs tokens and sessions: 50 random characters or more. Required unless DEBUG is on.",
+    "SECRET_KEY_FALLBACKS": "Former secret keys that are still accepted, separated by commas.",
+    "ALLOWED_HOSTS": "Host names that the web server answers to, separated by commas.",
+    "CSRF_TRUSTED_ORIGINS": "Origins (`https://shop.example`) that may post forms to the admin, separated by commas.",
+    "APPS": (
+        "Which of `goods`, `stock` and `orders` this process serves, separated by commas; fewer than all is the split "
+        "form, in which each service has a database of its own."
+    ),
+    "GOODS_ENDPOINT": "Where the goods service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
+    "STOCK_ENDPOINT": "Where the stock service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
+    "REMOTE_TIMEOUT_SECONDS": "Most seconds that a call to another service may take, with all its retries.",
+    "ORDER_FLOW": (
+        "How orders are placed: `local`, where stock is in APPS, or else `transactional`. `direct` leaks, and is for "
+        "demonstrations."
+    ),
+    "STOCK_STRATEGY": (
+        "How stock is taken: `group_commit`, `atomic_update`, `pessimistic`, `optimistic` or `redis_lock`. "
+        "May differ between processes."
+    ),
+    "TRANSACTION_TRIES": "How often a transaction on stock is run again after a deadlock, a lock wait or a stale read.",
+    "TRANSACTION_DEADLINE_SECONDS": "After this many seconds a transaction on stock is not tried again.",
+    "STOCK_OPTIMISTIC_DEADLINE_SECONDS": "After this many seconds `optimistic` does not try again.",
+    "STOCK_LOCK_REDIS_URLS": (
+        "Redis servers of `redis_lock`, comma-separated; empty: REDIS_URL. Three or more make a quorum."
+    ),
+    "STOCK_LOCK_WAIT_SECONDS": "How many seconds `redis_lock` waits for the locks of an order.",
+    "STOCK_LOCK_LEASE_SECONDS": "After this many seconds a lock of `redis_lock` ends by itself.",
+    "STOCK_GROUP_CAP": "How many moves `group_commit` puts into one transaction.",
+    "STOCK_GROUP_QUEUE": "How many moves may wait in a process of `group_commit`; more are answered busy.",
+    "STOCK_GROUP_WAIT_SECONDS": "After this many seconds a move that waits for `group_commit` is given up.",
+    "ORDER_PAY_TIMEOUT_SECONDS": "Seconds until an unpaid order is closed and its stock goes back. `make run` says 60.",
+    "ORDER_TIMEOUT_BATCH": "How many overdue orders are closed in one transaction.",
+    "MESSAGE_FIRST_CHECK_SECONDS": (
+        "Seconds after which a half message whose sender is silent is asked about; longer than placing an order takes."
+    ),
+    "MESSAGE_CHECK_SECONDS": "Seconds between two checks of a half message.",
+    "MESSAGE_CHECKS": "After this many checks without an answer a half message is dead.",
+    "CURRENCY": "The currency of every amount, as three letters (ISO 4217).",
+    "PAYMENT_PROVIDER": "Dotted path of the payment provider's class; empty: no payments.",
+    "PAYMENT_SECRET": "Signs payment callbacks: 50 random characters or more. Required unless DEBUG is on.",
+    "PAYMENT_SECRET_FALLBACKS": (
+        "Other secrets that payment callbacks may be signed with, separated by commas: the former one, or the next."
+    ),
+    "PAYMENT_NOTIFY_URL": "Where the payment provider reports captures.",
+    "PUBLIC_URL": "How a buyer's browser reaches the shop.",
+    "AUDIT_SETTLING_SECONDS": "Seconds for which what may still be on its way is no finding of the audit.",
+    "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
+    "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid.",
+    "TOKEN_RATE": "How many log-in attempts one address may make, such as `60/min`.",
+    "NODE_FIRST": (
+        "First Snowflake node that this process may lease. By APPS: goods 0, stock 256, orders 512; all of them 0."
+    ),
+    "NODE_LAST": (
+        "Last Snowflake node that this process may lease. By APPS: goods 255, stock 511, orders 1023; all of them 1023."
+    ),
+    "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
+    "GRPC_MAX_CONCURRENT": "Calls that the gRPC server has under way or waiting; more are answered busy.",
+    "GRPC_DEADLINE_SECONDS": "Most seconds that a gRPC call may take, whatever its caller asks for.",
+    "REQUEST_MAX_BYTES": "Largest request body, in bytes.",
+    "DATABASE_URL": "The database: `mysql://user:password@host:3306/name`, or `sqlite:///file`.",
+    "DATABASE_CONN_MAX_AGE_SECONDS": "Seconds after which a database connection is replaced.",
+    "DATABASE_TIMEOUT_SECONDS": "Seconds after which a server gives up a statement that MySQL does not answer; 0: off.",
+    "REDIS_URL": "The cache: `redis://host:6379/0`. May lose everything at any time without harm.",
+    "CELERY_BROKER_URL": (
+        "Celery's broker: `redis://` or `rediss://`, `amqp://` or `amqps://` (RabbitMQ). May lose everything at any "
+        "time: the sweep does the work then."
+    ),
+    "CELERY_VISIBILITY_TIMEOUT_SECONDS": (
+        "On Redis: after this many seconds a countdown that no worker has finished is handed out again. Must be longer "
+        "than ORDER_PAY_TIMEOUT_SECONDS, in every application that shares the database."
+    ),
+    "CELERY_QUEUE": "Name of the Celery queue.",
+    "NUM_PROXIES": "Proxies in front that add to `X-Forwarded-For`, by which the log-in limit tells callers apart.",
+    "STATIC_ROOT": "Folder into which `manage.py collectstatic` puts the static files.",
+    "METRICS_DIR": "Folder in which the processes share their metrics; empty it at every start.",
+    "HTTPS_ONLY": "Redirects to HTTPS, and sets HSTS and secure cookies.",
+    "TRUST_PROXY": "Believes `X-Forwarded-Proto`; only behind a proxy that ends TLS and overwrites that header.",
+    "LOG_LEVEL": "Least level that is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR`.",
+    "WEB_PROCESSES": "Processes of the web server.",
+    "WEB_THREADS": "Threads of each process of the web server.",
+    "WEB_BACKPRESSURE": "Requests that each process of the web server takes at once; more wait in the listen queue.",
+    "WORKER_THREADS": "Threads of the Celery worker.",
+}
+
+
+class Setting(NamedTuple):
+    name: str
+    default: str | None  # None: has none
+
+
+def settings() -> list[Setting]:
+    """Returns what settings.py and the Procfile read from the environment, in the order of the code."""
+    found: dict[str, Setting] = {}
+    for setting in [*read_settings(), *read_procfile()]:
+        found.setdefault(setting.name, setting)
+    return list(found.values())
+
+
+def read_settings() -> list[Setting]:
+    tree = ast.parse((ROOT / "charites" / "settings.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and is_lookup(node)]
+    calls.sort(key=lambda call: call.lineno)
+    return [Setting(name_of(call), default_of(call)) for call in calls]
+
+
+def is_lookup(call: ast.Call) -> bool:
+    """Whether this is `env.int("NAME", ...)` or `secret("NAME")`."""
+    function = call.func
+    reads = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "env"
+    is_secret = isinstance(function, ast.Name) and function.id == "secret"
+    return (reads or is_secret) and bool(call.args) and isinstance(call.args[0], ast.Constant)
+
+
+def name_of(call: ast.Call) -> str:
+    return str(ast.literal_eval(call.args[0]))
+
+
+def default_of(call: ast.Call) -> str | None:
+    return describe(call.args[1]) if len(call.args) > 1 else None
+
+
+def describe(default: ast.expr) -> str:
+    """Returns a default as somebody would write it into the environment, `<NAME>` for another setting's value."""
+    match default:
+        case ast.JoinedStr(values):
+            return "".join(describe(part.value if isinstance(part, ast.FormattedValue) else part) for part in values)
+        case ast.Name(id):
+            return f"<{id}>"
+        case ast.Call(ast.Name("str"), [path]):
+            return describe(path)
+        case ast.BinOp(left, ast.Div(), right):
+            return f"{describe(left)}/{describe(right)}".removeprefix("<BASE_DIR>/")
+        case ast.Subscript(ast.Name(id)):
+            return f"<{id}>"
+        case ast.Compare(ast.Constant(str(value)), [ast.In()], [ast.Name(id)]):
+            return f"{value} in <{id}>"
+        case ast.List(elements):
+            return ",".join(map(describe, elements))
+        case ast.UnaryOp(ast.Not(), ast.Name(id)):
+            return f"not <{id}>"
+        case ast.IfExp(test, body, orelse):
+            return f"{describe(body)} if {describe(test)} else {describe(orelse) or 'empty'}"
+    value = eval(compile(ast.Expression(default), "default", "eval"), {"__builtins__": {}})  # 64 * 1024
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def read_procfile() -> list[Setting]:
+    text = (ROOT / "Procfile").read_text()
+    return [Setting(*pair) for pair in re.findall(r"\$\{(\w+):-([^}]*)\}", text)]
+
+
+def example() -> str:
+    lines = ["# Copy to .env and uncomment what you change. Written by `make gen` from charites/settings.py.", ""]
+    for setting in settings():
+        if setting.name == "ENV_FILE":  # is looked up before .env is read
+            continue
+        default = setting.default or ""
+        is_computed = "<" in default
+        lines += [f"# {MEANINGS[setting.name]}", *([f"# Default: {default}"] if is_computed else [])]
+        lines += [f"#{setting.name}={'' if is_computed else default}", ""]
+    return "\n".join(lines)
+
+
+def table() -> str:
+    rows = [
+        f"| `{setting.name}` | {f'`{setting.default}`' if setting.default else ''} | {MEANINGS[setting.name]} |"
+        for setting in settings()
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "Written by `make gen` from `charites/settings.py` and the `Procfile`. Settings come from the environment;",
+            "what is not set there is looked up in `.env`, then in the file that `make run` writes (`var/env`).",
+            "`<NAME>` stands for the value of another setting; paths are relative to the checkout.",
+            "",
+            "| name | default | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def main(arguments: list[str]) -> int:
+    names = {setting.name for setting in settings()}
+    if names != set(MEANINGS):
+        print(f"lab/generate/document_settings.py: without a meaning: {sorted(names - set(MEANINGS))}, ", end="")
+        print(f"with a meaning but not read: {sorted(set(MEANINGS) - names)}")
+        return 1
+    wanted = {ROOT / ".env.example": example(), ROOT / "docs" / "settings.md": table()}
+    if "--check" in arguments:
+        stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is stale: make gen")
+        return bool(stale)
+    for path, text in wanted.items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

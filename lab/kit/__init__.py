@@ -1,0 +1,1 @@
+"""What tests are made with; README.md says what each helper is for."""

@@ -1,0 +1,115 @@
+"""A headless Chromium for tests, driven through chromedriver over the W3C's protocol (https://www.w3.org/TR/webdriver2/)."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from lab.kit.shop import START_SECONDS, STOP_SECONDS, wait_until
+from lab.servers import LOOPBACK, free_port
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's own name of a reference to an element
+LANGUAGE = "en"  # whatever the machine's is
+HEIGHT = 800
+NO_OTHER_HOST = f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {LOOPBACK}"
+
+
+def find_browser() -> str | None:
+    """Returns the path of a Chromium that chromedriver can drive; None where one of the two is missing."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return path if shutil.which("chromedriver") else None
+
+
+class Browser:
+    """One window. Reaches this machine alone; keeps its profile and its driver's log in `folder`."""
+
+    def __init__(self, path: str, folder: Path) -> None:
+        self.folder = folder
+        port = free_port()
+        with (folder / "chromedriver.log").open("wb") as log:
+            self.driver = subprocess.Popen(
+                ["chromedriver", f"--port={port}"], stdout=log, stderr=log, start_new_session=True
+            )
+        self.http = httpx.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=START_SECONDS, trust_env=False)
+        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", NO_OTHER_HOST]
+        options.append(f"--accept-lang={LANGUAGE}")
+        self.wanted = {"binary": path, "args": [*options, f"--user-data-dir={folder / 'profile'}"]}
+        self.session = ""
+
+    def __enter__(self) -> Self:
+        try:
+            wait_until(self._is_up, seconds=START_SECONDS, what="chromedriver answers")
+            capabilities = {"alwaysMatch": {"goog:chromeOptions": self.wanted}}
+            made = self._call("POST", "/session", {"capabilities": capabilities})
+            self.session = f"/session/{made['sessionId']}"
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the window, then the driver and whatever it has left."""
+        with contextlib.suppress(httpx.HTTPError, AssertionError):
+            if self.session:
+                self._call("DELETE", self.session)
+        self.http.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.driver.pid, signal.SIGKILL)
+        self.driver.wait(STOP_SECONDS)
+
+    def open(self, url: str) -> None:
+        """Opens a page and waits until it is loaded."""
+        self._call("POST", f"{self.session}/url", {"url": url})
+
+    def click(self, selector: str) -> None:
+        """Clicks the one element of a CSS selector, as a user does: it has to be visible."""
+        found = self._call("POST", f"{self.session}/elements", {"using": "css selector", "value": selector})
+        assert len(found) == 1, f"{selector}: {len(found)} elements"
+        self._call("POST", f"{self.session}/element/{found[0][ELEMENT]}/click", {})
+
+    def run(self, script: str) -> Any:
+        """Returns what a script in the page returns."""
+        return self._call("POST", f"{self.session}/execute/sync", {"script": script, "args": []})
+
+    def texts(self, selector: str) -> list[str]:
+        """Returns the visible text of each element of a CSS selector."""
+        return list(self.run(f"return [...document.querySelectorAll({selector!r})].map(found => found.innerText)"))
+
+    @contextlib.contextmanager
+    def pretending(self, *, width: int, language: str) -> Iterator[None]:
+        """Inside, the window is that wide, in CSS pixels, and asks for that language."""
+        agent = self.run("return navigator.userAgent")
+        size = {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+        self._command("Emulation.setDeviceMetricsOverride", **size)
+        self._command("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
+        try:
+            yield
+        finally:
+            self._command("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=LANGUAGE)
+            self._command("Emulation.clearDeviceMetricsOverride")
+
+    def _command(self, name: str, **parameters: Any) -> None:
+        self._call("POST", f"{self.session}/goog/cdp/execute", {"cmd": name, "params": parameters})
+
+    def _is_up(self) -> bool:
+        try:
+            return bool(self._call("GET", "/status")["ready"])
+        except httpx.TransportError:
+            return False
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.http.request(method, path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json()["value"]

@@ -1,0 +1,104 @@
+"""A gRPC server in this process for tests, with real connections, and a client that speaks as somebody."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import grpc
+import pytest
+from django.db import connection
+
+from charites.common.auth import Role
+from charites.common.error_pb2 import Error
+from charites.common.rpc import Client, Method, installed_methods, read_error, serving
+from goods.rpc.goods_pb2_grpc import GoodsStub
+from lab.kit.factories import BUYER_ID, bearer
+from orders.rpc.orders_pb2_grpc import OrderStub
+from stock.rpc.stock_pb2_grpc import StockStub
+
+TEST_SECONDS = 20.0
+
+
+@cache
+def background_loop() -> asyncio.AbstractEventLoop:
+    """The one event loop of all servers in this process: grpc wants a single one."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="grpc-test-loop", daemon=True).start()
+    return loop
+
+
+@contextmanager
+def grpc_server(methods: Sequence[Method] | None = None) -> Iterator[str]:
+    """Serves methods (those of the installed apps) on a free port; gives the address. Threads keep no connection."""
+    max_age = connection.settings_dict["CONN_MAX_AGE"]
+    connection.settings_dict["CONN_MAX_AGE"] = 0
+    server = serving(installed_methods() if methods is None else methods, address="127.0.0.1:0")
+    port = asyncio.run_coroutine_threadsafe(server.__aenter__(), background_loop()).result(TEST_SECONDS)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), background_loop()).result(TEST_SECONDS)
+        connection.settings_dict["CONN_MAX_AGE"] = max_age
+
+
+class Caller:
+    """The three services, as one caller sees them. Nothing is tried again, so that a test sees every answer."""
+
+    def __init__(self, address: str, authorization: str = "") -> None:
+        self.client = Client(address, token=authorization, timeout_seconds=TEST_SECONDS, tries=1)
+        self.goods: Any = self.client.stub(GoodsStub)
+        self.stock: Any = self.client.stub(StockStub)
+        self.order: Any = self.client.stub(OrderStub)
+
+
+class Callers:
+    """Makes callers of one server, and closes their connections."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._made: list[Caller] = []
+
+    def with_header(self, authorization: str) -> Caller:
+        self._made.append(Caller(self.address, authorization))
+        return self._made[-1]
+
+    def anybody(self) -> Caller:
+        return self.with_header("")
+
+    def buyer(self, user_id: int = BUYER_ID) -> Caller:
+        return self.with_header(bearer(user_id))
+
+    def staff(self) -> Caller:
+        return self.with_header(bearer(1, Role.STAFF))
+
+    def service(self) -> Caller:
+        return self.with_header(bearer(0, Role.SERVICE))
+
+    def close(self) -> None:
+        for caller in self._made:
+            caller.client.close()
+
+
+@contextmanager
+def grpc_callers(methods: Sequence[Method] | None = None) -> Iterator[Callers]:
+    """A server, and whoever calls it."""
+    with grpc_server(methods) as address:
+        callers = Callers(address)
+        try:
+            yield callers
+        finally:
+            callers.close()
+
+
+def refusal(call: Any, request: Any, **options: Any) -> tuple[str, int]:
+    """Makes a call that is refused; returns its status and our number, after checking the shape of the error."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request, **options)
+    error = caught.value
+    ours = read_error(error)
+    assert isinstance(ours, Error), f"{error.code()} without our error: {error.details()}"
+    assert ours.message == error.details()
+    return error.code().name, ours.code

@@ -1,0 +1,177 @@
+"""A shop of real processes for tests: web, gRPC, worker and sweep on free ports and one database, or three services."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from lab.servers import LOOPBACK, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 60
+STOP_SECONDS = 30
+
+
+def wait_until(happened: Callable[[], Any], *, seconds: float, what: str) -> Any:
+    """Returns the first true answer; raises AssertionError, naming what did not happen, when time is up."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := happened():
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"Not within {seconds} s: {what}")
+
+
+class Shop:
+    """Starts processes by name: `web`, `web2`, `grpc`, `worker`, `sweep`, `sweep2`... Stops all of them at the end.
+
+    `environment`: what names database and Redis; see the fixture `process_environment`. Two processes whose names
+    differ in the number only share a port.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.http_port, self.grpc_port = free_port(), free_port()
+        self.environment = {
+            **environment,
+            "HTTP_PORT": str(self.http_port),
+            "GRPC_PORT": str(self.grpc_port),
+            "PAYMENT_NOTIFY_URL": f"http://{LOOPBACK}:{self.http_port}/api/payments/notify",
+            "PUBLIC_URL": f"http://{LOOPBACK}:{self.http_port}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for process in self.processes.values():
+            process.terminate()
+        for name in list(self.processes):
+            self.end(name)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.http_port}"
+
+    @property
+    def grpc_address(self) -> str:
+        return f"{LOOPBACK}:{self.grpc_port}"
+
+    def command(self, name: str) -> list[str]:
+        """The production command of a process; `Procfile` has the same ones."""
+        manage = [sys.executable, str(ROOT / "manage.py")]
+        match name.rstrip("0123456789"):
+            case "web":
+                port = ["--host", LOOPBACK, "--port", str(self.http_port)]
+                size = ["--workers", "1", "--blocking-threads", "4", "--workers-kill-timeout", "10"]
+                options = ["--interface", "wsgi", "--log-level", "warning"]
+                return [sys.executable, "-m", "granian", *options, *size, *port, "charites.wsgi:application"]
+            case "grpc":
+                return [*manage, "grpcserver", "--host", LOOPBACK, "--port", str(self.grpc_port)]
+            case "worker":
+                options = ["--pool", "threads", "--concurrency", "2", "--without-mingle", "--without-gossip"]
+                return [sys.executable, "-m", "celery", "--app", "charites", "worker", *options]
+            case "sweep":
+                return [*manage, "sweep"]
+        raise ValueError(name)
+
+    def start(self, *names: str) -> None:
+        """Starts processes; does not wait for them."""
+        for name in names:
+            with (self.folder / f"{name}.log").open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    self.command(name), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                )
+
+    def kill(self, name: str) -> None:
+        """Ends a process and its children at once, as a power cut would."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_SECONDS)
+
+    def end(self, name: str) -> int:
+        """Asks a process to end; kills what is left of it. Returns its exit code."""
+        process = self.processes.pop(name)
+        process.terminate()
+        try:
+            return process.wait(STOP_SECONDS)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def await_web(self) -> None:
+        """Waits until the web server answers."""
+        wait_until(lambda: self._status("/livez") == 200, seconds=START_SECONDS, what="web answers")
+
+    def await_ready(self) -> None:
+        """Waits until database, Redis, broker, worker and sweep are there."""
+        wait_until(lambda: self._status("/readyz") == 200, seconds=START_SECONDS, what="/readyz is green")
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs a manage.py command to its end."""
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+
+    def _status(self, path: str) -> int:
+        try:
+            return httpx.get(self.url + path, timeout=5).status_code
+        except httpx.HTTPError:
+            return 0
+
+
+class SplitShop:
+    """Goods, stock and orders as three services; each is a `Shop` of its own, by name.
+
+    `databases`: service -> the address of its database, which is empty at first.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], databases: Mapping[str, str]) -> None:
+        self.databases = databases
+        self.services: dict[str, Shop] = {}
+        for name in ("goods", "stock", "orders"):
+            (folder / name).mkdir()
+            own = {"APPS": name, "DATABASE_URL": databases[name], "CELERY_QUEUE": f"charites-{name}"}
+            endpoints = {f"{other.upper()}_ENDPOINT": shop.grpc_address for other, shop in self.services.items()}
+            known = endpoints if name == "orders" else {}
+            self.services[name] = Shop(folder / name, {**environment, **own, **known})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for shop in self.services.values():
+            shop.__exit__(kind, error, traceback)
+
+    def __getitem__(self, service: str) -> Shop:
+        return self.services[service]
+
+    def prepare(self) -> None:
+        """Makes the tables and the demo's rows of every service, all services at once."""
+        with ThreadPoolExecutor() as pool:
+            for words in (["migrate", "--verbosity", "0"], ["seed"]):
+                running = [pool.submit(shop.manage, *words) for shop in self.services.values()]
+                for done in (future.result() for future in running):
+                    assert done.returncode == 0, done.stderr
+
+    def audit(self) -> subprocess.CompletedProcess[str]:
+        """Audits the three databases and compares orders with stock."""
+        others = [f"--with={name}={url}" for name, url in self.databases.items() if name != "orders"]
+        return self["orders"].manage("audit", *others)

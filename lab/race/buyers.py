@@ -1,0 +1,137 @@
+"""A process full of buyers: `python -m lab.race.buyers`.
+
+Each race begins with a line of JSON: the strategy (or the address of a server), and for each thread its buyers. The
+threads connect, meet at a barrier, and start when the parent says so, all processes at once.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import django
+import grpc
+
+django.setup()
+
+from django.db import connections  # noqa: E402 (after setup)
+
+from charites.common.rpc import Client, read_error  # noqa: E402
+from lab.race.child import Link, retries, use  # noqa: E402
+from stock.errors import NotEnoughStock  # noqa: E402
+from stock.rpc.stock_pb2 import OrderStockRequest, StockLine  # noqa: E402
+from stock.rpc.stock_pb2_grpc import StockStub  # noqa: E402
+from stock.services import move  # noqa: E402
+from stock.strategies.contract import Status, reserve  # noqa: E402
+
+REPORT_SECONDS = 0.1
+CONNECT_SECONDS = 30
+CALL_SECONDS = 60.0
+STATUS = {Status.OK: "sold", Status.REPEATED: "sold", Status.NOT_ENOUGH: "refused", Status.BUSY: "busy"}
+
+# A buyer's one attempt: order_id and quantities -> what it was told, and why where that was an error.
+Buy = Callable[[int, dict[int, int]], tuple[str, str]]
+
+
+class Service:
+    """Buys through the services, in this process."""
+
+    def __enter__(self) -> Buy:
+        connections["default"].ensure_connection()  # connecting is not part of a buyer's time
+        return self.buy
+
+    def __exit__(self, *_exception: object) -> None:
+        connections.close_all()
+
+    @staticmethod
+    def buy(order_id: int, quantities: dict[int, int]) -> tuple[str, str]:
+        outcome = move([reserve(order_id, quantities)])[0]
+        return STATUS.get(outcome.status, "error"), repr(outcome.as_error())
+
+
+class Remote:
+    """Buys over gRPC, on one connection for all threads of this process."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._client = Client(address, token=token, timeout_seconds=CALL_SECONDS, tries=1)
+        grpc.channel_ready_future(self._client.channel).result(CONNECT_SECONDS)
+        self._stub: Any = self._client.stub(StockStub)
+
+    def __enter__(self) -> Buy:
+        return self.buy
+
+    def __exit__(self, *_exception: object) -> None:
+        """The connection is the process's, not the thread's."""
+
+    def close(self) -> None:
+        self._client.close()
+
+    def buy(self, order_id: int, quantities: dict[int, int]) -> tuple[str, str]:
+        lines = [StockLine(goods_id=goods_id, num=pieces) for goods_id, pieces in quantities.items()]
+        try:
+            self._stub.ReserveStock(OrderStockRequest(order_id=order_id, items=lines))
+        except grpc.RpcError as error:
+            return told(error), f"{error.code().name}: {error.details()}"
+        return "sold", ""
+
+
+def told(error: grpc.RpcError) -> str:
+    """Returns what a refused call means to a buyer."""
+    ours = read_error(error)
+    if ours and ours.code == NotEnoughStock.code:
+        return "refused"
+    return "busy" if ours and error.code() is grpc.StatusCode.UNAVAILABLE else "error"
+
+
+def race(link: Link, wanted: dict[str, Any]) -> None:
+    """Takes part in one race and tells how it went: [order_id, what the buyer was told, from, until, why]."""
+    if wanted["strategy"]:
+        use(wanted["strategy"])
+    remote = Remote(wanted["address"], wanted["token"]) if wanted["address"] else None
+    before = retries()
+    answers: list[tuple[int, str, float, float, str]] = []
+    barrier = threading.Barrier(len(wanted["hands"]) + 1)
+    threads = [
+        threading.Thread(target=attend, args=(hand, remote or Service(), barrier, answers)) for hand in wanted["hands"]
+    ]
+    for thread in threads:
+        thread.start()
+    link.say(ready=True)
+    link.wait()
+    barrier.wait(CONNECT_SECONDS)
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(REPORT_SECONDS)
+            link.say(answered=len(answers))
+    if remote:
+        remote.close()
+    link.say(answers=answers, retries={reason: count - before.get(reason, 0) for reason, count in retries().items()})
+
+
+def attend(
+    hand: list[tuple[int, dict[str, int]]],
+    shop: Service | Remote,
+    barrier: threading.Barrier,
+    answers: list[tuple[int, str, float, float, str]],
+) -> None:
+    """One thread: lets its buyers try, one after the other."""
+    orders = [(order_id, {int(goods_id): n for goods_id, n in quantities.items()}) for order_id, quantities in hand]
+    with shop as buy:
+        barrier.wait(CONNECT_SECONDS)
+        for order_id, quantities in orders:
+            begun = time.monotonic()  # one clock for all processes of a machine
+            try:
+                answer, why = buy(order_id, quantities)
+            except Exception as error:  # noqa: BLE001 (a buyer's bad luck is a result, not the end of the race)
+                answer, why = "error", repr(error)
+            answers.append((order_id, answer, begun, time.monotonic(), why if answer == "error" else ""))
+
+
+def main() -> None:
+    link = Link()
+    for wanted in link.listen():
+        race(link, wanted)
+
+
+if __name__ == "__main__":
+    main()

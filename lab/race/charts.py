@@ -1,0 +1,83 @@
+"""The report's other drawings: orders a second, and how long buyers waited."""
+
+from collections.abc import Sequence
+
+from lab.race.results import OVERSOLD, Race, Result
+from lab.race.svg import Linear, Logarithmic, document, kind, line, rectangle, text, tick_text
+
+NAMES, ROW, EDGE = 116, 30, 20
+BINS = 60
+
+
+def draw_throughput(race: Race, width: int) -> str:
+    """Accepted orders a second, as bars from zero."""
+    fastest = max(result.orders_per_second for result in race.results) or 1.0
+    x = Linear(0, fastest, NAMES, width - EDGE - 62)
+    marks = []
+    for number, result in enumerate(race.results):
+        y = 8 + number * ROW
+        end = x(result.orders_per_second)
+        marks.append(text(NAMES - 10, y + 15, result.strategy, "s", "end"))
+        marks.append(rectangle(NAMES, y, max(1.0, end - NAMES), ROW - 9, f"f{kind(result.verdict)}", 2))
+        words = f"{result.orders_per_second:,.0f}" + (" *" if result.verdict == OVERSOLD else "")
+        marks.append(text(end + 7, y + 15, words, "s"))
+    label = "Orders per second. " + " ".join(f"{r.strategy} {r.orders_per_second:.0f}." for r in race.results)
+    return document(width, 12 + ROW * len(race.results), label, marks)
+
+
+def draw_waits(race: Race, width: int) -> str:
+    """The distribution of waiting times, a row a strategy: accepted buyers in colour, all others grey on top."""
+    waits = [wait for result in race.results for wait in result.milliseconds()]
+    low, high = max(0.1, min(waits) * 0.9), max(waits) * 1.1
+    x = Logarithmic(low, max(high, low * 10), NAMES, width - EDGE)
+    row = 62
+    marks: list[str] = []
+    bottom = row * len(race.results) + 6
+    for milliseconds in x.ticks():
+        marks.append(line(x(milliseconds), 6, x(milliseconds), bottom, "grid"))
+        marks.append(text(x(milliseconds), bottom + 16, tick_text(milliseconds / 1000), "xs soft", "middle"))
+    for number, result in enumerate(race.results):
+        marks += distribution(result, x, top=6 + number * row, height=row - 26)
+    marks.append(
+        text(width - EDGE, bottom + 34, "from a buyer's first statement to its answer, logarithmic", "xs soft", "end")
+    )
+    label = "Waiting times. " + " ".join(
+        f"{r.strategy}: half within {r.percentile(50):.0f} ms, 99 percent within {r.percentile(99):.0f} ms."
+        for r in race.results
+    )
+    return document(width, bottom + 44, label, marks)
+
+
+def distribution(result: Result, x: Logarithmic, *, top: float, height: float) -> list[str]:
+    """One row: a histogram over equal steps of the axis, and the percentiles below it."""
+    sold, others = binned(result.milliseconds("sold"), x), binned(result.milliseconds("refused", "busy", "error"), x)
+    most = max(a + b for a, b in zip(sold, others, strict=True))
+    base, width = top + height, (x.end - x.start) / BINS
+    marks = [line(x.start, base, x.end, base, "zero"), text(NAMES - 10, base - 2, result.strategy, "s", "end")]
+    for number in range(BINS):
+        at, first, second = x.start + number * width, height * sold[number] / most, height * others[number] / most
+        if sold[number]:
+            marks.append(rectangle(at + 0.5, base - first, width - 1, first, f"f{kind(result.verdict)}"))
+        if others[number]:
+            marks.append(rectangle(at + 0.5, base - first - second, width - 1, second, "fmute"))
+    return marks + percentiles(result, x, base)
+
+
+def percentiles(result: Result, x: Logarithmic, base: float) -> list[str]:
+    """Ticks at p50, p95 and p99, with the names of those that have room for one."""
+    marks, free = [], 0.0
+    for percent in (50, 95, 99):
+        at = x(result.percentile(percent))
+        marks.append(line(at, base - 3, at, base + 5, "tick"))
+        if at - 11 >= free and at + 11 <= x.end + EDGE:
+            marks.append(text(at, base + 16, f"p{percent}", "xs soft", "middle"))
+            free = at + 14
+    return marks
+
+
+def binned(waits: Sequence[float], x: Logarithmic) -> list[int]:
+    counts = [0] * BINS
+    for wait in waits:
+        share = (x(wait) - x.start) / (x.end - x.start)
+        counts[min(BINS - 1, int(share * BINS))] += 1
+    return counts

@@ -1,0 +1,30 @@
+"""Private servers for tests, races and measurements: MariaDB, Redis and RabbitMQ on free loopback ports.
+
+    python -m lab.servers mariadb redis rabbitmq -- python -m pytest
+
+runs a command with DATABASE_URL, REDIS_URL, CELERY_BROKER_URL and TEST_RABBITMQ_URL pointing at servers that live
+in a temporary folder and end with it. Tests use the classes:
+
+    with MariaDB() as database:
+        database.kill()     # or pause(), stop()
+        database.start()    # the same port, the same data
+"""
+
+from lab.servers.command_line import run
+from lab.servers.mariadb import MariaDB
+from lab.servers.ports import LOOPBACK, free_port
+from lab.servers.private_server import Server, ServerFailed
+from lab.servers.rabbitmq import RabbitMQ
+from lab.servers.redis import EmbeddedRedis, Redis
+
+__all__ = [
+    "LOOPBACK",
+    "EmbeddedRedis",
+    "MariaDB",
+    "RabbitMQ",
+    "Redis",
+    "Server",
+    "ServerFailed",
+    "free_port",
+    "run",
+]

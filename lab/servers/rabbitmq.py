@@ -1,0 +1,95 @@
+"""A private RabbitMQ."""
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from lab.servers.ports import LOOPBACK, free_port
+from lab.servers.private_server import DEPLOY, Server, ServerFailed, find_program
+
+
+class RabbitMQ(Server):
+    """RabbitMQ with its own node name, distribution port and port mapper (epmd); takes about ten seconds."""
+
+    name = "rabbitmq"
+    start_seconds = 90.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.distribution_port = free_port()
+        self.mapper_port = free_port()
+        self.mapper: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@{LOOPBACK}:{self.port}//"
+
+    def prepare(self) -> None:
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "rabbitmq.conf").write_text(
+            (DEPLOY / "rabbitmq.conf").read_text()
+            + f"listeners.tcp.1 = {LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n"
+        )
+        # Erlang would leave its port mapper behind as a daemon; as a child of ours it ends with the server.
+        self.mapper = subprocess.Popen(
+            [find_program("epmd"), "-port", str(self.mapper_port), "-address", LOOPBACK],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def command(self) -> list[str]:
+        # Debian's /usr/sbin/rabbitmq-server changes to another user; the script behind it does not.
+        behind = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+        return [str(behind) if behind.exists() else find_program("rabbitmq-server")]
+
+    def environment(self) -> dict[str, str]:
+        folder = str(self.folder)
+        return {
+            "HOME": folder,  # the Erlang cookie is made there
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            "ERL_EPMD_PORT": str(self.mapper_port),
+            "RABBITMQ_NODENAME": f"charites{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(self.distribution_port),
+            "RABBITMQ_CONF_ENV_FILE": f"{folder}/none",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+            "RABBITMQ_MNESIA_BASE": f"{folder}/data",
+            "RABBITMQ_LOG_BASE": f"{folder}/logs",
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RUNNING_UNDER_SYSTEMD": "1",  # one process instead of a shell that waits for another
+        }
+
+    def answers(self, connection: socket.socket) -> bool:
+        connection.settimeout(5)
+        connection.sendall(b"AMQP\x00\x00\x09\x01")
+        return connection.recv(1) == b"\x01"  # a method frame: Connection.Start
+
+    def empty(self) -> None:
+        """Starts it again with nothing in it: no queues, no exchanges, no messages."""
+        self.stop()
+        shutil.rmtree(self.folder / "data")
+        self.start()
+
+    def control(self, *words: str) -> str:
+        """Runs a command of rabbitmqctl; returns what it says."""
+        behind = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
+        program = str(behind) if behind.exists() else find_program("rabbitmqctl")
+        command = [program, "--node", f"charites{self.port}@localhost", *words]
+        environment = {**os.environ, **self.environment()}
+        done = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ServerFailed(f"rabbitmqctl {' '.join(words)} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            if self.mapper is not None:
+                self.mapper.kill()
+                self.mapper.wait()

@@ -1,0 +1,62 @@
+"""`make run` and `make run-split` as tests start them: the real processes, on free ports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from lab.run import leftovers
+from lab.servers import LOOPBACK, free_port
+
+START_SECONDS = 180  # a bound for slow machines, no measurement
+
+
+class Run:
+    """One `make run` in a folder; what it says is in the file `out`."""
+
+    module, files = "lab.run.whole", "var"
+    port_names: tuple[str, ...] = ("HTTP_PORT", "GRPC_PORT")
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+        self.folder = folder
+        self.ports = {name: str(free_port()) for name in self.port_names}
+        self.out = folder / f"out {len(list(folder.glob('out *')))}"
+        with self.out.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", self.module],
+                cwd=folder,
+                env=kept | self.ports | settings,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def pids(self) -> dict[str, int]:
+        return leftovers.find(self.folder / self.files / "run.pid")
+
+    def await_welcome(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while "Ctrl-C stops" not in self.out.read_text():
+            assert self.process.poll() is None, self.out.read_text()
+            assert time.monotonic() < deadline, self.out.read_text()
+            time.sleep(0.1)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def get(self, path: str, port: str = "HTTP_PORT") -> dict:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.ports[port]}/{path}", timeout=10) as answer:
+            return json.load(answer)
+
+
+class SplitRun(Run):
+    """One `make run-split` in a folder."""
+
+    module, files = "lab.run.split", "var/split"
+    port_names = tuple(f"{name}_{kind}_PORT" for name in ("ORDERS", "GOODS", "STOCK") for kind in ("HTTP", "GRPC"))

@@ -1,0 +1,80 @@
+"""A machine on which something is missing gets one sentence that says what to do."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with a link instead of `.venv`'s packages, so that nothing is downloaded."""
+    (tmp_path / "lab" / "setup").mkdir(parents=True)
+    shutil.copy2(ROOT / "lab" / "setup" / "bootstrap.py", tmp_path / "lab" / "setup")
+    for name in ("requirements-embedded.txt", "requirements.txt", "requirements-dev.txt"):
+        (tmp_path / name).write_text("")
+    return tmp_path
+
+
+def fake_python(folder: Path, *, version: str = "3 12", has_venv: bool = True) -> Path:
+    """A program that answers what bootstrap.py asks a Python for."""
+    program = folder / "fake-python"
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in\n*ensurepip*) exit {0 if has_venv else 1};;\n*version_info*) echo {version};;\n'
+        f'*) exec {sys.executable} "$@";;\nesac\n'
+    )
+    program.chmod(0o755)
+    return program
+
+
+def bootstrap(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(checkout / "lab" / "setup" / "bootstrap.py")]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
+
+
+def test_bootstrap_with_an_old_python_says_which_is_needed(checkout):
+    done = bootstrap(checkout, PYTHON=str(fake_python(checkout, version="3 9")))
+
+    assert done.returncode == 1
+    assert done.stderr == f"charites: PYTHON={checkout}/fake-python is Python 3.9; Python 3.11 or newer is needed.\n"
+    assert not (checkout / ".venv").exists()
+
+
+def test_bootstrap_without_the_venv_module_names_the_package(checkout):
+    done = bootstrap(checkout, PYTHON=str(fake_python(checkout, has_venv=False)))
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "charites: Python 3.12 here comes without its venv module: install it (Debian, Ubuntu: apt-get install "
+        "python3.12-venv) and run this again.\n"
+    )
+
+
+@pytest.mark.slow
+def test_bootstrap_a_second_time_does_nothing_until_a_requirement_changes(checkout):
+    first = bootstrap(checkout)
+
+    second = bootstrap(checkout)
+    (checkout / "requirements-embedded.txt").write_text("# changed\n")
+    third = bootstrap(checkout)
+
+    assert [done.returncode for done in (first, second, third)] == [0, 0, 0]
+    assert "Creating .venv" in first.stdout
+    assert second.stdout == ""
+    assert third.stdout.startswith("Installing the packages of requirements-embedded.txt")
+
+
+@pytest.mark.slow
+def test_bootstrap_with_a_broken_venv_makes_it_anew(checkout):
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv" / "bin" / "python").symlink_to("/nowhere/python3")
+
+    done = bootstrap(checkout)
+
+    assert done.returncode == 0
+    assert (checkout / ".venv" / "bin" / "pip").exists()

@@ -1,0 +1,116 @@
+import json
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from lab.race import readme
+from lab.race.pieces import NARROW, WIDE, Panels, draw_pieces
+from lab.race.report import as_html
+from lab.race.results import OVERSOLD
+from lab.tests.race_results import race, result
+
+SVG = "{http://www.w3.org/2000/svg}"
+RACE = race(
+    result("naive", told=["sold"] * 5, column_left=2, expected=OVERSOLD, safe=False),
+    result("atomic_update", told=["sold", "sold", "sold", "refused", "refused"]),
+)
+
+
+def test_report_needs_no_network():
+    page = as_html(RACE)
+
+    assert set(re.findall(r"\w+://[^\s\"'<>)]+", page)) == {"http://www.w3.org/2000/svg"}
+    assert re.findall(r"""<(?:script|link|img|iframe)|@import|url\(|\ssrc=""", page) == []
+    assert set(re.findall(r'href="(.)', page)) == {"#"}
+
+
+def test_report_tells_the_outcome_the_numbers_and_the_machine():
+    page = as_html(RACE)
+
+    assert "naive oversold." in page
+    assert "1 exact" in page
+    assert '<td>naive</td><td class="bad">oversold</td><td>5</td><td>2</td><td>2</td>' in page
+    assert "<dt>sync_binlog</dt><dd>1</dd>" in page
+    assert "2 cores &lt;&amp;&gt; Linux" in page
+
+
+def test_report_follows_the_reader_into_the_dark_and_onto_a_phone():
+    page = as_html(RACE)
+
+    assert "prefers-color-scheme:dark" in page
+    assert 'name="viewport"' in page
+    assert page.count(f'width="{NARROW}"') == 1
+
+
+def test_drawings_of_one_page_share_no_id():
+    ids = re.findall(r' id="(.*?)"', as_html(RACE))
+
+    assert ids
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_lines_end_at_what_is_really_left(width):
+    panels = Panels(RACE, width)
+    naive, exact = (panels.points(found) for found in RACE.results)
+
+    assert exact[-1][1] == panels.y(0)
+    assert naive[-1][1] == panels.y(-2) > panels.y(0)
+    assert [y for _x, y in exact] == sorted(y for _x, y in exact)
+
+
+def test_drawing_that_stands_alone_brings_its_colours_and_words():
+    drawing = ElementTree.fromstring(draw_pieces(RACE, alone=True))
+
+    words = [text.text for text in drawing.iter(f"{SVG}text")]
+    assert {"naive", "atomic_update", "\u22122", "0", "5 of 3 sold in 0.04 s", "3 of 3 sold in 0.02 s"} <= set(words)
+    assert "column: 2 left" in words
+    assert "prefers-color-scheme:dark" in drawing.find(f"{SVG}style").text
+    assert drawing.get("aria-label").endswith("naive: 5 of 3 sold, oversold. atomic_update: 3 of 3 sold, exact.")
+
+
+def test_drawing_where_nobody_bought_anything_is_drawn_all_the_same():
+    nothing = race(result(told=["busy", "busy"]))
+
+    assert ElementTree.fromstring(draw_pieces(nothing, alone=True)) is not None
+    assert "0 of 3 sold" in as_html(nothing)
+
+
+# docs/ and the READMEs
+
+
+@pytest.mark.parametrize("page", readme.PAGES)
+def test_table_of_the_readme_is_that_of_the_race(page):
+    figures = json.loads(readme.FIGURES.read_text())
+    text = (readme.ROOT / page).read_text()
+
+    assert readme.with_table(page, text, figures) == text, "stale: python -m lab.race.readme"
+
+
+def test_with_table_replaces_what_is_between_the_marks_and_nothing_else():
+    figures = RACE.as_json()
+
+    text = readme.with_table("README.md", "before\n<!-- race -->\nold\n<!-- /race -->\nafter\n", figures)
+
+    assert text.startswith("before\n<!-- race -->\n| strategy | sold |")
+    assert "| `naive` | 5 | 2 | 2 | " in text
+    assert text.endswith(
+        "| **oversold** |\n| `atomic_update` | 3 | 0 | 0 | 130 | 3 | 5 | exact |\n<!-- /race -->\nafter\n"
+    )
+
+
+def test_with_table_without_marks_says_so():
+    with pytest.raises(readme.NoBlock, match="README.md has no"):
+        readme.with_table("README.md", "nothing\n", RACE.as_json())
+
+
+def test_race_in_the_docs_shows_what_it_is_there_for():
+    figures = json.loads(readme.FIGURES.read_text())
+    verdicts = {found["strategy"]: found["verdict"] for found in figures["strategies"]}
+
+    assert figures["durability"] == {"log_bin": "ON", "sync_binlog": "1", "innodb_flush_log_at_trx_commit": "1"}
+    assert [name for name, verdict in verdicts.items() if verdict != "exact"] == ["naive", "transaction"]
+    drawing = readme.FIGURES.with_suffix(".svg").read_text()
+    for found in figures["strategies"]:
+        assert f"{found['strategy']}: {found['sold']} of {found['stock']} sold, {found['verdict']}." in drawing

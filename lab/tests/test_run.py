@@ -1,0 +1,71 @@
+"""`make run` itself, in a copy of the checkout: the real processes on free ports."""
+
+import os
+import signal
+import socket
+
+import pytest
+from dotenv import dotenv_values
+
+from lab.run import leftovers
+from lab.servers import LOOPBACK
+from lab.tests.runs import Run
+
+pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
+
+
+def test_run_serves_the_shop_until_a_process_dies_and_again_with_the_same_data(copied_checkout):
+    first = Run(copied_checkout)
+    first.await_welcome()
+    ready, pids = first.get("readyz"), first.pids()
+    values = dotenv_values(copied_checkout / "var" / "env", interpolate=False)
+
+    os.kill(pids["worker"], signal.SIGKILL)
+    code = first.process.wait(30)
+
+    assert ready["status"] == "ready"
+    assert set(pids) == {"supervisor", "redis", "web", "grpc", "worker", "sweep"}
+    assert code == 1
+    assert first.out.read_text().splitlines()[-1] == "charites: worker died with code -9, so everything was stopped."
+    assert [name for name, pid in pids.items() if leftovers.started_at(pid)] == []
+
+    second = Run(copied_checkout)
+    second.await_welcome()
+    values_again = dotenv_values(copied_checkout / "var" / "env", interpolate=False)
+
+    assert second.end(signal.SIGINT) == 0
+    assert second.out.read_text().splitlines()[-1] == "charites: stopped."
+    assert values_again["SECRET_KEY"] == values["SECRET_KEY"]
+    assert values_again["HTTP_PORT"] == second.ports["HTTP_PORT"]
+
+
+def test_run_on_a_taken_port_says_which_and_how_to_choose_another(copied_checkout):
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+
+        run = Run(copied_checkout, HTTP_PORT=str(port))
+
+        assert run.process.wait(30) == 1
+    assert run.out.read_text() == (
+        f"charites: Port {port} on {LOOPBACK}, the HTTP port, cannot be had (Address already in use): "
+        "choose others with make run HTTP_PORT=8010 GRPC_PORT=8091\n"
+    )
+
+
+def test_run_beside_another_in_one_checkout_is_refused(copied_checkout):
+    (copied_checkout / "var").mkdir()
+    leftovers.note(copied_checkout / "var" / "run.pid", {leftovers.SUPERVISOR: os.getpid()})
+
+    run = Run(copied_checkout)
+
+    assert run.process.wait(30) == 1
+    assert run.out.read_text().startswith(f"charites: This checkout is running already (pid {os.getpid()})")
+    (copied_checkout / "var" / "run.pid").unlink()
+
+
+def test_run_that_cannot_migrate_says_so_and_leaves_nothing(copied_checkout):
+    run = Run(copied_checkout, DATABASE_URL="sqlite:////nowhere/at/all.sqlite3")
+
+    assert run.process.wait(60) == 1
+    assert "charites: manage.py migrate --verbosity 0 failed:" in run.out.read_text()
+    assert run.pids() == {}
