@@ -5,7 +5,6 @@ from http import HTTPStatus
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
@@ -16,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 
 from charites import health, metrics
-from charites.common import auth
+from charites.common import auth, clock
 from charites.common.errors import NotFound
 from charites.common.models import NAME_LENGTH
 from charites.common.rest import Endpoint, StrictSerializer, TextField, documented, error_response, valid_body
@@ -54,14 +53,14 @@ class TokenView(OpenView):
     @documented("Sign in", request=SignInSerializer, responses=TokenPairSerializer, auth=[])
     def post(self, request: Request) -> Response:
         body = valid_body(SignInSerializer, request)
-        return Response(TokenPairSerializer(auth.sign_in(**body, now=timezone.now())).data)
+        return Response(TokenPairSerializer(auth.sign_in(**body, now=clock.now())).data)
 
 
 class RefreshView(OpenView):
     @documented("Renew a token", request=RefreshSerializer, responses=TokenPairSerializer, auth=[])
     def post(self, request: Request) -> Response:
         token = valid_body(RefreshSerializer, request)["refresh"]
-        return Response(TokenPairSerializer(auth.refresh(token=token, now=timezone.now())).data)
+        return Response(TokenPairSerializer(auth.refresh(token=token, now=clock.now())).data)
 
 
 @require_safe
@@ -108,9 +107,9 @@ def pay_page(request: HttpRequest, link: str) -> HttpResponse:
     if payment is None:
         return render(request, "charites/no_payment.html", status=HTTPStatus.NOT_FOUND)
     if request.method == "POST":
-        sandbox.act(payment_id=payment.payment_id, outcome=request.POST.get("outcome", "pay"), now=timezone.now())
+        sandbox.act(payment_id=payment.payment_id, outcome=request.POST.get("outcome", "pay"), now=clock.now())
         return redirect(request.path)
-    return render(request, "charites/pay.html", {"payment": payment, "expired": payment.expires_at <= timezone.now()})
+    return render(request, "charites/pay.html", {"payment": payment, "expired": payment.expires_at <= clock.now()})
 
 
 def find_payment_of_link(link: str) -> SandboxPayment | None:

@@ -16,10 +16,10 @@ from django.conf import settings
 from django.core.signing import BadSignature as BadLink
 from django.core.signing import Signer
 from django.db import connection
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
+from charites.common import clock
 from charites.common.errors import Invalid
 from charites.common.transactions import run
 from messaging.errors import DeliveryFailed
@@ -232,7 +232,7 @@ def send_notice(messages: Sequence[Message]) -> None:
         notice = {name: value for name, value in message.payload.items() if name != "v"}
         body = json.dumps(notice).encode()
         headers = signing.sign(
-            secret=settings.PAYMENT_SECRET, notice_id=f"notice-{message.pk}", body=body, now=timezone.now()
+            secret=settings.PAYMENT_SECRET, notice_id=f"notice-{message.pk}", body=body, now=clock.now()
         )
         headers |= {"content-type": "application/json", "x-request-id": message.headers.get("request_id", "")}
         try:

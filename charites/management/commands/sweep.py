@@ -10,9 +10,9 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
-from django.utils import timezone
 
 from charites import health
+from charites.common import clock
 from charites.common.logs import request_context
 from messaging import relay
 from messaging.check_back import check_back
@@ -92,7 +92,7 @@ def run_round(name: str, work: Work) -> int:
     close_old_connections()
     with request_context(loop=name):
         try:
-            return work(timezone.now())
+            return work(clock.now())
         except Exception as error:  # noqa: BLE001 (the sweep outlives databases and providers)
             log.warning("sweep_round_failed", error=repr(error))
             return 0
