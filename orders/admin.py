@@ -15,9 +15,10 @@ from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, conf
 from messaging.models import Message
 from messaging.selectors import list_by_key
 from orders import selectors, services
-from orders.models import Order, OrderDetail, Payment, Refund, SandboxPayment
+from orders.models import Order, OrderDetail, Payment, Refund
 from orders.payments import sandbox
 from orders.payments.sandbox import NOTIFY_TOPIC
+from orders.payments.sandbox import admin as sandbox_admin  # noqa: F401 (registers its pages)
 from orders.writer import REFUND_TOPIC
 from stock import selectors as stock_selectors
 from stock.models import StockRecord
@@ -216,12 +217,3 @@ class RefundAdmin(MoneyAdmin):
         return Report(
             done=[refund for refund in pending if refund.payment_id not in errors], errors=list(errors.values())
         )
-
-
-@admin.register(SandboxPayment)
-class SandboxPaymentAdmin(MoneyAdmin):
-    list_display = ("payment_id", "shown_amount", "status", "trade_id", "captured_at", "refunded", "expires_at")
-    list_filter = ("status", "captured_at")
-    ordering = ("-id",)
-    id_fields = ("payment_id",)
-    prefix_fields = ("trade_id",)
