@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from django.db import transaction
 from django.db.models import F, Q
-from django.utils import timezone
+from django.db.models.functions import Now
 from prometheus_client import Counter
 
 from charites.common.logs import request_context
 from charites.common.threads import AT_ONCE, each_at_once
+from charites.common.transactions import run
 from messaging.models import Message
 from messaging.registry import Registration, find_registration, list_topics, version_of
 
@@ -54,15 +54,18 @@ def claim(topics: Q, *, limit: int, now: datetime) -> list[Message]:
     if not free.exists():
         return []  # the usual case takes no lock
     lease = secrets.token_hex(16)
-    with transaction.atomic():
+
+    def take() -> list[Message]:
         keys = list(free.select_for_update(skip_locked=True).values_list("pk", flat=True)[:limit])
         Message.objects.filter(pk__in=keys).update(
             lease=lease,
             claimed_until=now + timedelta(seconds=CLAIM_SECONDS),
             attempts=F("attempts") + 1,
-            updated_at=timezone.now(),
+            updated_at=Now(),
         )
-    return list(Message.objects.filter(pk__in=keys, lease=lease).order_by("deliver_at", "pk"))
+        return list(Message.objects.filter(pk__in=keys, lease=lease).order_by("deliver_at", "pk"))
+
+    return run(take, name="claim_messages")
 
 
 def deliver_one(message: Message, *, now: datetime) -> None:
@@ -86,7 +89,7 @@ def change_claimed(message: Message, **columns: object) -> bool:
     """Ends the claim of one message and changes it; whether it was still ours. What somebody else has taken over
     meanwhile is theirs to tell of."""
     claimed = Message.objects.filter(pk=message.pk, lease=message.lease, state=Message.State.READY)
-    changed = claimed.update(claimed_until=None, updated_at=timezone.now(), **columns)
+    changed = run(lambda: claimed.update(claimed_until=None, updated_at=Now(), **columns), name="change_message")
     if not changed:
         log.warning("lease_lost", topic=message.topic, key=message.key, attempts=message.attempts)
     return bool(changed)
@@ -137,4 +140,4 @@ def purge(*, now: datetime) -> int:
         state__in=[Message.State.DONE, Message.State.ABORTED], deliver_at__lt=now - KEEP_FINISHED
     )
     keys = list(finished.order_by("deliver_at").values_list("pk", flat=True)[:PURGE_STEP])
-    return Message.objects.filter(pk__in=keys).delete()[0] if keys else 0
+    return run(lambda: Message.objects.filter(pk__in=keys).delete()[0], name="purge_messages") if keys else 0

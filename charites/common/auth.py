@@ -13,6 +13,7 @@ import jwt
 from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model
 from django.utils.translation import gettext_lazy as _
+from jwt.types import Options
 
 from charites.common import clock
 from charites.common.errors import Forbidden, Invalid, TokenExpired, Unauthenticated, WrongPassword
@@ -21,7 +22,7 @@ from charites.common.models import MAX_INT64
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 10  # the clocks of two databases are never the same
 # Times are looked at here, by the clock that decides; the library would ask this machine's.
-OPTIONS: dict[str, Any] = {"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
+OPTIONS: Options = {"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
 SERVICE_TOKEN_SECONDS = 60
 DEMO_SERVICE_HEADER = "Bearer token"
 

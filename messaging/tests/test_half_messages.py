@@ -170,12 +170,11 @@ def test_half_message_is_told_to_be_dead_when_it_is(topic, caplog, carried_out, 
     if carried_out:
         check_back(now=NOW)
     else:
-        lost = LostCommit(carried_out=False, error=OperationalError(2013, "Lost connection"))
-        with lost, pytest.raises(OperationalError):
-            check_back(now=NOW)
+        with LostCommit(carried_out=False, error=OperationalError(2013, "Lost connection")):
+            assert check_back(now=NOW) == 0
 
     assert row(half).state == ("dead" if carried_out else "half")
-    assert [record.msg["event"] for record in caplog.records] == told
+    assert [record.msg["event"] for record in caplog.records if record.levelname == "ERROR"] == told
 
 
 def test_a_dead_half_message_is_checked_again_and_never_sent_again(topic):

@@ -157,7 +157,7 @@ class MoveUnit(Unit[Move, Outcome]):
     def find(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         return self.writer.find(moves)
 
-    def undone(self, how: Undone, error: Exception) -> Outcome:
+    def undone(self, move: Move, how: Undone, error: Exception) -> Outcome:
         match how:
             case Undone.REFUSED:
                 return failed(error)

@@ -87,10 +87,10 @@ class Batch(MoveUnit):
                 return answered | refused
         return answered
 
-    def undone(self, how: Undone, error: Exception) -> Outcome:
+    def undone(self, move: Move, how: Undone, error: Exception) -> Outcome:
         if how is Undone.BUSY and isinstance(error, Stale):
             return self._strategy.gave_up
-        return super().undone(how, error)
+        return super().undone(move, how, error)
 
     def _locks(self, attempt: int) -> bool:
         return self._strategy.locks_next_reads if attempt else self._strategy.locks_first_read
