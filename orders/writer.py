@@ -19,13 +19,13 @@ from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
 from orders.moves import Capture, Closing, Paying, Placing
-from stock.strategies.contract import OK, REPEATED, Move, Outcome, Status
+from stock.moves import OK, REPEATED, Move, Outcome, Status
 
 REFUND_TOPIC = "payment_refund"
 
 
 class OrderWriter:
-    """Orders' part of a move; see `stock.strategies.contract.Writer`."""
+    """Orders' part of a move; see `stock.moves.Writer`."""
 
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         keyed = [move for move in moves if isinstance(move.payload, Placing) and move.payload.order["idempotency_key"]]

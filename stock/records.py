@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
-from stock.strategies.contract import OK, REPEATED, Line, Move, Outcome, Status, Step, Writer
+from stock.moves import OK, REPEATED, Line, Move, Outcome, Status, Step, Writer
 
 Record = StockRecord
 RESERVED, ROLLED_BACK, DEDUCTED = Record.Status.RESERVED, Record.Status.ROLLED_BACK, Record.Status.DEDUCTED

@@ -44,9 +44,9 @@ from orders.models import Order
 from orders.moves import Closing
 from orders.services import close_due, record_captures
 from stock.models import Stock, StockRecord
+from stock.moves import Status, reserve, roll_back
 from stock.services import move, roll_back_stock
 from stock.strategies import STRATEGIES
-from stock.strategies.contract import Status, reserve, roll_back
 
 pytestmark = pytest.mark.django_db
 

@@ -18,20 +18,9 @@ from contextlib import AbstractContextManager
 
 from charites.common.transactions import Limits, Stale, Undone, outermost
 from stock.errors import NotEnoughStock, StockNotFound
-from stock.strategies.contract import (
-    BUSY,
-    OK,
-    REPEATED,
-    Line,
-    Move,
-    MoveUnit,
-    Outcome,
-    Status,
-    Strategy,
-    Writer,
-    run_moves,
-)
+from stock.moves import BUSY, OK, REPEATED, Line, Move, MoveUnit, Outcome, Status, Writer, run_moves
 from stock.strategies.statements import Reading, add, read_stock, totals
+from stock.strategies.strategy import Strategy
 
 
 class Guarded(Strategy):

@@ -8,7 +8,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from stock.models import Stock
-from stock.strategies.contract import Line, Move
+from stock.moves import Line, Move
 
 
 class Reading(NamedTuple):
