@@ -22,8 +22,7 @@ class TopicFilter(admin.SimpleListFilter):
     parameter_name = "topic"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> Iterable[tuple[str, str]]:
-        topics = [*list_topics(remote=False), *list_topics(remote=True)]
-        return [(topic, topic) for topic in sorted(topics)]
+        return [(topic, topic) for topic in list_topics()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
         return queryset.filter(topic=self.value()) if self.value() else queryset

@@ -32,8 +32,7 @@ RETRY_LADDER = tuple(
 class Registration:
     """How a topic is delivered.
 
-    A local handler gets a list of messages inside the transaction that marks them as done, and writes set-based SQL
-    only. A remote one gets lists of one, outside of any transaction, at least once; its receiver is idempotent.
+    The handler gets lists of one, outside of any transaction, at least once; its receiver is idempotent.
     `ladder`: how long to wait after each failed try; when it is used up the message is dead.
     `check`: decides over half messages whose sender was silent, by message id; runs inside the transaction that has
     locked them, and only reads.
@@ -41,7 +40,6 @@ class Registration:
 
     topic: str
     handler: Handler
-    remote: bool
     check: Check | None
     ladder: tuple[timedelta, ...]
     version: int
@@ -54,7 +52,6 @@ def register(
     topic: str,
     handler: Handler,
     *,
-    remote: bool = False,
     check: Check | None = None,
     ladder: Sequence[timedelta] = RETRY_LADDER,
     version: int = 1,
@@ -62,7 +59,7 @@ def register(
     """Makes `handler` the receiver of a topic; payloads up to `version` are understood. Once a topic."""
     if topic in _registrations:
         raise ValueError(f"Topic {topic!r} has a handler already.")
-    _registrations[topic] = Registration(topic, handler, remote, check, tuple(ladder), version)
+    _registrations[topic] = Registration(topic, handler, check, tuple(ladder), version)
 
 
 def unregister(topic: str) -> None:
@@ -84,6 +81,6 @@ def version_of(message: Message) -> Any:
     return message.payload.get("v") if isinstance(message.payload, dict) else None
 
 
-def list_topics(*, remote: bool) -> list[str]:
-    """Returns the registered topics of one kind."""
-    return sorted(name for name, registration in _registrations.items() if registration.remote is remote)
+def list_topics() -> list[str]:
+    """Returns the registered topics."""
+    return sorted(_registrations)

@@ -5,12 +5,12 @@ sweep that was stopped and wakes up late changes nothing that another one has ta
 """
 
 import secrets
-from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.utils import timezone
 from prometheus_client import Counter
 
@@ -21,8 +21,8 @@ from messaging.registry import Registration, find_registration, list_topics, ver
 
 log = structlog.get_logger(__name__)
 
-LOCAL_BATCH = 200
-CLAIM_SECONDS = 60  # longer than a local batch and any remote call with its time-out
+BATCH = 200
+CLAIM_SECONDS = 60  # longer than any call of a receiver with its time-out
 UNKNOWN_RETRY_SECONDS = 60
 UNKNOWN_LIFETIME = timedelta(days=1)  # newer code may be on its way
 HELD_SINCE = "held_since"  # header: when a message that nobody takes was met first
@@ -32,33 +32,16 @@ PURGE_STEP = 500
 DELIVERIES = Counter("charites_deliveries", "Messages handed over.", ["topic", "outcome"])
 
 
-class LeaseLost(Exception):
-    """Somebody else has claimed these messages meanwhile; what this sweep did with them is undone."""
-
-
-def deliver_local(*, now: datetime) -> int:
-    """Delivers due messages whose handlers write into this database; returns how many were claimed."""
-    claimed = claim(Q(topic__in=list_topics(remote=False)), limit=LOCAL_BATCH, now=now)
-    for registration, messages in by_registration(claimed, now=now):
-        deliver_list(registration, messages, now=now)
-    return len(claimed)
-
-
 def deliver_remote(*, now: datetime) -> int:
-    """Delivers due messages to receivers elsewhere, at most 8 at once; returns how many were claimed."""
-    claimed = claim(Q(topic__in=list_topics(remote=True)), limit=AT_ONCE, now=now)
-    deliveries = [
-        (registration, message) for registration, group in by_registration(claimed, now=now) for message in group
-    ]
-    if deliveries:
-        each_at_once(lambda delivery: deliver_one(*delivery), deliveries)
+    """Delivers due messages to their receivers, at most 8 at once; returns how many were claimed."""
+    claimed = claim(Q(topic__in=list_topics()), limit=AT_ONCE, now=now)
+    each_at_once(partial(deliver_one, now=now), claimed)
     return len(claimed)
 
 
 def hold_unknown(*, now: datetime) -> int:
     """Puts messages of unknown topics or newer payloads off, a day at most; returns how many were claimed."""
-    known = Q(topic__in=[*list_topics(remote=False), *list_topics(remote=True)])
-    claimed = claim(~known, limit=LOCAL_BATCH, now=now)
+    claimed = claim(~Q(topic__in=list_topics()), limit=BATCH, now=now)
     for message in claimed:
         hold(message, now=now)
     return len(claimed)
@@ -82,70 +65,28 @@ def claim(topics: Q, *, limit: int, now: datetime) -> list[Message]:
     return list(Message.objects.filter(pk__in=keys, lease=lease).order_by("deliver_at", "pk"))
 
 
-def by_registration(messages: Sequence[Message], *, now: datetime) -> list[tuple[Registration, list[Message]]]:
-    """Groups messages by who takes them; those that nobody takes are put off."""
-    groups: dict[str, tuple[Registration, list[Message]]] = {}
-    for message in messages:
-        registration = find_registration(message)
-        if registration is None:
-            hold(message, now=now)
-            continue
-        groups.setdefault(message.topic, (registration, []))[1].append(message)
-    return list(groups.values())
-
-
-def deliver_list(registration: Registration, messages: Sequence[Message], *, now: datetime) -> None:
-    """Marks and handles a list in one transaction; a list whose handler raises is bisected."""
-    try:
-        with transaction.atomic(durable=True):
-            mark_done(messages)
-            registration.handler(messages)
-    except LeaseLost:
-        log.warning("lease_lost", topic=registration.topic, messages=len(messages))
-    except Exception as error:  # noqa: BLE001 (whatever a handler raises is this message's, never its neighbours')
-        if len(messages) == 1:
-            give_back(registration, messages[0], error, now=now)
-            return
-        half = len(messages) // 2
-        deliver_list(registration, messages[:half], now=now)
-        deliver_list(registration, messages[half:], now=now)
-    else:
-        DELIVERIES.labels(registration.topic, "done").inc(len(messages))
-
-
-def deliver_one(registration: Registration, message: Message, *, now: datetime | None = None) -> None:
-    """Hands one message to a remote receiver, outside of any transaction, then marks it."""
+def deliver_one(message: Message, *, now: datetime) -> None:
+    """Hands one message to its receiver, outside of any transaction, then marks it."""
+    registration = find_registration(message)
+    if registration is None:
+        hold(message, now=now)
+        return
     with request_context(message.headers.get("request_id"), topic=message.topic, message_id=message.pk):
         try:
             registration.handler([message])
-            mark_done([message])
-        except LeaseLost:
-            log.warning("lease_lost", attempts=message.attempts)
+            is_done = change_claimed(message, state=Message.State.DONE, last_error="")
         except Exception as error:  # noqa: BLE001 (the sweep outlives every receiver)
-            give_back(registration, message, error, now=now or timezone.now())
+            give_back(registration, message, error, now=now)
         else:
-            DELIVERIES.labels(registration.topic, "done").inc()
-
-
-def claimed_rows(messages: Sequence[Message]) -> "QuerySet[Message]":
-    """The rows of these messages as long as the claim holds; all of them come from one claim."""
-    keys = [message.pk for message in messages]
-    return Message.objects.filter(pk__in=keys, lease=messages[0].lease, state=Message.State.READY)
-
-
-def mark_done(messages: Sequence[Message]) -> None:
-    """Marks claimed messages as done. Raises LeaseLost when one of them is no longer ours."""
-    marked = claimed_rows(messages).update(
-        state=Message.State.DONE, claimed_until=None, last_error="", updated_at=timezone.now()
-    )
-    if marked != len(messages):
-        raise LeaseLost
+            if is_done:
+                DELIVERIES.labels(registration.topic, "done").inc()
 
 
 def change_claimed(message: Message, **columns: object) -> bool:
     """Ends the claim of one message and changes it; whether it was still ours. What somebody else has taken over
     meanwhile is theirs to tell of."""
-    changed = claimed_rows([message]).update(claimed_until=None, updated_at=timezone.now(), **columns)
+    claimed = Message.objects.filter(pk=message.pk, lease=message.lease, state=Message.State.READY)
+    changed = claimed.update(**columns, claimed_until=None, updated_at=timezone.now())
     if not changed:
         log.warning("lease_lost", topic=message.topic, key=message.key, attempts=message.attempts)
     return bool(changed)

@@ -28,8 +28,8 @@ def register_topics() -> None:
     """Called once when Django starts."""
     if "stock" not in settings.APPS:
         register_tidings()
-    register(sandbox.NOTIFY_TOPIC, sandbox.send_notice, remote=True, ladder=sandbox.notify_ladder())
-    register(REFUND_TOPIC, send_refunds, remote=True)
+    register(sandbox.NOTIFY_TOPIC, sandbox.send_notice, ladder=sandbox.notify_ladder())
+    register(REFUND_TOPIC, send_refunds)
 
 
 def register_tidings() -> None:
@@ -39,9 +39,8 @@ def register_tidings() -> None:
     register(
         split.UNPLACED_TOPIC,
         split.roll_back_unplaced,
-        remote=True,
         check=split.check_unplaced,
         ladder=TIDINGS_LADDER,
     )
-    register(split.CONFIRM_TOPIC, split.confirm_paid, remote=True, ladder=TIDINGS_LADDER)
-    register(split.ROLL_BACK_TOPIC, split.roll_back_closed, remote=True, ladder=TIDINGS_LADDER)
+    register(split.CONFIRM_TOPIC, split.confirm_paid, ladder=TIDINGS_LADDER)
+    register(split.ROLL_BACK_TOPIC, split.roll_back_closed, ladder=TIDINGS_LADDER)

@@ -29,11 +29,6 @@ def close_orders(now: datetime) -> int:
     return orders.close_due(now=now)
 
 
-def deliver(now: datetime) -> int:
-    """Delivers local messages; puts off what nobody takes; deletes what is long finished."""
-    return relay.deliver_local(now=now) + relay.hold_unknown(now=now) + relay.purge(now=now)
-
-
 def remote(now: datetime) -> int:
     """Everything that waits for somebody else's server, so that a hanging one delays no close."""
     work = [relay.deliver_remote]
@@ -47,7 +42,12 @@ def check(now: datetime) -> int:
     return check_back(now=now)
 
 
-LOOPS: dict[str, Work] = {"close": close_orders, "deliver": deliver, "remote": remote, "check": check}
+def tidy(now: datetime) -> int:
+    """Puts off messages that nobody takes; deletes what is long finished."""
+    return relay.hold_unknown(now=now) + relay.purge(now=now)
+
+
+LOOPS: dict[str, Work] = {"close": close_orders, "remote": remote, "check": check, "tidy": tidy}
 if "orders" not in settings.APPS:  # the split form: another service's sweep looks after the orders
     del LOOPS["close"]
 
