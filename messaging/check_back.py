@@ -39,7 +39,7 @@ def check_back(*, now: datetime) -> int:
             Message.objects.filter(pk__in=decided, state=Message.State.HALF).update(
                 state=state, deliver_at=now, checks=F("checks") + 1, lease="", last_error="", updated_at=timezone.now()
             )
-        put_off_checks([half for half in halves if answers.get(half.pk, Answer.NOT_YET) is Answer.NOT_YET], now=now)
+        put_off_checks([half for half in halves if half.pk not in answers], now=now)
     for half in halves:
         if half.state == Message.State.DEAD:  # told after COMMIT, when it is so
             log.error("message_dead", topic=half.topic, key=half.key, message_id=half.pk, reason=half.last_error)

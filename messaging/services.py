@@ -3,7 +3,7 @@ docs/adr/0010-messages-are-rows.md; what is promised: docs/messages.md."""
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.utils import timezone
 from charites.common.logs import current_request_id
 from messaging.errors import MessageNotFound
 from messaging.models import Message
+from messaging.registry import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,6 @@ class Draft:
     key: str
     payload: Mapping[str, Any]
     deliver_at: datetime | None = None
-    version: int = field(default=1, kw_only=True)
 
 
 class NoTransaction(RuntimeError):
@@ -50,7 +50,7 @@ def as_message(draft: Draft, state: Message.State, deliver_at: datetime) -> Mess
     return Message(
         topic=draft.topic,
         key=draft.key,
-        payload={"v": draft.version, **draft.payload},
+        payload={"v": VERSION, **draft.payload},
         headers={"request_id": request_id} if request_id else {},
         state=state,
         deliver_at=deliver_at,
@@ -59,11 +59,6 @@ def as_message(draft: Draft, state: Message.State, deliver_at: datetime) -> Mess
 
 class HalfMessageGone(RuntimeError):
     """A half message is no longer half: the check-back has decided without us. Whoever reads this gives up."""
-
-
-def prepare(topic: str, payload: Mapping[str, Any], *, key: str) -> int:
-    """Stores one half message and returns its id; see `prepare_many`."""
-    return prepare_many([Draft(topic, key, payload)])[0]
 
 
 def prepare_many(drafts: Sequence[Draft]) -> list[int]:
