@@ -60,7 +60,7 @@ class Checking(Unit[int, Message | None]):
             Message.objects.filter(pk__in=decided, state=Message.State.HALF).update(
                 state=state, deliver_at=self._now, checks=F("checks") + 1, lease="", last_error="", updated_at=Now()
             )
-        put_off([half for half in locked if self.answers.get(half.pk) not in DECISIONS], {}, now=self._now)
+        put_off([half for half in locked if half.pk not in self.answers], {}, now=self._now)
         return dict.fromkeys(keys) | {half.pk: half for half in locked}
 
     def find(self, keys: Sequence[int]) -> None:

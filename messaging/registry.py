@@ -8,15 +8,16 @@ from typing import Any
 
 from messaging.models import Message
 
+VERSION = 1  # of payloads: a newer one waits for newer code
+
 Handler = Callable[[Sequence[Message]], None]
 
 
 class Answer(Enum):
-    """What is to become of a half message."""
+    """What is to become of a half message. One without an answer is asked about again."""
 
     SUBMIT = "submit"
     ABORT = "abort"
-    NOT_YET = "not yet"
 
 
 Check = Callable[[Sequence[Message]], Mapping[int, Answer]]
@@ -42,7 +43,6 @@ class Registration:
     handler: Handler
     check: Check | None
     ladder: tuple[timedelta, ...]
-    version: int
 
 
 _registrations: dict[str, Registration] = {}
@@ -54,12 +54,11 @@ def register(
     *,
     check: Check | None = None,
     ladder: Sequence[timedelta] = RETRY_LADDER,
-    version: int = 1,
 ) -> None:
-    """Makes `handler` the receiver of a topic; payloads up to `version` are understood. Once a topic."""
+    """Makes `handler` the receiver of a topic. Once a topic."""
     if topic in _registrations:
         raise ValueError(f"Topic {topic!r} has a handler already.")
-    _registrations[topic] = Registration(topic, handler, check, tuple(ladder), version)
+    _registrations[topic] = Registration(topic, handler, check, tuple(ladder))
 
 
 def unregister(topic: str) -> None:
@@ -71,7 +70,7 @@ def find_registration(message: Message) -> Registration | None:
     """Returns who takes this message: nobody for an unknown topic or a payload newer than this code."""
     registration = _registrations.get(message.topic)
     version = version_of(message)
-    if registration is None or not isinstance(version, int) or version > registration.version:
+    if registration is None or not isinstance(version, int) or version > VERSION:
         return None
     return registration
 

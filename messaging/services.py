@@ -3,7 +3,7 @@ docs/adr/0010-messages-are-rows.md; what is promised: docs/messages.md."""
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from charites.common.logs import current_request_id
 from charites.common.transactions import Undone, required, run
 from messaging.errors import MessageNotFound
 from messaging.models import Message
+from messaging.registry import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,6 @@ class Draft:
     key: str
     payload: Mapping[str, Any]
     deliver_at: datetime | None = None
-    version: int = field(default=1, kw_only=True)
 
 
 def publish(topic: str, payload: Mapping[str, Any], *, key: str, deliver_at: datetime | None = None) -> None:
@@ -45,7 +45,7 @@ def as_message(draft: Draft, state: Message.State, deliver_at: datetime | Now | 
     return Message(
         topic=draft.topic,
         key=draft.key,
-        payload={"v": draft.version, **draft.payload},
+        payload={"v": VERSION, **draft.payload},
         headers={"request_id": request_id} if request_id else {},
         state=state,
         deliver_at=deliver_at,
@@ -54,11 +54,6 @@ def as_message(draft: Draft, state: Message.State, deliver_at: datetime | Now | 
 
 class HalfMessageGone(RuntimeError):
     """A half message is no longer half: the check-back has decided without us. Whoever reads this gives up."""
-
-
-def prepare(topic: str, payload: Mapping[str, Any], *, key: str) -> int:
-    """Stores one half message and returns its id; see `prepare_many`."""
-    return prepare_many([Draft(topic, key, payload)])[0]
 
 
 def prepare_many(drafts: Sequence[Draft]) -> list[int]:

@@ -20,7 +20,6 @@ from messaging.services import (
     HalfMessageGone,
     abort,
     check_again,
-    prepare,
     prepare_many,
     send_again,
     submit,
@@ -74,7 +73,7 @@ def states() -> dict[str, str]:
 
 
 def test_prepare_stores_a_half_message_that_is_not_delivered():
-    message_id = prepare("topic", {"order_id": "5"}, key="5")
+    (message_id,) = prepare_many([Draft("topic", "5", {"order_id": "5"})])
 
     message = Message.objects.get(pk=message_id)
     assert (message.state, message.payload) == ("half", {"v": 1, "order_id": "5"})
@@ -86,7 +85,7 @@ def test_prepare_stores_a_half_message_that_is_not_delivered():
 @RACE
 def test_prepare_inside_a_transaction_is_refused():
     with pytest.raises(RuntimeError), transaction.atomic():
-        prepare("topic", {}, key="5")
+        prepare_many([Draft("topic", "5", {})])
 
     assert not Message.objects.exists()
 
@@ -100,7 +99,7 @@ def test_prepare_many_returns_the_ids_in_order():
 def test_submit_lets_half_messages_be_delivered_once(topic):
     receiver = Receiver()
     topic(Judge(None), receiver)
-    message_id = prepare("topic", {}, key="5")
+    (message_id,) = prepare_many([Draft("topic", "5", {})])
 
     assert (submit([message_id]), submit([message_id])) == (1, 0)
 
@@ -146,7 +145,7 @@ def test_check_back_decides(topic, answer, state):
 
 
 def test_check_back_asks_again_every_interval_and_gives_up_after_the_last_one(topic):
-    topic(Judge(Answer.NOT_YET))
+    topic(Judge(None))
     half, now = make_half(), NOW
 
     for checks in range(1, settings.MESSAGE_CHECKS):
@@ -164,7 +163,7 @@ def test_check_back_asks_again_every_interval_and_gives_up_after_the_last_one(to
 @RACE
 @pytest.mark.parametrize(("carried_out", "told"), [(True, ["message_dead"]), (False, [])])
 def test_half_message_is_told_to_be_dead_when_it_is(topic, caplog, carried_out, told):
-    topic(Judge(Answer.NOT_YET))
+    topic(Judge(None))
     half = make_half(checks=settings.MESSAGE_CHECKS - 1)
 
     if carried_out:
