@@ -87,9 +87,9 @@ class History:
         """How often what was told."""
         return Counter(call.told for call in self.calls)
 
-    def numbers(self) -> set[int]:
-        """The numbers of all refusals."""
-        return {call.answer.number for call in self.calls} - {0}
+    def numbers(self, told: Told) -> set[int]:
+        """The numbers that came with this answer."""
+        return {call.answer.number for call in self.calls if call.told is told and call.answer.number}
 
 
 class Effect(NamedTuple):
