@@ -11,15 +11,18 @@ in a temporary folder and end with it. Tests use the classes:
 """
 
 import contextlib
+import fcntl
 import getpass
 import os
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,13 +33,71 @@ from typing import Self
 LOOPBACK = "127.0.0.1"
 HERE = Path(__file__).resolve().parent  # the settings of production, which the private servers read first
 STOP_SECONDS = 20
-# Below the range from which the system takes ports for outgoing connections, so that a server which was taken
-# away finds its port free when it comes back.
-PORTS = range(20_000, 32_000)
+START_TRIES = 5  # on other ports, when somebody has come first
+# What the servers say of a port that somebody else has: C programs, Erlang, RabbitMQ of another node on its own port.
+TAKEN = re.compile("address already in use|eaddrinuse|dist_port_already_used", re.IGNORECASE)
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+# One file for all programs of a user: who holds the lock on byte N has been given port N.
+GIVEN = Path(f"/tmp/charites-ports-{os.getuid()}")
 
 
 class ServerFailed(RuntimeError):
     """A server that cannot be found, or did not come up."""
+
+
+class PortTaken(ServerFailed):
+    """A server that did not come up because somebody else listens on a port of its."""
+
+
+def ports_for_servers(ephemeral: range) -> range:
+    """Returns ports outside the range from which the system takes some for outgoing connections, so that a server
+    which was taken away finds its port free when it comes back. Without enough of them, ports of that range."""
+    outside = [range(10_000, min(ephemeral.start, 32_768)), range(max(ephemeral.stop, 10_000), 65_536)]
+    largest = max(outside, key=len)
+    return largest if len(largest) >= 1_000 else range(20_000, 32_000)
+
+
+def ephemeral_ports() -> range:
+    """Returns the system's range; where it does not say, the one that IANA recommends."""
+    try:
+        first, last = map(int, EPHEMERAL.read_text().split())
+    except (OSError, ValueError):
+        return range(49_152, 65_536)
+    return range(first, last + 1)
+
+
+class GivenPorts:
+    """The ports that this process has been given and nobody else gets: no other call, in no other process.
+
+    Programs of ours choose ports side by side and listen seconds later. A lock ends with its process, however it ends.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._mutex = threading.Lock()
+        self._ports: set[int] = set()
+        self._file = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)  # never closed: that would end all locks
+
+    def claim(self, port: int) -> bool:
+        """Whether the port is ours now, and was nobody's before."""
+        with self._mutex:
+            if port in self._ports:  # the system would give a process its own lock again
+                return False
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            except OSError:
+                return False
+            self._ports.add(port)
+            return True
+
+    def give_back(self, port: int) -> None:
+        with self._mutex:
+            if port in self._ports:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, port)
+                self._ports.remove(port)
+
+
+PORTS = ports_for_servers(ephemeral_ports())
+given_ports = GivenPorts(GIVEN)
 
 
 def is_free(port: int) -> bool:
@@ -50,8 +111,17 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Returns a loopback port that nobody listens on now."""
-    return next(port for port in random.sample(PORTS, 1000) if is_free(port))
+    """Returns a loopback port that nobody listens on, and that no other call gets while this process lives.
+
+    Who is no program of ours may still take it: look again before a server is told its port (`still_free`), or be
+    ready to start on another one.
+    """
+    return next(port for port in random.sample(PORTS, len(PORTS)) if given_ports.claim(port) and is_free(port))
+
+
+def still_free(port: int) -> int:
+    """Returns the port, or another one if somebody listens there by now. For a port that nobody was told yet."""
+    return port if is_free(port) else free_port()
 
 
 def find_program(*names: str) -> str:
@@ -75,6 +145,13 @@ class Server:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
+    def change_ports(self) -> None:
+        """Chooses other ports; the old ones are somebody else's, so they are not given back."""
+        self.port = free_port()
+
+    def ports(self) -> list[int]:
+        return [self.port]
+
     @property
     def url(self) -> str:
         raise NotImplementedError
@@ -95,11 +172,22 @@ class Server:
     def __enter__(self) -> Self:
         try:
             self.prepare()
-            self.start()
+            self._start_somewhere()
         except BaseException:
             self.close()
             raise
         return self
+
+    def _start_somewhere(self) -> None:
+        """Starts it, on other ports if need be: between choosing a port and listening, somebody may have come."""
+        for _ in range(START_TRIES - 1):
+            try:
+                self.start()
+                return
+            except PortTaken:
+                self.stop()
+                self.change_ports()
+        self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -113,10 +201,12 @@ class Server:
             self.stop()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+            for port in self.ports():
+                given_ports.give_back(port)
 
     def start(self) -> None:
-        """Starts the server on its port and data, and returns when it answers."""
-        with (self.folder / "log").open("ab") as log:
+        """Starts the server on its port and data, and returns when it answers. Raises PortTaken, ServerFailed."""
+        with (self.folder / "log").open("wb") as log:
             # A session of its own: Ctrl-C in the terminal is for us, and we take the server down in order.
             self.process = subprocess.Popen(
                 self.command(),
@@ -162,7 +252,7 @@ class Server:
         deadline = time.monotonic() + self.start_seconds
         while time.monotonic() < deadline:
             if self.process is None or self.process.poll() is not None:
-                raise ServerFailed(f"{self.name} ended while starting:\n{self.last_words()}")
+                raise self._ended_early()
             with (
                 contextlib.suppress(OSError),
                 socket.create_connection((LOOPBACK, self.port), 1) as connection,
@@ -172,6 +262,11 @@ class Server:
                     return
             time.sleep(0.05)
         raise ServerFailed(f"{self.name} did not answer within {self.start_seconds:.0f} s:\n{self.last_words()}")
+
+    def _ended_early(self) -> ServerFailed:
+        words = self.last_words()
+        kind = PortTaken if TAKEN.search(words) else ServerFailed
+        return kind(f"{self.name} ended while starting:\n{words}")
 
     def last_words(self) -> str:
         log = self.folder / "log"
@@ -291,17 +386,40 @@ class RabbitMQ(Server):
         self.mapper_port = free_port()
         self.mapper: subprocess.Popen[bytes] | None = None
 
+    def change_ports(self) -> None:
+        self._end_mapper()
+        super().change_ports()
+        self.distribution_port, self.mapper_port = free_port(), free_port()
+
+    def ports(self) -> list[int]:
+        return [self.port, self.distribution_port, self.mapper_port]
+
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@{LOOPBACK}:{self.port}//"
 
     def prepare(self) -> None:
         (self.folder / "enabled_plugins").write_text("[].\n")
+
+    def start(self) -> None:
         (self.folder / "rabbitmq.conf").write_text(
             (HERE / "rabbitmq.conf").read_text()
             + f"listeners.tcp.1 = {LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n"
         )
-        # Erlang would leave its port mapper behind as a daemon; as a child of ours it ends with the server.
+        if self.mapper is None:
+            self._start_mapper()
+        try:
+            super().start()
+        except PortTaken:
+            raise
+        except ServerFailed as error:
+            if self._is_mapped():
+                raise
+            raise PortTaken(f"{self.name} has no port mapper: {error}") from error
+
+    def _start_mapper(self) -> None:
+        """Starts the port mapper. Raises PortTaken when it ends, which it does for no other reason."""
+        # Erlang would leave it behind as a daemon; as a child of ours it ends with the server.
         self.mapper = subprocess.Popen(
             [find_program("epmd"), "-port", str(self.mapper_port), "-address", LOOPBACK],
             stdin=subprocess.DEVNULL,
@@ -309,6 +427,32 @@ class RabbitMQ(Server):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        deadline = time.monotonic() + self.start_seconds
+        while time.monotonic() < deadline:
+            if not self._is_mapped():
+                raise PortTaken(f"{self.name}'s port mapper ended while starting.")
+            if self._mapper_answers():
+                return
+            time.sleep(0.01)
+        raise ServerFailed(f"{self.name}'s port mapper did not come up within {self.start_seconds:.0f} s.")
+
+    def _is_mapped(self) -> bool:
+        return self.mapper is not None and self.mapper.poll() is None
+
+    def _mapper_answers(self) -> bool:
+        # https://www.erlang.org/doc/apps/erts/erl_dist_protocol.html: NAMES_REQ, answered with its port and the names.
+        try:
+            with socket.create_connection((LOOPBACK, self.mapper_port), 1) as connection:
+                connection.sendall(b"\x00\x01n")
+                return connection.recv(4) == self.mapper_port.to_bytes(4, "big")
+        except OSError:
+            return False
+
+    def _end_mapper(self) -> None:
+        if self.mapper is not None:
+            self.mapper.kill()
+            self.mapper.wait()
+            self.mapper = None
 
     def command(self) -> list[str]:
         # Debian's /usr/sbin/rabbitmq-server changes to another user; the script behind it does not.
@@ -359,9 +503,7 @@ class RabbitMQ(Server):
         try:
             super().close()
         finally:
-            if self.mapper is not None:
-                self.mapper.kill()
-                self.mapper.wait()
+            self._end_mapper()
 
 
 KINDS: dict[str, type[Server]] = {"mariadb": MariaDB, "redis": Redis, "rabbitmq": RabbitMQ}
