@@ -9,6 +9,7 @@ that belongs to them, breaks fifty, and audits: the seconds of each round, and t
 import argparse
 import os
 import secrets
+import sys
 import time
 from statistics import median
 

@@ -7,8 +7,8 @@ from lab.kit import autocommit_guard, sql_guard
 from lab.kit.factories import make_goods, make_order, make_stock
 from orders.models import Order
 from stock.models import Stock
+from stock.moves import Line
 from stock.strategies import statements
-from stock.strategies.contract import Line
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

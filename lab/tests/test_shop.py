@@ -4,9 +4,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from orders.tests.stock_service import StockService
 
 from lab.kit.shop import START_SECONDS, Shop, wait_until
+from lab.kit.stock_service import StockService
 from lab.servers import LOOPBACK
 
 
