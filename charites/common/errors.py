@@ -97,7 +97,10 @@ class OutcomeUnknown(ServiceError):
 
     kind = Kind.UNKNOWN
     code = 10000005
-    text = _("It is not known whether this was carried out. Ask again with the same idempotency key.")
+    text = _(
+        "It is not known whether this was carried out. Ask again with the same idempotency key; without one, look "
+        "before you try again."
+    )
 
 
 class Forbidden(ServiceError):
