@@ -1,6 +1,6 @@
 """The error catalogue: every refusal is a class with data, a kind and the original service's number.
 
-Services raise these and know neither HTTP nor gRPC; `common/rest.py` and `common/rpc/` map kinds to statuses.
+Services raise these and know neither HTTP nor gRPC; `common/rest/` and `common/rpc/` map kinds to statuses.
 """
 
 import copyreg
