@@ -18,7 +18,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework import exceptions, serializers
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import JSONParser
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -31,6 +31,7 @@ from charites.common.errors import (
     Limited,
     MethodNotAllowed,
     NotFound,
+    OutcomeUnknown,
     ServiceError,
     Unauthenticated,
     as_service_error,
@@ -122,10 +123,11 @@ class RequestMiddleware:
             return error_response(service_error)
         if isinstance(error, OperationalError | InterfaceError | ServiceError):
             log.warning("request_failed", path=request.path, error=repr(error))
-            status = error_status(service_error)
+            if service_error is not error and request.method not in SAFE_METHODS:
+                service_error = OutcomeUnknown()  # a page reads after it has written, too
             return HttpResponse(
                 service_error.message,
-                status,
+                status=error_status(service_error),
                 headers=error_headers(service_error),
                 content_type="text/plain; charset=utf-8",
             )
