@@ -93,11 +93,14 @@ class NotFound(ServiceError):
 
 
 class OutcomeUnknown(ServiceError):
-    """The commit's reply was lost: the call may have had its effect."""
+    """The commit's reply was lost: the call may have had its effect. Without a key, only a look can tell."""
 
     kind = Kind.UNKNOWN
     code = 10000005
-    text = _("It is not known whether this was carried out. Ask again with the same idempotency key.")
+    text = _(
+        "It is not known whether this was carried out. Ask again with the same idempotency key; without a key, look "
+        "first."
+    )
 
 
 class Forbidden(ServiceError):
