@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from lab.kit import sql_guard
+from lab.kit import autocommit_guard, sql_guard
 from lab.servers import EmbeddedRedis
 
 pytest_plugins = ["lab.kit.trials"]
@@ -72,6 +72,7 @@ django.setup()
 del os.environ["DJANGO_SETTINGS_MODULE"]  # in a worker it would load the settings before this file
 settings.PASSWORD_HASHERS = ["lab.kit.passwords.QuickPasswordHasher"]
 connection_created.connect(sql_guard.watch_connection)
+connection_created.connect(autocommit_guard.watch_connection)
 connection_created.connect(do_not_wait_for_the_disk)
 
 
@@ -124,9 +125,10 @@ def process_environment(transactional_db: None) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _stock_statements_are_safe(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test whose code changed a stock row in a way that strategies could not be mixed with."""
+    """Fails a test whose code changed a stock row in a way that strategies could not be mixed with, or wrote outside of
+    any transaction."""
     sql_guard.complaints.clear()
     yield
     complaints = list(sql_guard.complaints)
     if complaints and not request.node.get_closest_marker("unguarded_stock_sql"):
-        pytest.fail("A statement on stock rows is not safe:\n" + "\n".join(complaints), pytrace=False)
+        pytest.fail("A statement is not safe:\n" + "\n".join(complaints), pytrace=False)

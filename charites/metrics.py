@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import structlog
 from django.conf import settings
 from django.db import Error
-from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import REGISTRY, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from charites.common import clock
 from messaging.selectors import count_by_state, oldest_due_at
 from orders.selectors import oldest_overdue_at
 
@@ -22,7 +22,7 @@ class StateCollector(Collector):
     """Gauges that are the same whichever process answers, because they come from the database."""
 
     def collect(self) -> Iterator[Metric]:
-        now = timezone.now()
+        now = clock.now()
         try:
             messages, due = count_by_state(), oldest_due_at(now=now)
             overdue = oldest_overdue_at(now=now) if "orders" in settings.APPS else None

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from django.db import connection
 from django.db.models import F
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from charites.common.transactions import Undone, run
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
@@ -58,8 +58,8 @@ def check_listed(room_id: int, goods_id: int) -> None:
 
 def write_block(room: Room, goods_id: int | None) -> None:
     """Writes what is on the block of a locked room."""
-    room.current_goods_id, room.updated_at = goods_id, timezone.now()
-    Room.objects.filter(pk=room.pk).update(current_goods_id=goods_id, updated_at=room.updated_at)
+    Room.objects.filter(pk=room.pk).update(current_goods_id=goods_id, updated_at=Now())
+    room.current_goods_id = goods_id
 
 
 def add_room_goods(*, room_id: int, entries: Sequence[Entry], actor: str) -> list[RoomGoods]:
@@ -136,7 +136,7 @@ def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
         rooms = Room.objects.filter(room_id__in=list(listed.values_list("room_id", flat=True)))
         list(rooms.select_for_update().order_by("room_id"))
         listed.update(**deleted_by(actor))
-        rooms.filter(current_goods_id__in=goods_ids).update(current_goods_id=None, updated_at=timezone.now())
+        rooms.filter(current_goods_id__in=goods_ids).update(current_goods_id=None, updated_at=Now())
         return Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).update(**deleted_by(actor))
 
     return run(delete, name="delete_goods")
@@ -144,7 +144,7 @@ def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
 
 def changed_by(actor: str) -> dict[str, Any]:
     """What every change of a row writes."""
-    return {"updated_by": actor, "updated_at": timezone.now(), "version": F("version") + 1}
+    return {"updated_by": actor, "updated_at": Now(), "version": F("version") + 1}
 
 
 def deleted_by(actor: str) -> dict[str, Any]:
@@ -160,14 +160,14 @@ def change_room(*, room_id: int, values: Mapping[str, Any]) -> None:
     """Writes the given columns of a room and no others; the block has a function of its own. Raises RoomNotFound, Busy,
     OutcomeUnknown."""
     rows = Room.objects.filter(room_id=room_id, is_deleted=False)
-    if not run(lambda: rows.update(**values, updated_at=timezone.now()), name="change_room"):
+    if not run(lambda: rows.update(**values, updated_at=Now()), name="change_room"):
         raise RoomNotFound(room_id=room_id)
 
 
 def delete_rooms(*, room_ids: Sequence[int]) -> int:
     """Marks rooms as deleted; returns how many. Their goods stay in other rooms. Raises Busy, OutcomeUnknown."""
     rooms = Room.objects.filter(room_id__in=room_ids, is_deleted=False)
-    return run(lambda: rooms.update(is_deleted=True, updated_at=timezone.now()), name="delete_rooms")
+    return run(lambda: rooms.update(is_deleted=True, updated_at=Now()), name="delete_rooms")
 
 
 def lock_room(room_id: int) -> Room:

@@ -6,9 +6,9 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, confirmed
 from messaging import services
 from messaging.models import Message
@@ -22,8 +22,7 @@ class TopicFilter(admin.SimpleListFilter):
     parameter_name = "topic"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> Iterable[tuple[str, str]]:
-        topics = [*list_topics(remote=False), *list_topics(remote=True)]
-        return [(topic, topic) for topic in sorted(topics)]
+        return [(topic, topic) for topic in list_topics()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
         return queryset.filter(topic=self.value()) if self.value() else queryset
@@ -42,12 +41,12 @@ class MessageAdmin(ReadOnlyAdmin):
     @confirmed(_("Send these messages again, with a new series of tries? Only dead ones are."))
     def send_again(self, request: HttpRequest, rows: list[Message], form: forms.Form) -> Report:
         dead = [message for message in rows if message.state == Message.State.DEAD and not message.died_half]
-        services.send_again(message_ids=[message.pk for message in rows], now=timezone.now())
+        services.send_again(message_ids=[message.pk for message in rows], now=clock.now())
         return Report(done=dead)
 
     @admin.action(description=_("Check half messages again"), permissions=["operate"])
     @confirmed(_("Ask again what is to become of these messages? Only those whose check was given up are."))
     def check_again(self, request: HttpRequest, rows: list[Message], form: forms.Form) -> Report:
         dead = [message for message in rows if message.state == Message.State.DEAD and message.died_half]
-        services.check_again(message_ids=[message.pk for message in rows], now=timezone.now())
+        services.check_again(message_ids=[message.pk for message in rows], now=clock.now())
         return Report(done=dead)

@@ -17,9 +17,10 @@ from typing import Any
 import structlog
 from celery import Celery, current_app
 from django.core.cache import cache
-from django.utils import timezone
 from kombu import Connection
 from prometheus_client import Counter
+
+from charites.common import clock
 
 log = structlog.get_logger(__name__)
 
@@ -135,5 +136,5 @@ def set_alarm(task: str, at: datetime) -> None:
 
     Call it after commit.
     """
-    if at > timezone.now():
+    if at > clock.now():
         _alarm.set(task, at)

@@ -1,15 +1,15 @@
 """The check-back: decides over half messages whose sender was silent, under the locks of their rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
-from django.utils import timezone
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 from prometheus_client import Counter
 
+from charites.common.transactions import Undone, Unit, run, run_set
 from messaging.models import Message
 from messaging.registry import Answer, Check, find_registration
 
@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 CHECK_BATCH = 200
 UNKNOWN_LIFETIME = timedelta(days=1)  # newer code, which knows the topic, may be on its way
+DECISIONS = {Answer.SUBMIT: Message.State.READY, Answer.ABORT: Message.State.ABORTED}
 
 CHECKS = Counter("charites_checks", "Half messages asked about.", ["topic", "answer"])
 
@@ -28,70 +29,96 @@ def check_back(*, now: datetime) -> int:
     a later round. Under the lock of a row that is still half no local transaction can commit any more without finding
     it decided (see `messaging.services.abort`), so the answer is never guessed.
     """
-    due = Message.objects.filter(state=Message.State.HALF, deliver_at__lte=now).order_by("deliver_at", "pk")
-    if not due.exists():
+    keys = list(halves(now).values_list("pk", flat=True)[:CHECK_BATCH])
+    if not keys:
         return 0  # the usual case takes no lock
-    with transaction.atomic(durable=True):
-        halves = list(due.select_for_update(skip_locked=True)[:CHECK_BATCH])
-        answers = ask(halves)
-        for answer, state in ((Answer.SUBMIT, Message.State.READY), (Answer.ABORT, Message.State.ABORTED)):
-            decided = [half.pk for half in halves if answers.get(half.pk) == answer]
+    checking = Checking(now)
+    results = run_set(keys, checking)
+    raised = [key for key in keys if key in checking.raised]
+    late = run(lambda: put_off(lock(raised, now), checking.raised, now=now), name="put_off_checks") if raised else []
+    seen = [half for half in [*results.values(), *late] if half is not None]
+    for half in seen:
+        tell(half, checking.answers.get(half.pk))
+    return len(seen)
+
+
+class Checking(Unit[int, Message | None]):
+    """Message ids; each result is the message as it is then, or None: somebody else has locked or decided it."""
+
+    name = "check_back"
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self.answers: dict[int, Answer] = {}
+        self.raised: dict[int, str] = {}  # why the check of a message gave no answer
+
+    def work(self, keys: Sequence[int], attempt: int) -> Mapping[int, Message | None]:
+        locked = lock(keys, self._now)
+        self.answers |= ask(locked)
+        for answer, state in DECISIONS.items():
+            decided = [half.pk for half in locked if self.answers.get(half.pk) is answer]
             Message.objects.filter(pk__in=decided, state=Message.State.HALF).update(
-                state=state, deliver_at=now, checks=F("checks") + 1, lease="", last_error="", updated_at=timezone.now()
+                state=state, deliver_at=self._now, checks=F("checks") + 1, lease="", last_error="", updated_at=Now()
             )
-        put_off_checks([half for half in halves if answers.get(half.pk, Answer.NOT_YET) is Answer.NOT_YET], now=now)
-    for half in halves:
-        if half.state == Message.State.DEAD:  # told after COMMIT, when it is so
-            log.error("message_dead", topic=half.topic, key=half.key, message_id=half.pk, reason=half.last_error)
-    return len(halves)
+        put_off([half for half in locked if half.pk not in self.answers], {}, now=self._now)
+        return dict.fromkeys(keys) | {half.pk: half for half in locked}
+
+    def find(self, keys: Sequence[int]) -> None:
+        return None  # the next round sees how it ended
+
+    def undone(self, key: int, how: Undone, error: Exception) -> None:
+        if how is Undone.REFUSED:
+            self.raised[key] = repr(error)[:500]
+        else:
+            log.warning("check_back_undone", message_id=key, how=how.value, error=repr(error))
 
 
-def ask(halves: Sequence[Message]) -> dict[int, Answer]:
-    """Asks the check of each topic; a list whose check raises is bisected. Unanswered ones are left out."""
+def halves(now: datetime) -> QuerySet[Message]:
+    """Half messages whose time has come, the longest waiting first."""
+    return Message.objects.filter(state=Message.State.HALF, deliver_at__lte=now).order_by("deliver_at", "pk")
+
+
+def lock(keys: Sequence[int], now: datetime) -> list[Message]:
+    """Locks those of the messages that are still half, due, and nobody else's at this moment."""
+    return list(halves(now).filter(pk__in=keys).select_for_update(skip_locked=True))
+
+
+def ask(locked: Sequence[Message]) -> dict[int, Answer]:
+    """Asks the check of each topic. Raises what a check raises; those that nobody can be asked about are left out."""
+    groups: dict[Check, list[Message]] = {}
+    for half in locked:
+        if check := check_of(half):
+            groups.setdefault(check, []).append(half)
     answers: dict[int, Answer] = {}
-    groups: dict[tuple[str, bool], list[Message]] = {}
-    for half in halves:
-        groups.setdefault((half.topic, check_of(half) is not None), []).append(half)
-    for group in groups.values():
-        answers |= ask_list(group)
+    for check, group in groups.items():
+        answers |= check(group)
     return answers
 
 
-def ask_list(halves: Sequence[Message]) -> dict[int, Answer]:
-    """Asks about half messages of one topic; notes in `last_error` why one has no answer."""
-    check = check_of(halves[0])
-    if check is None:
-        for half in halves:
-            half.last_error = "no check yet"
-        return {}
-    try:
-        with transaction.atomic():
-            answers = dict(check(halves))
-    except Exception as error:  # noqa: BLE001 (whatever a check raises is this message's, never its neighbours')
-        if len(halves) == 1:
-            halves[0].last_error = repr(error)[:500]
-            return {}
-        middle = len(halves) // 2
-        return ask_list(halves[:middle]) | ask_list(halves[middle:])
-    for answer in answers.values():
-        CHECKS.labels(halves[0].topic, answer.value).inc()
-    return answers
-
-
-def put_off_checks(halves: Sequence[Message], *, now: datetime) -> None:
-    """Has half messages without a decision asked about again later. After the last check they are dead; those that
-    nobody here can be asked about have a day, in which newer code may come."""
-    for half in halves:
+def put_off(undecided: list[Message], raised: Mapping[int, str], *, now: datetime) -> list[Message]:
+    """Has locked half messages asked about again later. After the last check they are dead; those that nobody here can
+    be asked about have a day, in which newer code may come. `raised`: why the check of some gave no answer."""
+    for half in undecided:
         has_check = check_of(half) is not None
+        half.last_error = raised.get(half.pk, half.last_error) if has_check else "no check yet"
         half.checks += has_check
         half.deliver_at = now + timedelta(seconds=settings.MESSAGE_CHECK_SECONDS)
-        half.updated_at = timezone.now()
         is_over = half.checks >= settings.MESSAGE_CHECKS if has_check else half.created_at < now - UNKNOWN_LIFETIME
         if is_over:
             half.state, half.died_half = Message.State.DEAD, True
             half.last_error = f"the check gave up after {half.checks} times: {half.last_error or 'no answer'}"[:500]
+        half.updated_at = now
     fields = ["checks", "deliver_at", "updated_at", "state", "died_half", "last_error"]
-    Message.objects.filter(state=Message.State.HALF).bulk_update(halves, fields)
+    Message.objects.filter(state=Message.State.HALF).bulk_update(undecided, fields)
+    return undecided
+
+
+def tell(half: Message, answer: Answer | None) -> None:
+    """Counts and logs, after COMMIT, what became of a half message."""
+    if answer:
+        CHECKS.labels(half.topic, answer.value).inc()
+    if half.state == Message.State.DEAD:
+        log.error("message_dead", topic=half.topic, key=half.key, message_id=half.pk, reason=half.last_error)
 
 
 def check_of(half: Message) -> Check | None:

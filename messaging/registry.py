@@ -8,15 +8,16 @@ from typing import Any
 
 from messaging.models import Message
 
+VERSION = 1  # of payloads: a newer one waits for newer code
+
 Handler = Callable[[Sequence[Message]], None]
 
 
 class Answer(Enum):
-    """What is to become of a half message."""
+    """What is to become of a half message. One without an answer is asked about again."""
 
     SUBMIT = "submit"
     ABORT = "abort"
-    NOT_YET = "not yet"
 
 
 Check = Callable[[Sequence[Message]], Mapping[int, Answer]]
@@ -32,8 +33,7 @@ RETRY_LADDER = tuple(
 class Registration:
     """How a topic is delivered.
 
-    A local handler gets a list of messages inside the transaction that marks them as done, and writes set-based SQL
-    only. A remote one gets lists of one, outside of any transaction, at least once; its receiver is idempotent.
+    The handler gets lists of one, outside of any transaction, at least once; its receiver is idempotent.
     `ladder`: how long to wait after each failed try; when it is used up the message is dead.
     `check`: decides over half messages whose sender was silent, by message id; runs inside the transaction that has
     locked them, and only reads.
@@ -41,10 +41,8 @@ class Registration:
 
     topic: str
     handler: Handler
-    remote: bool
     check: Check | None
     ladder: tuple[timedelta, ...]
-    version: int
 
 
 _registrations: dict[str, Registration] = {}
@@ -54,15 +52,13 @@ def register(
     topic: str,
     handler: Handler,
     *,
-    remote: bool = False,
     check: Check | None = None,
     ladder: Sequence[timedelta] = RETRY_LADDER,
-    version: int = 1,
 ) -> None:
-    """Makes `handler` the receiver of a topic; payloads up to `version` are understood. Once a topic."""
+    """Makes `handler` the receiver of a topic. Once a topic."""
     if topic in _registrations:
         raise ValueError(f"Topic {topic!r} has a handler already.")
-    _registrations[topic] = Registration(topic, handler, remote, check, tuple(ladder), version)
+    _registrations[topic] = Registration(topic, handler, check, tuple(ladder))
 
 
 def unregister(topic: str) -> None:
@@ -74,7 +70,7 @@ def find_registration(message: Message) -> Registration | None:
     """Returns who takes this message: nobody for an unknown topic or a payload newer than this code."""
     registration = _registrations.get(message.topic)
     version = version_of(message)
-    if registration is None or not isinstance(version, int) or version > registration.version:
+    if registration is None or not isinstance(version, int) or version > VERSION:
         return None
     return registration
 
@@ -84,6 +80,6 @@ def version_of(message: Message) -> Any:
     return message.payload.get("v") if isinstance(message.payload, dict) else None
 
 
-def list_topics(*, remote: bool) -> list[str]:
-    """Returns the registered topics of one kind."""
-    return sorted(name for name, registration in _registrations.items() if registration.remote is remote)
+def list_topics() -> list[str]:
+    """Returns the registered topics."""
+    return sorted(_registrations)

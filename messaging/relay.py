@@ -5,24 +5,24 @@ sweep that was stopped and wakes up late changes nothing that another one has ta
 """
 
 import secrets
-from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
-from django.db import transaction
-from django.db.models import F, Q, QuerySet
-from django.utils import timezone
+from django.db.models import F, Q
+from django.db.models.functions import Now
 from prometheus_client import Counter
 
 from charites.common.logs import request_context
 from charites.common.threads import AT_ONCE, each_at_once
+from charites.common.transactions import run
 from messaging.models import Message
 from messaging.registry import Registration, find_registration, list_topics, version_of
 
 log = structlog.get_logger(__name__)
 
-LOCAL_BATCH = 200
-CLAIM_SECONDS = 60  # longer than a local batch and any remote call with its time-out
+BATCH = 200
+CLAIM_SECONDS = 60  # longer than any call of a receiver with its time-out
 UNKNOWN_RETRY_SECONDS = 60
 UNKNOWN_LIFETIME = timedelta(days=1)  # newer code may be on its way
 HELD_SINCE = "held_since"  # header: when a message that nobody takes was met first
@@ -32,33 +32,16 @@ PURGE_STEP = 500
 DELIVERIES = Counter("charites_deliveries", "Messages handed over.", ["topic", "outcome"])
 
 
-class LeaseLost(Exception):
-    """Somebody else has claimed these messages meanwhile; what this sweep did with them is undone."""
-
-
-def deliver_local(*, now: datetime) -> int:
-    """Delivers due messages whose handlers write into this database; returns how many were claimed."""
-    claimed = claim(Q(topic__in=list_topics(remote=False)), limit=LOCAL_BATCH, now=now)
-    for registration, messages in by_registration(claimed, now=now):
-        deliver_list(registration, messages, now=now)
-    return len(claimed)
-
-
 def deliver_remote(*, now: datetime) -> int:
-    """Delivers due messages to receivers elsewhere, at most 8 at once; returns how many were claimed."""
-    claimed = claim(Q(topic__in=list_topics(remote=True)), limit=AT_ONCE, now=now)
-    deliveries = [
-        (registration, message) for registration, group in by_registration(claimed, now=now) for message in group
-    ]
-    if deliveries:
-        each_at_once(lambda delivery: deliver_one(*delivery), deliveries)
+    """Delivers due messages to their receivers, at most 8 at once; returns how many were claimed."""
+    claimed = claim(Q(topic__in=list_topics()), limit=AT_ONCE, now=now)
+    each_at_once(partial(deliver_one, now=now), claimed)
     return len(claimed)
 
 
 def hold_unknown(*, now: datetime) -> int:
     """Puts messages of unknown topics or newer payloads off, a day at most; returns how many were claimed."""
-    known = Q(topic__in=[*list_topics(remote=False), *list_topics(remote=True)])
-    claimed = claim(~known, limit=LOCAL_BATCH, now=now)
+    claimed = claim(~Q(topic__in=list_topics()), limit=BATCH, now=now)
     for message in claimed:
         hold(message, now=now)
     return len(claimed)
@@ -71,81 +54,42 @@ def claim(topics: Q, *, limit: int, now: datetime) -> list[Message]:
     if not free.exists():
         return []  # the usual case takes no lock
     lease = secrets.token_hex(16)
-    with transaction.atomic():
+
+    def take() -> list[Message]:
         keys = list(free.select_for_update(skip_locked=True).values_list("pk", flat=True)[:limit])
         Message.objects.filter(pk__in=keys).update(
             lease=lease,
             claimed_until=now + timedelta(seconds=CLAIM_SECONDS),
             attempts=F("attempts") + 1,
-            updated_at=timezone.now(),
+            updated_at=Now(),
         )
-    return list(Message.objects.filter(pk__in=keys, lease=lease).order_by("deliver_at", "pk"))
+        return list(Message.objects.filter(pk__in=keys, lease=lease).order_by("deliver_at", "pk"))
+
+    return run(take, name="claim_messages")
 
 
-def by_registration(messages: Sequence[Message], *, now: datetime) -> list[tuple[Registration, list[Message]]]:
-    """Groups messages by who takes them; those that nobody takes are put off."""
-    groups: dict[str, tuple[Registration, list[Message]]] = {}
-    for message in messages:
-        registration = find_registration(message)
-        if registration is None:
-            hold(message, now=now)
-            continue
-        groups.setdefault(message.topic, (registration, []))[1].append(message)
-    return list(groups.values())
-
-
-def deliver_list(registration: Registration, messages: Sequence[Message], *, now: datetime) -> None:
-    """Marks and handles a list in one transaction; a list whose handler raises is bisected."""
-    try:
-        with transaction.atomic(durable=True):
-            mark_done(messages)
-            registration.handler(messages)
-    except LeaseLost:
-        log.warning("lease_lost", topic=registration.topic, messages=len(messages))
-    except Exception as error:  # noqa: BLE001 (whatever a handler raises is this message's, never its neighbours')
-        if len(messages) == 1:
-            give_back(registration, messages[0], error, now=now)
-            return
-        half = len(messages) // 2
-        deliver_list(registration, messages[:half], now=now)
-        deliver_list(registration, messages[half:], now=now)
-    else:
-        DELIVERIES.labels(registration.topic, "done").inc(len(messages))
-
-
-def deliver_one(registration: Registration, message: Message, *, now: datetime | None = None) -> None:
-    """Hands one message to a remote receiver, outside of any transaction, then marks it."""
+def deliver_one(message: Message, *, now: datetime) -> None:
+    """Hands one message to its receiver, outside of any transaction, then marks it."""
+    registration = find_registration(message)
+    if registration is None:
+        hold(message, now=now)
+        return
     with request_context(message.headers.get("request_id"), topic=message.topic, message_id=message.pk):
         try:
             registration.handler([message])
-            mark_done([message])
-        except LeaseLost:
-            log.warning("lease_lost", attempts=message.attempts)
+            is_done = change_claimed(message, state=Message.State.DONE, last_error="")
         except Exception as error:  # noqa: BLE001 (the sweep outlives every receiver)
-            give_back(registration, message, error, now=now or timezone.now())
+            give_back(registration, message, error, now=now)
         else:
-            DELIVERIES.labels(registration.topic, "done").inc()
-
-
-def claimed_rows(messages: Sequence[Message]) -> "QuerySet[Message]":
-    """The rows of these messages as long as the claim holds; all of them come from one claim."""
-    keys = [message.pk for message in messages]
-    return Message.objects.filter(pk__in=keys, lease=messages[0].lease, state=Message.State.READY)
-
-
-def mark_done(messages: Sequence[Message]) -> None:
-    """Marks claimed messages as done. Raises LeaseLost when one of them is no longer ours."""
-    marked = claimed_rows(messages).update(
-        state=Message.State.DONE, claimed_until=None, last_error="", updated_at=timezone.now()
-    )
-    if marked != len(messages):
-        raise LeaseLost
+            if is_done:
+                DELIVERIES.labels(registration.topic, "done").inc()
 
 
 def change_claimed(message: Message, **columns: object) -> bool:
     """Ends the claim of one message and changes it; whether it was still ours. What somebody else has taken over
     meanwhile is theirs to tell of."""
-    changed = claimed_rows([message]).update(claimed_until=None, updated_at=timezone.now(), **columns)
+    claimed = Message.objects.filter(pk=message.pk, lease=message.lease, state=Message.State.READY)
+    changed = run(lambda: claimed.update(claimed_until=None, updated_at=Now(), **columns), name="change_message")
     if not changed:
         log.warning("lease_lost", topic=message.topic, key=message.key, attempts=message.attempts)
     return bool(changed)
@@ -196,4 +140,4 @@ def purge(*, now: datetime) -> int:
         state__in=[Message.State.DONE, Message.State.ABORTED], deliver_at__lt=now - KEEP_FINISHED
     )
     keys = list(finished.order_by("deliver_at").values_list("pk", flat=True)[:PURGE_STEP])
-    return Message.objects.filter(pk__in=keys).delete()[0] if keys else 0
+    return run(lambda: Message.objects.filter(pk__in=keys).delete()[0], name="purge_messages") if keys else 0

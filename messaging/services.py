@@ -3,17 +3,19 @@ docs/adr/0010-messages-are-rows.md; what is promised: docs/messages.md."""
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
 
 from charites.common.logs import current_request_id
 from charites.common.transactions import Undone, required, run
 from messaging.errors import MessageNotFound
 from messaging.models import Message
+from messaging.registry import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,6 @@ class Draft:
     key: str
     payload: Mapping[str, Any]
     deliver_at: datetime | None = None
-    version: int = field(default=1, kw_only=True)
 
 
 def publish(topic: str, payload: Mapping[str, Any], *, key: str, deliver_at: datetime | None = None) -> None:
@@ -35,17 +36,16 @@ def publish(topic: str, payload: Mapping[str, Any], *, key: str, deliver_at: dat
 def publish_many(drafts: Sequence[Draft]) -> None:
     """Stores messages inside the caller's transaction: they exist if and only if it commits. Raises NoTransaction."""
     required()
-    now = timezone.now()
-    Message.objects.bulk_create(as_message(draft, Message.State.READY, draft.deliver_at or now) for draft in drafts)
+    Message.objects.bulk_create(as_message(draft, Message.State.READY, draft.deliver_at or Now()) for draft in drafts)
 
 
-def as_message(draft: Draft, state: Message.State, deliver_at: datetime) -> Message:
+def as_message(draft: Draft, state: Message.State, deliver_at: datetime | Now | CombinedExpression) -> Message:
     """The row of a draft, with the request id of whoever publishes it."""
     request_id = current_request_id()
     return Message(
         topic=draft.topic,
         key=draft.key,
-        payload={"v": draft.version, **draft.payload},
+        payload={"v": VERSION, **draft.payload},
         headers={"request_id": request_id} if request_id else {},
         state=state,
         deliver_at=deliver_at,
@@ -56,11 +56,6 @@ class HalfMessageGone(RuntimeError):
     """A half message is no longer half: the check-back has decided without us. Whoever reads this gives up."""
 
 
-def prepare(topic: str, payload: Mapping[str, Any], *, key: str) -> int:
-    """Stores one half message and returns its id; see `prepare_many`."""
-    return prepare_many([Draft(topic, key, payload)])[0]
-
-
 def prepare_many(drafts: Sequence[Draft]) -> list[int]:
     """Stores half messages in a transaction of their own, and returns their ids in the order given.
 
@@ -68,7 +63,7 @@ def prepare_many(drafts: Sequence[Draft]) -> list[int]:
     MESSAGE_FIRST_CHECK_SECONDS. Refuses (RuntimeError) to run inside a transaction, which could undo them.
     """
     lease = secrets.token_hex(16)
-    first_check = timezone.now() + timedelta(seconds=settings.MESSAGE_FIRST_CHECK_SECONDS)
+    first_check = Now() + timedelta(seconds=settings.MESSAGE_FIRST_CHECK_SECONDS)
     halves = [as_message(draft, Message.State.HALF, first_check) for draft in drafts]
     for half in halves:
         half.lease = lease
@@ -86,10 +81,9 @@ def prepare_many(drafts: Sequence[Draft]) -> list[int]:
 
 def submit(message_ids: Collection[int]) -> int:
     """Lets half messages be delivered; returns how many were still half. Raises Busy, OutcomeUnknown."""
-    now = timezone.now()
     half = Message.objects.filter(pk__in=message_ids, state=Message.State.HALF)
-    ready = {"state": Message.State.READY, "deliver_at": now, "lease": ""}
-    return run(lambda: half.update(**ready, updated_at=now), name="submit") if message_ids else 0
+    ready = {"state": Message.State.READY, "deliver_at": Now(), "lease": "", "updated_at": Now()}
+    return run(lambda: half.update(**ready), name="submit") if message_ids else 0
 
 
 def abort(message_ids: Collection[int]) -> None:
@@ -100,7 +94,7 @@ def abort(message_ids: Collection[int]) -> None:
     """
     required()
     half = Message.objects.filter(pk__in=message_ids, state=Message.State.HALF)
-    aborted = half.update(state=Message.State.ABORTED, lease="", updated_at=timezone.now())
+    aborted = half.update(state=Message.State.ABORTED, lease="", updated_at=Now())
     if aborted != len(message_ids):
         raise HalfMessageGone(f"{len(message_ids) - aborted} of {len(message_ids)} half messages are decided already.")
 

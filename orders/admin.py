@@ -7,17 +7,18 @@ from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
+from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, confirmed, money, section, with_username
 from messaging.models import Message
 from messaging.selectors import list_by_key
 from orders import selectors, services
-from orders.models import Order, OrderDetail, Payment, Refund, SandboxPayment
+from orders.models import Order, OrderDetail, Payment, Refund
 from orders.payments import sandbox
 from orders.payments.sandbox import NOTIFY_TOPIC
+from orders.payments.sandbox import admin as sandbox_admin  # noqa: F401 (registers its pages)
 from orders.writer import REFUND_TOPIC
 from stock import selectors as stock_selectors
 from stock.models import StockRecord
@@ -64,7 +65,7 @@ class OrderAdmin(UserNames):
     def expires_in(self, order: Order) -> Any:
         if order.status != Order.Status.UNPAID:
             return None
-        now = timezone.now()
+        now = clock.now()
         return timeuntil(order.expires_at, now, depth=1) if order.expires_at > now else _("overdue")
 
     def sections(self, obj: Order) -> list[Section]:
@@ -93,7 +94,7 @@ class OrderAdmin(UserNames):
     @confirmed(_("Close these orders and give their stock back?"))
     def close_orders(self, request: HttpRequest, rows: list[Order], form: forms.Form) -> Report:
         errors = services.cancel_orders(
-            order_ids=[order.order_id for order in rows], closed_by=Order.ClosedBy.STAFF, now=timezone.now()
+            order_ids=[order.order_id for order in rows], closed_by=Order.ClosedBy.STAFF, now=clock.now()
         )
         done = [order for order in rows if errors[order.order_id] is None]
         return Report(done=done, errors=[error for error in errors.values() if error])
@@ -102,7 +103,7 @@ class OrderAdmin(UserNames):
     @confirmed(_("Complete these orders?"))
     def complete_orders(self, request: HttpRequest, rows: list[Order], form: forms.Form) -> Report:
         completed = services.complete_orders(
-            order_ids=[order.order_id for order in rows], actor=actor_of(request), now=timezone.now()
+            order_ids=[order.order_id for order in rows], actor=actor_of(request), now=clock.now()
         )
         left = [order.order_id for order in rows if order.order_id not in completed]
         return Report(
@@ -172,7 +173,7 @@ class PaymentAdmin(MoneyAdmin):
     @admin.action(description=_("Send the notice again"), permissions=["operate"])
     @confirmed(_("Send the notices of these payments again? A notice that was taken before has no effect."))
     def send_notice_again(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
-        told = sandbox.announce_again(payment_ids=[payment.payment_id for payment in rows], now=timezone.now())
+        told = sandbox.announce_again(payment_ids=[payment.payment_id for payment in rows], now=clock.now())
         text = _("The sandbox has no money of payment %(payment_id)s.")
         left = [payment.payment_id for payment in rows if payment.payment_id not in told]
         return Report(
@@ -183,7 +184,7 @@ class PaymentAdmin(MoneyAdmin):
     @admin.action(description=_("Ask the provider"), permissions=["operate"])
     @confirmed(_("Ask the provider about these payments now? Money that it has taken is recorded."))
     def ask_provider(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
-        errors = services.ask_now(payment_ids=[payment.payment_id for payment in rows], now=timezone.now())
+        errors = services.ask_now(payment_ids=[payment.payment_id for payment in rows], now=clock.now())
         done = [payment for payment in rows if errors.get(payment.payment_id) is None]
         return Report(done=done, errors=[error for error in errors.values() if error])
 
@@ -211,19 +212,10 @@ class RefundAdmin(MoneyAdmin):
     @admin.action(description=_("Send the money back now"), permissions=["operate"])
     @confirmed(_("Try to send this money back now? Only pending refunds are sent."))
     def send_now(self, request: HttpRequest, rows: list[Refund], form: forms.Form) -> Report:
-        errors = services.send_refunds(payment_ids=[refund.payment_id for refund in rows], now=timezone.now())
+        errors = services.send_refunds(payment_ids=[refund.payment_id for refund in rows], now=clock.now())
         pending = [refund for refund in rows if refund.status == Refund.Status.PENDING]
         text = _("The money of payment %(payment_id)s was sent back before.")
         sent = [text % {"payment_id": refund.payment_id} for refund in rows if refund not in pending]
         return Report(
             done=[refund for refund in pending if refund.payment_id not in errors], errors=[*errors.values(), *sent]
         )
-
-
-@admin.register(SandboxPayment)
-class SandboxPaymentAdmin(MoneyAdmin):
-    list_display = ("payment_id", "shown_amount", "status", "trade_id", "captured_at", "refunded", "expires_at")
-    list_filter = ("status", "captured_at")
-    ordering = ("-id",)
-    id_fields = ("payment_id",)
-    prefix_fields = ("trade_id",)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
+from charites.common import clock
 from messaging.errors import DeliveryFailed
 from messaging.models import Message
 from messaging.registry import RETRY_LADDER, register
@@ -20,7 +20,7 @@ TIDINGS_LADDER = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=
 def send_refunds(messages: Sequence[Message]) -> None:
     """Topic `payment_refund`: sends money back that did not pay an order. Raises DeliveryFailed."""
     payment_ids = [int(message.payload["payment_id"]) for message in messages]
-    for error in services.send_refunds(payment_ids=payment_ids, now=timezone.now()).values():
+    for error in services.send_refunds(payment_ids=payment_ids, now=clock.now()).values():
         raise DeliveryFailed(reason=calls.reason_of(error)) from error
 
 
@@ -28,8 +28,8 @@ def register_topics() -> None:
     """Called once when Django starts."""
     if "stock" not in settings.APPS:
         register_tidings()
-    register(sandbox.NOTIFY_TOPIC, sandbox.send_notice, remote=True, ladder=sandbox.notify_ladder())
-    register(REFUND_TOPIC, send_refunds, remote=True)
+    register(sandbox.NOTIFY_TOPIC, sandbox.send_notice, ladder=sandbox.notify_ladder())
+    register(REFUND_TOPIC, send_refunds)
 
 
 def register_tidings() -> None:
@@ -39,9 +39,8 @@ def register_tidings() -> None:
     register(
         split.UNPLACED_TOPIC,
         split.roll_back_unplaced,
-        remote=True,
         check=split.check_unplaced,
         ladder=TIDINGS_LADDER,
     )
-    register(split.CONFIRM_TOPIC, split.confirm_paid, remote=True, ladder=TIDINGS_LADDER)
-    register(split.ROLL_BACK_TOPIC, split.roll_back_closed, remote=True, ladder=TIDINGS_LADDER)
+    register(split.CONFIRM_TOPIC, split.confirm_paid, ladder=TIDINGS_LADDER)
+    register(split.ROLL_BACK_TOPIC, split.roll_back_closed, ladder=TIDINGS_LADDER)

@@ -102,11 +102,6 @@ def oldest_overdue_at(*, now: datetime) -> datetime | None:
     return due_orders(now).values_list("expires_at", flat=True).first()
 
 
-def find_begun_payment(*, order_id: int) -> Payment | None:
-    """Returns the payment that may still bring money for an order, or None."""
-    return Payment.objects.filter(order_id=order_id, status=Payment.Status.BEGUN).order_by("pk").first()
-
-
 def list_begun_payments(*, order_ids: Sequence[int]) -> dict[int, Payment]:
     """Returns order_id -> the payment that may still bring money, for the orders that have one."""
     begun = Payment.objects.filter(order_id__in=order_ids, status=Payment.Status.BEGUN).order_by("-pk")

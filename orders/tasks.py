@@ -3,12 +3,12 @@
 from typing import Any
 
 from celery import shared_task
-from django.utils import timezone
 
+from charites.common import clock
 from orders import services
 
 
 @shared_task(name=services.TIMEOUT_TASK)
 def close_due(*, slot: int = 0, **kwargs: Any) -> int:
     """Closes overdue orders. Keyword arguments only, unknown ones ignored: old and new deployments overlap."""
-    return services.close_due(now=timezone.now())
+    return services.close_due(now=clock.now())

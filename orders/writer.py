@@ -12,20 +12,20 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Case, CharField, DateTimeField, F, Q, QuerySet, Value, When
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from charites.common.errors import KeyReused
 from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
 from orders.moves import Capture, Closing, Paying, Placing
-from stock.strategies.contract import OK, REPEATED, Move, Outcome, Status
+from stock.moves import OK, REPEATED, Move, Outcome, Status
 
 REFUND_TOPIC = "payment_refund"
 
 
 class OrderWriter:
-    """Orders' part of a move; see `stock.strategies.contract.Writer`."""
+    """Orders' part of a move; see `stock.moves.Writer`."""
 
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         keyed = [move for move in moves if isinstance(move.payload, Placing) and move.payload.order["idempotency_key"]]
@@ -130,7 +130,7 @@ def write_closings(moves: Sequence[Move]) -> list[Move]:
     for closed_by in sorted({move.payload.closed_by for move in closing}):
         order_ids = [move.order_id for move in closing if move.payload.closed_by == closed_by]
         unpaid.filter(order_id__in=order_ids).update(
-            status=Order.Status.CLOSED, closed_by=closed_by, version=F("version") + 1, updated_at=timezone.now()
+            status=Order.Status.CLOSED, closed_by=closed_by, version=F("version") + 1, updated_at=Now()
         )
     return closing
 
@@ -207,7 +207,7 @@ def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
             currency=by_payment(first, lambda capture: capture.currency, CharField()),
             next_question_at=None,
             last_error="",
-            updated_at=timezone.now(),
+            updated_at=Now(),
         )
     Payment.objects.bulk_create(
         Payment(
@@ -256,9 +256,9 @@ def mark_paid(moves: Sequence[Move]) -> None:
         trade_id=by_order(moves, lambda capture: capture.trade_id, CharField()),
         pay_time=paid_at,
         version=F("version") + 1,
-        updated_at=timezone.now(),
+        updated_at=Now(),
     )
-    OrderDetail.objects.filter(order_id__in=order_ids).update(pay_time=paid_at, updated_at=timezone.now())
+    OrderDetail.objects.filter(order_id__in=order_ids).update(pay_time=paid_at, updated_at=Now())
 
 
 def store_refunds(refunds: Sequence[tuple[int, Move, Refund.Reason]]) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from django.db import connection
 from django.db.models import F, QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
-from stock.strategies.contract import OK, REPEATED, Line, Move, Outcome, Status, Step, Writer
+from stock.moves import OK, REPEATED, Line, Move, Outcome, Status, Step, Writer
 
 Record = StockRecord
 RESERVED, ROLLED_BACK, DEDUCTED = Record.Status.RESERVED, Record.Status.ROLLED_BACK, Record.Status.DEDUCTED
@@ -118,7 +118,7 @@ def finish_records(moves: Sequence[Move]) -> dict[Move, tuple[Line, ...]]:
         lines[move] = tuple(finished_line(move.step, record) for record in open_records)
     for step, keys in changed.items():
         rows = Record.objects.filter(pk__in=keys, status=RESERVED)
-        rows.update(status=FINAL[step], version=F("version") + 1, updated_at=timezone.now())
+        rows.update(status=FINAL[step], version=F("version") + 1, updated_at=Now())
     return lines
 
 

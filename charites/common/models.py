@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from charites.common import clock
 
 MAX_INT64 = 2**63 - 1
 NAME_LENGTH = 128
@@ -28,10 +29,10 @@ class ExactCharField(models.CharField):  # type: ignore[type-arg]
 
 
 class Timestamped(models.Model):
-    """New tables: id and two times. Guarded and raw updates set `updated_at` themselves."""
+    """New tables: id and two times. Every UPDATE sets `updated_at` itself."""
 
-    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=clock.now, editable=False)
 
     class Meta:
         abstract = True

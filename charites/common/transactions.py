@@ -110,7 +110,7 @@ class Unit(Generic[Item, Result]):
         """Returns, by locking reads, those of the items that were committed; None when that cannot be told."""
         return None
 
-    def undone(self, how: Undone, error: Exception) -> Result:
+    def undone(self, item: Item, how: Undone, error: Exception) -> Result:
         """Returns what to answer for an item that is not done, or raises it. Keeps nothing of the error but words."""
         raise NotImplementedError
 
@@ -147,7 +147,7 @@ def run_set(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits | No
                 return answered | bisect(todo, unit, limits, error)
             attempt += 1
             if not (reason := reason_to_retry(error)) or attempt >= limits.tries or time.monotonic() > deadline:
-                return answered | {item: unit.undone(Undone.BUSY, error) for item in todo}
+                return answered | {item: unit.undone(item, Undone.BUSY, error) for item in todo}
             RETRIES.labels(unit.name, reason).inc()
         pause(attempt - 1)
 
@@ -170,8 +170,8 @@ def bisect(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits, erro
     except Exception as unanswered:  # noqa: BLE001 (as above)
         drop_broken_connection()
         how = Undone.BUSY if is_outage(unanswered) else Undone.REFUSED
-        return {item: unit.undone(how, unanswered) for item in items}
-    return {item: answered[item] if item in answered else unit.undone(Undone.REFUSED, error) for item in items}
+        return {item: unit.undone(item, how, unanswered) for item in items}
+    return {item: answered[item] if item in answered else unit.undone(item, Undone.REFUSED, error) for item in items}
 
 
 def resolve(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits, error: Exception) -> dict[Item, Result]:
@@ -190,8 +190,8 @@ def resolve(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits, err
         else:
             if found is None:
                 break
-            return {item: found[item] if item in found else unit.undone(Undone.BUSY, error) for item in items}
-    return {item: unit.undone(Undone.UNKNOWN, error) for item in items}
+            return {item: found[item] if item in found else unit.undone(item, Undone.BUSY, error) for item in items}
+    return {item: unit.undone(item, Undone.UNKNOWN, error) for item in items}
 
 
 class Single(Unit[None, Result]):
@@ -209,7 +209,7 @@ class Single(Unit[None, Result]):
             return None if found is Undone.UNKNOWN else {}
         return {None: found}
 
-    def undone(self, how: Undone, error: Exception) -> NoReturn:
+    def undone(self, item: None, how: Undone, error: Exception) -> NoReturn:
         match how:
             case Undone.REFUSED:
                 raise error

@@ -1,5 +1,6 @@
 """What import-linter cannot see: foreign keys are strings, and a contract about a module that is not there passes."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -13,6 +14,10 @@ from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("goods", "stock", "orders", "messaging")
+SHOP = ("charites", *APPS)
+ADAPTERS = {"rest", "rpc", "admin", "tasks", "messages", "management"}
+# The wake-ups look whether their time has passed already; the sandbox stands for a company with a clock of its own.
+EDGES = (["alarm"], *(["payments", "sandbox", name] for name in ("page", "notices", "admin")))
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
 
@@ -76,6 +81,92 @@ def test_apps_are_forbidden_the_whole_project_but_common():
 @pytest.mark.parametrize("contract", LINTER["contracts"], ids=lambda contract: contract["name"])
 def test_contract_makes_no_exception_but_for_tests(contract):
     assert [line for line in contract.get("ignore_imports", []) if not line.startswith("*.tests.** ->")] == []
+
+
+def shop_files() -> list[Path]:
+    """The files of the shop: no tests, no migrations, nothing generated."""
+    files = [path for app in SHOP for path in (ROOT / app).rglob("*.py")]
+    return [path for path in files if not {"tests", "migrations"} & {*path.parts} and "_pb2" not in path.name]
+
+
+def parsed(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The dotted names that an import brings."""
+    if isinstance(node, ast.ImportFrom):
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def begins_transactions(node: ast.AST) -> bool:
+    """Whether this begins, ends, or cuts up a transaction past `charites.common.transactions`, by whatever name."""
+    if any(f"{name}.".startswith("django.db.transaction.") for name in imported(node)):
+        return True
+    return isinstance(node, ast.Attribute) and node.attr in {
+        *("atomic", "non_atomic_requests", "on_commit", "commit", "rollback", "set_autocommit", "set_rollback"),
+        *("savepoint", "savepoint_commit", "savepoint_rollback", "clean_savepoints", "mark_for_rollback_on_error"),
+    }
+
+
+def asks_a_clock(node: ast.AST) -> bool:
+    """Whether this reads a clock that tells the time of day."""
+    clocks = {("timezone", "now"), ("datetime", "now"), ("datetime", "utcnow"), ("date", "today")}
+    clocks |= {("time", "time"), ("time", "time_ns"), ("clock", "now")}
+    return (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name | ast.Attribute)
+        and (getattr(node.value, "id", getattr(node.value, "attr", "")), node.attr) in clocks
+    )
+
+
+def is_below_adapters(path: Path) -> bool:
+    """Whether a file is of an app's core, where time is a parameter: services and what stands below them."""
+    app, *rest = path.relative_to(ROOT).with_suffix("").parts
+    return app in APPS and rest[0] not in ADAPTERS and rest not in EDGES
+
+
+def test_transactions_begin_in_one_module():
+    found = {str(path.relative_to(ROOT)) for path in shop_files() for node in parsed(path) if begins_transactions(node)}
+
+    assert found == {"charites/common/transactions.py"}
+
+
+def test_services_ask_no_clock():
+    core = [path for path in shop_files() if is_below_adapters(path)]
+    found = [f"{path.relative_to(ROOT)}:{node.lineno}" for path in core for node in parsed(path) if asks_a_clock(node)]
+
+    assert len(core) > 40
+    assert found == []
+
+
+def test_one_clock_decides():
+    """One module looks at a clock that may be wrong; so do order numbers, which have rules of their own."""
+    clocks = ("charites/common/clock.py", "charites/common/ids.py")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in shop_files()
+        for node in parsed(path)
+        if asks_a_clock(node) and not (isinstance(node, ast.Attribute) and ast.unparse(node) == "clock.now")
+    }
+
+    assert found == {*clocks}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from django.db import transaction as t",
+        "import django.db.transaction",
+        "from django.db.transaction import atomic",
+        "connection.savepoint()",
+        "connection.set_autocommit(False)",
+        "something.atomic()",
+    ],
+)
+def test_transaction_by_another_name_is_seen(code):
+    assert any(map(begins_transactions, ast.walk(ast.parse(code))))
 
 
 def test_foreign_keys_stay_inside_their_app():

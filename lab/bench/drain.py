@@ -1,12 +1,12 @@
 """How fast a sweep works off what has piled up, in how much memory, and whether a receiver that hangs delays a close.
 
-    .venv/bin/python -m lab.bench.drain [--messages 100000] [--sweeps 1 2] [--orders 2000]
+    .venv/bin/python -m lab.bench.drain [--messages 10000] [--sweeps 1 2] [--orders 2000]
 
 It starts a private MariaDB with the binary log on and both logs synced at every commit.
 
-* Messages of a local topic, whose handler inserts one row for each, are delivered by one sweep process, then by two:
+* Messages whose receiver inserts one row for each are delivered by one sweep process, then by two:
   messages a second from the first mark to the last, and the resident memory of a sweep before and at its highest.
-* Orders whose time is up within the next ten seconds are closed by a sweep, first alone, then beside remote messages
+* Orders whose time is up within the next ten seconds are closed by a sweep, first alone, then beside messages
   whose receiver hangs for five seconds each: how late they close.
 """
 
@@ -25,7 +25,7 @@ from statistics import median, quantiles
 
 from lab.servers import MariaDB
 
-LOCAL, HANGING = "bench_local", "bench_hanging"
+QUICK, HANGING = "bench_quick", "bench_hanging"
 HANG_SECONDS, SPREAD_SECONDS = 5.0, 10.0
 STEP = 5000
 
@@ -44,8 +44,8 @@ def register_topics() -> None:
 
     from messaging.registry import register  # noqa: PLC0415
 
-    register(LOCAL, lambda messages: Group.objects.bulk_create(Group(name=message.key) for message in messages))
-    register(HANGING, lambda messages: time.sleep(HANG_SECONDS), remote=True)
+    register(QUICK, lambda messages: Group.objects.bulk_create(Group(name=message.key) for message in messages))
+    register(HANGING, lambda messages: time.sleep(HANG_SECONDS))
 
 
 def memory_mb() -> float:
@@ -122,11 +122,11 @@ def await_none(rows: object) -> None:
 def drain(url: str, messages: int, sweeps: int) -> None:
     from messaging.models import Message  # noqa: PLC0415
 
-    pile_up(LOCAL, messages)
-    with Sweeps(url, sweeps, ["deliver"]) as running:
+    pile_up(QUICK, messages)
+    with Sweeps(url, sweeps, ["remote"]) as running:
         started = time.perf_counter()
         running.go()
-        await_none(Message.objects.filter(topic=LOCAL, state="ready"))
+        await_none(Message.objects.filter(topic=QUICK, state="ready"))
         seconds = time.perf_counter() - started
     memory = ", ".join(f"{one['before']:.0f} -> {one['most']:.0f} MB" for one in running.memory)
     line = f"{messages} messages, {sweeps} sweep(s): {messages / seconds:.0f} a second; memory {memory}\n"
@@ -143,7 +143,7 @@ def close(url: str, orders: int, *, hanging: int) -> None:
     from orders.models import Order  # noqa: PLC0415
 
     pile_up(HANGING, hanging)
-    with Sweeps(url, 1, ["close", "deliver", "remote", "check"]) as running:
+    with Sweeps(url, 1, ["close", "remote", "check", "tidy"]) as running:
         running.go()
         begin = timezone.now() + timedelta(seconds=5) - timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS)
         placed = []
@@ -163,7 +163,7 @@ def close(url: str, orders: int, *, hanging: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--sweeps", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--orders", type=int, default=2000)
     parser.add_argument("--sweep", nargs="+", help=argparse.SUPPRESS)

@@ -52,8 +52,8 @@ numbers = itertools.count(1)
 
 def buy(strategy: object) -> float:
     """Reserves one piece of the hot goods; returns how long that took."""
+    from stock.moves import reserve  # noqa: PLC0415
     from stock.records import RecordWriter  # noqa: PLC0415
-    from stock.strategies.contract import reserve  # noqa: PLC0415
 
     started = time.perf_counter()
     (outcome,) = strategy.move([reserve(next(numbers), {HOT: 1})], RecordWriter())

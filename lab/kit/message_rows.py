@@ -20,7 +20,7 @@ def make_message(**columns: Any) -> Message:
 
 
 class Receiver:
-    """Stores a row (a group of django.contrib.auth) for each message it gets, and raises for the keys in `bad`."""
+    """Stores a row (a group of django.contrib.auth) for a message, once, and raises for the keys in `bad`."""
 
     def __init__(self, bad: Sequence[str] = (), meanwhile: Callable[[], None] = lambda: None) -> None:
         self.bad, self.meanwhile = set(bad), meanwhile
@@ -29,7 +29,8 @@ class Receiver:
     def __call__(self, messages: Sequence[Message]) -> None:
         keys = [message.key for message in messages]
         self.calls.append(keys)
-        Group.objects.bulk_create(Group(name=key) for key in keys)
+        for key in keys:
+            Group.objects.get_or_create(name=key)
         self.meanwhile()
         if self.bad & set(keys):
             raise ConnectionError("refused")

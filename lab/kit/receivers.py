@@ -1,6 +1,6 @@
-"""Two topics whose effects can be counted: a local one, and one whose receiver is elsewhere and idempotent.
+"""A topic whose effects can be counted; its receiver is idempotent, as all of them are.
 
-What they do is a row (a group of django.contrib.auth) whose name begins with the message's key.
+What it does is a row (a group of django.contrib.auth) whose name begins with the message's key.
 """
 
 import secrets
@@ -14,15 +14,10 @@ from messaging.models import Message
 from messaging.registry import register, unregister
 from messaging.services import Draft, publish_many
 
-LOCAL, REMOTE = "fault_local", "fault_remote"
+TOPIC = "fault"
 
 
-def receive_local(messages: Sequence[Message]) -> None:
-    """One row a delivery: a message that took effect twice has two."""
-    Group.objects.bulk_create(Group(name=f"{message.key}:{secrets.token_hex(8)}") for message in messages)
-
-
-def receive_remote(messages: Sequence[Message]) -> None:
+def receive(messages: Sequence[Message]) -> None:
     """One row a message, however often it is delivered, and one row a delivery beside it."""
     with transaction.atomic():
         Group.objects.bulk_create(
@@ -35,19 +30,17 @@ def receive_remote(messages: Sequence[Message]) -> None:
 
 
 def register_receivers() -> None:
-    register(LOCAL, receive_local)
-    register(REMOTE, receive_remote, remote=True)
+    register(TOPIC, receive)
 
 
 def unregister_receivers() -> None:
-    unregister(LOCAL)
-    unregister(REMOTE)
+    unregister(TOPIC)
 
 
-def publish_some(topic: str, keys: Sequence[str]) -> None:
+def publish_some(keys: Sequence[str]) -> None:
     """Publishes one message a key."""
     with transaction.atomic():
-        publish_many([Draft(topic, key, {}) for key in keys])
+        publish_many([Draft(TOPIC, key, {}) for key in keys])
 
 
 def effects() -> Counter[str]:

@@ -23,8 +23,8 @@ from django.db import connection, connections  # noqa: E402
 from charites.common.transactions import RETRIES  # noqa: E402
 from lab.kit.interleaving import plain  # noqa: E402
 from lab.kit.writers import NoteWriter  # noqa: E402
+from stock.moves import Status, reserve  # noqa: E402
 from stock.services import move  # noqa: E402
-from stock.strategies.contract import Status, reserve  # noqa: E402
 
 BUSY_TRIES = 50
 

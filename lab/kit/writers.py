@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import Group
 
-from stock.strategies.contract import OK, REPEATED, Move, Outcome
+from stock.moves import OK, REPEATED, Move, Outcome
 
 POISON, LEFT_OUT = "poison", "left out"
 

@@ -19,10 +19,10 @@ from django.db import connections  # noqa: E402 (after setup)
 from charites.common.rpc import Client, read_error  # noqa: E402
 from lab.race.child import Link, retries, use  # noqa: E402
 from stock.errors import NotEnoughStock  # noqa: E402
+from stock.moves import Status, reserve  # noqa: E402
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLine  # noqa: E402
 from stock.rpc.stock_pb2_grpc import StockStub  # noqa: E402
 from stock.services import move  # noqa: E402
-from stock.strategies.contract import Status, reserve  # noqa: E402
 
 REPORT_SECONDS = 0.1
 CONNECT_SECONDS = 30

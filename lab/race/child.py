@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from charites.common.transactions import RETRIES
 from lab.race.database import PREFIX
 from stock.strategies import STRATEGIES, get_strategy
-from stock.strategies.contract import Strategy
+from stock.strategies.strategy import Strategy
 
 
 class Link:

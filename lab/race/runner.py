@@ -21,7 +21,7 @@ from lab.race.race_plan import Basket, Plan, baskets, deal, fresh_numbers
 from lab.race.results import EXACT, OVERSOLD, Answer, Race, Result
 from lab.race.running_shop import borrowed_goods
 from lab.servers import EmbeddedRedis, ServerFailed
-from stock.strategies.contract import Strategy
+from stock.strategies.strategy import Strategy
 
 # Called with a strategy's name and how many of its buyers have their answer.
 Progress = Callable[[str, int], None]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from django.db.models import F
 
 from stock.models import Stock
+from stock.moves import Line, Move, Outcome, Writer
 from stock.strategies.atomic_update import AtomicUpdate
-from stock.strategies.contract import Line, Move, Outcome, Writer
 from stock.strategies.naive import Naive
 from stock.strategies.statements import Reading
 

@@ -11,12 +11,11 @@ from charites.common.threads import AT_ONCE
 from lab.kit.factories import NOW, later
 from lab.kit.interleaving import Parked, plain
 from lab.kit.message_rows import Receiver, make_message, received
+from messaging import registry
 from messaging.models import Message
 from messaging.registry import RETRY_LADDER, find_registration, list_topics, register, unregister
 from messaging.relay import (
     CLAIM_SECONDS,
-    LOCAL_BATCH,
-    deliver_local,
     deliver_remote,
     hold_unknown,
     purge,
@@ -45,14 +44,14 @@ def state_of(message: Message) -> str:
     return message.state
 
 
-# Local
+# Delivery
 
 
-def test_deliver_local_hands_over_what_is_due_and_marks_it(receive):
+def test_deliver_remote_hands_over_what_is_due_and_marks_it(receive):
     receiver = receive(Receiver())
     due, young = make_message(key="a"), make_message(key="b", deliver_at=later(1))
 
-    assert deliver_local(now=NOW) == 1
+    assert deliver_remote(now=NOW) == 1
 
     assert receiver.calls == [["a"]]
     assert (state_of(due), state_of(young)) == ("done", "ready")
@@ -60,101 +59,46 @@ def test_deliver_local_hands_over_what_is_due_and_marks_it(receive):
     assert young.attempts == 0
 
 
-def test_deliver_local_again_delivers_nothing_more(receive):
+def test_deliver_remote_again_delivers_nothing_more(receive):
     receiver = receive(Receiver())
     make_message(key="a")
-    deliver_local(now=NOW)
+    deliver_remote(now=NOW)
 
-    assert deliver_local(now=later(3600)) == 0
+    assert deliver_remote(now=later(3600)) == 0
 
     assert receiver.calls == [["a"]]
 
 
 @pytest.mark.parametrize("state", ["half", "done", "aborted", "dead"])
-def test_deliver_local_leaves_every_other_state_alone(receive, state):
+def test_deliver_remote_leaves_every_other_state_alone(receive, state):
     receiver = receive(Receiver())
     make_message(state=state)
 
-    assert deliver_local(now=NOW) == 0
+    assert deliver_remote(now=NOW) == 0
 
     assert receiver.calls == []
-
-
-def test_deliver_local_hands_over_lists_longest_waiting_first(receive):
-    receiver = receive(Receiver())
-    make_message(key="b", deliver_at=later(-1))
-    make_message(key="c")
-    make_message(key="a", deliver_at=later(-2))
-
-    deliver_local(now=NOW)
-
-    assert receiver.calls == [["a", "b", "c"]]
-
-
-def test_deliver_local_takes_no_more_than_a_batch_at_once(receive):
-    receiver = receive(Receiver())
-    messages = [Message(topic="topic", key=str(n), payload={"v": 1}, state="ready", deliver_at=NOW) for n in range(201)]
-    Message.objects.bulk_create(messages)
-
-    assert deliver_local(now=NOW) == LOCAL_BATCH == 200
-    assert deliver_local(now=NOW) == 1
-
-    assert [len(call) for call in receiver.calls] == [200, 1]
-
-
-def test_deliver_local_leaves_remote_topics_alone(receive):
-    receive(Receiver(), remote=True)
-    make_message()
-
-    assert deliver_local(now=NOW) == 0
-
-
-def test_deliver_local_with_a_handler_that_raises_retries_only_the_bad_message(receive):
-    receiver = receive(Receiver(bad=["3"]))
-    messages = [make_message(key=str(n)) for n in range(8)]
-
-    deliver_local(now=NOW)
-
-    assert received() == ["0", "1", "2", "4", "5", "6", "7"]
-    assert [state_of(message) for message in messages] == ["done"] * 3 + ["ready"] + ["done"] * 4
-    bad = messages[3]
-    assert (bad.attempts, bad.deliver_at, bad.claimed_until) == (1, later(10), None)
-    assert bad.last_error == "ConnectionError('refused')"
-    receiver.bad.clear()
-    assert deliver_local(now=later(9)) == 0
-    assert deliver_local(now=later(10)) == 1
-    assert len(received()) == 8
 
 
 @pytest.mark.django_db(transaction=True)
-def test_deliver_local_marks_and_handles_in_one_transaction(receive):
-    seen = []
-    message = make_message()
-    receive(Receiver(meanwhile=lambda: seen.append((connection.in_atomic_block, state_of(message)))))
+def test_deliver_remote_takes_the_longest_waiting_first(receive):
+    receive(Receiver())
+    for n in range(AT_ONCE):
+        make_message(key=str(n), deliver_at=later(-1))
+    make_message(key="young")
+    make_message(key="old", deliver_at=later(-2))
 
-    deliver_local(now=NOW)
+    assert deliver_remote(now=NOW) == AT_ONCE
 
-    assert seen == [(True, "done")]
-
-
-def test_deliver_local_whose_lease_was_lost_undoes_what_it_did(receive):
-    message = make_message()
-    receiver = receive(Receiver())
-
-    with connection.execute_wrapper(BeforeTheChange(lambda: Message.objects.update(lease="another claim"))):
-        deliver_local(now=NOW)
-
-    assert receiver.calls == []
-    assert received() == []
-    assert state_of(message) == "ready"
+    assert list(Message.objects.filter(state="ready").values_list("key", flat=True)) == [str(AT_ONCE - 1), "young"]
+    assert deliver_remote(now=NOW) == 2
 
 
-def test_deliver_local_claim_that_was_never_finished_is_taken_over(receive):
+def test_deliver_remote_claim_that_was_never_finished_is_taken_over(receive):
     receiver = receive(Receiver())
     message = make_message(lease="a dead sweep", claimed_until=later(CLAIM_SECONDS), attempts=1)
 
-    assert deliver_local(now=later(CLAIM_SECONDS)) == 0
-    assert deliver_local(now=later(CLAIM_SECONDS + 1)) == 1
+    assert deliver_remote(now=later(CLAIM_SECONDS)) == 0
+    assert deliver_remote(now=later(CLAIM_SECONDS + 1)) == 1
 
     assert receiver.calls == [["5"]]
     assert state_of(message) == "done"
@@ -189,7 +133,7 @@ def test_delivery_that_always_fails_climbs_the_ladder_and_is_dead(receive):
 
     waits, now = [], NOW
     while state_of(message) == "ready":
-        assert deliver_local(now=now) == 1
+        assert deliver_remote(now=now) == 1
         message.refresh_from_db()
         waits.append((message.deliver_at - now).total_seconds())
         now = max(message.deliver_at, now)
@@ -197,18 +141,13 @@ def test_delivery_that_always_fails_climbs_the_ladder_and_is_dead(receive):
     assert waits == [3, 7, 0]
     assert (message.state, message.attempts) == ("dead", 3)
     assert message.last_error == "delivery gave up after 3 tries: ConnectionError('refused')"
-    assert deliver_local(now=later(10**6)) == 0
-
-
-# Remote
+    assert deliver_remote(now=later(10**6)) == 0
 
 
 @pytest.mark.django_db(transaction=True)
 def test_deliver_remote_hands_over_one_message_outside_of_any_transaction(receive):
     seen = []
-    receiver = receive(
-        Receiver(meanwhile=lambda: seen.append((connection.in_atomic_block, current_request_id()))), remote=True
-    )
+    receiver = receive(Receiver(meanwhile=lambda: seen.append((connection.in_atomic_block, current_request_id()))))
     message = make_message(headers={"request_id": "request-1"})
 
     assert deliver_remote(now=NOW) == 1
@@ -220,20 +159,20 @@ def test_deliver_remote_hands_over_one_message_outside_of_any_transaction(receiv
 
 @pytest.mark.django_db(transaction=True)
 def test_deliver_remote_with_a_receiver_that_raises_retries_only_that_one(receive):
-    receive(Receiver(bad=["b"]), remote=True)
+    receive(Receiver(bad=["b"]))
     messages = [make_message(key=key) for key in "abc"]
 
     assert deliver_remote(now=NOW) == 3
 
     assert [state_of(message) for message in messages] == ["done", "ready", "done"]
-    assert messages[1].deliver_at > NOW
+    assert (messages[1].attempts, messages[1].deliver_at, messages[1].claimed_until) == (1, later(10), None)
     assert messages[1].last_error == "ConnectionError('refused')"
 
 
 @pytest.mark.django_db(transaction=True)
 def test_deliver_remote_does_at_most_eight_at_once(receive):
     barrier = threading.Barrier(AT_ONCE)
-    receive(lambda messages: barrier.wait(30), remote=True)  # passes only when eight run side by side
+    receive(lambda messages: barrier.wait(30))  # passes only when eight run side by side
     for n in range(9):
         make_message(key=str(n))
 
@@ -245,7 +184,7 @@ def test_deliver_remote_does_at_most_eight_at_once(receive):
 
 @pytest.mark.django_db(transaction=True)
 def test_deliver_remote_whose_lease_was_lost_marks_nothing(receive):
-    receive(Receiver(meanwhile=lambda: Message.objects.update(lease="another claim")), remote=True)
+    receive(Receiver(meanwhile=lambda: Message.objects.update(lease="another claim")))
     message = make_message()
 
     deliver_remote(now=NOW)
@@ -269,7 +208,7 @@ def told(caplog) -> list[str]:
 @pytest.mark.parametrize("attempts", [0, len(RETRY_LADDER)], ids=["on the ladder", "after its last step"])
 def test_message_that_another_sweep_has_delivered_meanwhile_is_neither_failed_nor_dead(receive, caplog, attempts):
     message = make_message(attempts=attempts)
-    receive(Receiver(bad=["5"], meanwhile=lambda: lose(message)), remote=True)
+    receive(Receiver(bad=["5"], meanwhile=lambda: lose(message)))
     before = deliveries("failed"), deliveries("dead"), deliveries("done")
 
     deliver_remote(now=NOW)
@@ -281,7 +220,7 @@ def test_message_that_another_sweep_has_delivered_meanwhile_is_neither_failed_no
 
 def test_message_that_dies_is_logged_and_counted_once(receive, caplog):
     message = make_message(attempts=len(RETRY_LADDER))
-    receive(Receiver(bad=["5"]), remote=True)
+    receive(Receiver(bad=["5"]))
     before = deliveries("failed"), deliveries("dead")
 
     deliver_remote(now=NOW)
@@ -319,15 +258,14 @@ def test_unknown_topic_is_held_for_a_day_and_then_dead():
     assert message.last_error == "no handler for topic 'unheard of', version 1, within a day"
 
 
-def test_newer_version_is_held_until_newer_code_takes_it(receive):
+def test_newer_version_is_held_until_newer_code_takes_it(receive, monkeypatch):
     receiver = receive(Receiver())
     message = make_message(payload={"v": 2})
 
-    assert deliver_local(now=NOW) == 1
+    assert deliver_remote(now=NOW) == 1
     assert (state_of(message), message.deliver_at, receiver.calls) == ("ready", later(60), [])
-    unregister("topic")
-    register("topic", receiver, version=2)
-    deliver_local(now=later(60))
+    monkeypatch.setattr(registry, "VERSION", 2)
+    deliver_remote(now=later(60))
 
     assert state_of(message) == "done"
 
@@ -337,7 +275,7 @@ def test_payload_without_a_version_is_held(receive, payload):
     receiver = receive(Receiver())
     message = make_message(payload=payload)
 
-    deliver_local(now=NOW)
+    deliver_remote(now=NOW)
 
     assert (state_of(message), receiver.calls) == ("ready", [])
 
@@ -348,7 +286,7 @@ def test_being_held_uses_up_no_step_of_the_ladder(receive):
         assert hold_unknown(now=later(60 * minute)) == 1
 
     receive(Receiver(bad=["5"]), ladder=(timedelta(seconds=3),))
-    deliver_local(now=later(300))
+    deliver_remote(now=later(300))
 
     assert (state_of(message), message.attempts, message.deliver_at) == ("ready", 1, later(303))
 
@@ -384,8 +322,8 @@ def test_register_of_a_topic_twice_is_refused(receive):
 
 
 def test_topics_of_orders_are_registered():
-    assert list_topics(remote=True) == ["payment_notify", "payment_refund"]
-    assert find_registration(Message(topic="payment_refund", payload={"v": 1})).remote
+    assert list_topics() == ["payment_notify", "payment_refund"]
+    assert find_registration(Message(topic="payment_refund", payload={"v": 1})).topic == "payment_refund"
 
 
 # Purge
@@ -410,15 +348,15 @@ def test_purge_deletes_what_was_finished_a_week_ago():
 @pytest.mark.django_db(transaction=True)
 def test_two_sweeps_share_the_messages_and_neither_waits(receive):
     receiver = receive(Receiver())
-    for n in range(LOCAL_BATCH + 3):
+    for n in range(AT_ONCE + 3):
         make_message(key=str(n))
 
-    with Parked(lambda: deliver_local(now=NOW), at="UPDATE messaging_message ", after=True) as first:
-        assert deliver_local(now=NOW) == 3
-        assert first.go() == LOCAL_BATCH
+    with Parked(lambda: deliver_remote(now=NOW), at="UPDATE messaging_message ", after=True) as first:
+        assert deliver_remote(now=NOW) == 3
+        assert first.go() == AT_ONCE
 
-    assert sorted(map(len, receiver.calls)) == [3, LOCAL_BATCH]
-    assert len(received()) == LOCAL_BATCH + 3
+    assert sorted(receiver.calls) == sorted([str(n)] for n in range(AT_ONCE + 3))
+    assert len(received()) == AT_ONCE + 3
 
 
 @pytest.mark.servers
@@ -427,9 +365,9 @@ def test_sweep_that_sleeps_past_its_claim_changes_nothing(receive):
     receiver = receive(Receiver())
     message = make_message()
 
-    with Parked(lambda: deliver_local(now=NOW), at="UPDATE messaging_message SET state") as sleeper:
-        assert deliver_local(now=later(CLAIM_SECONDS + 1)) == 1
+    with Parked(lambda: deliver_remote(now=NOW), at="UPDATE messaging_message .* WHERE .*lease = ") as sleeper:
+        assert deliver_remote(now=later(CLAIM_SECONDS + 1)) == 1
         sleeper.go()
 
-    assert receiver.calls == [["5"]]
-    assert (state_of(message), message.attempts) == ("done", 2)
+    assert receiver.calls == [["5"], ["5"]]
+    assert (state_of(message), message.attempts, message.last_error) == ("done", 2, "")

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from django.conf import settings
 
-from stock.strategies.contract import Move, Outcome
+from stock.moves import Move, Outcome
 
 Flow = Callable[[Sequence[Move]], list[Outcome]]
 

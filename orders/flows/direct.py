@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from orders.flows import transactional
 from orders.moves import Placing
-from stock.strategies.contract import OK, Move, Outcome
+from stock.moves import OK, Move, Outcome
 
 
 def move(moves: Sequence[Move]) -> list[Outcome]:

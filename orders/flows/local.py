@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from orders.writer import OrderWriter
 from stock import services as stock
-from stock.strategies.contract import Move, Outcome
+from stock.moves import Move, Outcome
 
 WRITER = OrderWriter()
 

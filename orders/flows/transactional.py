@@ -28,7 +28,7 @@ from orders.errors import StockCallFailed
 from orders.moves import Closing, Paying, Placing
 from orders.writer import OrderWriter
 from stock.errors import NotEnoughStock
-from stock.strategies.contract import OK, REPEATED, Move, MoveUnit, Outcome, Status, failed, run_moves
+from stock.moves import OK, REPEATED, Move, MoveUnit, Outcome, Status, failed, run_moves
 
 log = structlog.get_logger(__name__)
 

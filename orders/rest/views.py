@@ -1,11 +1,11 @@
 """Orders and payments over REST."""
 
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from charites.common import clock
 from charites.common.auth import Role
 from charites.common.models import DEFAULT_PAGE
 from charites.common.rest import (
@@ -66,7 +66,7 @@ class OrderListView(Endpoint):
             room_id=body.get("room_id"),
             idempotency_key=idempotency_key(request),
         )
-        placed = services.place_order(command=command, now=timezone.now())
+        placed = services.place_order(command=command, now=clock.now())
         return Response(OrderSerializer(placed.order).data, 201 if placed.created else 200)
 
 
@@ -85,7 +85,7 @@ class PayView(Endpoint):
             order_id=order_id,
             user_id=identity_of(request).visible_user_id,
             outcome=body["outcome"],
-            now=timezone.now(),
+            now=clock.now(),
         )
         return Response(PaymentSerializer(begun).data, 202)
 
@@ -98,7 +98,7 @@ class CancelView(Endpoint):
             order_id=order_id,
             user_id=identity.visible_user_id,
             closed_by=Order.ClosedBy.STAFF if identity.role is Role.STAFF else Order.ClosedBy.USER,
-            now=timezone.now(),
+            now=clock.now(),
         )
         return Response(OrderSerializer(cancelled).data)
 
@@ -109,9 +109,7 @@ class CompleteView(Endpoint):
     @documented("Complete a paid order", responses=OrderSerializer)
     def post(self, request: Request, order_id: int) -> Response:
         actor = identity_of(request).actor
-        return Response(
-            OrderSerializer(services.complete_order(order_id=order_id, actor=actor, now=timezone.now())).data
-        )
+        return Response(OrderSerializer(services.complete_order(order_id=order_id, actor=actor, now=clock.now())).data)
 
 
 class NotifyView(Endpoint):
@@ -123,5 +121,5 @@ class NotifyView(Endpoint):
     @documented("Take a provider's callback", request=OpenApiTypes.OBJECT, responses=NoticeAnswerSerializer, auth=[])
     def post(self, request: Request) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        services.receive_notice(headers=headers, body=request.body, now=timezone.now())
+        services.receive_notice(headers=headers, body=request.body, now=clock.now())
         return Response(NoticeAnswerSerializer({"status": "success"}).data)

@@ -1,9 +1,9 @@
 """The gRPC service `Order`."""
 
 from django.conf import settings
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from charites.common import clock
 from charites.common.auth import Identity, Role
 from charites.common.errors import Invalid
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
@@ -41,7 +41,7 @@ class OrderServicer(Servicer):
             room_id=request.room_id or None,
             idempotency_key=call.idempotency_key(request.idempotency_key),
         )
-        placed = services.place_order(command=command, now=timezone.now())
+        placed = services.place_order(command=command, now=clock.now())
         return as_reply(placed.order) if placed.order else OrderReply()
 
     def GetOrder(self, request: OrderRequest, call: Call) -> OrderReply:
@@ -67,7 +67,7 @@ class OrderServicer(Servicer):
             raise Invalid("outcome", _("must be one of: %(outcomes)s"), outcomes=", ".join(OUTCOMES))
         order_id = required_id("order_id", request.order_id)
         begun = services.begin_payment(
-            order_id=order_id, user_id=call.identity.visible_user_id, outcome=outcome, now=timezone.now()
+            order_id=order_id, user_id=call.identity.visible_user_id, outcome=outcome, now=clock.now()
         )
         return PayOrderReply(payment_id=begun.payment.payment_id, pay_url=begun.pay_url, status=begun.payment.status)
 
@@ -75,7 +75,7 @@ class OrderServicer(Servicer):
         closed_by = Order.ClosedBy.STAFF if call.identity.role is Role.STAFF else Order.ClosedBy.USER
         order_id = required_id("order_id", request.order_id)
         cancelled = services.cancel_order(
-            order_id=order_id, user_id=call.identity.visible_user_id, closed_by=closed_by, now=timezone.now()
+            order_id=order_id, user_id=call.identity.visible_user_id, closed_by=closed_by, now=clock.now()
         )
         return as_reply(cancelled)
 

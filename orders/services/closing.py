@@ -20,8 +20,7 @@ from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.selectors import OrderWithLines
 from orders.services.asking import close_at_provider, lease
 from orders.services.outcomes import ORDERS, error_of
-from stock.strategies import contract
-from stock.strategies.contract import Outcome, Status
+from stock.moves import Outcome, Status, roll_back
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +47,7 @@ def close_due(*, now: datetime) -> int:
 
 def close(order_ids: Sequence[int], closing: Closing) -> list[Outcome]:
     """Closes orders under the given rule; logs what should never happen, counts what did."""
-    outcomes = flows.move([contract.roll_back(order_id, payload=closing) for order_id in order_ids])
+    outcomes = flows.move([roll_back(order_id, payload=closing) for order_id in order_ids])
     for order_id, outcome in zip(order_ids, outcomes, strict=True):
         if outcome.status is Status.OK:
             ORDERS.labels(f"closed_by_{closing.closed_by}").inc()

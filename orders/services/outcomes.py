@@ -5,7 +5,7 @@ from prometheus_client import Counter
 
 from charites.common.errors import ServiceError
 from orders.errors import OrderFailed
-from stock.strategies.contract import Outcome
+from stock.moves import Outcome
 
 log = structlog.get_logger(__name__)
 

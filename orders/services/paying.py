@@ -18,8 +18,7 @@ from orders.payments import calls
 from orders.payments.provider import PaymentRequest, get_provider
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.services.outcomes import ORDERS, error_of
-from stock.strategies import contract
-from stock.strategies.contract import Outcome, Status
+from stock.moves import Outcome, Status, confirm
 
 log = structlog.get_logger(__name__)
 
@@ -138,10 +137,7 @@ def record_captures(*, captures: Sequence[Capture]) -> list[Exception | None]:
     orders = selectors.list_order_ids_of_payments(payment_ids=[capture.payment_id for capture in captures])
     known = [capture for capture in captures if capture.payment_id in orders]
     spare = next_ids(len(known))
-    moves = [
-        contract.confirm(orders[c.payment_id], payload=Paying(c, number))
-        for c, number in zip(known, spare, strict=True)
-    ]
+    moves = [confirm(orders[c.payment_id], payload=Paying(c, number)) for c, number in zip(known, spare, strict=True)]
     outcomes = dict(zip(known, flows.move(moves), strict=True))
     return [record_result(capture, outcomes.get(capture)) for capture in captures]
 

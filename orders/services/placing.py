@@ -22,9 +22,8 @@ from orders.models import Order, OrderDetail
 from orders.moves import PlaceOrder, Placing
 from orders.selectors import OrderWithLines
 from orders.services.outcomes import ORDERS, error_of, foreseen
+from stock.moves import Move, Outcome, Status, reserve
 from stock.services import check_key
-from stock.strategies import contract
-from stock.strategies.contract import Move, Outcome, Status
 
 log = structlog.get_logger(__name__)
 
@@ -190,7 +189,7 @@ def placing(command: PlaceOrder, number: int, goods: Mapping[int, Goods], now: d
         "request_digest": command.digest() if command.idempotency_key else "",
     }
     key = (command.user_id, command.idempotency_key) if command.idempotency_key else number
-    return contract.reserve(number, command.quantities, key=key, payload=Placing(order, lines))
+    return reserve(number, command.quantities, key=key, payload=Placing(order, lines))
 
 
 def line_columns(user_id: int, order_id: int, goods: Goods, number: int) -> dict[str, Any]:

@@ -35,9 +35,8 @@ from orders.services import (
 )
 from stock.errors import StockBusy
 from stock.models import StockRecord
+from stock.moves import Status, roll_back
 from stock.services import confirm_stock
-from stock.strategies import contract
-from stock.strategies.contract import Status
 
 pytestmark = pytest.mark.django_db
 
@@ -214,9 +213,7 @@ def test_a_batch_of_time_outs_goes_by_the_clock_of_each():
     early = Closing(Order.ClosedBy.TIMEOUT, later(TIMEOUT - 1))
     late = Closing(Order.ClosedBy.TIMEOUT, later(TIMEOUT))
 
-    outcomes = flow.move(
-        [contract.roll_back(first.order_id, payload=early), contract.roll_back(second.order_id, payload=late)]
-    )
+    outcomes = flow.move([roll_back(first.order_id, payload=early), roll_back(second.order_id, payload=late)])
 
     assert [outcome.status for outcome in outcomes] == [Status.REPEATED, Status.OK]
     assert stored(first).status == Order.Status.UNPAID

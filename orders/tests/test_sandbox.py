@@ -8,7 +8,8 @@ from messaging.models import Message
 from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
 from orders.payments.provider import PaymentRequest, RefundRequest
-from orders.payments.sandbox import Sandbox, act, capture_payment, notify_ladder, read_link
+from orders.payments.sandbox import Sandbox, act, capture_payment, notify_ladder
+from orders.payments.sandbox.page import read_link
 
 pytestmark = pytest.mark.django_db
 

@@ -13,8 +13,8 @@ from lab.kit.factories import (
 from orders.errors import OrderNotFound
 from orders.models import Order, Payment
 from orders.selectors import (
-    find_begun_payment,
     get_order,
+    list_begun_payments,
     list_due,
     list_orders,
     list_overdue_payments,
@@ -124,11 +124,13 @@ def test_oldest_overdue_at_is_when_the_longest_overdue_order_expired():
     assert oldest_overdue_at(now=later(99)) == later(60)
 
 
-def test_find_begun_payment_returns_only_a_begun_one():
-    order = make_order()
-    assert find_begun_payment(order_id=order.order_id) is None
+def test_list_begun_payments_returns_only_begun_ones():
+    order, other = make_order(), make_order()
+    asked = [order.order_id, other.order_id]
+    assert list_begun_payments(order_ids=asked) == {}
     payment = make_payment(order)
 
-    assert find_begun_payment(order_id=order.order_id) == payment
+    assert list_begun_payments(order_ids=asked) == {order.order_id: payment}
+    assert list_begun_payments(order_ids=[other.order_id]) == {}
     Payment.objects.update(status=Payment.Status.CLOSED)
-    assert find_begun_payment(order_id=order.order_id) is None
+    assert list_begun_payments(order_ids=asked) == {}

@@ -18,10 +18,9 @@ from orders.models import Order
 from orders.moves import Closing, Paying, Placing
 from orders.services import close_due, place_order, record_captures
 from orders.writer import OrderWriter
+from stock.moves import Move, Outcome, Status, Writer, confirm, reserve, roll_back
 from stock.records import RecordWriter
 from stock.services import move as move_stock
-from stock.strategies import contract
-from stock.strategies.contract import Move, Outcome, Status, Writer
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 
@@ -53,7 +52,7 @@ def find(move: Move, writer: Writer) -> Outcome:
 def test_find_of_an_order_waits_for_the_transaction_that_inserted_it():
     # The number is known only inside, so it is asked for by its key.
     order = {"order_id": 404, "user_id": 7, "idempotency_key": "k", "request_digest": digest()}
-    placing = contract.reserve(404, {1: 1}, key=(7, "k"), payload=Placing(order, ()))
+    placing = reserve(404, {1: 1}, key=(7, "k"), payload=Placing(order, ()))
 
     status = settled_while(
         lambda: place_order(command=make_command(idempotency_key="k"), now=NOW),
@@ -74,7 +73,7 @@ def test_find_of_a_capture_waits_for_the_transaction_that_stores_it():
 
     status = settled_while(
         lambda: record_captures(captures=[capture]),
-        contract.confirm(order.order_id, payload=Paying(capture, 1)),
+        confirm(order.order_id, payload=Paying(capture, 1)),
         at="UPDATE shopping_order_detail",
     )
 
@@ -86,7 +85,7 @@ def test_find_of_a_closing_waits_for_the_transaction_that_closes():
 
     status = settled_while(
         lambda: close_due(now=later(10**6)),
-        contract.roll_back(order.order_id, payload=Closing(Order.ClosedBy.TIMEOUT, later(10**6))),
+        roll_back(order.order_id, payload=Closing(Order.ClosedBy.TIMEOUT, later(10**6))),
         at="UPDATE shopping_stock_record ",
     )
 
@@ -94,7 +93,7 @@ def test_find_of_a_closing_waits_for_the_transaction_that_closes():
 
 
 def test_find_of_stock_alone_waits_for_the_transaction_that_wrote_its_record():
-    reserving = contract.reserve(10, {1: 1})
+    reserving = reserve(10, {1: 1})
 
     with (
         Parked(lambda: move_stock([reserving]), at="UPDATE shopping_stock ", after=True) as owner,

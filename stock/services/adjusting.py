@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from django.db import IntegrityError, connection
 from django.db.models import F
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid, KeyReused
@@ -172,9 +172,7 @@ def change_rows(log: Sequence[StockAdjustment]) -> None:
     """One guarded, relative UPDATE a row of the log, in goods_id order, under the row locks."""
     for row in sorted(log, key=lambda row: row.goods_id):
         matched = Stock.objects.filter(goods_id=row.goods_id, available__gte=-row.delta)
-        changed = matched.update(
-            available=F("available") + row.delta, version=F("version") + 1, updated_at=timezone.now()
-        )
+        changed = matched.update(available=F("available") + row.delta, version=F("version") + 1, updated_at=Now())
         if not changed:
             raise Stale(row.goods_id)
 

@@ -9,11 +9,11 @@ from charites.common.ids import next_id
 from charites.common.models import MAX_LINES
 from charites.common.transactions import reading_the_answer
 from stock.models import Stock
+from stock.moves import Move, Outcome, Writer, confirm, deduct, reserve, roll_back
 from stock.records import RecordWriter
 from stock.selectors import get_stock
 from stock.services.checks import check_goods_id, check_order_id, check_quantities
-from stock.strategies import contract, current_strategy
-from stock.strategies.contract import Move, Outcome, Writer
+from stock.strategies import current_strategy
 
 
 def move(moves: Sequence[Move], *, writer: Writer | None = None) -> list[Outcome]:
@@ -31,13 +31,13 @@ def reserve_stock(*, order_id: int, quantities: Mapping[int, int]) -> None:
     """
     check_order_id(order_id)
     check_quantities(quantities)
-    raise_unless_done(move([contract.reserve(order_id, quantities)]))
+    raise_unless_done(move([reserve(order_id, quantities)]))
 
 
 def confirm_stock(*, order_id: int) -> None:
     """Makes what the order reserved sold; again is answered as done. Raises RecordConflict, StockBusy."""
     check_order_id(order_id)
-    raise_unless_done(move([contract.confirm(order_id)]))
+    raise_unless_done(move([confirm(order_id)]))
 
 
 def roll_back_stock(*, order_id: int, goods_ids: Iterable[int]) -> None:
@@ -51,7 +51,7 @@ def roll_back_stock(*, order_id: int, goods_ids: Iterable[int]) -> None:
         raise Invalid("items", _("must be 1 to %(limit)s lines"), limit=MAX_LINES)
     for goods_id in goods_ids:
         check_goods_id(goods_id)
-    raise_unless_done(move([contract.roll_back(order_id, goods_ids=goods_ids)]))
+    raise_unless_done(move([roll_back(order_id, goods_ids=goods_ids)]))
 
 
 def reserve_one(*, order_id: int, goods_id: int, quantity: int) -> Stock:
@@ -68,7 +68,7 @@ def deduct_stock(*, goods_id: int, quantity: int) -> tuple[int, Stock]:
     """
     check_quantities({goods_id: quantity})
     receipt_id = next_id()
-    raise_unless_done(move([contract.deduct(receipt_id, {goods_id: quantity})]))
+    raise_unless_done(move([deduct(receipt_id, {goods_id: quantity})]))
     with reading_the_answer():
         return receipt_id, get_stock(goods_id=goods_id)
 

@@ -6,12 +6,12 @@ from functools import cache
 from django.conf import settings
 
 from stock.strategies.atomic_update import AtomicUpdate
-from stock.strategies.contract import Strategy
 from stock.strategies.group_commit import GroupCommit
 from stock.strategies.naive import Naive
 from stock.strategies.optimistic import Optimistic
 from stock.strategies.pessimistic import Pessimistic
 from stock.strategies.redis_lock import RedisLock
+from stock.strategies.strategy import Strategy
 from stock.strategies.transaction import Transaction
 
 STRATEGIES: dict[str, type[Strategy]] = {

@@ -34,8 +34,9 @@ from django.conf import settings
 from django.db import connection
 
 from charites.common.transactions import refuse_nested
+from stock.moves import BUSY, UNKNOWN, Move, Outcome, Writer
 from stock.strategies.atomic_update import AtomicUpdate
-from stock.strategies.contract import BUSY, UNKNOWN, Move, Outcome, Strategy, Writer
+from stock.strategies.strategy import Strategy
 
 log = structlog.get_logger(__name__)
 

@@ -18,20 +18,9 @@ from contextlib import AbstractContextManager
 
 from charites.common.transactions import Limits, Stale, Undone, outermost
 from stock.errors import NotEnoughStock, StockNotFound
-from stock.strategies.contract import (
-    BUSY,
-    OK,
-    REPEATED,
-    Line,
-    Move,
-    MoveUnit,
-    Outcome,
-    Status,
-    Strategy,
-    Writer,
-    run_moves,
-)
+from stock.moves import BUSY, OK, REPEATED, Line, Move, MoveUnit, Outcome, Status, Writer, run_moves
 from stock.strategies.statements import Reading, add, read_stock, totals
+from stock.strategies.strategy import Strategy
 
 
 class Guarded(Strategy):
@@ -87,10 +76,10 @@ class Batch(MoveUnit):
                 return answered | refused
         return answered
 
-    def undone(self, how: Undone, error: Exception) -> Outcome:
+    def undone(self, move: Move, how: Undone, error: Exception) -> Outcome:
         if how is Undone.BUSY and isinstance(error, Stale):
             return self._strategy.gave_up
-        return super().undone(how, error)
+        return super().undone(move, how, error)
 
     def _locks(self, attempt: int) -> bool:
         return self._strategy.locks_next_reads if attempt else self._strategy.locks_first_read

@@ -19,8 +19,8 @@ transaction, no guard, a computed value instead of a relative one.
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from stock.moves import Line, Move, Outcome, Writer
 from stock.strategies.atomic_update import AtomicUpdate
-from stock.strategies.contract import Line, Move, Outcome, Writer
 from stock.strategies.guarded import Guarded
 from stock.strategies.statements import Reading, add, write_computed
 

@@ -23,7 +23,7 @@ from django.conf import settings
 
 from charites.common.transactions import Limits
 from stock.errors import StockContended
-from stock.strategies.contract import Line, Outcome, Status
+from stock.moves import Line, Outcome, Status
 from stock.strategies.guarded import Guarded
 from stock.strategies.statements import Reading, add, add_if_unchanged
 

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from charites.common.transactions import refuse_nested
 from stock.errors import StockLockFailed
 from stock.locks import holding
-from stock.strategies.contract import Line, Move, Outcome, Status, Writer
+from stock.moves import Line, Move, Outcome, Status, Writer
 from stock.strategies.guarded import Guarded, goods_taken
 from stock.strategies.statements import Reading, add, add_if_unchanged
 

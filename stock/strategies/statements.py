@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from django.db.models import F
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from stock.models import Stock
-from stock.strategies.contract import Line, Move
+from stock.moves import Line, Move
 
 
 class Reading(NamedTuple):
@@ -53,7 +53,7 @@ def add(change: Line) -> bool:
     guards = {f"{column}__gte": -delta for column, delta in changes.items() if delta < 0}
     moved = {column: F(column) + delta for column, delta in changes.items() if delta}
     rows = Stock.objects.filter(goods_id=change.goods_id, **guards)
-    return rows.update(**moved, version=F("version") + 1, updated_at=timezone.now()) == 1
+    return rows.update(**moved, version=F("version") + 1, updated_at=Now()) == 1
 
 
 def add_if_unchanged(change: Line, reading: Reading) -> bool:
@@ -65,7 +65,7 @@ def add_if_unchanged(change: Line, reading: Reading) -> bool:
             reserved=F("reserved") + change.reserved,
             sold=F("sold") + change.sold,
             version=F("version") + 1,
-            updated_at=timezone.now(),
+            updated_at=Now(),
         )
         == 1
     )
@@ -78,6 +78,6 @@ def write_computed(change: Line, reading: Reading) -> bool:
         reserved=reading.reserved + change.reserved,
         sold=reading.sold + change.sold,
         version=F("version") + 1,
-        updated_at=timezone.now(),
+        updated_at=Now(),
     )
     return True

@@ -16,7 +16,7 @@ Costs: as `atomic_update`, without being right.
 Use it never; the server refuses to start with it. The classic mistake is the belief that a transaction is a lock.
 """
 
-from stock.strategies.contract import Line
+from stock.moves import Line
 from stock.strategies.guarded import Guarded
 from stock.strategies.statements import Reading, add, write_computed
 

@@ -10,8 +10,8 @@ from lab.kit.interleaving import Parked
 from lab.kit.racing import order, race
 from lab.kit.writers import NoteWriter, stored_notes
 from stock.models import StockRecord
+from stock.moves import Status, reserve
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
-from stock.strategies.contract import Status, reserve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -25,10 +25,11 @@ from lab.kit.shop import wait_until
 from lab.kit.writers import POISON, NoteWriter, Poison, stored_notes
 from stock.errors import StockBusy
 from stock.models import StockRecord
+from stock.moves import REPEATED, Move, Outcome, Status, confirm, reserve, roll_back
 from stock.records import RecordWriter
 from stock.strategies import get_strategy, group_commit
-from stock.strategies.contract import REPEATED, Move, Outcome, Status, Strategy, confirm, reserve, roll_back
 from stock.strategies.group_commit import GroupCommit, Turn
+from stock.strategies.strategy import Strategy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -347,7 +348,7 @@ from django.db import connections
 from stock.records import RecordWriter
 from stock.services import move
 from stock.strategies import current_strategy
-from stock.strategies.contract import reserve
+from stock.moves import reserve
 from stock.tests.test_group_commit import GatedWriter
 
 writer, parents = GatedWriter(10), current_strategy()

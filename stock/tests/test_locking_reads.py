@@ -6,8 +6,8 @@ from django.db import OperationalError, connection
 from lab.kit.factories import make_stock
 from lab.kit.interleaving import Interruption, plain
 from lab.kit.writers import NoteWriter
+from stock.moves import confirm, reserve, roll_back
 from stock.services import move
-from stock.strategies.contract import confirm, reserve, roll_back
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db]
 

@@ -10,9 +10,9 @@ from lab.kit.interleaving import Interruption, plain
 from lab.kit.writers import NoteWriter, stored_notes
 from stock.errors import StockContended
 from stock.models import Stock
+from stock.moves import Status, reserve
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
 from stock.strategies import get_strategy
-from stock.strategies.contract import Status, reserve
 
 pytestmark = pytest.mark.django_db
 

@@ -6,9 +6,9 @@ from charites.common.errors import ServiceError
 from lab.kit.factories import counts, make_stock
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
+from stock.moves import Status, confirm, reserve, roll_back
 from stock.selectors import list_records
 from stock.services import confirm_stock, deduct_stock, move, reserve_stock, roll_back_stock
-from stock.strategies.contract import Status, confirm, reserve, roll_back
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("strategy")]
 

@@ -17,8 +17,8 @@ from lab.kit.writers import NoteWriter, stored_notes
 from lab.servers import free_port
 from stock.locks import PREFIX, RedisLock
 from stock.models import StockRecord
+from stock.moves import Status, reserve
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
-from stock.strategies.contract import Status, reserve
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from lab.kit.interleaving import Interruption, LostCommit, plain
 from lab.kit.writers import LEFT_OUT, POISON, NoteWriter, Poison, stored_notes
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.models import StockRecord
+from stock.moves import REPEATED, Move, Outcome, Status, confirm, deduct, reserve, roll_back
 from stock.services import move
-from stock.strategies.contract import REPEATED, Move, Outcome, Status, confirm, deduct, reserve, roll_back
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("strategy")]
 

@@ -16,9 +16,9 @@ from lab.kit.interleaving import TIMEOUT_SECONDS, Background, Parked, await_lock
 from lab.kit.racing import order, race
 from lab.kit.writers import NoteWriter, stored_notes
 from stock.models import Stock, StockRecord
+from stock.moves import Status, reserve
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
 from stock.strategies import STRATEGIES
-from stock.strategies.contract import Status, reserve
 from stock.tests.conftest import SAFE
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]

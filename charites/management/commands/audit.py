@@ -14,7 +14,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -31,6 +30,7 @@ from charites.audit import (
     own_database,
     run_audit,
 )
+from charites.common import clock
 
 WIDTH_WITHOUT_TERMINAL = 160  # whole ids on one line for whoever reads them from a file
 
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, others: list[tuple[str, str]], **options: Any) -> None:
-        now = timezone.now()
+        now = clock.now()
         refuse_repetition([*settings.APPS, *(service for service, _ in others)])
         with opened(others) as databases:
             results = self.run_with_progress(databases, now)

@@ -10,9 +10,9 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
-from django.utils import timezone
 
 from charites import health
+from charites.common import clock
 from charites.common.logs import request_context
 from messaging import relay
 from messaging.check_back import check_back
@@ -29,11 +29,6 @@ def close_orders(now: datetime) -> int:
     return orders.close_due(now=now)
 
 
-def deliver(now: datetime) -> int:
-    """Delivers local messages; puts off what nobody takes; deletes what is long finished."""
-    return relay.deliver_local(now=now) + relay.hold_unknown(now=now) + relay.purge(now=now)
-
-
 def remote(now: datetime) -> int:
     """Everything that waits for somebody else's server, so that a hanging one delays no close."""
     work = [relay.deliver_remote]
@@ -47,7 +42,12 @@ def check(now: datetime) -> int:
     return check_back(now=now)
 
 
-LOOPS: dict[str, Work] = {"close": close_orders, "deliver": deliver, "remote": remote, "check": check}
+def tidy(now: datetime) -> int:
+    """Puts off messages that nobody takes; deletes what is long finished."""
+    return relay.hold_unknown(now=now) + relay.purge(now=now)
+
+
+LOOPS: dict[str, Work] = {"close": close_orders, "remote": remote, "check": check, "tidy": tidy}
 if "orders" not in settings.APPS:  # the split form: another service's sweep looks after the orders
     del LOOPS["close"]
 
@@ -92,7 +92,7 @@ def run_round(name: str, work: Work) -> int:
     close_old_connections()
     with request_context(loop=name):
         try:
-            return work(timezone.now())
+            return work(clock.now())
         except Exception as error:  # noqa: BLE001 (the sweep outlives databases and providers)
             log.warning("sweep_round_failed", error=repr(error))
             return 0

@@ -75,7 +75,7 @@ def payment_refund() -> Effect:
 
 
 TOPICS: dict[str, Callable[[], Effect]] = {"payment_notify": payment_notify, "payment_refund": payment_refund}
-ALL_TOPICS = [*list_topics(remote=True), *list_topics(remote=False)]
+ALL_TOPICS = list_topics()
 
 
 def at_once(function: Callable[[], Any], times: int) -> list[Any]:
@@ -95,9 +95,8 @@ def at_once(function: Callable[[], Any], times: int) -> list[Any]:
 
 
 def sweep(seconds_later: float = 0) -> int:
-    """One round of the loops of a sweep that deliver; returns how many messages it claimed."""
-    now = timezone.now() + timedelta(seconds=seconds_later)
-    return relay.deliver_local(now=now) + relay.deliver_remote(now=now)
+    """One round of a sweep's delivery; returns how many messages it claimed."""
+    return relay.deliver_remote(now=timezone.now() + timedelta(seconds=seconds_later))
 
 
 def sweep_all(seconds_later: float = 0) -> None:

@@ -16,14 +16,7 @@ from django.utils import timezone
 
 from lab.kit.factories import counts, make_command, make_goods
 from lab.kit.findings import findings, wrong_endings
-from lab.kit.receivers import (
-    LOCAL,
-    REMOTE,
-    effects,
-    publish_some,
-    register_receivers,
-    unregister_receivers,
-)
+from lab.kit.receivers import effects, publish_some, register_receivers, unregister_receivers
 from lab.kit.shop import START_SECONDS
 from lab.kit.trials import Trials
 from messaging import relay
@@ -34,10 +27,8 @@ from orders.models import Order
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 
 CLAIM_SECONDS = 1  # then another sweep may take over what a dead one had
-# Where it is killed. After the handler of local messages comes COMMIT, which is that of their mark, too; it is killed
-# before that, and one step later. A remote handler has returned when its message is about to be marked.
-HANDLED_LOCALLY = {"loops": ["deliver"], "armed_by": "INSERT INTO auth_group", "stop_at": ""}
-HANDLED_REMOTELY = {
+# Where it is killed. A handler has returned when its message is about to be marked.
+HANDLED = {
     "loops": ["remote"],
     "armed_by": "INSERT INTO auth_group",
     "stop_at": "UPDATE messaging_message SET state",
@@ -84,7 +75,7 @@ class Load:
     """Messages and overdue orders that keep coming from a thread of its own, until the block is left."""
 
     def __init__(self) -> None:
-        self.keys: dict[str, list[str]] = {LOCAL: [], REMOTE: []}
+        self.keys: list[str] = []
         self.order_ids: list[int] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -100,10 +91,9 @@ class Load:
     def _run(self) -> None:
         try:
             for number in itertools.count():
-                for topic, count in ((LOCAL, 20), (REMOTE, 2)):
-                    keys = [f"{topic} {number}.{n}" for n in range(count)]
-                    publish_some(topic, keys)
-                    self.keys[topic] += keys
+                keys = [f"{number}.{n}" for n in range(2)]
+                publish_some(keys)
+                self.keys += keys
                 yesterday = timezone.now() - timedelta(days=1)
                 placed = services.place_orders(commands=[make_command()] * 10, now=yesterday)
                 self.order_ids += [result.order.order.order_id for result in placed if result.order]
@@ -124,7 +114,7 @@ def _topics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def finish() -> None:
     """What a sweep does later on, when the claims of the dead ones have run out."""
     later = timezone.now() + timedelta(seconds=CLAIM_SECONDS + 1)
-    while relay.deliver_local(now=later) + relay.deliver_remote(now=later) + services.close_due(now=later):
+    while relay.deliver_remote(now=later) + services.close_due(now=later):
         pass
 
 
@@ -133,28 +123,25 @@ def test_sweeps_killed_between_handler_and_mark_repeat_no_effect(
 ) -> None:
     make_goods(1, stock=1_000_000)
     kills = trials.count(sample=1, full=25)
-    with Load() as load, Sweeper(process_environment, loops=["deliver", "remote", "close"]):
+    with Load() as load, Sweeper(process_environment, loops=["remote", "close"]):
         for _ in range(kills):
             skip = trials.random.randrange(CLOSING_STATEMENTS)
-            closing, one_later = {**CLOSING, "skip": skip}, {**HANDLED_LOCALLY, "skip": 1}
-            for where in (HANDLED_LOCALLY, one_later, HANDLED_REMOTELY, closing):
+            for where in (HANDLED, {**CLOSING, "skip": skip}):
                 with Sweeper(process_environment, **where) as sweeper:
                     sweeper.await_word("standing")
                     sweeper.kill()
     finish()
 
     done = effects()
-    assert {done[key] for key in load.keys[LOCAL]} == {1}
-    assert {done[key] for key in load.keys[REMOTE]} == {1}
-    calls = sum(done[f"call {key}"] for key in load.keys[REMOTE])
-    assert calls >= len(load.keys[REMOTE]) + kills  # those that were killed have been delivered again
+    assert {done[key] for key in load.keys} == {1}
+    calls = sum(done[f"call {key}"] for key in load.keys)
+    assert calls >= len(load.keys) + kills  # those that were killed have been delivered again
     assert set(Message.objects.values_list("state", flat=True)) == {"done"}
     assert set(Order.objects.values_list("status", "version")) == {(Order.Status.CLOSED, 1)}
     assert wrong_endings(load.order_ids) == {}
     assert counts(1) == (1_000_000, 0, 0)
     assert findings() == []
     trials.tell(
-        f"{2 * kills} kills between handler and mark ({kills} local, {kills} remote), {kills} one step later, {kills} "
-        f"in the middle of closing, beside another sweep: {len(load.keys[LOCAL])} local and {len(load.keys[REMOTE])} "
-        f"remote messages ({calls} calls), {len(load.order_ids)} orders closed, each once"
+        f"{kills} kills between handler and mark, {kills} in the middle of closing, beside another sweep: "
+        f"{len(load.keys)} messages ({calls} calls), {len(load.order_ids)} orders closed, each once"
     )

@@ -31,7 +31,7 @@ from orders.models import Order, Payment, SandboxPayment
 from orders.moves import Capture
 from orders.payments import sandbox
 from orders.services.placing import placing
-from stock.strategies.contract import Outcome, Status
+from stock.moves import Outcome, Status
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 

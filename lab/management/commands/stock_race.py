@@ -22,7 +22,7 @@ from lab.race.results import Race
 from lab.race.runner import THE_SERVERS_OWN, race_server, run_race
 from lab.race.table import as_text
 from stock.strategies import STRATEGIES
-from stock.strategies.contract import Strategy
+from stock.strategies.strategy import Strategy
 
 DEMO_TOKEN = "Bearer token"
 

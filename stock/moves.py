@@ -5,11 +5,10 @@ rows, and then changes the stock rows: rows first, stock rows last, once each, i
 docs/adr/0002-stock-owns-the-transaction.md.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -157,7 +156,7 @@ class MoveUnit(Unit[Move, Outcome]):
     def find(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         return self.writer.find(moves)
 
-    def undone(self, how: Undone, error: Exception) -> Outcome:
+    def undone(self, move: Move, how: Undone, error: Exception) -> Outcome:
         match how:
             case Undone.REFUSED:
                 return failed(error)
@@ -192,17 +191,3 @@ def without_duplicates(moves: Sequence[Move]) -> list[list[Move]]:
         batches[-1].append(move)
         seen |= names
     return batches
-
-
-class Strategy(ABC):
-    """A way to take stock. Safe for threads; one instance a process."""
-
-    name: ClassVar[str]
-    safe: ClassVar[bool] = True
-
-    @abstractmethod
-    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
-        """Applies the moves and returns one outcome each, in order; never raises for one of them.
-
-        Call it outside any transaction: it owns the outermost one, and may run all of it again.
-        """

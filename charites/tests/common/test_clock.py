@@ -1,0 +1,107 @@
+"""The database's time, between two readings of its clock."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from charites.common import clock
+from charites.common.clock import READ_EVERY_SECONDS, DatabaseClock, read_database_time
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Database:
+    """Its clock says NOON plus what has passed; every answer takes `delay` seconds of the monotonic clock."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        self.monotonic, self.asked, self.is_away, self.delay, self.ahead = 100.0, 0, False, delay, timedelta()
+
+    def read(self) -> datetime | None:
+        self.asked += 1
+        self.monotonic += self.delay / 2
+        told = None if self.is_away else self.time
+        self.monotonic += self.delay / 2
+        return told
+
+    @property
+    def time(self) -> datetime:
+        return NOON + timedelta(seconds=self.monotonic - 100.0) + self.ahead
+
+
+def make(database: Database) -> DatabaseClock:
+    return DatabaseClock(database.read, lambda: database.monotonic)
+
+
+def test_time_is_the_databases_whatever_this_machine_thinks() -> None:
+    database = Database()
+
+    assert make(database).now() == NOON
+
+
+def test_a_slow_answer_is_of_the_middle_of_the_question() -> None:
+    database = Database(delay=2.0)
+    found = make(database).now()
+
+    assert found == database.time
+
+
+def test_between_two_readings_the_monotonic_clock_carries_on() -> None:
+    database = Database()
+    ours = make(database)
+    ours.now()
+
+    database.monotonic += READ_EVERY_SECONDS - 0.5
+
+    assert (ours.now(), database.asked) == (database.time, 1)
+
+
+def test_a_database_whose_clock_was_set_is_followed_with_the_next_reading() -> None:
+    database = Database()
+    ours = make(database)
+    ours.now()
+
+    database.ahead = timedelta(hours=1)
+    database.monotonic += READ_EVERY_SECONDS
+
+    assert (ours.now(), database.asked) == (database.time, 2)
+
+
+def test_while_the_database_is_away_the_last_reading_holds_and_it_is_not_asked_all_the_time() -> None:
+    database = Database()
+    ours = make(database)
+    ours.now()
+
+    database.is_away = True
+    database.monotonic += 2 * READ_EVERY_SECONDS
+
+    assert [ours.now() for _ in range(3)] == [database.time] * 3
+    assert database.asked == 2
+
+
+def test_before_the_first_reading_this_machines_time_has_to_do() -> None:
+    database = Database()
+    database.is_away = True
+    before = datetime.now(UTC)
+
+    assert before <= make(database).now() <= datetime.now(UTC)
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_mariadb_is_asked_past_the_statements_that_are_counted(django_assert_num_queries) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET timestamp = 1767268800.5")  # this connection's NOON and a half
+
+    try:
+        with django_assert_num_queries(0):
+            assert read_database_time() == NOON + timedelta(seconds=0.5)
+    finally:
+        connection.close()
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db(transaction=True)
+def test_sqlite_has_no_clock_of_its_own() -> None:
+    assert read_database_time() is None
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=30)

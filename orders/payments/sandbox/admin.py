@@ -1,0 +1,20 @@
+"""The sandbox's payments, to look at."""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.admin import ReadOnlyAdmin, money
+from orders.models import SandboxPayment
+
+
+@admin.register(SandboxPayment)
+class SandboxPaymentAdmin(ReadOnlyAdmin):
+    list_display = ("payment_id", "shown_amount", "status", "trade_id", "captured_at", "refunded", "expires_at")
+    list_filter = ("status", "captured_at")
+    ordering = ("-id",)
+    id_fields = ("payment_id",)
+    prefix_fields = ("trade_id",)
+
+    @admin.display(description=_("amount"), ordering="amount")
+    def shown_amount(self, row: SandboxPayment) -> str:
+        return money(row.amount, row.currency)

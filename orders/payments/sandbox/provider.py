@@ -1,0 +1,62 @@
+"""The sandbox as the shop sees it, through the port."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.conf import settings
+from django.core.signing import Signer
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Invalid
+from charites.common.transactions import run
+from orders.errors import PaymentNotFound
+from orders.models import SandboxPayment
+from orders.moves import Capture
+from orders.payments import signing
+from orders.payments.provider import PaymentRequest, RefundRequest
+from orders.payments.sandbox.ledger import capture_payment, insert_open, write_capture
+from orders.payments.sandbox.notices import CHANNEL, as_capture, notice_of
+
+
+class Sandbox:
+    """See `orders.payments.provider.Provider`. Outcomes of `begin`: `now` pays at once, `page` waits for the page."""
+
+    channel = CHANNEL
+
+    def begin(self, request: PaymentRequest, *, outcome: str, timeout_seconds: float, now: datetime) -> str:
+        def open_payment() -> None:
+            insert_open(request)
+            if outcome == "now":
+                write_capture(request.payment_id, now=now)
+
+        run(open_payment, name="sandbox_begin")
+        link = Signer(salt=CHANNEL).sign(str(request.payment_id))
+        return f"{settings.PUBLIC_URL}/sandbox/pay/{link}"
+
+    def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:
+        open_rows = SandboxPayment.objects.filter(payment_id=payment_id, status=SandboxPayment.Status.OPEN)
+        if run(lambda: open_rows.update(status=SandboxPayment.Status.CLOSED, updated_at=now), name="sandbox_close"):
+            if SandboxPayment.objects.filter(payment_id=payment_id, pays_when_closed=True).exists():
+                # What no provider should do, and some do: its word is that the payment is closed.
+                capture_payment(payment_id=payment_id, now=now, though_closed=True)
+            return None
+        return self.query(payment_id, timeout_seconds=timeout_seconds)
+
+    def query(self, payment_id: int, *, timeout_seconds: float) -> Capture | None:
+        row = SandboxPayment.objects.filter(payment_id=payment_id, status=SandboxPayment.Status.CAPTURED).first()
+        return as_capture(notice_of(row)) if row else None
+
+    def refund(self, request: RefundRequest, *, timeout_seconds: float, now: datetime) -> None:
+        captured = SandboxPayment.objects.filter(trade_id=request.trade_id, status=SandboxPayment.Status.CAPTURED)
+        covered = captured.filter(amount__gte=request.amount, currency=request.currency)
+        if not run(lambda: covered.update(refunded=request.amount, updated_at=now), name="sandbox_refund"):
+            raise PaymentNotFound(payment_id=request.payment_id)
+
+    def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
+        accepted = [settings.PAYMENT_SECRET, *settings.PAYMENT_SECRET_FALLBACKS]
+        signing.verify(secrets=accepted, headers=headers, body=body, now=now)
+        try:
+            return as_capture(json.loads(body))
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise Invalid("body", _("is not a notice of a captured payment")) from error
