@@ -214,6 +214,8 @@ class RefundAdmin(MoneyAdmin):
     def send_now(self, request: HttpRequest, rows: list[Refund], form: forms.Form) -> Report:
         errors = services.send_refunds(payment_ids=[refund.payment_id for refund in rows], now=clock.now())
         pending = [refund for refund in rows if refund.status == Refund.Status.PENDING]
+        text = _("The money of payment %(payment_id)s was sent back before.")
+        sent = [text % {"payment_id": refund.payment_id} for refund in rows if refund not in pending]
         return Report(
-            done=[refund for refund in pending if refund.payment_id not in errors], errors=list(errors.values())
+            done=[refund for refund in pending if refund.payment_id not in errors], errors=[*errors.values(), *sent]
         )

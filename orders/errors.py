@@ -57,6 +57,15 @@ class PaymentsUnavailable(ServiceError):
     text = _("Payments are not available at present. Try again in a moment.")
 
 
+class PaymentUnanswered(PaymentsUnavailable):
+    """The provider was asked, and its answer is missing or makes no sense: it may have done it. To ask again is
+    harmless."""
+
+    kind = Kind.UNKNOWN
+    code = 50010013
+    text = _("The payment provider did not say what became of this. Look at the order, or try again in a moment.")
+
+
 class BadSignature(ServiceError):
     """Forged, or signed with a secret that is not ours, or too old to be accepted."""
 

@@ -24,7 +24,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from charites.common.errors import OutcomeUnknown, ServiceError, as_service_error, is_outage
+from charites.common.errors import Kind, OutcomeUnknown, ServiceError, as_service_error, is_outage
 from charites.common.models import MAX_INT64
 
 log = structlog.get_logger(__name__)
@@ -109,14 +109,15 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseRedirect(self.page_to_repeat(request))
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
-        """As `changeform_view`."""
+        """As `changeform_view`; the page of the row then shows whether it is deleted."""
         try:
             return self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined]
         except (ServiceError, DatabaseError) as error:
             if request.method != "POST":
                 raise
             self.message_user(request, as_text(error), messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
+            page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+            return HttpResponseRedirect(reverse(page, args=[object_id]))
 
     def page_to_repeat(self, request: HttpRequest) -> str:
         """The page from which the same may be sent again, after it was refused or nobody knows how it ended."""
@@ -219,7 +220,7 @@ def carry_out(admin: Any, request: HttpRequest, rows: list[Any], form: forms.For
         admin.message_user(request, done, messages.SUCCESS)
     for problem in report.errors:
         admin.message_user(request, as_text(problem), messages.ERROR)
-    return not any(isinstance(problem, OutcomeUnknown) for problem in report.errors)
+    return not any(isinstance(error, ServiceError) and error.kind is Kind.UNKNOWN for error in report.errors)
 
 
 def record(request: HttpRequest, rows: Sequence[Model], *, action: str, **data: Any) -> None:

@@ -4,10 +4,14 @@ import contextlib
 import select
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from types import TracebackType
 from typing import NamedTuple, Self
+
+from django.db import connection
+
+from stock.strategies import get_strategy
 
 COMMIT = b"\x03COMMIT"  # a query packet's body
 BUFFER = 65_536
@@ -104,12 +108,17 @@ class Proxy:
 
 class LossyProxy(Proxy):
     """Loses the reply to one COMMIT: the first one after a statement that contains `after` is passed on without its
-    reply (`carried_out`) or swallowed."""
+    reply (`carried_out`) or swallowed. Everything else passes; or nothing does from then on (`away`), as if the database
+    were gone."""
 
-    def __init__(self, target: tuple[str, int], *, after: bytes, carried_out: bool) -> None:
+    def __init__(self, target: tuple[str, int], *, after: bytes, carried_out: bool, away: bool = False) -> None:
         super().__init__(target)
-        self._after, self._carried_out = after, carried_out
+        self._after, self._carried_out, self._away = after, carried_out, away
         self.lost = 0
+
+    def fell(self, fate: Fate) -> None:
+        if self._away:
+            self.cut()
 
     def watch(self) -> Callable[[bytes], Fate]:
         is_near = False
@@ -183,3 +192,19 @@ class ArmedProxy(Proxy):
 def plain(data: bytes) -> bytes:
     """Statements without the quotes of names."""
     return data.replace(b"`", b"")
+
+
+@contextlib.contextmanager
+def lossy_database(*, after: str, carried_out: bool, away: bool = False) -> Iterator[LossyProxy]:
+    """Every connection to MariaDB that this process opens in the block goes through a `LossyProxy`; one that is open
+    already, as the test's own, does not. So what is to meet the fault runs in a thread of its own."""
+    address = connection.settings_dict
+    direct = {"HOST": address["HOST"], "PORT": address["PORT"]}
+    target = (direct["HOST"], int(direct["PORT"]))
+    with LossyProxy(target, after=after.encode(), carried_out=carried_out, away=away) as proxy:
+        get_strategy.cache_clear()  # its committer keeps a connection
+        address |= {"HOST": "127.0.0.1", "PORT": str(proxy.port)}
+        try:
+            yield proxy
+        finally:
+            address |= direct

@@ -10,6 +10,7 @@ import random
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Trials:
         self.seed = secrets.randbelow(2**32) if seed is None else seed
         self.random = random.Random(self.seed)
         self.lines: list[str] = []
+        self.rows: list[dict[str, str]] = []
 
     def count(self, *, sample: int, full: int) -> int:
         """How many tries to make in this run."""
@@ -44,6 +46,10 @@ class Trials:
     def tell(self, line: str) -> None:
         """Notes what was done and what came out, with the numbers."""
         self.lines.append(line)
+
+    def row(self, cells: dict[str, str]) -> None:
+        """Notes a row, column by column, of the table that stands below those of the tests of one file."""
+        self.rows.append(cells)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,7 +78,7 @@ def trials(request: pytest.FixtureRequest) -> Iterator[Trials]:
         is_full=request.config.getoption("--faults") == "full", seed=request.config.getoption("--faults-seed")
     )
     yield trials
-    request.node.user_properties.append((PROPERTY, {"seed": trials.seed, "lines": trials.lines}))
+    request.node.user_properties.append((PROPERTY, {"seed": trials.seed, "lines": trials.lines, "rows": trials.rows}))
 
 
 class Collecting:
@@ -115,19 +121,32 @@ def as_page(done: list[dict[str, Any]], *, counts: str) -> str:
     failed = sum(entry["outcome"] != "passed" for entry in done)
     seconds = sum(entry["seconds"] for entry in done)
     summary = f"{len(done)} tests with {counts} counts, {failed} failed, {seconds / 60:.1f} minutes."
-    parts = [HEAD, f"{datetime.now(UTC):%Y-%m-%d}, {machine()}. {summary}\n"]
-    file = ""
-    for entry in done:
-        path, _, test = entry["test"].partition("::")
-        if path != file:
-            file = path
-            parts.append(f"## {Path(path).stem.removeprefix('test_').replace('_', ' ').capitalize()}\n")
-            parts.append("| test | done | seed | s | result |\n|---|---|---|---|---|")
-        words = "; ".join(entry["lines"]).replace("|", "\\|")
-        name = test.removeprefix("test_").replace("_", " ")
-        row = f"| {name} | {words} | {entry['seed']} | {entry['seconds']:.1f} | {entry['outcome']} |"
-        parts.append(row)
-    return "\n".join(parts).replace("|\n## ", "|\n\n## ") + "\n"
+    parts = [HEAD, f"{datetime.now(UTC):%Y-%m-%d}, {machine()}. {summary}"]
+    for path, entries in groupby(done, lambda entry: str(entry["test"]).partition("::")[0]):
+        told = list(entries)
+        parts.append(f"## {Path(path).stem.removeprefix('test_').replace('_', ' ').capitalize()}")
+        parts.append(as_table([as_row(entry) for entry in told]))
+        if rows := [row for entry in told for row in entry["rows"]]:
+            parts.append(as_table(rows))
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def as_row(entry: dict[str, Any]) -> dict[str, str]:
+    """What one test did."""
+    test = str(entry["test"]).partition("::")[2]
+    return {
+        "test": test.removeprefix("test_").replace("_", " "),
+        "done": "; ".join(entry["lines"]),
+        "seed": str(entry["seed"]),
+        "s": f"{entry['seconds']:.1f}",
+        "result": entry["outcome"],
+    }
+
+
+def as_table(rows: list[dict[str, str]]) -> str:
+    """Rows of the same columns, in Markdown."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
 def machine() -> str:

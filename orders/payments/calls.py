@@ -1,13 +1,15 @@
-"""Every call to a provider. Whatever it raises, and whatever makes no sense, is no answer: PaymentsUnavailable."""
+"""Every call to a provider. Whatever it raises, and whatever makes no sense, is no answer: PaymentsUnavailable, or
+PaymentUnanswered (which is one, too) where the provider may have done what it was asked."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+import httpx
 import structlog
 
-from charites.common.errors import Invalid
-from orders.errors import BadSignature, PaymentsUnavailable
+from charites.common.errors import Invalid, OutcomeUnknown
+from orders.errors import BadSignature, PaymentsUnavailable, PaymentUnanswered
 from orders.models import Payment
 from orders.moves import Capture
 from orders.payments.provider import PaymentRequest, Provider, RefundRequest, check_capture, get_provider
@@ -89,8 +91,15 @@ def ask(channel: str, payment_id: int, question: Callable[[Provider], Answer], c
         raise
     except Exception as error:
         log.warning("provider_failed", payment_id=payment_id, error=repr(error))
-        raise PaymentsUnavailable from error
+        raise (PaymentUnanswered if may_be_done(error) else PaymentsUnavailable) from error
     return answer
+
+
+def may_be_done(error: Exception) -> bool:
+    """Whether a provider that answered so may have done what it was asked: it was reached, and no more is known."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return False
+    return isinstance(error, OutcomeUnknown | Nonsense | TimeoutError | ConnectionResetError | httpx.TransportError)
 
 
 def check_address(answer: Any) -> None:

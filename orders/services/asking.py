@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from charites.common.errors import Busy, OutcomeUnknown
 from charites.common.transactions import run
 from orders.models import Payment
 from orders.moves import Capture
@@ -21,8 +22,8 @@ def lease(payment: Payment, *, now: datetime) -> bool:
 def close_at_provider(payment: Payment, *, timeout_seconds: float, now: datetime) -> None:
     """Makes sure that a payment brings no more money; records the money when it came in before.
 
-    Raises PaymentsUnavailable when the provider does not answer, StockBusy, Busy or OutcomeUnknown when what it said
-    could not be recorded: then it is still to be asked about.
+    Raises PaymentsUnavailable when the provider does not answer, StockBusy or OutcomeUnknown when what it said could
+    not be recorded: then it is still to be asked about.
     """
     capture = calls.close(payment, timeout_seconds=timeout_seconds, now=now)
     if capture:
@@ -31,7 +32,10 @@ def close_at_provider(payment: Payment, *, timeout_seconds: float, now: datetime
     # Providers take money that they had promised not to take, so even a closed payment is asked about again.
     begun = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN)
     closed = {"status": Payment.Status.CLOSED, "questions": 0, "next_question_at": first_question_at(now)}
-    run(lambda: begun.update(**closed, last_error="", updated_at=now), name="close_payment")
+    try:
+        run(lambda: begun.update(**closed, last_error="", updated_at=now), name="close_payment")
+    except Busy as error:
+        raise OutcomeUnknown from error  # the provider has closed it
 
 
 def record_if_captured(payment: Payment) -> bool:

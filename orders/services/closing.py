@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.errors import ServiceError
+from charites.common.errors import OutcomeUnknown, ServiceError
 from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, reading_the_answer, run
 from orders import flows, selectors
@@ -113,10 +113,15 @@ def cancel_orders(*, order_ids: Sequence[int], closed_by: Order.ClosedBy, now: d
     """Closes unpaid orders on somebody's word, as `cancel_order` does for one. Returns for each None, or its error."""
     unpaid = {order.order_id for order in selectors.list_by_numbers(order_ids=order_ids) if is_unpaid(order)}
     asked = [order_id for order_id in order_ids if order_id in unpaid]
-    errors = close_begun_payments(asked, now=now)
+    begun = selectors.list_begun_payments(order_ids=asked)
+    errors = close_payments(list(begun.values()), now=now)
     waiting = [order_id for order_id in asked if order_id not in errors]
     outcomes = dict(zip(waiting, close(waiting, Closing(closed_by, now)), strict=True))
-    errors |= {order_id: error_of(outcome) for order_id, outcome in outcomes.items() if outcome.error}
+    for order_id, outcome in outcomes.items():
+        if outcome.error:
+            # Where a payment was closed before it, no more can be said than that the order may be open.
+            is_partly_done = order_id in begun and outcome.status is Status.BUSY
+            errors[order_id] = OutcomeUnknown() if is_partly_done else error_of(outcome)
     closed = {order_id for order_id, outcome in outcomes.items() if outcome.status is Status.OK}
     with reading_the_answer():
         errors |= not_cancelled([order_id for order_id in order_ids if order_id not in closed | errors.keys()])
@@ -127,8 +132,8 @@ def is_unpaid(order: Order) -> bool:
     return order.status == Order.Status.UNPAID
 
 
-def close_begun_payments(order_ids: Sequence[int], *, now: datetime) -> dict[int, Exception]:
-    """Closes the begun payments of orders at the provider; returns order_id -> error where that is not settled."""
+def close_payments(begun: Sequence[Payment], *, now: datetime) -> dict[int, Exception]:
+    """Closes begun payments at the provider; returns order_id -> error where that is not settled."""
     errors: dict[int, Exception] = {}
 
     def close_one(payment: Payment) -> None:
@@ -137,7 +142,7 @@ def close_begun_payments(order_ids: Sequence[int], *, now: datetime) -> dict[int
         except ServiceError as error:
             errors[payment.order_id] = error
 
-    if begun := list(selectors.list_begun_payments(order_ids=order_ids).values()):
+    if begun:
         each_at_once(close_one, begun)
     return errors
 

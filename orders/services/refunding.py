@@ -5,8 +5,10 @@ message cares for any more. Whoever sends has a lease on the row, and the provid
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from django.db.models import F
@@ -14,7 +16,7 @@ from prometheus_client import Counter
 
 from charites.common.errors import Busy, OutcomeUnknown, ServiceError
 from charites.common.threads import each_at_once
-from charites.common.transactions import run
+from charites.common.transactions import Undone, run
 from orders import selectors
 from orders.errors import PaymentsUnavailable
 from orders.models import Refund
@@ -79,13 +81,19 @@ def send_refund(due: DueRefund, *, now: datetime) -> None:
         REFUNDS.labels("failed").inc()
         ours = pending.filter(leased_until=now + REFUND_LEASE)
         reason = calls.reason_of(error)[:500]
-        run(lambda: ours.update(leased_until=None, last_error=reason, updated_at=now), name="fail_refund")
+        with suppress(Busy, OutcomeUnknown):  # then the lease runs out
+            run(lambda: ours.update(leased_until=None, last_error=reason, updated_at=now), name="fail_refund")
         raise
     REFUNDS.labels("done").inc()
     done = {"status": Refund.Status.DONE, "done_at": now, "next_try_at": None}
     write = partial(pending.update, **done, leased_until=None, last_error="", updated_at=now)
+
+    def find() -> int | Undone:
+        """After a COMMIT without a reply: money was sent back, by whichever try."""
+        return is_stored(refund, status=Refund.Status.DONE)
+
     try:
-        run(write, name="finish_refund")
+        run(write, name="finish_refund", find=find)
     except Busy as error:
         raise OutcomeUnknown from error  # the money is on its way
 
@@ -106,5 +114,16 @@ def lease(refund: Refund, *, now: datetime) -> None:
         next_try_at=refund_try_after(refund.attempts + 1, now=now),
         updated_at=now,
     )
-    if is_held or not run(write, name="lease_refund"):
+
+    def find() -> int | Undone:
+        """After a COMMIT without a reply: a try and its time name its lease."""
+        return is_stored(refund, leased_until=now + REFUND_LEASE, attempts=refund.attempts + 1)
+
+    if is_held or not run(write, name="lease_refund", find=find):
         raise PaymentsUnavailable from RuntimeError("somebody else is sending this refund")
+
+
+def is_stored(refund: Refund, **columns: Any) -> int | Undone:
+    """Whether a refund's row has these values now, by a locking read."""
+    rows = Refund.objects.select_for_update().filter(pk=refund.pk, **columns)
+    return len(rows) or Undone.BUSY

@@ -74,10 +74,15 @@ def apply_adjustments(adjustments: Sequence[Adjustment]) -> list[Stock]:
 
 
 def find_adjustments(adjustments: Sequence[Adjustment]) -> list[Stock] | Undone:
-    """After a COMMIT without a reply: the rows, if the keys are stored, which waits for whoever is storing them."""
+    """After a COMMIT without a reply: the rows, if the keys are stored, which waits for whoever is storing them.
+
+    All keys that the callers know: some may be stored from before. Of the others only those that changed something are.
+    """
     keys = [adjustment.idempotency_key for adjustment in adjustments]
-    stored = StockAdjustment.objects.filter(idempotency_key__in=keys).order_by("idempotency_key").select_for_update()
-    return read_rows(adjustments) if list(stored) else Undone.BUSY
+    rows = StockAdjustment.objects.filter(idempotency_key__in=keys).order_by("idempotency_key").select_for_update()
+    stored = {row.idempotency_key for row in rows}
+    missing = [a for a in adjustments if is_named(a) and a.idempotency_key not in stored]
+    return read_rows(adjustments) if stored and not missing else Undone.BUSY
 
 
 def read_rows(adjustments: Sequence[Adjustment]) -> list[Stock]:

@@ -10,10 +10,11 @@ from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext_lazy as _
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.views import APIView
 
 from charites.common import logs
-from charites.common.errors import Invalid, ServiceError, as_service_error
+from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, as_service_error
 from charites.common.rest.status import error_headers, error_response, error_status
 
 log = structlog.get_logger(__name__)
@@ -49,10 +50,11 @@ class RequestMiddleware:
             return error_response(service_error)
         if isinstance(error, OperationalError | InterfaceError | ServiceError):
             log.warning("request_failed", path=request.path, error=repr(error))
-            status = error_status(service_error)
+            if service_error is not error and request.method not in SAFE_METHODS:
+                service_error = OutcomeUnknown()  # a page reads after it has written, too
             return HttpResponse(
                 service_error.message,
-                status,
+                status=error_status(service_error),
                 headers=error_headers(service_error),
                 content_type="text/plain; charset=utf-8",
             )
