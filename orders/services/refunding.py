@@ -79,7 +79,7 @@ def send_refund(due: DueRefund, *, now: datetime) -> None:
         calls.refund(request, channel=due.channel, now=now)
     except PaymentsUnavailable as error:
         REFUNDS.labels("failed").inc()
-        ours = pending.filter(leased_until=now + REFUND_LEASE)
+        ours = pending.filter(attempts=refund.attempts + 1)  # or somebody else is at it: our lease has run out
         reason = calls.reason_of(error)[:500]
         with suppress(Busy, OutcomeUnknown):  # then the lease runs out
             run(lambda: ours.update(leased_until=None, last_error=reason, updated_at=now), name="fail_refund")
@@ -104,9 +104,8 @@ def lease(refund: Refund, *, now: datetime) -> None:
     Raises PaymentsUnavailable when somebody else was faster.
     """
     is_held = refund.leased_until is not None and refund.leased_until > now
-    unclaimed = Refund.objects.filter(
-        pk=refund.pk, status=Refund.Status.PENDING, leased_until=refund.leased_until, attempts=refund.attempts
-    )
+    # Every lease is one more attempt: who has read it before that comes too late.
+    unclaimed = Refund.objects.filter(pk=refund.pk, status=Refund.Status.PENDING, attempts=refund.attempts)
     write = partial(
         unclaimed.update,
         leased_until=now + REFUND_LEASE,

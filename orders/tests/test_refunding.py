@@ -127,6 +127,45 @@ def test_two_sweeps_that_have_read_one_refund_send_it_once(provider, refund):
 
 @pytest.mark.servers
 @pytest.mark.django_db(transaction=True)
+def test_sweep_that_comes_late_finds_the_refund_taken_while_the_provider_is_asked(provider, refund):
+    now = timezone.now()
+    found = []
+
+    def let_the_late_one_go(payment_id):
+        provider.script.clear()
+        found.append(late.go())
+
+    with Parked(lambda: send(refund, now), at="^UPDATE shopping_refund") as late:
+        provider.script["refund"] = let_the_late_one_go
+        assert send(refund, now) == {}
+
+    assert [list(errors) for errors in found] == [[refund.payment_id]]
+    assert (sent(provider), provider.refunded) == (1, {TRADE: 5})
+    assert reread(refund).attempts == 1
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_sender_whose_lease_ran_out_leaves_the_next_one_his(provider, refund):
+    """The first one fails at last, while the second one waits for the provider."""
+    now = timezone.now()
+    leases = []
+
+    def let_the_first_one_fail(payment_id):
+        assert list(first.go()) == [payment_id]
+        leases.append(reread(refund).leased_until)
+
+    provider.script["refund"] = ConnectionError("slow")
+    with Parked(lambda: send(refund, now), at="SET leased_until = NULL") as first:
+        provider.script["refund"] = let_the_first_one_fail
+        assert send(refund, now + timedelta(seconds=61)) == {}
+
+    assert leases == [now + timedelta(seconds=121)]
+    assert provider.refunded == {TRADE: 5}
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
 def test_refund_that_twenty_senders_want_to_send_at_once_is_sent_once(provider, refund):
     now, barrier = timezone.now(), Barrier(20)
 

@@ -1,23 +1,28 @@
 """What settles a commit whose reply was lost: a read that waits for whoever still holds the row."""
 
 import pytest
+from django.db import OperationalError
 
 from charites.common.transactions import outermost
 from lab.kit.factories import (
     NOW,
     SANDBOX,
+    counts,
     later,
     make_capture,
     make_command,
     make_goods,
     make_order,
+    make_paid_order,
     make_payment,
+    stored,
 )
-from lab.kit.interleaving import Background, Parked, await_lock_wait
-from orders.models import Order
+from lab.kit.interleaving import Background, LostCommit, Parked, await_lock_wait
+from orders.models import Order, Payment
 from orders.moves import Closing, Paying, Placing
-from orders.services import close_due, place_order, record_captures
+from orders.services import cancel_orders, close_due, place_order, record_captures
 from orders.writer import OrderWriter
+from stock.errors import StockBusy
 from stock.moves import Move, Outcome, Status, Writer, confirm, reserve, roll_back
 from stock.records import RecordWriter
 from stock.services import move as move_stock
@@ -90,6 +95,32 @@ def test_find_of_a_closing_waits_for_the_transaction_that_closes():
     )
 
     assert status is Status.OK
+
+
+def test_find_of_a_closing_does_not_take_another_end_for_its_own():
+    order = make_paid_order()
+    cancelling = roll_back(order.order_id, payload=Closing(Order.ClosedBy.USER, NOW))
+
+    with outermost():
+        assert OrderWriter().find([cancelling]) == {}
+
+
+def test_cancel_whose_commit_is_lost_is_not_done_when_the_order_was_paid_meanwhile():
+    order = make_order({1: 2})
+    capture = make_capture(make_payment(order))
+    Payment.objects.update(status=Payment.Status.CLOSED)  # as a cancel leaves it, before it closes the order
+
+    def cancel():
+        with LostCommit(carried_out=False, error=OperationalError(2013, "Lost connection")):
+            return cancel_orders(order_ids=[order.order_id], closed_by=Order.ClosedBy.USER, now=NOW)
+
+    with Parked(cancel, at="status( AS status)? FROM shopping_order .* FOR UPDATE") as cancelling:
+        assert record_captures(captures=[capture]) == [None]
+        errors = cancelling.go()
+
+    assert [type(error) for error in errors.values()] == [StockBusy]
+    assert stored(order).status == Order.Status.PAID
+    assert counts(1) == (3, 0, 2)
 
 
 def test_find_of_stock_alone_waits_for_the_transaction_that_wrote_its_record():
