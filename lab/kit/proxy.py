@@ -108,8 +108,8 @@ class Proxy:
 
 class LossyProxy(Proxy):
     """Loses the reply to one COMMIT: the first one after a statement that contains `after` is passed on without its
-    reply (`carried_out`) or swallowed. Everything else passes; or nothing does from then on (`away`), as if the database
-    were gone."""
+    reply (`carried_out`) or swallowed. From then on nothing passes (`away`), as if the database were gone, or all
+    does."""
 
     def __init__(self, target: tuple[str, int], *, after: bytes, carried_out: bool, away: bool = False) -> None:
         super().__init__(target)
