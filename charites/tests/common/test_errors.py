@@ -20,7 +20,7 @@ from charites.common import errors, rpc
 from charites.common.errors import Busy, InternalError, Invalid, Kind, NotFound, ServiceError, as_service_error
 
 MODULES = (errors, rpc, goods.errors, stock.errors, orders.errors, messaging.errors)
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def all_below(base: type[ServiceError]) -> Iterator[type[ServiceError]]:
