@@ -1,5 +1,6 @@
 """Every call of a client that writes, over every door it has, for tests of what it is told when a COMMIT is lost."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 import grpc
+from django.conf import settings
 from django.contrib import messages
+from django.core.signing import Signer
 from django.db.models import Model
 from django.http import HttpResponse
 from django.test import Client
@@ -38,6 +41,7 @@ from orders import services as orders
 from orders.errors import PaymentUnanswered
 from orders.models import Order, Payment, Refund, SandboxPayment
 from orders.payments import sandbox, signing
+from orders.payments.sandbox.notices import notice_of
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderRequest, PayOrderRequest
 from stock import services as stock
 from stock.errors import StockBusy
@@ -401,14 +405,14 @@ def grpc_pay(door: Grpc, _n: int, order: Order, _last: Any, *, outcome: str = "p
 
 def pay_on_page(door: PayPage, _n: int, order: Order, _last: Any) -> Raw:
     payment_id = Payment.objects.get(order_id=order.order_id).payment_id
-    link = sandbox.Signer(salt=sandbox.CHANNEL).sign(str(payment_id))
+    link = Signer(salt=sandbox.CHANNEL).sign(str(payment_id))
     return door.client.post(f"/sandbox/pay/{link}", {"outcome": "pay"})
 
 
 def notify(door: Rest, _n: int, order: Order, _last: Any) -> Raw:
     row = SandboxPayment.objects.get(payment_id=Payment.objects.get(order_id=order.order_id).payment_id)
-    body = rest_client.json.dumps(sandbox.notice_of(row)).encode()
-    secret = sandbox.settings.PAYMENT_SECRET
+    body = json.dumps(notice_of(row)).encode()
+    secret = settings.PAYMENT_SECRET
     headers = signing.sign(secret=secret, notice_id="notice-1", body=body, now=timezone.now())
     return door.anybody.send("POST", "/api/payments/notify", body, headers)
 
