@@ -92,6 +92,12 @@ def refuse_nested() -> None:
         raise NestedTransaction("A transaction that may be run again is the outermost one: call this outside of any.")
 
 
+def refuse_silent_rollback() -> None:
+    """Raises where work went on after an error of the database: Django then rolls back at the end, without a word."""
+    if connection.needs_rollback:
+        raise transaction.TransactionManagementError("Work went on after an error: let it out, or raise another.")
+
+
 class Unit(Generic[Item, Result]):
     """What `run_set` runs: one instance a call. `attempt` counts from 0."""
 
@@ -137,6 +143,7 @@ def run_set(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits | No
                 return answered | run_parts(parts, unit, limits)
             with unit.begin():
                 done = unit.work(todo, attempt)
+                refuse_silent_rollback()
                 is_sent = True  # from here on an error may be one of COMMIT
             return answered | dict(done)
         except Exception as error:  # noqa: BLE001 (each kind has its answer)
