@@ -57,7 +57,7 @@ class Checking(Unit[int, Message | None]):
         self.answers |= ask(locked)
         for answer, state in DECISIONS.items():
             decided = [half.pk for half in locked if self.answers.get(half.pk) is answer]
-            Message.objects.filter(pk__in=decided, state=Message.State.HALF).update(
+            Message.objects.filter(pk__in=decided).update(
                 state=state, deliver_at=self._now, checks=F("checks") + 1, lease="", last_error="", updated_at=Now()
             )
         put_off([half for half in locked if half.pk not in self.answers], {}, now=self._now)

@@ -129,7 +129,7 @@ def write_closings(moves: Sequence[Move]) -> list[Move]:
     ]
     for closed_by in sorted({move.payload.closed_by for move in closing}):
         order_ids = [move.order_id for move in closing if move.payload.closed_by == closed_by]
-        unpaid.filter(order_id__in=order_ids).update(
+        Order.objects.filter(order_id__in=order_ids).update(
             status=Order.Status.CLOSED, closed_by=closed_by, version=F("version") + 1, updated_at=Now()
         )
     return closing
@@ -198,9 +198,8 @@ def payment_id_of(move: Move, payments: dict[int, Payment]) -> int:
 def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
     """Writes what came in into the payment rows: amount and currency are the provider's word, not what we asked for."""
     first = [move.payload.capture for move in moves if payment_id_of(move, payments) == move.payload.capture.payment_id]
-    open_rows = Payment.objects.exclude(status=Payment.Status.CAPTURED)
     if first:
-        open_rows.filter(payment_id__in=[capture.payment_id for capture in first]).update(
+        Payment.objects.filter(payment_id__in=[capture.payment_id for capture in first]).update(
             status=Payment.Status.CAPTURED,
             trade_id=by_payment(first, lambda capture: capture.trade_id, CharField()),
             amount=by_payment(first, lambda capture: capture.amount),
@@ -250,7 +249,7 @@ def mark_paid(moves: Sequence[Move]) -> None:
         return
     order_ids = [move.order_id for move in moves]
     paid_at = by_order(moves, lambda capture: capture.captured_at, DateTimeField())
-    Order.objects.filter(order_id__in=order_ids, status=Order.Status.UNPAID).update(
+    Order.objects.filter(order_id__in=order_ids).update(
         status=Order.Status.PAID,
         pay_channel=by_order(moves, lambda capture: capture.channel, CharField()),
         trade_id=by_order(moves, lambda capture: capture.trade_id, CharField()),

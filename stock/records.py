@@ -117,8 +117,8 @@ def finish_records(moves: Sequence[Move]) -> dict[Move, tuple[Line, ...]]:
         changed[move.step] += [record.pk for record in open_records]
         lines[move] = tuple(finished_line(move.step, record) for record in open_records)
     for step, keys in changed.items():
-        rows = Record.objects.filter(pk__in=keys, status=RESERVED)
-        rows.update(status=FINAL[step], version=F("version") + 1, updated_at=Now())
+        locked = Record.objects.filter(pk__in=keys)
+        locked.update(status=FINAL[step], version=F("version") + 1, updated_at=Now())
     return lines
 
 

@@ -181,7 +181,7 @@ def complete_orders(*, order_ids: Sequence[int], actor: str, now: datetime) -> l
     def complete() -> list[int]:
         paid = Order.objects.filter(order_id__in=order_ids, status=Order.Status.PAID).order_by("order_id")
         locked = list(paid.select_for_update().values_list("order_id", flat=True))
-        paid.filter(order_id__in=locked).update(
+        Order.objects.filter(order_id__in=locked).update(
             status=Order.Status.COMPLETED, updated_by=actor, version=F("version") + 1, updated_at=now
         )
         return locked
