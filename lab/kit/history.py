@@ -91,6 +91,15 @@ class History:
         """The numbers that came with this answer."""
         return {call.answer.number for call in self.calls if call.told is told and call.answer.number}
 
+    def summary(self) -> str:
+        """What came of all calls, in words."""
+        told = self.told()
+        yes = sum(count for word, count in told.items() if word.is_yes)
+        return (
+            f"{len(self.calls)} calls by {len({call.client for call in self.calls})} customers: {yes} yes, "
+            f"{told[Told.NO]} no, {told[Told.BUSY]} busy, {told[Told.NOTHING]} without an answer and asked again"
+        )
+
 
 class Effect(NamedTuple):
     """Something that is true now: a row, and whose call it comes from."""
