@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from prometheus_client import Counter
 
-from charites.common.transactions import Undone, Unit, run, run_set
+from charites.common.transactions import Undone, Unit, expect_rows, run, run_set
 from messaging.models import Message
 from messaging.registry import Answer, Check, find_registration
 
@@ -57,9 +57,10 @@ class Checking(Unit[int, Message | None]):
         self.answers |= ask(locked)
         for answer, state in DECISIONS.items():
             decided = [half.pk for half in locked if self.answers.get(half.pk) is answer]
-            Message.objects.filter(pk__in=decided).update(
+            changed = Message.objects.filter(pk__in=decided, state=Message.State.HALF).update(
                 state=state, deliver_at=self._now, checks=F("checks") + 1, lease="", last_error="", updated_at=Now()
             )
+            expect_rows(changed, len(decided))
         put_off([half for half in locked if half.pk not in self.answers], {}, now=self._now)
         return dict.fromkeys(keys) | {half.pk: half for half in locked}
 

@@ -9,6 +9,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from charites.common.transactions import expect_rows
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
 from stock.moves import OK, REPEATED, Line, Move, Outcome, Status, Step, Writer
@@ -117,8 +118,9 @@ def finish_records(moves: Sequence[Move]) -> dict[Move, tuple[Line, ...]]:
         changed[move.step] += [record.pk for record in open_records]
         lines[move] = tuple(finished_line(move.step, record) for record in open_records)
     for step, keys in changed.items():
-        locked = Record.objects.filter(pk__in=keys)
-        locked.update(status=FINAL[step], version=F("version") + 1, updated_at=Now())
+        rows = Record.objects.filter(pk__in=keys, status=RESERVED)
+        ended = rows.update(status=FINAL[step], version=F("version") + 1, updated_at=Now())
+        expect_rows(ended, len(keys))
     return lines
 
 

@@ -1,7 +1,6 @@
 """The guard against writes outside of transactions sees them, and looks away where it should."""
 
 import pytest
-from stock.strategies.contract import Line
 
 from charites.common.transactions import outermost
 from lab.kit import autocommit_guard, sql_guard

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import OutcomeUnknown, ServiceError
 from charites.common.threads import each_at_once
-from charites.common.transactions import Undone, reading_the_answer, run
+from charites.common.transactions import Undone, expect_rows, reading_the_answer, run
 from orders import flows, selectors
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
 from orders.models import Order, Payment
@@ -181,9 +181,10 @@ def complete_orders(*, order_ids: Sequence[int], actor: str, now: datetime) -> l
     def complete() -> list[int]:
         paid = Order.objects.filter(order_id__in=order_ids, status=Order.Status.PAID).order_by("order_id")
         locked = list(paid.select_for_update().values_list("order_id", flat=True))
-        Order.objects.filter(order_id__in=locked).update(
+        completed = paid.filter(order_id__in=locked).update(
             status=Order.Status.COMPLETED, updated_by=actor, version=F("version") + 1, updated_at=now
         )
+        expect_rows(completed, len(locked))
         return locked
 
     def find() -> list[int] | Undone:
