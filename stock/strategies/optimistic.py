@@ -7,7 +7,7 @@ How it works: the row is read without a lock, with its version. The write happen
 
 No row matched means that somebody else was there: all of it is undone and done again, from a fresh read, with
 exponential back-off and jitter, until `STOCK_OPTIMISTIC_DEADLINE_SECONDS` have passed. Then the caller is told that the
-stock changed too often (40010004, retryable); nothing was taken.
+stock changed too often (40010009, retryable); nothing was taken.
 
 Guarantees: exact, as long as every writer of the row raises the version.
 
