@@ -1,5 +1,6 @@
 """Every call of a client that writes, over every door it has, for tests of what it is told when a COMMIT is lost."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,13 +9,14 @@ from functools import partial
 from typing import Any, ClassVar
 
 import grpc
+from django.conf import settings
 from django.contrib import messages
+from django.core.signing import Signer
 from django.db.models import Model
 from django.http import HttpResponse
 from django.test import Client
-from django.utils import timezone
-from django.utils.timezone import now as present
 
+from charites.common import clock
 from charites.common.errors import Busy, OutcomeUnknown
 from charites.common.rpc import read_error
 from goods.models import Goods, Room, RoomGoods
@@ -38,6 +40,7 @@ from orders import services as orders
 from orders.errors import PaymentUnanswered
 from orders.models import Order, Payment, Refund, SandboxPayment
 from orders.payments import sandbox, signing
+from orders.payments.sandbox.notices import notice_of
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderRequest, PayOrderRequest
 from stock import services as stock
 from stock.errors import StockBusy
@@ -225,24 +228,24 @@ def placed_state(number: int, _made: Any) -> str:
 
 def fresh_order(number: int) -> Order:
     make_goods(number, stock=10)
-    return make_order({number: 1}, now=present())
+    return make_order({number: 1}, now=clock.now())
 
 
 def begun_order(number: int) -> Order:
     order = fresh_order(number)
-    make_payment(order, now=present())
+    make_payment(order, now=clock.now())
     return order
 
 
 def paid_order(number: int) -> Order:
     make_goods(number, stock=10)
-    return make_paid_order({number: 1}, now=present())
+    return make_paid_order({number: 1}, now=clock.now())
 
 
 def pending_refund(number: int) -> Refund:
     """An order that was paid by two trades: the second one's money, which the provider has, goes back."""
     order = fresh_order(number)
-    payment = make_payment(order, now=present(), outcome="now")
+    payment = make_payment(order, now=clock.now(), outcome="now")
     assert orders.record_captures(captures=[make_capture(payment)]) == [None]
     capture = sandbox.Sandbox().query(payment.payment_id, timeout_seconds=1)
     assert orders.record_captures(captures=[capture]) == [None]
@@ -290,7 +293,7 @@ def message_state(_number: int, message: Message) -> str:
 
 
 def dead_half_message(number: int) -> Message:
-    now = present()
+    now = clock.now()
     return make_message(key=str(number), state="dead", died_half=True, created_at=now, deliver_at=now)
 
 
@@ -302,7 +305,7 @@ def reserved(number: int) -> int:
 
 def noticed_order(number: int) -> Order:
     order = fresh_order(number)
-    make_payment(order, now=present(), outcome="now")
+    make_payment(order, now=clock.now(), outcome="now")
     return order
 
 
@@ -401,15 +404,14 @@ def grpc_pay(door: Grpc, _n: int, order: Order, _last: Any, *, outcome: str = "p
 
 def pay_on_page(door: PayPage, _n: int, order: Order, _last: Any) -> Raw:
     payment_id = Payment.objects.get(order_id=order.order_id).payment_id
-    link = sandbox.Signer(salt=sandbox.CHANNEL).sign(str(payment_id))
+    link = Signer(salt=sandbox.CHANNEL).sign(str(payment_id))
     return door.client.post(f"/sandbox/pay/{link}", {"outcome": "pay"})
 
 
 def notify(door: Rest, _n: int, order: Order, _last: Any) -> Raw:
     row = SandboxPayment.objects.get(payment_id=Payment.objects.get(order_id=order.order_id).payment_id)
-    body = rest_client.json.dumps(sandbox.notice_of(row)).encode()
-    secret = sandbox.settings.PAYMENT_SECRET
-    headers = signing.sign(secret=secret, notice_id="notice-1", body=body, now=timezone.now())
+    body = json.dumps(notice_of(row)).encode()
+    headers = signing.sign(secret=settings.PAYMENT_SECRET, notice_id="notice-1", body=body, now=clock.now())
     return door.anybody.send("POST", "/api/payments/notify", body, headers)
 
 
