@@ -35,7 +35,7 @@ def route_of(method: Method) -> str:
 
 
 def view_of(method: Method) -> Callable[[HttpRequest], HttpResponse]:
-    """Returns the view that answers for a method. What it raises becomes the one error body of `common/rest.py`."""
+    """Returns the view that answers for a method. What it raises becomes the one error body of `common/rest/`."""
 
     @csrf_exempt  # no cookie speaks for anybody here, a token does
     def answer(request: HttpRequest) -> HttpResponse:

@@ -1,6 +1,6 @@
 """The error catalogue: every refusal is a class with data, a kind and the original service's number.
 
-Services raise these and know neither HTTP nor gRPC; `common/rest.py` and `common/rpc/` map kinds to statuses.
+Services raise these and know neither HTTP nor gRPC; `common/rest/` and `common/rpc/` map kinds to statuses.
 """
 
 import copyreg
@@ -93,13 +93,13 @@ class NotFound(ServiceError):
 
 
 class OutcomeUnknown(ServiceError):
-    """The commit's reply was lost: the call may have had its effect. Without a key, only a look can tell."""
+    """The commit's reply was lost: the call may have had its effect."""
 
     kind = Kind.UNKNOWN
     code = 10000005
     text = _(
-        "It is not known whether this was carried out. Ask again with the same idempotency key; without a key, look "
-        "first."
+        "It is not known whether this was carried out. Ask again with the same idempotency key; without one, look "
+        "before you try again."
     )
 
 

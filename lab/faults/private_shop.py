@@ -12,7 +12,7 @@ from charites.common.auth import DEMO_SERVICE_HEADER
 from charites.common.rpc import Client
 from lab.race.database import own_database
 from lab.race.processes import Child
-from lab.servers import LOOPBACK, EmbeddedRedis, free_port
+from lab.servers import LOOPBACK, EmbeddedRedis, free_port, still_free
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("goods", "stock", "orders")
@@ -57,6 +57,7 @@ class PrivateShop:
             self._stack.callback(self._end_all)
             self._in_parallel("migrate", "--verbosity", "0")
             self._in_parallel("seed")
+            self._ports = {name: still_free(port) for name, port in self._ports.items()}
             for name in ("goods", "stock", "sweep"):
                 self.start(name)
             self._stack = self._stack.pop_all()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,11 +14,12 @@ from typing import Any, Self
 import httpx
 
 from lab.kit.shop import START_SECONDS, STOP_SECONDS, wait_until
-from lab.servers import LOOPBACK, free_port
+from lab.servers import LOOPBACK
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's own name of a reference to an element
 LANGUAGE = "en"  # whatever the machine's is
 HEIGHT = 800
+STARTED = re.compile(r"started successfully on port (\d+)")  # the port that the system gave it
 NO_OTHER_HOST = f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {LOOPBACK}"
 
 
@@ -32,12 +34,10 @@ class Browser:
 
     def __init__(self, path: str, folder: Path) -> None:
         self.folder = folder
-        port = free_port()
-        with (folder / "chromedriver.log").open("wb") as log:
-            self.driver = subprocess.Popen(
-                ["chromedriver", f"--port={port}"], stdout=log, stderr=log, start_new_session=True
-            )
-        self.http = httpx.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=START_SECONDS, trust_env=False)
+        self.log = folder / "chromedriver.log"
+        with self.log.open("wb") as log:
+            self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=log, stderr=log, start_new_session=True)
+        self.http = httpx.Client(timeout=START_SECONDS, trust_env=False)
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", NO_OTHER_HOST]
         options.append(f"--accept-lang={LANGUAGE}")
         self.wanted = {"binary": path, "args": [*options, f"--user-data-dir={folder / 'profile'}"]}
@@ -45,6 +45,10 @@ class Browser:
 
     def __enter__(self) -> Self:
         try:
+            started = wait_until(
+                lambda: STARTED.search(self.log.read_text()), seconds=START_SECONDS, what="chromedriver has a port"
+            )
+            self.http.base_url = f"http://{LOOPBACK}:{started[1]}"
             wait_until(self._is_up, seconds=START_SECONDS, what="chromedriver answers")
             capabilities = {"alwaysMatch": {"goog:chromeOptions": self.wanted}}
             made = self._call("POST", "/session", {"capabilities": capabilities})

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import httpx
 
-from lab.servers import LOOPBACK, free_port
+from lab.servers import LOOPBACK, free_port, still_free
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
@@ -35,21 +35,31 @@ class Shop:
     """Starts processes by name: `web`, `web2`, `grpc`, `worker`, `sweep`, `sweep2`... Stops all of them at the end.
 
     `environment`: what names database and Redis; see the fixture `process_environment`. Two processes whose names
-    differ in the number only share a port.
+    differ in the number only share a port. `others`: service -> the shop that serves it, whose gRPC server is started
+    before this one's processes.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], others: Mapping[str, "Shop"] = MappingProxyType({})
+    ) -> None:
         self.folder = folder
         self.http_port, self.grpc_port = free_port(), free_port()
-        self.environment = {
-            **environment,
+        self.given = dict(environment)
+        self.others = others
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._are_ports_settled = False
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **self.given,
             "HTTP_PORT": str(self.http_port),
             "GRPC_PORT": str(self.grpc_port),
             "PAYMENT_NOTIFY_URL": f"http://{LOOPBACK}:{self.http_port}/api/payments/notify",
             "PUBLIC_URL": f"http://{LOOPBACK}:{self.http_port}",
             "PYTHONUNBUFFERED": "1",
+            **{f"{name.upper()}_ENDPOINT": shop.grpc_address for name, shop in self.others.items()},
         }
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -90,11 +100,18 @@ class Shop:
 
     def start(self, *names: str) -> None:
         """Starts processes; does not wait for them."""
+        self.settle_ports()
         for name in names:
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
                     self.command(name), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
                 )
+
+    def settle_ports(self) -> None:
+        """Changes ports that somebody has taken meanwhile, for the last time: from here on others may be told them."""
+        if not self._are_ports_settled:
+            self.http_port, self.grpc_port = still_free(self.http_port), still_free(self.grpc_port)
+        self._are_ports_settled = True
 
     def kill(self, name: str) -> None:
         """Ends a process and its children at once, as a power cut would."""
@@ -147,9 +164,8 @@ class SplitShop:
         for name in ("goods", "stock", "orders"):
             (folder / name).mkdir()
             own = {"APPS": name, "DATABASE_URL": databases[name], "CELERY_QUEUE": f"charites-{name}"}
-            endpoints = {f"{other.upper()}_ENDPOINT": shop.grpc_address for other, shop in self.services.items()}
-            known = endpoints if name == "orders" else {}
-            self.services[name] = Shop(folder / name, {**environment, **own, **known})
+            others = dict(self.services) if name == "orders" else {}
+            self.services[name] = Shop(folder / name, {**environment, **own}, others)
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from typing import Self
 from charites.common.auth import service_header
 from charites.common.rpc import Client
 from lab.kit.shop import ROOT, START_SECONDS, STOP_SECONDS, wait_until
-from lab.servers import LOOPBACK, free_port
+from lab.servers import LOOPBACK, free_port, still_free
 from stock.rpc.stock_pb2 import StockLevel
 from stock.rpc.stock_pb2_grpc import StockStub
 
@@ -43,6 +43,7 @@ class StockService:
 
     def __enter__(self) -> Self:
         subprocess.run(self._command("migrate", "--verbosity", "0"), env=self._environment, check=True, cwd=ROOT)
+        self._port = still_free(self._port)
         self.start()
         return self
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -146,7 +146,8 @@ class Launch:
         if redis is None:
             yield
             return
-        with redis:
+        with closing(redis):
+            redis.start()  # on its port or not at all: the address is in everybody's settings
             self.note_processes({"redis": redis.process.pid} if redis.process else {})
             yield
 

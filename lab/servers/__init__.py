@@ -12,8 +12,8 @@ in a temporary folder and end with it. Tests use the classes:
 
 from lab.servers.command_line import run
 from lab.servers.mariadb import MariaDB
-from lab.servers.ports import LOOPBACK, free_port
-from lab.servers.private_server import Server, ServerFailed
+from lab.servers.ports import LOOPBACK, free_port, still_free
+from lab.servers.private_server import PortTaken, Server, ServerFailed
 from lab.servers.rabbitmq import RabbitMQ
 from lab.servers.redis import EmbeddedRedis, Redis
 
@@ -21,10 +21,12 @@ __all__ = [
     "LOOPBACK",
     "EmbeddedRedis",
     "MariaDB",
+    "PortTaken",
     "RabbitMQ",
     "Redis",
     "Server",
     "ServerFailed",
     "free_port",
     "run",
+    "still_free",
 ]

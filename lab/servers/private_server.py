@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,15 +13,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab.servers.ports import LOOPBACK, free_port
+from lab.servers.ports import LOOPBACK, free_port, given_ports
 
 # The settings of production, which the private servers read first.
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 STOP_SECONDS = 20
+START_TRIES = 5  # on other ports, when somebody has come first
+# What the servers say of a port that somebody else has: C programs, Erlang, RabbitMQ of another node on its own port.
+TAKEN = re.compile("address already in use|eaddrinuse|dist_port_already_used", re.IGNORECASE)
 
 
 class ServerFailed(RuntimeError):
     """A server that cannot be found, or did not come up."""
+
+
+class PortTaken(ServerFailed):
+    """A server that did not come up because somebody else listens on a port of its."""
 
 
 def find_program(*names: str) -> str:
@@ -44,6 +52,13 @@ class Server:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
+    def change_ports(self) -> None:
+        """Chooses other ports; the old ones are somebody else's, so they are not given back."""
+        self.port = free_port()
+
+    def ports(self) -> list[int]:
+        return [self.port]
+
     @property
     def url(self) -> str:
         raise NotImplementedError
@@ -64,11 +79,22 @@ class Server:
     def __enter__(self) -> Self:
         try:
             self.prepare()
-            self.start()
+            self._start_somewhere()
         except BaseException:
             self.close()
             raise
         return self
+
+    def _start_somewhere(self) -> None:
+        """Starts it, on other ports if need be: between choosing a port and listening, somebody may have come."""
+        for _ in range(START_TRIES - 1):
+            try:
+                self.start()
+                return
+            except PortTaken:
+                self.stop()
+                self.change_ports()
+        self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -82,10 +108,12 @@ class Server:
             self.stop()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+            for port in self.ports():
+                given_ports.give_back(port)
 
     def start(self) -> None:
-        """Starts the server on its port and data, and returns when it answers."""
-        with (self.folder / "log").open("ab") as log:
+        """Starts the server on its port and data, and returns when it answers. Raises PortTaken, ServerFailed."""
+        with (self.folder / "log").open("wb") as log:
             # A session of its own: Ctrl-C in the terminal is for us, and we take the server down in order.
             self.process = subprocess.Popen(
                 self.command(),
@@ -131,7 +159,7 @@ class Server:
         deadline = time.monotonic() + self.start_seconds
         while time.monotonic() < deadline:
             if self.process is None or self.process.poll() is not None:
-                raise ServerFailed(f"{self.name} ended while starting:\n{self.last_words()}")
+                raise self._ended_early()
             with (
                 contextlib.suppress(OSError),
                 socket.create_connection((LOOPBACK, self.port), 1) as connection,
@@ -142,6 +170,14 @@ class Server:
             time.sleep(0.05)
         raise ServerFailed(f"{self.name} did not answer within {self.start_seconds:.0f} s:\n{self.last_words()}")
 
+    def _ended_early(self) -> ServerFailed:
+        words = self.last_words()
+        kind = PortTaken if TAKEN.search(words) else ServerFailed
+        return kind(f"{self.name} ended while starting:\n{words}")
+
     def last_words(self) -> str:
         log = self.folder / "log"
         return "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else "(no log)"
+
+
+SMALL = ("--innodb-buffer-pool-size=128M", "--innodb-log-file-size=96M")  # a test machine's share of mariadb.cnf

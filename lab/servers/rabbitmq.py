@@ -4,10 +4,11 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 from lab.servers.ports import LOOPBACK, free_port
-from lab.servers.private_server import DEPLOY, Server, ServerFailed, find_program
+from lab.servers.private_server import DEPLOY, PortTaken, Server, ServerFailed, find_program
 
 
 class RabbitMQ(Server):
@@ -22,17 +23,40 @@ class RabbitMQ(Server):
         self.mapper_port = free_port()
         self.mapper: subprocess.Popen[bytes] | None = None
 
+    def change_ports(self) -> None:
+        self._end_mapper()
+        super().change_ports()
+        self.distribution_port, self.mapper_port = free_port(), free_port()
+
+    def ports(self) -> list[int]:
+        return [self.port, self.distribution_port, self.mapper_port]
+
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@{LOOPBACK}:{self.port}//"
 
     def prepare(self) -> None:
         (self.folder / "enabled_plugins").write_text("[].\n")
+
+    def start(self) -> None:
         (self.folder / "rabbitmq.conf").write_text(
             (DEPLOY / "rabbitmq.conf").read_text()
             + f"listeners.tcp.1 = {LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n"
         )
-        # Erlang would leave its port mapper behind as a daemon; as a child of ours it ends with the server.
+        if self.mapper is None:
+            self._start_mapper()
+        try:
+            super().start()
+        except PortTaken:
+            raise
+        except ServerFailed as error:
+            if self._is_mapped():
+                raise
+            raise PortTaken(f"{self.name} has no port mapper: {error}") from error
+
+    def _start_mapper(self) -> None:
+        """Starts the port mapper. Raises PortTaken when it ends, which it does for no other reason."""
+        # Erlang would leave it behind as a daemon; as a child of ours it ends with the server.
         self.mapper = subprocess.Popen(
             [find_program("epmd"), "-port", str(self.mapper_port), "-address", LOOPBACK],
             stdin=subprocess.DEVNULL,
@@ -40,6 +64,32 @@ class RabbitMQ(Server):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        deadline = time.monotonic() + self.start_seconds
+        while time.monotonic() < deadline:
+            if not self._is_mapped():
+                raise PortTaken(f"{self.name}'s port mapper ended while starting.")
+            if self._mapper_answers():
+                return
+            time.sleep(0.01)
+        raise ServerFailed(f"{self.name}'s port mapper did not come up within {self.start_seconds:.0f} s.")
+
+    def _is_mapped(self) -> bool:
+        return self.mapper is not None and self.mapper.poll() is None
+
+    def _mapper_answers(self) -> bool:
+        # https://www.erlang.org/doc/apps/erts/erl_dist_protocol.html: NAMES_REQ, answered with its port and the names.
+        try:
+            with socket.create_connection((LOOPBACK, self.mapper_port), 1) as connection:
+                connection.sendall(b"\x00\x01n")
+                return connection.recv(4) == self.mapper_port.to_bytes(4, "big")
+        except OSError:
+            return False
+
+    def _end_mapper(self) -> None:
+        if self.mapper is not None:
+            self.mapper.kill()
+            self.mapper.wait()
+            self.mapper = None
 
     def command(self) -> list[str]:
         # Debian's /usr/sbin/rabbitmq-server changes to another user; the script behind it does not.
@@ -90,6 +140,4 @@ class RabbitMQ(Server):
         try:
             super().close()
         finally:
-            if self.mapper is not None:
-                self.mapper.kill()
-                self.mapper.wait()
+            self._end_mapper()

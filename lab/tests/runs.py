@@ -10,9 +10,10 @@ import urllib.request
 from pathlib import Path
 
 from lab.run import leftovers
-from lab.servers import LOOPBACK, free_port
+from lab.servers import LOOPBACK, free_port, still_free
 
 START_SECONDS = 180  # a bound for slow machines, no measurement
+PORT_TAKEN = "cannot be had (Address already in use)"
 
 
 class Run:
@@ -25,12 +26,16 @@ class Run:
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
         self.folder = folder
         self.ports = {name: str(free_port()) for name in self.port_names}
-        self.out = folder / f"out {len(list(folder.glob('out *')))}"
+        self._chosen = kept | settings
+        self._start()
+
+    def _start(self) -> None:
+        self.out = self.folder / f"out {len(list(self.folder.glob('out *')))}"
         with self.out.open("w") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self.module],
-                cwd=folder,
-                env=kept | self.ports | settings,
+                cwd=self.folder,
+                env=self.ports | self._chosen,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
@@ -39,8 +44,12 @@ class Run:
         return leftovers.find(self.folder / self.files / "run.pid")
 
     def await_welcome(self) -> None:
+        """Waits until the shop is ready; starts again on other ports when somebody was quicker with one of ours."""
         deadline = time.monotonic() + START_SECONDS
         while "Ctrl-C stops" not in self.out.read_text():
+            if self.process.poll() is not None and PORT_TAKEN in self.out.read_text():
+                self.ports = {name: str(still_free(int(port))) for name, port in self.ports.items()}
+                self._start()
             assert self.process.poll() is None, self.out.read_text()
             assert time.monotonic() < deadline, self.out.read_text()
             time.sleep(0.1)

@@ -1,13 +1,13 @@
 """The guard against writes outside of transactions sees them, and looks away where it should."""
 
 import pytest
-from stock.strategies.contract import Line
 
 from charites.common.transactions import outermost
 from lab.kit import autocommit_guard, sql_guard
 from lab.kit.factories import make_goods, make_order, make_stock
 from orders.models import Order
 from stock.models import Stock
+from stock.moves import Line
 from stock.strategies import statements
 
 pytestmark = pytest.mark.django_db(transaction=True)

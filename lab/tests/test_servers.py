@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import socket
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from lab.servers import EmbeddedRedis, MariaDB, RabbitMQ, Redis, Server, ServerFailed
+from lab.servers import EmbeddedRedis, MariaDB, PortTaken, RabbitMQ, Redis, Server, ServerFailed
+from lab.servers.ports import GivenPorts, ephemeral_ports, free_port, given_ports, ports_for_servers, still_free
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,6 +73,89 @@ def test_server_that_does_not_start_says_why_and_leaves_no_folder():
     assert not server.folder.exists()
 
 
+def listening(port: int) -> socket.socket:
+    """Somebody else, who came first."""
+    return socket.create_server(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("kind", [EmbeddedRedis, pytest.param(Redis, marks=pytest.mark.servers)])
+def test_redis_that_finds_its_port_taken_comes_up_on_another(kind: type[Redis]):
+    server = kind()
+    first = server.port
+    with listening(first), server, redis.Redis.from_url(server.url) as client:
+        assert client.ping()
+        assert server.port != first
+
+
+def test_server_that_finds_every_port_taken_gives_up_after_five():
+    class Unlucky(Server):
+        tried = []
+
+        def command(self) -> list[str]:
+            self.tried.append(self.port)
+            return [sys.executable, "-c", "raise SystemExit('bind: Address already in use')"]
+
+    with pytest.raises(PortTaken, match="ended while starting:\nbind: Address already in use"), Unlucky():
+        pass
+
+    assert len(set(Unlucky.tried)) == len(Unlucky.tried) == 5
+
+
+def test_server_started_again_keeps_its_port_or_fails():
+    """Others know its address by now."""
+    with EmbeddedRedis() as server:
+        server.kill()
+        with listening(server.port), pytest.raises(PortTaken):
+            server.start()
+
+
+def test_ports_given_side_by_side_differ_until_they_are_given_back(tmp_path):
+    first, second = GivenPorts(tmp_path / "given"), GivenPorts(tmp_path / "given")
+
+    assert first.claim(20_000)
+    assert not first.claim(20_000)
+    assert second.claim(20_001)
+    first.give_back(20_000)
+    assert first.claim(20_000)
+
+
+def test_port_given_to_a_process_is_nobody_elses_until_it_ends():
+    code = "import sys; from lab.servers.ports import given_ports; sys.exit(given_ports.claim(int(sys.argv[1])))"
+    port = free_port()
+
+    def is_given() -> bool:
+        return subprocess.run([sys.executable, "-c", code, str(port)], cwd=ROOT).returncode == 1
+
+    meanwhile = is_given()
+    given_ports.give_back(port)
+
+    assert (meanwhile, is_given(), is_given()) == (False, True, True)
+
+
+def test_port_that_is_taken_before_anybody_was_told_is_changed():
+    port = free_port()
+    unchanged = still_free(port)
+    with listening(port):
+        changed = still_free(port)
+
+    assert unchanged == port
+    assert changed != port
+
+
+@pytest.mark.parametrize(
+    ("ephemeral", "expected"),
+    [
+        (range(32_768, 61_000), range(10_000, 32_768)),
+        (range(49_152, 65_536), range(10_000, 32_768)),
+        (range(9_000, 40_000), range(40_000, 65_536)),
+        (range(1_024, 65_536), range(20_000, 32_000)),
+    ],
+)
+def test_ports_for_servers_are_not_those_of_outgoing_connections(ephemeral: range, expected: range):
+    assert ports_for_servers(ephemeral) == expected
+    assert ephemeral_ports().stop > ephemeral_ports().start
+
+
 def test_command_gets_the_addresses_and_its_exit_code_is_passed_on():
     code = "import os, sys; print(os.environ['REDIS_URL'], os.environ['CELERY_BROKER_URL']); sys.exit(7)"
     command = [sys.executable, "-m", "lab.servers", "redis", "--", sys.executable, "-c", code]
@@ -117,6 +202,34 @@ def test_mariadb_is_as_durable_as_production_and_survives_a_kill():
 
 
 @pytest.mark.servers
+def test_mariadb_that_finds_its_port_taken_comes_up_on_another():
+    server = MariaDB()
+    first = server.port
+    with listening(first), server:
+        assert server.port != first
+        assert is_listening(server.port)
+
+
+@pytest.mark.servers
+def test_rabbitmq_that_finds_one_port_after_the_other_taken_comes_up_on_others():
+    with contextlib.ExitStack() as others:
+
+        class Unlucky(RabbitMQ):
+            """Its mapper's port is taken, then that for other nodes, then that for clients."""
+
+            names = ["port", "distribution_port", "mapper_port"]
+
+            def start(self) -> None:
+                if self.names:
+                    others.enter_context(listening(getattr(self, self.names.pop())))
+                super().start()
+
+        with Unlucky() as server:
+            assert server.names == []
+            assert is_listening(server.port)
+
+
+@pytest.mark.servers
 def test_rabbitmq_started_again_answers_on_its_port_and_ends_with_its_port_mapper():
     with RabbitMQ() as server:
         server.kill()
@@ -125,8 +238,9 @@ def test_rabbitmq_started_again_answers_on_its_port_and_ends_with_its_port_mappe
 
         assert gone
         assert is_listening(server.port)
-    assert server.mapper is not None
-    assert server.mapper.returncode == -signal.SIGKILL
+        mapper = server.mapper
+    assert mapper is not None
+    assert mapper.returncode == -signal.SIGKILL
     assert not is_listening(server.mapper_port)
 
 

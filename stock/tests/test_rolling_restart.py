@@ -27,7 +27,7 @@ def serve(server: Shop, strategy: str) -> None:
     if "grpc" in server.processes:
         assert server.end("grpc") == 0
     began = server.log("grpc").count("gRPC on") if (server.folder / "grpc.log").exists() else 0
-    server.environment["STOCK_STRATEGY"] = strategy
+    server.given["STOCK_STRATEGY"] = strategy
     server.start("grpc")
     wait_until(
         lambda: server.log("grpc").count("gRPC on") > began, seconds=START_SECONDS, what=f"a server with {strategy}"

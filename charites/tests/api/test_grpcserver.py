@@ -39,6 +39,7 @@ def start(shop: Shop, *names: str) -> None:
 
 @pytest.fixture
 def callers(shop: Shop) -> Iterator[Callers]:
+    shop.settle_ports()
     callers = Callers(shop.grpc_address)
     yield callers
     callers.close()
@@ -128,7 +129,7 @@ def test_a_taken_port_is_said_in_one_sentence(shop: Shop) -> None:
 
 
 def test_the_demo_listens_on_loopback_only(shop: Shop) -> None:
-    shop.environment["DEMO"] = "true"
+    shop.given["DEMO"] = "true"
 
     done = shop.manage("grpcserver", "--host", "0.0.0.0")
 

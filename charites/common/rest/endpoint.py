@@ -1,0 +1,105 @@
+"""What every view stands on: who calls, in which role, with which body; and how it is documented."""
+
+from collections.abc import Callable
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.parsers import JSONParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from charites.common import auth
+from charites.common.errors import Unauthenticated, one_key
+from charites.common.rest.fields import ErrorSerializer, StrictSerializer
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key is carried out once, and answered again."
+)
+
+
+class Parser(JSONParser):
+    """JSON as DRF reads it; what is nested deeper than Python reads is as broken as a missing bracket."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise exceptions.ParseError from error
+
+
+class BearerAuthentication(BaseAuthentication):
+    """Reads the bearer token; `request.user` is an `auth.Identity`."""
+
+    def authenticate(self, request: Request) -> tuple[auth.Identity, None] | None:
+        header = request.headers.get("Authorization")
+        return (auth.read_authorization(header), None) if header else None
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class Endpoint(APIView):
+    """The base of every view: whoever calls has a valid token and speaks JSON.
+
+    Why it is no default setting: docs/adr/0006-endpoint-base-class.md.
+    """
+
+    authentication_classes: list[type[BaseAuthentication]] = [BearerAuthentication]
+    parser_classes = [Parser]
+
+
+def role_required(*roles: auth.Role) -> type[BasePermission]:
+    """Returns a permission class that lets only these roles in."""
+
+    class RoleRequired(BasePermission):
+        def has_permission(self, request: Request, view: APIView) -> bool:
+            return isinstance(request.user, auth.Identity) and request.user.role in roles
+
+    return RoleRequired
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI schema names the token."""
+
+    target_class = "charites.common.rest.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
+
+
+def documented(summary: str, *, request: Any = None, responses: Any, **further: Any) -> Callable[..., Any]:
+    """Documents a view method: what it takes, what it answers, and the one shape of its errors."""
+    errors = dict.fromkeys(("4XX", "5XX"), ErrorSerializer)
+    answers = responses if isinstance(responses, dict) else {200: responses}
+    return extend_schema(summary=summary, request=request, responses={**answers, **errors}, **further)
+
+
+def valid_body(serializer_class: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    """Returns the checked body of a request. Raises what the exception handler turns into Invalid."""
+    serializer = serializer_class(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def valid_query(serializer_class: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    """Returns the checked query parameters of a request."""
+    serializer = serializer_class(data=request.query_params.dict())
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def idempotency_key(request: Request, given: str | None = None) -> str | None:
+    """Returns the key of the header `Idempotency-Key` or of the body. Raises Invalid when the two differ."""
+    return one_key(request.headers.get("Idempotency-Key"), given)
+
+
+def identity_of(request: Request) -> auth.Identity:
+    """Returns who calls. Raises Unauthenticated when nobody does."""
+    if not isinstance(request.user, auth.Identity):
+        raise Unauthenticated
+    return request.user

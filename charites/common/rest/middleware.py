@@ -1,0 +1,98 @@
+"""Around every request: its id, its size, its line in the log, and an answer when nobody else had one."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.translation import gettext_lazy as _
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.views import APIView
+
+from charites.common import logs
+from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, as_service_error
+from charites.common.rest.status import error_headers, error_response, error_status
+
+log = structlog.get_logger(__name__)
+
+MACHINE_PATHS = ("/api/", "/v1/")  # answers to programs: JSON, also for what no view handled
+METHODS = frozenset(name.upper() for name in APIView.http_method_names)
+OTHER_METHOD = "other"
+
+
+class RequestMiddleware:
+    """Outermost but for the language: binds the request id, refuses large bodies, counts and logs, turns what nobody
+    caught into JSON.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = time.monotonic()
+        with logs.request_context(request.headers.get("X-Request-ID")) as request_id:
+            response = self._refuse(request) or self.get_response(request)
+            response["X-Request-ID"] = request_id
+            self._account(request, response, time.monotonic() - started)
+        return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Views outside DRF: the gateway, the admin, pages."""
+        if isinstance(error, Http404 | DisallowedHost | RequestDataTooBig):
+            return None
+        service_error = as_service_error(error)
+        if request.path.startswith(MACHINE_PATHS):
+            logs.log_unforeseen(service_error, error)
+            return error_response(service_error)
+        if isinstance(error, OperationalError | InterfaceError | ServiceError):
+            log.warning("request_failed", path=request.path, error=repr(error))
+            if service_error is not error and request.method not in SAFE_METHODS:
+                service_error = OutcomeUnknown()  # a page reads after it has written, too
+            return HttpResponse(
+                service_error.message,
+                status=error_status(service_error),
+                headers=error_headers(service_error),
+                content_type="text/plain; charset=utf-8",
+            )
+        return None
+
+    @staticmethod
+    def _refuse(request: HttpRequest) -> HttpResponse | None:
+        """Refuses what programs send to a wrong host name, or at too great a length."""
+        if not request.path.startswith(MACHINE_PATHS):
+            return None
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return error_response(Invalid("Host", _("is not a name of this server")))
+        limit = settings.REQUEST_MAX_BYTES
+        length = request.headers.get("Content-Length") or "0"
+        if length.isdigit() and int(length) <= limit:
+            return None
+        response = error_response(Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit))
+        response.status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        return response
+
+    @staticmethod
+    def _account(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+        route = route_of(request)
+        logs.REQUESTS.labels("http", route, str(response.status_code)).inc()
+        logs.REQUEST_SECONDS.labels("http", route).observe(seconds)
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            ms=round(seconds * 1000, 1),
+        )
+
+
+def route_of(request: HttpRequest) -> str:
+    """Returns what metrics call a request. A caller invents methods and paths, and every label lives for good: so
+    these come from our own lists."""
+    method = request.method if request.method in METHODS else OTHER_METHOD
+    return f"{method} {request.resolver_match.route if request.resolver_match else '-'}"

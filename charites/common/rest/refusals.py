@@ -1,0 +1,76 @@
+"""What a view raises becomes an error of the catalogue: DRF's and Django's exceptions, and everything unforeseen."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404
+from django.utils.translation import gettext_lazy as _
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from charites.common import logs
+from charites.common.errors import (
+    Forbidden,
+    Invalid,
+    Limited,
+    MethodNotAllowed,
+    NotFound,
+    ServiceError,
+    Unauthenticated,
+    as_service_error,
+)
+from charites.common.rest.status import RETRY_AFTER_SECONDS, error_body, error_headers, error_status
+
+MEDIA_HEADERS = {exceptions.UnsupportedMediaType: "Content-Type", exceptions.NotAcceptable: "Accept"}  # 415, 406
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's hook: every exception of a view becomes the one error body."""
+    service_error = from_drf(error)
+    logs.log_unforeseen(service_error, error)
+    response = Response(
+        error_body(service_error), status=error_status(service_error), headers=error_headers(service_error)
+    )
+    if isinstance(error, exceptions.UnsupportedMediaType | exceptions.NotAcceptable):
+        response.status_code = error.status_code
+    return response
+
+
+def from_drf(error: Exception) -> ServiceError:
+    """Returns the catalogue's error for one of DRF's or Django's."""
+    match error:
+        case exceptions.ValidationError():
+            return _first_invalid(error.detail)
+        case exceptions.ParseError():
+            return Invalid("body", _("is not valid JSON"))
+        case exceptions.UnsupportedMediaType() | exceptions.NotAcceptable():
+            return Invalid(MEDIA_HEADERS[type(error)], _("must be application/json"))
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return Unauthenticated()
+        case exceptions.PermissionDenied():
+            return Forbidden()
+        case exceptions.NotFound() | Http404():
+            return NotFound()
+        case exceptions.MethodNotAllowed():
+            return MethodNotAllowed(method=error.args[0] if error.args else "")
+        case exceptions.Throttled():
+            return Limited(retry_after_seconds=int(getattr(error, "wait", None) or RETRY_AFTER_SECONDS))
+        case RequestDataTooBig():
+            return Invalid(
+                "body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=settings.REQUEST_MAX_BYTES
+            )
+    return as_service_error(error)
+
+
+def _first_invalid(detail: Any, path: str = "") -> Invalid:
+    """Names the first field that is wrong, such as `items.0.quantity`, and what is wrong with it."""
+    if isinstance(detail, dict):
+        name, inner = next(iter(detail.items()))
+        name = "" if name == "non_field_errors" else str(name)
+        return _first_invalid(inner, f"{path}.{name}".strip("."))
+    if isinstance(detail, list):
+        index = next((i for i, entry in enumerate(detail) if entry), 0)
+        inner = detail[index]
+        return _first_invalid(inner, f"{path}.{index}".strip(".") if isinstance(inner, dict | list) else path)
+    return Invalid(path or "body", str(detail).replace("%", "%%"))

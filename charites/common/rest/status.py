@@ -1,0 +1,60 @@
+"""Errors of the catalogue as HTTP carries them: status, headers, the one body."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import JsonResponse
+
+from charites.common import logs
+from charites.common.errors import Kind, MethodNotAllowed, ServiceError
+
+STATUS = {
+    Kind.INVALID: HTTPStatus.BAD_REQUEST,
+    Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
+    Kind.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Kind.UNKNOWN: HTTPStatus.GATEWAY_TIMEOUT,
+    Kind.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+RETRY_AFTER_SECONDS = 1
+
+
+def error_status(error: ServiceError) -> int:
+    """Returns the HTTP status of an error; the only place where one is chosen."""
+    if isinstance(error, MethodNotAllowed):
+        return HTTPStatus.METHOD_NOT_ALLOWED
+    return STATUS[error.kind]
+
+
+def error_headers(error: ServiceError) -> dict[str, str]:
+    """Returns the headers that go with an error."""
+    if error.kind in (Kind.BUSY, Kind.LIMITED):
+        return {"Retry-After": str(error.details.get("retry_after_seconds", RETRY_AFTER_SECONDS))}
+    if error.kind is Kind.UNAUTHENTICATED:
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
+def error_body(error: ServiceError) -> dict[str, Any]:
+    """Returns the one shape of an error: code, message, details, request_id. Integers in details become strings."""
+    details = {name: sendable(str(value)) for name, value in error.details.items()}
+    return {
+        "code": error.code,
+        "message": sendable(error.message),
+        "details": details,
+        "request_id": logs.current_request_id(),
+    }
+
+
+def sendable(text: str) -> str:
+    """A caller's own words may hold half a character (an unpaired surrogate), which UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def error_response(error: ServiceError) -> JsonResponse:
+    """Returns an error for code that runs outside DRF."""
+    return JsonResponse(error_body(error), status=error_status(error), headers=error_headers(error))
