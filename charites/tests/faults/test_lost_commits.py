@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from charites.tests.faults.writing_calls import CALLS, Answer, Call, Door, Grpc, Said
+from charites.tests.faults.doors import Answer, Door, Grpc, Said
+from charites.tests.faults.writing_calls import CALLS, Call
 from lab.kit.factories import SANDBOX
 from lab.kit.findings import findings
 from lab.kit.grpc_server import grpc_callers
