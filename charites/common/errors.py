@@ -93,7 +93,7 @@ class NotFound(ServiceError):
 
 
 class OutcomeUnknown(ServiceError):
-    """The commit's reply was lost: the call may have had its effect. Without a key, only a look can tell."""
+    """The commit's reply was lost: the call may have had its effect."""
 
     kind = Kind.UNKNOWN
     code = 10000005

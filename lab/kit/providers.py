@@ -18,19 +18,19 @@ class Away:
     channel = "sandbox"
 
     def begin(self, request: PaymentRequest, *, outcome: str, timeout_seconds: float, now: datetime) -> str:
-        raise ConnectionError("away")
+        raise ConnectionRefusedError("away")
 
     def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:
-        raise ConnectionError("away")
+        raise ConnectionRefusedError("away")
 
     def query(self, payment_id: int, *, timeout_seconds: float) -> Capture | None:
-        raise ConnectionError("away")
+        raise ConnectionRefusedError("away")
 
     def refund(self, request: RefundRequest, *, timeout_seconds: float, now: datetime) -> None:
-        raise ConnectionError("away")
+        raise ConnectionRefusedError("away")
 
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
-        raise ConnectionError("away")
+        raise ConnectionRefusedError("away")
 
 
 class Mute:

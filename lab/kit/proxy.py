@@ -108,17 +108,12 @@ class Proxy:
 
 class LossyProxy(Proxy):
     """Loses the reply to one COMMIT: the first one after a statement that contains `after` is passed on without its
-    reply (`carried_out`) or swallowed. From then on nothing passes (`away`), as if the database were gone, or all
-    does."""
+    reply (`carried_out`) or swallowed. With `away` everything is cut from then on, as if the database were gone."""
 
     def __init__(self, target: tuple[str, int], *, after: bytes, carried_out: bool, away: bool = False) -> None:
         super().__init__(target)
         self._after, self._carried_out, self._away = after, carried_out, away
         self.lost = 0
-
-    def fell(self, fate: Fate) -> None:
-        if self._away:
-            self.cut()
 
     def watch(self) -> Callable[[bytes], Fate]:
         is_near = False
@@ -132,6 +127,26 @@ class LossyProxy(Proxy):
             return Fate.UNHEARD if self._carried_out else Fate.LOST
 
         return decide
+
+    def fell(self, fate: Fate) -> None:
+        if self._away:
+            self.cut()
+
+
+@contextlib.contextmanager
+def lossy_database(*, after: str, carried_out: bool, away: bool = False) -> Iterator[LossyProxy]:
+    """Every connection to MariaDB that this process opens in the block goes through a `LossyProxy`; one that is open
+    already, as the test's own, does not. So what is to meet the fault runs in a thread of its own."""
+    address = connection.settings_dict
+    direct = {"HOST": address["HOST"], "PORT": address["PORT"]}
+    target = (direct["HOST"], int(direct["PORT"]))
+    with LossyProxy(target, after=after.encode(), carried_out=carried_out, away=away) as proxy:
+        get_strategy.cache_clear()  # its committer keeps a connection
+        address |= {"HOST": "127.0.0.1", "PORT": str(proxy.port)}
+        try:
+            yield proxy
+        finally:
+            address |= direct
 
 
 class Point(NamedTuple):
@@ -192,19 +207,3 @@ class ArmedProxy(Proxy):
 def plain(data: bytes) -> bytes:
     """Statements without the quotes of names."""
     return data.replace(b"`", b"")
-
-
-@contextlib.contextmanager
-def lossy_database(*, after: str, carried_out: bool, away: bool = False) -> Iterator[LossyProxy]:
-    """Every connection to MariaDB that this process opens in the block goes through a `LossyProxy`; one that is open
-    already, as the test's own, does not. So what is to meet the fault runs in a thread of its own."""
-    address = connection.settings_dict
-    direct = {"HOST": address["HOST"], "PORT": address["PORT"]}
-    target = (direct["HOST"], int(direct["PORT"]))
-    with LossyProxy(target, after=after.encode(), carried_out=carried_out, away=away) as proxy:
-        get_strategy.cache_clear()  # its committer keeps a connection
-        address |= {"HOST": "127.0.0.1", "PORT": str(proxy.port)}
-        try:
-            yield proxy
-        finally:
-            address |= direct

@@ -48,7 +48,7 @@ class Trials:
         self.lines.append(line)
 
     def row(self, cells: dict[str, str]) -> None:
-        """Notes a row, column by column, of the table that stands below those of the tests of one file."""
+        """Notes a row, column by column, of a table of what was done. In the report it stands for the test itself."""
         self.rows.append(cells)
 
 
@@ -125,10 +125,9 @@ def as_page(done: list[dict[str, Any]], *, counts: str) -> str:
     for path, entries in groupby(done, lambda entry: str(entry["test"]).partition("::")[0]):
         told = list(entries)
         parts.append(f"## {Path(path).stem.removeprefix('test_').replace('_', ' ').capitalize()}")
-        parts.append(as_table([as_row(entry) for entry in told]))
-        if rows := [row for entry in told for row in entry["rows"]]:
-            parts.append(as_table(rows))
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+        parts.append(as_table([as_row(entry) for entry in told if not entry["rows"] or entry["outcome"] != "passed"]))
+        parts.append(as_table([row for entry in told for row in entry["rows"]]))
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def as_row(entry: dict[str, Any]) -> dict[str, str]:
@@ -145,6 +144,8 @@ def as_row(entry: dict[str, Any]) -> dict[str, str]:
 
 def as_table(rows: list[dict[str, str]]) -> str:
     """Rows of the same columns, in Markdown."""
+    if not rows:
+        return ""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 

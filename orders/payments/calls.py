@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import httpx
 import structlog
 
-from charites.common.errors import Invalid, OutcomeUnknown
+from charites.common.errors import Invalid, Kind, ServiceError
 from orders.errors import BadSignature, PaymentsUnavailable, PaymentUnanswered
 from orders.models import Payment
 from orders.moves import Capture
@@ -84,10 +84,13 @@ def ask(channel: str, payment_id: int, question: Callable[[Provider], Answer], c
     try:
         provider = get_provider()
         if provider.channel != channel:
-            raise LookupError(f"the provider in charge is {provider.channel!r}, not {channel!r}")
+            raise PaymentsUnavailable from LookupError(
+                f"the provider in charge is {provider.channel!r}, not {channel!r}"
+            )
         answer = question(provider)
         check(answer)
-    except PaymentsUnavailable:
+    except PaymentsUnavailable as error:
+        log.warning("provider_not_asked", payment_id=payment_id, error=reason_of(error))
         raise
     except Exception as error:
         log.warning("provider_failed", payment_id=payment_id, error=repr(error))
@@ -96,10 +99,11 @@ def ask(channel: str, payment_id: int, question: Callable[[Provider], Answer], c
 
 
 def may_be_done(error: Exception) -> bool:
-    """Whether a provider that answered so may have done what it was asked: it was reached, and no more is known."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return False
-    return isinstance(error, OutcomeUnknown | Nonsense | TimeoutError | ConnectionResetError | httpx.TransportError)
+    """Whether a provider that answered so may have done what it was asked: unless it says itself that it did not, or
+    there was no connection."""
+    if isinstance(error, ServiceError):
+        return error.kind is Kind.UNKNOWN
+    return not isinstance(error, ConnectionRefusedError | httpx.ConnectError | httpx.ConnectTimeout)
 
 
 def check_address(answer: Any) -> None:

@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
+from charites.common.errors import Busy, Kind, OutcomeUnknown
 from lab.kit.factories import NOW, counts, later, make_capture, make_goods, make_order, make_payment, stored
 from lab.kit.providers import MUTE, Mute
-from orders.errors import PaymentsUnavailable
+from orders.errors import PaymentsUnavailable, PaymentUnanswered
 from orders.models import Order, Payment, Refund
 from orders.moves import Capture
 from orders.services import (
@@ -112,6 +114,33 @@ def test_begin_without_a_sensible_answer_is_unavailable_and_may_be_repeated(prov
 
     assert begun.pay_url == "https://provider.example/pay/1"
     assert Payment.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ConnectionRefusedError("refused"), PaymentsUnavailable),
+        (httpx.ConnectError("no route"), PaymentsUnavailable),
+        (httpx.ConnectTimeout("nobody there"), PaymentsUnavailable),
+        (Busy(), PaymentsUnavailable),
+        (OutcomeUnknown(), PaymentUnanswered),
+        (TimeoutError("late"), PaymentUnanswered),
+        (httpx.ReadTimeout("late"), PaymentUnanswered),
+        (ConnectionResetError("cut"), PaymentUnanswered),
+        (KeyError("id"), PaymentUnanswered),
+        ("nonsense", PaymentUnanswered),
+    ],
+)
+def test_provider_that_was_reached_may_have_done_it_and_the_caller_is_told_so(provider, answer, told):
+    make_goods(1, stock=5)
+    order = make_order()
+    provider.script["begin"] = answer
+
+    with pytest.raises(PaymentsUnavailable) as caught:
+        begin_payment(order_id=order.order_id, user_id=7, outcome="page", now=NOW)
+
+    assert (type(caught.value), caught.value.kind) == (told, told.kind)
+    assert (PaymentsUnavailable.kind, PaymentUnanswered.kind) == (Kind.BUSY, Kind.UNKNOWN)
 
 
 @pytest.mark.parametrize("nonsense", [False, True, "", "done", {"status": "failed"}, OSError("refused")])

@@ -177,7 +177,7 @@ def test_refund_with_the_provider_away_climbs_the_ladder(settings):
     assert (message.state, message.attempts, message.last_error) == (
         "ready",
         1,
-        """DeliveryFailed({'reason': "ConnectionError('away')"})""",
+        """DeliveryFailed({'reason': "ConnectionRefusedError('away')"})""",
     )
     settings.PAYMENT_PROVIDER = SANDBOX
     deliver_remote(now=message.deliver_at)

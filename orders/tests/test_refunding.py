@@ -60,7 +60,7 @@ def test_refund_that_is_sent_is_done(provider, refund):
 
 
 def test_refund_without_an_answer_says_why_and_when_it_is_tried_again(provider, refund):
-    provider.script["refund"] = ConnectionError("refused")
+    provider.script["refund"] = ConnectionRefusedError("refused")
     now = timezone.now()
 
     errors = send(refund, now)
@@ -68,7 +68,7 @@ def test_refund_without_an_answer_says_why_and_when_it_is_tried_again(provider, 
     assert [type(error) for error in errors.values()] == [PaymentsUnavailable]
     pending = reread(refund)
     assert (pending.status, pending.attempts, pending.leased_until) == (Refund.Status.PENDING, 1, None)
-    assert pending.last_error == "ConnectionError('refused')"
+    assert pending.last_error == "ConnectionRefusedError('refused')"
     assert pending.next_try_at == now + REFUND_STEPS[0]
 
 

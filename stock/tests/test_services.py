@@ -1,9 +1,10 @@
 import pytest
+from django.db import OperationalError
 
-from charites.common.errors import Invalid, KeyReused
+from charites.common.errors import Busy, Invalid, KeyReused
 from charites.common.models import MAX_INT64
 from lab.kit.factories import counts, make_stock
-from lab.kit.interleaving import Background, Parked, await_lock_wait
+from lab.kit.interleaving import Background, LostCommit, Parked, await_lock_wait
 from stock.errors import NotEnoughStock, StockChanged, StockNotFound, StockRolledBack
 from stock.models import Stock, StockAdjustment
 from stock.selectors import get_stock, list_adjustments, list_records
@@ -405,3 +406,21 @@ def test_set_beside_a_reservation_keeps_both():
 
     assert counts(1) == (7, 2, 0)
     assert deltas() == [5, 4]
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+@pytest.mark.django_db(transaction=True)
+def test_lost_commit_of_adjustments_of_which_one_was_there_before_is_told_by_the_others(carried_out):
+    make_stock(1, 10)
+    make_stock(2, 10)
+    adjust(5, idempotency_key="key:1")
+    both = [Adjustment(number, "count", "staff:1", delta=5, idempotency_key=f"key:{number}") for number in (1, 2)]
+
+    with LostCommit(carried_out=carried_out, error=OperationalError(2013, "Lost connection")):
+        if carried_out:
+            assert [row.available for row in adjust_stock(adjustments=both)] == [15, 15]
+        else:
+            with pytest.raises(Busy):
+                adjust_stock(adjustments=both)
+
+    assert (counts(1), counts(2)) == ((15, 0, 0), (15 if carried_out else 10, 0, 0))

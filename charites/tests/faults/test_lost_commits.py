@@ -1,5 +1,5 @@
 """The reply to a COMMIT is lost under every call that writes: what the caller is told, what is true, and what doing as
-the answer says then does."""
+the answer says then does. A sample is all of it: half a minute on a quiet machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from charites.tests.faults.writing_calls import CALLS, Answer, Call, Door, Grpc, Said
+from charites.tests.faults.doors import Answer, Door, Grpc, Said
+from charites.tests.faults.writing_calls import CALLS, Call
 from lab.kit.factories import SANDBOX
 from lab.kit.findings import findings
 from lab.kit.grpc_server import grpc_callers
@@ -36,7 +37,6 @@ def test_answer_to_a_lost_commit_is_true_and_to_do_as_it_says_does_it_once(
     trials: Trials, settings: Any, call: Call
 ) -> None:
     settings.PAYMENT_PROVIDER = SANDBOX
-    told = []
     with opened(call.door) as door:
         for number, ((carried_out, away), fate) in enumerate(FATES.items(), start=1):
             made = call.deed.make(number)
@@ -54,7 +54,6 @@ def test_answer_to_a_lost_commit_is_true_and_to_do_as_it_says_does_it_once(
             assert claim(answer, before, done) in (truth, "anything"), (fate, answer)
             repeat = as_the_answer_says(call, door, number, made, answer, is_done=truth == done)
             assert call.deed.state(number, made) == done, (fate, answer, repeat)
-            told.append(f"{fate}: {answer.said.value}")
             trials.row(
                 {
                     "call": call.title,
@@ -66,7 +65,7 @@ def test_answer_to_a_lost_commit_is_true_and_to_do_as_it_says_does_it_once(
                     "in the end": done,
                 }
             )
-    trials.tell(", ".join(told))
+    trials.tell(f"{len(trials.rows)} lost COMMITs")
     assert findings() == []
 
 

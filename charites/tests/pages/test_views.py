@@ -4,10 +4,13 @@ import re
 
 import pytest
 from django.contrib.staticfiles import finders
+from django.db import OperationalError, connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
+from charites.common.errors import Busy, OutcomeUnknown, ServiceError
 from lab.kit.factories import SANDBOX, later, make_goods, make_order, make_room
+from lab.kit.interleaving import Interruption
 from messaging.models import Message
 from orders.models import Payment, SandboxPayment
 from orders.payments.sandbox import NOTIFY_TOPIC
@@ -143,6 +146,22 @@ def test_pay_page_whose_time_is_up_takes_no_money() -> None:
     assert "<button" not in shown.text
     assert "<button" not in posted.text
     assert SandboxPayment.objects.get().status == "open"
+
+
+@pytest.mark.usefixtures("_sandbox")
+@pytest.mark.parametrize(
+    ("method", "status", "error"), [("get", 503, Busy), ("post", 504, OutcomeUnknown)], ids=["get", "post"]
+)
+def test_page_whose_database_is_away_says_what_is_known(method: str, status: int, error: type[ServiceError]) -> None:
+    """A page may write before it reads, so a form that was sent is never answered with "nothing was done"."""
+    link = begun_link()
+    away = Interruption(OperationalError(2013, "Lost connection to 10.0.0.7"), at="sandbox_payment", times=9)
+
+    with connection.execute_wrapper(away):
+        response = getattr(Client(raise_request_exception=False), method)(link)
+
+    assert (response.status_code, response.text) == (status, error().message)
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
 
 
 @pytest.mark.usefixtures("_sandbox")
