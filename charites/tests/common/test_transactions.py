@@ -1,7 +1,7 @@
 """The runner: how each transaction ended, what is run again, what is asked, and what callers are told."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,6 +42,7 @@ AGAIN = {
     "cut": CUT,
 }
 MORE_AGAIN = {"stale": OperationalError(1020, "Record has changed"), "cut": OperationalError(2006, "Gone away")}
+KILLED = OperationalError(1927, "Connection was killed")
 
 
 class Time:
@@ -138,7 +139,9 @@ def test_items_that_are_answered_before_need_no_transaction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "error"), [*AGAIN.items(), *MORE_AGAIN.items()], ids=lambda value: str(getattr(value, "args", value))
+    ("reason", "error"),
+    [*AGAIN.items(), *MORE_AGAIN.items(), ("cut", KILLED)],
+    ids=lambda value: str(getattr(value, "args", value)),
 )
 def test_what_gave_way_is_undone_and_run_again_from_the_start(time: Time, reason: str, error: Exception) -> None:
     names, counted = Names(error, error), retries(reason)
@@ -251,7 +254,8 @@ def test_a_connection_that_is_cut_before_commit_is_opened_again() -> None:
         def work(self, items: Sequence[str], attempt: int) -> Mapping[str, str]:
             if not attempt:
                 Group.objects.create(name="of the first try")
-                connection.connection.kill(connection.connection.thread_id())
+                with connection.cursor() as cursor, suppress(OperationalError):
+                    cursor.execute("KILL CONNECTION CONNECTION_ID()")
             return super().work(items, attempt)
 
     names = Cut()
