@@ -98,6 +98,12 @@ def refuse_silent_rollback() -> None:
         raise transaction.TransactionManagementError("Work went on after an error: let it out, or raise another.")
 
 
+def expect_rows(changed: int, expected: int) -> None:
+    """Raises Stale unless an UPDATE met all of the locked rows, whose old state stands in its WHERE."""
+    if changed != expected:
+        raise Stale(f"{changed} of {expected} rows")
+
+
 class Unit(Generic[Item, Result]):
     """What `run_set` runs: one instance a call. `attempt` counts from 0."""
 
