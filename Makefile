@@ -48,7 +48,7 @@ test-fast: ## the tests that need no server and little time: SQLite and the embe
 	$(BOOTSTRAP) dev
 	$(IN_VENV) -m pytest -m "not servers and not slow" --numprocesses auto --maxprocesses 4
 
-faults: ## the fault tests with their full counts, on private servers, a quarter of an hour; writes docs/faults.md
+faults: ## the fault tests with their full counts, on private servers, half an hour; writes docs/faults.md
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test

@@ -135,23 +135,6 @@ def test_end_of_a_reservation_raises_the_version_so_that_a_reader_notices(end):
     assert Stock.objects.get(goods_id=1).version == before + 1
 
 
-def pauses(monkeypatch, attempt: int) -> list[float]:
-    found: list[float] = []
-    monkeypatch.setattr(transactions.time, "sleep", found.append)
-    for _ in range(200):
-        transactions.pause(attempt)
-    return found
-
-
-@pytest.mark.parametrize(("attempt", "longest"), [(0, 0.002), (1, 0.004), (6, 0.128), (7, 0.128), (9_999, 0.128)])
-def test_pauses_grow_to_a_bound_and_differ(monkeypatch, attempt, longest):
-    found = pauses(monkeypatch, attempt)
-
-    assert 0 <= min(found) < longest / 4
-    assert longest * 3 / 4 < max(found) <= longest
-    assert len(set(found)) > 150
-
-
 def test_strategy_gives_its_own_error_for_stale_readings_only():
     assert get_strategy("optimistic").gave_up.error.code == 40010009
     assert transactions.reason_to_retry(Stale(1)) == "stale"

@@ -200,7 +200,7 @@ def test_limits_are_those_of_the_settings(settings: Any) -> None:
     assert len(hasty.tried) == 1
 
 
-@pytest.mark.parametrize("attempt", range(9))
+@pytest.mark.parametrize("attempt", [0, 1, 6, 7, 9_999])
 def test_pauses_double_up_to_a_bound_and_are_drawn_by_lot(time: Time, attempt: int) -> None:
     longest = 0.002 * 2 ** min(attempt, 6)
     for _ in range(200):
@@ -349,6 +349,15 @@ def test_a_look_before_that_finds_the_database_away_is_tried_again_like_work() -
 
     assert run_set(["a"], names) == {"a": "done"}
     assert names.tried == [(["a"], 1)]
+
+
+@pytest.mark.parametrize(("problem", "how"), [(CUT, "busy"), (ValueError("no"), "refused")])
+def test_a_look_before_that_never_works_is_answered_by_its_own_error(problem: Exception, how: str) -> None:
+    class Blind(Names):
+        def before(self, items: Sequence[str], attempt: int) -> Mapping[str, str]:
+            raise problem
+
+    assert run_set(["a", "b"], Blind()) == {item: f"{item} {how}: {problem}" for item in "ab"}
 
 
 def test_work_that_swallows_an_error_of_the_database_is_not_called_done() -> None:
