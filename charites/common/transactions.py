@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Deadlock, lock wait, changed since the snapshot; connection cut before COMMIT was sent.
-RETRYABLE = {1213: "deadlock", 1205: "lock_wait", 1020: "stale", 2006: "cut", 2013: "cut", 1927: "cut"}
+RETRYABLE = {1213: "deadlock", 1205: "lock_wait", 1020: "stale", 1927: "cut", 2006: "cut", 2013: "cut"}
 PAUSE_SECONDS, MOST_DOUBLINGS = 0.002, 6
 
 RETRIES = Counter("charites_transaction_retries", "Transactions that had to be run again.", ["work", "reason"])
