@@ -21,6 +21,7 @@ from charites.common.transactions import (
     Undone,
     Unit,
     after_commit,
+    expect_rows,
     outermost,
     reading_the_answer,
     required,
@@ -149,6 +150,19 @@ def test_what_gave_way_is_undone_and_run_again_from_the_start(time: Time, reason
     assert stored() == ["a", "b"]
     assert (len(time.pauses), retries(reason) - counted) == (2, 2)
     assert names.asked_after == []
+
+
+def test_update_of_locked_rows_that_misses_some_has_all_of_it_run_again() -> None:
+    class Counting(Names):
+        def work(self, items: Sequence[str], attempt: int) -> Mapping[str, str]:
+            done = super().work(items, attempt)
+            expect_rows(Group.objects.filter(name__in=items).count() - (not attempt), len(items))
+            return done
+
+    names = Counting()
+
+    assert run_set(["a", "b"], names) == {"a": "done", "b": "done"}
+    assert (len(names.tried), stored()) == (2, ["a", "b"])
 
 
 def test_a_second_look_may_answer_what_the_first_try_lost() -> None:
