@@ -9,9 +9,11 @@ import pytest
 from celery import current_app
 from prometheus_client import REGISTRY
 
+from lab.kit.interleaving import Background
 from messaging import alarm as alarm_module
 from messaging.alarm import QUEUE_LENGTH, REMEMBERED_SLOTS, SLOT_SECONDS, Alarm, publish
 
+SECONDS = 60  # a bound for busy machines, no measurement
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SLOT = int(START.timestamp()) // SLOT_SECONDS
 
@@ -36,7 +38,7 @@ class Broker:
             self.released.set()
 
     def __call__(self, task: str, slot: int) -> None:
-        self.released.wait(30)
+        assert self.released.wait(SECONDS)
         self.taken.append((task, slot))
         if self.error:
             raise self.error
@@ -47,7 +49,7 @@ def counted(outcome: str) -> float:
 
 
 def await_count(outcome: str, number: float) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SECONDS
     while counted(outcome) < number:
         assert time.monotonic() < deadline, f"only {counted(outcome)} alarms were {outcome}"
         time.sleep(0.005)
@@ -94,12 +96,10 @@ def test_set_with_a_hanging_broker_returns_at_once_and_drops_what_does_not_fit(t
     alarm = Alarm(broker)
     alarm.set(task, START)
 
-    started = time.monotonic()
     for n in range(1, QUEUE_LENGTH + 50):
         alarm.set(task, at(n * SLOT_SECONDS))
-    seconds = time.monotonic() - started
 
-    assert seconds < 1
+    assert broker.taken == []  # it hangs until we say so: nobody has waited for it
     # One may be in the thread's hand, or still in the queue.
     assert counted("dropped") - before in (48, 49, 50)
     broker.released.set()
@@ -150,16 +150,13 @@ def test_set_remembers_a_bounded_number_of_slots(task):
     assert len(alarm._asked) == REMEMBERED_SLOTS
 
 
-def test_publish_to_a_broker_that_hangs_gives_up_soon(monkeypatch):
+def test_publish_to_a_broker_that_hangs_gives_up(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("CELERY_BROKER_WRITE_URL", f"redis://127.0.0.1:{mute.getsockname()[1]}/0")
 
-        started = time.monotonic()
-        with pytest.raises(Exception, match="(?i)time"):
-            publish("task", SLOT)
-        seconds = time.monotonic() - started
-
-    assert seconds < 4
+        with Background(lambda: publish("task", SLOT)) as publishing:
+            with pytest.raises(Exception, match="(?i)time"):
+                publishing.result()
 
 
 def test_publish_carries_the_slot_and_no_ids():
@@ -168,7 +165,7 @@ def test_publish_carries_the_slot_and_no_ids():
         queue = current_app.conf.task_default_queue
         channel.queue_purge(queue)
         publish("task", SLOT)
-        message = connection.SimpleQueue(queue).get(block=True, timeout=5)
+        message = connection.SimpleQueue(queue).get(block=True, timeout=SECONDS)
         message.ack()
 
     _args, kwargs, _ = message.payload
@@ -183,7 +180,7 @@ def test_alarm_of_a_forked_child_works_although_a_thread_held_the_lock():
     with mutex:
         child = os.fork()
         if child == 0:
-            is_free = alarm_module._alarm._mutex.acquire(timeout=5)
+            is_free = alarm_module._alarm._mutex.acquire(timeout=SECONDS)
             os._exit(0 if is_free else 1)
     _, status = os.waitpid(child, 0)
 

@@ -220,7 +220,7 @@ def test_a_stock_service_that_is_away_answers_busy_and_takes_nothing_once_it_is_
     order_id = int(Message.objects.get().key)
 
     # The connection finds the service again within a second or so; until then the message goes down its ladder.
-    wait_until(lambda: deliver() and states() == ["done"], seconds=30, what="the roll back is delivered")
+    wait_until(lambda: deliver() and states() == ["done"], seconds=120, what="the roll back is delivered")
 
     assert stock.records(order_id) == [(1, 0, ROLLED_BACK)]
     assert available(stock) == 5

@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -258,7 +257,7 @@ def test_committer_ends_when_idle_closes_its_connection_and_starts_again(group):
 
 
 def test_idle_committer_is_woken_and_does_not_sleep_on(monkeypatch):
-    monkeypatch.setattr(group_commit, "IDLE_SECONDS", 20.0)
+    monkeypatch.setattr(group_commit, "IDLE_SECONDS", 10.0 * TIMEOUT_SECONDS)
     make_stock(1, 9)
     group = GroupCommit()
 
@@ -266,13 +265,12 @@ def test_idle_committer_is_woken_and_does_not_sleep_on(monkeypatch):
         for leader in (10, 20):
             callers.lead(leader)
             waiting = callers.call(one(leader + 1))
-            committer, opened = group._committer, time.monotonic()
+            committer = group._committer
             callers.writer.open(leader)
             assert statuses(waiting) == [Status.OK]
             wait_until(lambda: group._work._waiters, seconds=TIMEOUT_SECONDS, what="the committer sleeps")
 
     assert committer is group._committer is not None
-    assert time.monotonic() - opened < 15
 
 
 class FailingStrategy(Strategy):
@@ -377,7 +375,7 @@ def test_forked_child_starts_with_nobody_leading_and_an_empty_queue(process_envi
 
     environment = {**process_environment, "STOCK_STRATEGY": "group_commit"}
     done = subprocess.run(
-        [sys.executable, "-c", FORK], env=environment, timeout=60, capture_output=True, text=True, check=False
+        [sys.executable, "-c", FORK], env=environment, timeout=300, capture_output=True, text=True, check=False
     )
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -541,7 +539,7 @@ def test_caller_whose_time_is_up_while_queued_is_busy_without_effect(group, sett
 
 def test_caller_whose_time_is_up_while_its_batch_runs_is_told_that_nobody_knows(group, settings):
     make_stock(1, 5)
-    settings.STOCK_GROUP_WAIT_SECONDS = 2.0
+    settings.STOCK_GROUP_WAIT_SECONDS = 5.0  # longer than a busy machine takes to begin the batch
 
     with Callers(group, GatedWriter(10, 11)) as callers:
         leader = callers.lead(10)

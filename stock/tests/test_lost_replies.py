@@ -30,7 +30,7 @@ def test_order_whose_commit_reply_is_lost_is_told_the_truth_and_taken_once(proce
             input="go\n",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=True,
         )
 

@@ -10,7 +10,7 @@ from django.conf import settings as project
 from django.db import OperationalError, connection
 
 from lab.kit.factories import counts, make_stock
-from lab.kit.interleaving import Interruption, LostCommit, plain
+from lab.kit.interleaving import TIMEOUT_SECONDS, Interruption, LostCommit, plain
 from lab.kit.racing import Worker, order, race
 from lab.kit.shop import wait_until
 from lab.kit.writers import NoteWriter, stored_notes
@@ -188,8 +188,8 @@ def test_holder_stopped_until_its_lease_has_passed_cannot_spoil_the_count(
     try:
         holder.await_ready()
         holder.go()
-        wait_until(lambda: is_stopped(holder), seconds=30, what="the holder stops itself")
-        wait_until(lambda: not server.exists(PREFIX + "1"), seconds=30, what="its lease ends")
+        wait_until(lambda: is_stopped(holder), seconds=TIMEOUT_SECONDS, what="the holder stops itself")
+        wait_until(lambda: not server.exists(PREFIX + "1"), seconds=TIMEOUT_SECONDS, what="its lease ends")
         other = move([reserve(11, {1: 1})], writer=NoteWriter())[0]
         assert other.status is Status.OK
         assert holder.process.poll() is None

@@ -254,7 +254,7 @@ def test_processes_never_share_an_id(process_environment):
     for worker in workers:
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    taken = [number for worker in workers for number in json.loads(worker.communicate(timeout=60)[0])]
+    taken = [number for worker in workers for number in json.loads(worker.communicate(timeout=300)[0])]
 
     assert len(taken) == len(set(taken)) == 6000
     assert Node.objects.count() == 3
@@ -291,7 +291,7 @@ def test_forked_child_takes_a_node_of_its_own_although_a_thread_held_the_lock(pr
         env=process_environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
 

@@ -85,7 +85,7 @@ def at_once(function: Callable[[], Any], times: int) -> list[Any]:
     def call(_number: int) -> Any:
         try:
             connection.ensure_connection()
-            start.wait(60)
+            start.wait(120)
             return function()
         finally:
             connection.close()

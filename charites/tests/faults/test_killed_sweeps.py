@@ -31,7 +31,7 @@ CLAIM_SECONDS = 1  # then another sweep may take over what a dead one had
 HANDLED = {
     "loops": ["remote"],
     "armed_by": "INSERT INTO auth_group",
-    "stop_at": "UPDATE messaging_message SET state",
+    "stop_at": "UPDATE messaging_message SET .*state = .* WHERE",
 }
 CLOSING = {"loops": ["close"], "armed_by": "FROM shopping_order .* FOR UPDATE", "stop_at": ""}
 CLOSING_STATEMENTS = 6  # from the lock of the orders to COMMIT

@@ -10,6 +10,8 @@ import pytest
 
 from lab.kit.shop import ROOT
 
+pytestmark = pytest.mark.once
+
 OF_THE_SPLIT_FORM = ("orders/flows/direct.py", "orders/flows/transactional.py", "orders/remote.py")
 PLACE_PAY_CLOSE = """
 from datetime import timedelta
@@ -36,7 +38,7 @@ def run(folder: Path, *words: str) -> str:
         "DEMO": "true",
     }
     command = [sys.executable, "manage.py", *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -76,7 +78,7 @@ def test_an_impossible_split_is_refused_at_the_start(changes: dict[str, str], to
     environment = {**os.environ, **changes}
     command = [sys.executable, str(ROOT / "manage.py"), "check"]
 
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
 
     assert done.returncode == 1
     assert told in done.stderr

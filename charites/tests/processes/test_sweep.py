@@ -15,7 +15,7 @@ from orders.moves import PlaceOrder
 from orders.services import place_order, place_orders
 from stock.models import Stock
 
-CLOSE_SECONDS = 30  # a bound for slow machines, no measurement: the sweep comes round every second
+CLOSE_SECONDS = 120  # a bound for slow machines, no measurement: the sweep comes round every second
 
 
 def command(quantity: int = 1) -> PlaceOrder:
