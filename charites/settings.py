@@ -230,8 +230,8 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = False  # what needs Redis counts its own f
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A task is taken off the queue before it runs, not after: a worker that dies takes an alarm with it, and the sweep does
-# the same work within a second, where a broker would bring the alarm back much later, to find nothing left to do.
+# A task is taken off the queue before it runs, not after: a worker that dies takes a wake-up with it, and the sweep
+# does the same work within a second, where a broker would bring the wake-up back much later, and in vain.
 CELERY_TASK_ACKS_LATE = False
 ON_RABBITMQ = brokers.kind_of(CELERY_BROKER_URL) == "rabbitmq"
 # RabbitMQ keeps a countdown only for a quorum queue behind a topic exchange. With a direct one Celery warns, and holds

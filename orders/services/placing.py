@@ -15,7 +15,7 @@ from charites.common.ids import next_ids
 from charites.common.models import ADDRESS_LENGTH, MAX_INT64, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
 from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
 from goods.models import Goods
-from messaging.alarm import set_alarm
+from messaging.wakeups import wake_up_at
 from orders import flows, selectors
 from orders.catalogue import Catalogue, read_catalogue
 from orders.models import Order, OrderDetail
@@ -66,7 +66,7 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
         results = refused | place_valid(valid, catalogue.goods, now)
     count(results.values())
     for expires_at in {result.order.order.expires_at for result in results.values() if result.order and result.created}:
-        set_alarm(TIMEOUT_TASK, expires_at)
+        wake_up_at(TIMEOUT_TASK, expires_at)
     return [results[index] for index in range(len(commands))]
 
 

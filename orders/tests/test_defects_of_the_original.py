@@ -38,7 +38,7 @@ from lab.kit.factories import (
     stored,
 )
 from lab.kit.interleaving import Interruption
-from messaging import alarm
+from messaging import wakeups
 from orders.flows import local as flow
 from orders.models import Order
 from orders.moves import Closing
@@ -138,16 +138,16 @@ def test_a_room_has_one_current_goods():
     assert list(Room.objects.values_list("current_goods_id", flat=True)) == [2]
 
 
-def test_an_alarm_that_cannot_be_set_takes_nothing_back(monkeypatch):
+def test_a_wake_up_that_cannot_be_set_takes_nothing_back(monkeypatch):
     def refuse(task: str, slot: int) -> None:
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr(alarm, "_alarm", alarm.Alarm(refuse))
+    monkeypatch.setattr(wakeups, "_wakeups", wakeups.WakeUps(refuse))
     make_goods(1, stock=5)
 
     order = make_order({1: 2}, now=timezone.now())
 
     assert stored(order).status == Order.Status.UNPAID
     assert counts(1) == (3, 2, 0)
-    # The row is the timer: no alarm is needed for the order to be closed in time.
+    # The row is the timer: no wake-up is needed for the order to be closed in time.
     assert close_due(now=order.expires_at) == 1

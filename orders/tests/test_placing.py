@@ -24,7 +24,7 @@ from lab.kit.factories import (
     make_stock,
 )
 from lab.kit.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
-from messaging import alarm
+from messaging import wakeups
 from messaging.models import Message
 from orders.errors import OrderFailed
 from orders.models import Order, OrderDetail
@@ -473,7 +473,7 @@ def no_numbers(settings):
 
 
 def wake_ups() -> list[tuple[str, int]]:
-    return [(task, slot) for task, slot in alarm._alarm._asked if task == TIMEOUT_TASK]
+    return [(task, slot) for task, slot in wakeups._wakeups._asked if task == TIMEOUT_TASK]
 
 
 def errors_of(placed) -> list[type]:

@@ -1,4 +1,4 @@
-"""The guarantee behind every alarm: what is due gets done, within a second or so. Run any number of copies."""
+"""The guarantee behind every wake-up: what is due gets done, within a second or so. Run any number of copies."""
 
 import signal
 import threading

@@ -29,7 +29,7 @@ from lab.kit.factories import (
 from lab.kit.message_rows import make_message
 from lab.kit.shop import Shop, wait_until
 from lab.kit.trials import Trials
-from messaging import alarm
+from messaging import wakeups
 from messaging.models import Message
 from orders.models import Order, Refund
 from orders.rpc.orders_pb2 import CreateOrderRequest
@@ -168,7 +168,7 @@ def test_worker_that_is_woken_closes_by_the_databases_time(shop: Shop) -> None:
     long_ago = database_time() - 4 * FIVE_MINUTES
 
     shop.start("worker")
-    alarm.publish(TIMEOUT_TASK, int(long_ago.timestamp()) // alarm.SLOT_SECONDS)
+    wake - up.publish(TIMEOUT_TASK, int(long_ago.timestamp()) // wake - up.SLOT_SECONDS)
     wait_until(lambda: is_closed(late), seconds=60, what="the order whose time is up is closed")
 
     assert stored(early).status == Order.Status.UNPAID

@@ -114,10 +114,10 @@ def test_process_with_an_unfit_broker_does_not_start_and_says_why(
 
 
 class Setter:
-    """A process that sends countdowns; see lab/kit/alarm_setter.py."""
+    """A process that sends countdowns; see lab/kit/wakeup_setter.py."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "lab.kit.alarm_setter"]
+        command = [sys.executable, "-m", "lab.kit.wakeup_setter"]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
