@@ -58,4 +58,4 @@ class RoomGoodsSerializer(serializers.Serializer[Any]):
 
 
 class CurrentGoodsSerializer(StrictSerializer):
-    goods_id = IdField(allow_null=True, help_text="null takes the current goods off the block")
+    goods_id = IdField(allow_null=True, help_text="null unpins")

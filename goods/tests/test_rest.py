@@ -159,7 +159,7 @@ def test_goods_id_out_of_range_is_no_address(goods_id: str) -> None:
     assert error_of(buyer().get(f"/api/goods/{goods_id}")) == (404, 10000003, "There is no such thing here.")
 
 
-def test_staff_puts_a_goods_on_the_block_and_takes_it_off() -> None:
+def test_staff_pins_a_product_and_unpins_it() -> None:
     make_goods(1)
     make_goods(2)
     make_room(1, goods_ids=[1, 2])
@@ -173,7 +173,7 @@ def test_staff_puts_a_goods_on_the_block_and_takes_it_off() -> None:
 
 
 @pytest.mark.parametrize("caller", [buyer, service])
-def test_block_is_for_staff_alone(caller) -> None:
+def test_pinning_is_for_staff_alone(caller) -> None:
     make_goods(1)
     make_room(1, goods_ids=[1])
 
@@ -192,7 +192,7 @@ def test_block_is_for_staff_alone(caller) -> None:
         ({"goods_id": "1", "weight": 3}, (400, 10000001, "weight: is not a field of this request")),
     ],
 )
-def test_block_takes_only_goods_of_the_room(body: dict[str, str], error: tuple[int, int, str]) -> None:
+def test_pinning_takes_only_goods_of_the_room(body: dict[str, str], error: tuple[int, int, str]) -> None:
     make_goods(1)
     make_goods(2)
     make_room(1, goods_ids=[1], current_goods_id=1)

@@ -25,7 +25,7 @@ from django.utils import timezone
 from charites.common.auth import read_authorization
 from charites.common.errors import Unauthenticated
 from goods.models import Room
-from goods.services import put_on_block
+from goods.services import pin_goods
 from lab.kit.factories import (
     SANDBOX,
     counts,
@@ -132,8 +132,8 @@ def test_a_room_has_one_current_goods():
     make_goods(2)
     make_room(1, goods_ids=[1, 2])
 
-    put_on_block(room_id=1, goods_id=1, actor="staff")
-    put_on_block(room_id=1, goods_id=2, actor="staff")
+    pin_goods(room_id=1, goods_id=1, actor="staff")
+    pin_goods(room_id=1, goods_id=2, actor="staff")
 
     assert list(Room.objects.values_list("current_goods_id", flat=True)) == [2]
 

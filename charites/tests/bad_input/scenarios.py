@@ -289,10 +289,10 @@ STOCK = [
         INVALID,
         who=STAFF,
     ),
-    Scenario("by a buyer", "put_on_block", {"room_id": 1, "goods_id": "2"}, FORBIDDEN),
-    Scenario("of goods elsewhere", "put_on_block", {"room_id": 1, "goods_id": "7"}, ("conflict", 30010004), who=STAFF),
-    Scenario("of deleted goods", "put_on_block", {"room_id": 1, "goods_id": "900"}, NO_GOODS, who=STAFF),
-    Scenario("in an unknown room", "put_on_block", {"room_id": 99, "goods_id": "1"}, NO_ROOM, who=STAFF),
+    Scenario("by a buyer", "pin_goods", {"room_id": 1, "goods_id": "2"}, FORBIDDEN),
+    Scenario("of goods elsewhere", "pin_goods", {"room_id": 1, "goods_id": "7"}, ("conflict", 30010004), who=STAFF),
+    Scenario("of deleted goods", "pin_goods", {"room_id": 1, "goods_id": "900"}, NO_GOODS, who=STAFF),
+    Scenario("in an unknown room", "pin_goods", {"room_id": 99, "goods_id": "1"}, NO_ROOM, who=STAFF),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from charites.common import clock
 from goods.models import Goods, Room, RoomGoods
-from goods.services import put_on_block
+from goods.services import pin_goods
 from lab.kit.factories import (
     counts,
     make_capture,
@@ -99,7 +99,7 @@ def listed_room(number: int) -> Room:
 
 def pinned_room(number: int) -> Room:
     room = listed_room(number)
-    put_on_block(room_id=number, goods_id=number, actor="staff")
+    pin_goods(room_id=number, goods_id=number, actor="staff")
     return room
 
 

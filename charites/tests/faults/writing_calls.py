@@ -163,11 +163,11 @@ def entry(number: int) -> RoomGoods:
 
 
 def admin_pin(door: Admin, n: int, _room: Room, last: Answer | None) -> Raw:
-    return door.act("put_on_block", entry(n), last)
+    return door.act("pin_goods", entry(n), last)
 
 
 def admin_unpin(door: Admin, _n: int, room: Room, last: Answer | None) -> Raw:
-    return door.act("clear_block", room, last)
+    return door.act("unpin", room, last)
 
 
 def admin_take_out(door: Admin, n: int, _room: Room, last: Answer | None) -> Raw:
