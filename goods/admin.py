@@ -1,4 +1,4 @@
-"""Rooms, goods, and which goods a room presents. Deleting marks rows; a goods keeps its id for good."""
+"""Rooms, goods, and which of them a room presents. Deleting marks rows; a product keeps its id for good."""
 
 from typing import Any
 
@@ -172,7 +172,7 @@ class RoomAdmin(MarkedRowsAdmin):
 
 class RoomGoodsForm(forms.ModelForm):
     def _get_validation_exclusions(self) -> set[str]:
-        # Adding a goods again revives its row, so a row that exists is no error.
+        # Adding a product again revives its row, so a row that exists is no error.
         return {*super()._get_validation_exclusions(), "goods_id"}  # type: ignore[misc]  # private to Django
 
     def clean_room_id(self) -> int:

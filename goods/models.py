@@ -77,4 +77,4 @@ class RoomGoods(Inherited):
         indexes = [models.Index(fields=["room_id", "weight"], name="shopping_room_goods_list")]
 
     def __str__(self) -> str:
-        return _("goods %(goods_id)s in room %(room_id)s") % {"goods_id": self.goods_id, "room_id": self.room_id}
+        return _("product %(goods_id)s in room %(room_id)s") % {"goods_id": self.goods_id, "room_id": self.room_id}

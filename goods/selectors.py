@@ -59,7 +59,7 @@ def list_room_goods(*, room_id: int) -> list[Goods]:
 
 
 def get_goods(*, goods_id: int) -> Goods:
-    """Returns one goods. Raises GoodsNotFound, also for a deleted one."""
+    """Returns one product. Raises GoodsNotFound, also for a deleted one."""
     found = list_goods(goods_ids=[goods_id])
     if not found:
         raise GoodsNotFound(goods_id=goods_id)
@@ -85,5 +85,5 @@ def list_entries(*, room_id: int) -> list[RoomGoods]:
 
 
 def list_entries_of_goods(*, goods_id: int) -> list[RoomGoods]:
-    """Returns the rows of rooms' lists that hold a goods, by room."""
+    """Returns the rows of rooms' lists that hold a product, by room."""
     return list(with_goods(RoomGoods.objects.filter(goods_id=goods_id, is_deleted=False)).order_by("room_id"))

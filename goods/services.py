@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A goods in a room's list; the highest weight comes first."""
+    """A product in a room's list; the highest weight comes first."""
 
     goods_id: int
     weight: int = 0
@@ -112,13 +112,13 @@ def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: s
 
 
 def add_goods(*, goods: Goods, actor: str) -> None:
-    """Stores a new goods, without stock. Raises IntegrityError when its goods_id is taken, Busy, OutcomeUnknown."""
+    """Stores a new product, without stock. Raises IntegrityError when its goods_id is taken, Busy, OutcomeUnknown."""
     goods.created_by = goods.updated_by = actor
     run(lambda: goods.save(force_insert=True), name="add_goods")
 
 
 def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> None:
-    """Writes the given columns of a goods and no others. Raises GoodsNotFound, also for a deleted one, Busy,
+    """Writes the given columns of a product and no others. Raises GoodsNotFound, also for a deleted one, Busy,
     OutcomeUnknown."""
     rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
     if not run(lambda: rows.update(**values, **changed_by(actor)), name="change_goods"):
@@ -128,7 +128,7 @@ def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> Non
 def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
     """Marks goods as deleted and takes them out of every room's list, also where they are pinned; returns how many.
 
-    A deleted goods keeps its id for good; orders that were placed before go on. Raises Busy, OutcomeUnknown.
+    A deleted product keeps its id for good; orders that were placed before go on. Raises Busy, OutcomeUnknown.
     """
 
     def delete() -> int:

@@ -100,7 +100,7 @@ class OrderDetail(Inherited):
 
     def __str__(self) -> str:
         words = {"order_id": self.order_id, "quantity": self.num, "goods_id": self.goods_id}
-        return _("order %(order_id)s: %(quantity)s of goods %(goods_id)s") % words
+        return _("order %(order_id)s: %(quantity)s of product %(goods_id)s") % words
 
 
 class Payment(Timestamped):

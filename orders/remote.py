@@ -88,7 +88,7 @@ def ask_each(method: Any, requests: Sequence[Any]) -> list[Any]:
 
 
 def as_goods(detail: GoodsDetail) -> Goods:
-    """A goods as the order's snapshot needs it."""
+    """A product as the order's snapshot needs it."""
     return Goods(
         goods_id=detail.goods_id,
         status=detail.status,

@@ -34,7 +34,7 @@ class Step(Enum):
 
 
 class Line(NamedTuple):
-    """Changes to one goods, in pieces."""
+    """Changes to one product, in pieces."""
 
     goods_id: int
     available: int = 0

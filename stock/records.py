@@ -151,7 +151,7 @@ def judge_finish(move: Move, records: Sequence[StockRecord]) -> list[StockRecord
 
 
 def finished_line(step: Step, record: StockRecord) -> Line:
-    """What ending one record does to its goods."""
+    """What ending one record does to its product."""
     if step is Step.CONFIRM:
         return Line(record.goods_id, 0, -record.num, record.num)
     return Line(record.goods_id, record.num, -record.num, 0)

@@ -116,7 +116,7 @@ ORDERS = (
     ),
     Check(
         "I11-lines",
-        "an order has one line a goods",
+        "an order has one line per product",
         "SELECT order_id, goods_id FROM shopping_order_detail GROUP BY order_id, goods_id HAVING COUNT(*) > 1",
     ),
     Check(

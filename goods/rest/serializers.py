@@ -30,7 +30,7 @@ class RoomListSerializer(serializers.Serializer[Any]):
 
 
 class GoodsSerializer(serializers.Serializer[Any]):
-    """A goods in a list. Prices are integer cents."""
+    """A product in a list. Prices are integer cents."""
 
     goods_id = IdField()
     category_id = IdField()

@@ -59,6 +59,6 @@ class CurrentGoodsView(Endpoint):
 
 
 class GoodsView(Endpoint):
-    @documented("Read a goods", responses=GoodsDetailSerializer)
+    @documented("Read a product", responses=GoodsDetailSerializer)
     def get(self, request: Request, goods_id: int) -> Response:
         return Response(GoodsDetailSerializer(selectors.get_goods(goods_id=goods_id)).data)

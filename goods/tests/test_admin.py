@@ -30,7 +30,7 @@ def current(room_id: int = 1) -> int | None:
 
 
 def form_of(goods: Goods | None = None, **changes: Any) -> dict[str, Any]:
-    """What a browser sends for a goods."""
+    """What a browser sends for a product."""
     lists = {name: json.dumps(getattr(goods, name, [])) for name in ("head_imgs", "videos", "detail")}
     data = {"goods_id": "9", "status": "0", "title": "Goods 9", "brief": "", "brand_name": "", "category_id": "0"}
     return {**data, "code": "0", "price": "990", "market_price": "0", "ext_json": "{}", **lists, **changes}
@@ -39,7 +39,7 @@ def form_of(goods: Goods | None = None, **changes: Any) -> dict[str, Any]:
 def test_pin_goods_asks_first(client: Client) -> None:
     page = ask(client, "pin_goods", [entry(2)])
 
-    assert "goods 2 in room 1" in page.content.decode()
+    assert "product 2 in room 1" in page.content.decode()
     assert current() is None
 
 
@@ -64,7 +64,7 @@ def test_pin_goods_of_a_product_that_left_the_list_is_refused(client: Client) ->
 
     messages = confirm(client, "pin_goods", [entry(2)])
 
-    assert messages == ["Goods 2 is not in the list of room 1."]
+    assert messages == ["Product 2 is not in the list of room 1."]
     assert current() is None
 
 
@@ -109,7 +109,7 @@ def test_adding_what_does_not_exist_shows_why(client: Client, field: str, number
     assert page.context["adminform"].form.errors == {field: [f"There is no {field[:-3]} 77."]}
 
 
-def test_edit_of_a_goods_counts_its_version_and_names_who_did_it(client: Client) -> None:
+def test_edit_of_a_product_counts_its_version_and_names_who_did_it(client: Client) -> None:
     goods = Goods.objects.get(goods_id=1)
 
     submit(client, page_url(goods), form_of(goods, title="New title", price="1990"))
@@ -146,7 +146,7 @@ def test_goods_with_a_wrong_field_is_refused(client: Client, changes: dict[str, 
     assert Goods.objects.count() == 3
 
 
-def test_deleting_a_goods_marks_it_and_takes_it_out_of_every_room(client: Client) -> None:
+def test_deleting_a_product_marks_it_and_takes_it_out_of_every_room(client: Client) -> None:
     confirm(client, "pin_goods", [entry(1)])
     goods = Goods.objects.get(goods_id=1)
 

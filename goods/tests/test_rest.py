@@ -151,7 +151,7 @@ def test_goods_that_exists_is_answered_with_everything() -> None:
 def test_goods_that_is_deleted_is_not_found() -> None:
     make_goods(1, is_deleted=True)
 
-    assert error_of(buyer().get("/api/goods/1")) == (404, 30010001, "There is no goods 1.")
+    assert error_of(buyer().get("/api/goods/1")) == (404, 30010001, "There is no product 1.")
 
 
 @pytest.mark.parametrize("goods_id", ["0", "-1", "9223372036854775808", "1.5", "one", "00000000000000000001"])
@@ -186,8 +186,8 @@ def test_pinning_is_for_staff_alone(caller) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        ({"goods_id": "2"}, (409, 30010004, "Goods 2 is not in the list of room 1.")),
-        ({"goods_id": "3"}, (404, 30010001, "There is no goods 3.")),
+        ({"goods_id": "2"}, (409, 30010004, "Product 2 is not in the list of room 1.")),
+        ({"goods_id": "3"}, (404, 30010001, "There is no product 3.")),
         ({}, (400, 10000001, "goods_id: This field is required.")),
         ({"goods_id": "1", "weight": 3}, (400, 10000001, "weight: is not a field of this request")),
     ],

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def room() -> Room:
-    """Room 1 with the goods 1 and 2, first 1; goods 3 is in no list."""
+    """Room 1 with the goods 1 and 2, first 1; product 3 is in no list."""
     for goods_id in (1, 2, 3):
         make_goods(goods_id)
     return make_room(1, goods_ids=[1, 2])

@@ -40,7 +40,7 @@ CLOSED_BY = {
 
 
 class NothingForSale(Exception):
-    """Every goods of the catalogue is off sale or gone, or its room is."""
+    """Every product of the catalogue is off sale or gone, or its room is."""
 
 
 class NoSandbox(Exception):

@@ -113,7 +113,7 @@ class Story:
 
     def buy(self, who: str, key: str) -> OrderReply | None:
         """Asks for an order and tells the answer; None when there was no order in it."""
-        self.tell("buyer", f"{who}: {PIECES} of goods {self.goods_id}")
+        self.tell("buyer", f"{who}: {PIECES} of product {self.goods_id}")
         request = CreateOrderRequest(
             goods_id=self.goods_id,
             num=PIECES,

@@ -21,7 +21,7 @@ Tell = Callable[[str, str], None]  # who, what
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Pieces of one goods: the stock row's three numbers, and what unpaid orders hold. `leaked`: pieces that are
+    """Pieces of one product: the stock row's three numbers, and what unpaid orders hold. `leaked`: pieces that are
     reserved for nobody."""
 
     available: int
@@ -134,7 +134,7 @@ class Watch:
             counted = f" (checks: {checks}, tries: {attempts})" if checks or attempts else ""
             seen["message", message_id] = ("message", f"{topic} of order {short(key)}: {state.upper()}{counted}")
         for (order_id, goods_id), (pieces, status) in books.records().items():
-            what = f"record of order {short(order_id)}, goods {goods_id}: {pieces} {RECORD_STATES[status]}"
+            what = f"record of order {short(order_id)}, product {goods_id}: {pieces} {RECORD_STATES[status]}"
             seen["record", order_id, goods_id] = ("stock", what)
         for order_id in books.orders():
             seen["order", order_id] = ("orders", f"order {short(order_id)} is there, unpaid")

@@ -182,7 +182,7 @@ def stock_busy() -> Iterator[Ask]:
         yield ask_service
 
 
-# Each is entered with goods 1 in stock, outside of any transaction, and gives what asks once.
+# Each is entered with product 1 in stock, outside of any transaction, and gives what asks once.
 BUSY_DOORS: dict[str, Callable[[], AbstractContextManager[Ask]]] = {
     "REST, the queue of orders is full": partial(rest_at, queue_full),
     "REST, the database is away": partial(rest_at, database_away),

@@ -112,8 +112,8 @@ class Effect(NamedTuple):
 
 @dataclass
 class Truth:
-    """The rows after everything came to rest. All mappings go from a goods' id to pieces; `stock`: available, reserved,
-    sold."""
+    """The rows after everything came to rest. All mappings go from a product's id to pieces; `stock`: available,
+    reserved, sold."""
 
     effects: list[Effect] = field(default_factory=list)
     stock: dict[int, tuple[int, int, int]] = field(default_factory=dict)
@@ -207,14 +207,14 @@ def miscounts(truth: Truth) -> list[str]:
     for goods_id in sorted({*truth.stock, *truth.added, *truth.held, *truth.sold}):
         available, reserved, sold = truth.stock.get(goods_id, (0, 0, 0))
         if available < 0:
-            found.append(f"goods {goods_id}: {available} available")
+            found.append(f"product {goods_id}: {available} available")
         for what, counted, rows in (
             ("added", available + reserved + sold, truth.added[goods_id]),
             ("reserved", reserved, truth.held[goods_id]),
             ("sold", sold, truth.sold[goods_id]),
         ):
             if counted != rows:
-                found.append(f"goods {goods_id}: {counted} {what} by its row, {rows} by what happened to it")
+                found.append(f"product {goods_id}: {counted} {what} by its row, {rows} by what happened to it")
     return found
 
 

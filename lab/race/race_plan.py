@@ -17,7 +17,7 @@ class Basket(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One race. `stock`: pieces of each goods; `address`: a running server instead of processes of our own."""
+    """One race. `stock`: pieces of each product; `address`: a running server instead of processes of our own."""
 
     stock: int = 100
     buyers: int = 400

@@ -62,7 +62,7 @@ def receipts(goods_ids: list[int]) -> dict[int, int]:
 
 
 def make_stock(goods_ids: list[int], stock: int) -> None:
-    """Forgets the last race and makes so many pieces of each goods."""
+    """Forgets the last race and makes so many pieces of each product."""
     for model in (StockRecord, StockAdjustment, Stock):
         model.objects.all().delete()
     adjust_stock(

@@ -221,7 +221,7 @@ def test_race_of_a_running_server_keeps_off_goods_that_it_has(tmp_path, monkeypa
     monkeypatch.setattr(running_shop, "fresh_numbers", lambda count: [1])
 
     with grpc_server() as address:
-        with pytest.raises(CommandError, match="has stock of goods 1 already"):
+        with pytest.raises(CommandError, match="has stock of product 1 already"):
             run(tmp_path, address=address, token=bearer(0, Role.SERVICE), processes=1)
 
     assert counts(1) == (5, 0, 0)

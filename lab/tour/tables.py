@@ -23,7 +23,7 @@ def room_table(room: dict[str, Any]) -> Table:
 
 
 def stock_table(seen: list[tuple[str, dict[str, Any]]]) -> Table:
-    """The three numbers of a goods at several moments."""
+    """The three numbers of a product at several moments."""
     table = Table()
     table.add_column("stock")
     for name in ("available", "reserved", "sold"):

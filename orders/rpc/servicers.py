@@ -88,7 +88,7 @@ def listed_user(identity: Identity, user_id: int) -> int | None:
 
 
 def lines_of(request: CreateOrderRequest) -> list[OrderLine]:
-    """The lines of either form of a request: one goods, or items. Raises Invalid for both at once."""
+    """The lines of either form of a request: one product, or items. Raises Invalid for both at once."""
     if not request.items:
         return [OrderLine(goods_id=request.goods_id, num=request.num)]
     if request.goods_id or request.num:

@@ -193,7 +193,7 @@ def placing(command: PlaceOrder, number: int, goods: Mapping[int, Goods], now: d
 
 
 def line_columns(user_id: int, order_id: int, goods: Goods, number: int) -> dict[str, Any]:
-    """The snapshot of a goods as it is sold now."""
+    """The snapshot of a product as it is sold now."""
     return {
         "order_id": order_id,
         "user_id": user_id,

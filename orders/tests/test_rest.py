@@ -149,7 +149,7 @@ def test_order_for_more_than_there_is_is_refused() -> None:
 
     response = place({**ONE_PIECE, "items": [{"goods_id": "1", "quantity": 4}]})
 
-    assert error_of(response) == (409, 40010003, "Not enough stock of goods 1: 4 asked for, 3 left.")
+    assert error_of(response) == (409, 40010003, "Not enough stock of product 1: 4 asked for, 3 left.")
     assert response.json()["details"] == {"goods_id": "1", "requested": "4", "available": "3"}
     assert not Order.objects.exists()
 

@@ -57,7 +57,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockService]:
 
 @pytest.fixture(autouse=True)
 def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
-    """This process is the goods and the order service; five pieces of goods 1, ten of goods 2, at the other one."""
+    """This process is the goods and the order service; five pieces of product 1, ten of product 2, at the other one."""
     settings.APPS = ["goods", "orders"]
     settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
     settings.ORDER_FLOW = "transactional"

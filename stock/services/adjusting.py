@@ -21,7 +21,7 @@ UNNAMED = "unnamed:"  # how a key begins that nobody gave
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """A change of one goods by `delta` pieces, or (with `target`) up or down to that many available.
+    """A change of one product by `delta` pieces, or (with `target`) up or down to that many available.
 
     `version`: refuse unless the row still has the version that the caller read.
     """
@@ -160,7 +160,7 @@ def as_row(adjustment: Adjustment, delta: int) -> StockAdjustment:
 
 
 def insert_log(log: Sequence[StockAdjustment]) -> None:
-    """Stores the adjustments. Raises Stale when somebody stored one of the keys meanwhile, for a goods whose row is
+    """Stores the adjustments. Raises Stale when somebody stored one of the keys meanwhile, for a product whose row is
     not among those we lock: the next try sees it."""
     try:
         StockAdjustment.objects.bulk_create(sorted(log, key=lambda row: str(row.idempotency_key)))

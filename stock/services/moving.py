@@ -55,7 +55,7 @@ def roll_back_stock(*, order_id: int, goods_ids: Iterable[int]) -> None:
 
 
 def reserve_one(*, order_id: int, goods_id: int, quantity: int) -> Stock:
-    """Reserves pieces of one goods for an order, and returns the stock after it. Raises as `reserve_stock`."""
+    """Reserves pieces of one product for an order, and returns the stock after it. Raises as `reserve_stock`."""
     reserve_stock(order_id=order_id, quantities={goods_id: quantity})
     with reading_the_answer():
         return get_stock(goods_id=goods_id)

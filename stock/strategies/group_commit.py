@@ -2,8 +2,8 @@
 
 How it works: it is no other way to lock. What queued up while the last transaction was committing goes into the next
 one, up to `STOCK_GROUP_CAP` moves; the batch is then one `atomic_update`: one multi-row INSERT a table, one guarded
-UPDATE a goods, one COMMIT for all of them. There is no timer: a batch is as large as the load makes it, and shrinks to
-one when there is none. PolarDB and AliSQL do the same inside the database, TigerBeetle makes the batch its unit.
+UPDATE per product, one COMMIT for all of them. There is no timer: a batch is as large as the load makes it, and shrinks
+to one when there is none. PolarDB and AliSQL do the same inside the database, TigerBeetle makes the batch its unit.
 
 Who commits: a caller who finds nobody at work leads: it commits the batches with its own moves by itself, without a
 hand-over. What is queued then goes to one committer thread, so that nobody keeps committing for others. The thread

@@ -1,11 +1,11 @@
 """What every strategy but the coalescer shares: one batch of moves from BEGIN to COMMIT, read, written, guarded.
 
 1. The writer answers what was done before; no transaction for those.
-2. BEGIN. Read what is available of each goods, in one SELECT (locked or not, here or just before: the strategies
+2. BEGIN. Read what is available of each product, in one SELECT (locked or not, here or just before: the strategies
    differ in it).
 3. First fit, in order of arrival, whole orders: one that does not fit is refused and blocks nobody behind it.
 4. The writer stores the caller's rows and the stock records.
-5. One guarded UPDATE a goods, in goods_id order: it moves the counts only where none falls below zero.
+5. One guarded UPDATE per product, in goods_id order: it moves the counts only where none falls below zero.
 6. COMMIT.
 
 A guard that did not match (the reading was stale), a deadlock or a lock wait undoes all of it; the next try reads the
@@ -37,7 +37,7 @@ class Guarded(Strategy):
         return run_moves(moves, Batch(self, writer), self.limits)
 
     def change(self, change: Line, reading: Reading | None) -> bool:
-        """Moves the counts of one goods; False when what was read is no longer true. Without a reading (nobody takes
+        """Moves the counts of one product; False when what was read is no longer true. Without a reading (nobody takes
         from the goods: pay and close) every strategy writes as `atomic_update` does."""
         return add(change)
 

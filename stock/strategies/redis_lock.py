@@ -1,6 +1,6 @@
 """One buyer at a time, by a lock outside the database.
 
-How it works: a lock for each goods, in goods_id order, is taken in Redis before the transaction begins and released
+How it works: a lock for each product, in goods_id order, is taken in Redis before the transaction begins and released
 after it has committed. Inside, the version that was read under the lock is the fence:
 
     SET charites:stock-lock:<goods_id> <token> NX PX <lease>

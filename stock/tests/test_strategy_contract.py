@@ -86,7 +86,7 @@ def test_move_of_several_goods_takes_all_of_them():
     assert records() == [(10, 1, 2, 1), (10, 2, 1, 1)]
 
 
-def test_move_with_one_goods_short_takes_none_of_them():
+def test_move_with_one_product_short_takes_none_of_them():
     make_stock(1, 5)
     make_stock(2, 0)
 
@@ -155,7 +155,7 @@ def test_move_of_a_batch_larger_than_the_stock_serves_the_first_that_fit():
     assert stored_notes() == ["10", "12"]
 
 
-def test_move_refused_for_one_goods_leaves_its_other_goods_to_those_behind():
+def test_move_refused_for_one_product_leaves_its_other_goods_to_those_behind():
     make_stock(1, 1)
     make_stock(2, 0)
 

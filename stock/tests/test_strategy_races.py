@@ -87,7 +87,7 @@ def test_strategies_mixed_between_processes_stay_exact(worker_environment):
 
 
 def await_turn() -> None:
-    """Waits until somebody waits: for a row lock, or under redis_lock for the lock of a goods."""
+    """Waits until somebody waits: for a row lock, or under redis_lock for the lock of a product."""
     server, deadline = redis.Redis.from_url(settings.REDIS_URL), time.monotonic() + TIMEOUT_SECONDS
     while not (row_lock_waits() or any(client["cmd"] == "blpop" for client in server.client_list())):
         assert time.monotonic() < deadline, "nobody waits"
@@ -204,7 +204,7 @@ def test_roll_back_that_overtakes_its_reservation_wins():
 
 @pytest.mark.usefixtures("strategy")
 def test_a_real_deadlock_reaches_no_caller():
-    """One holds goods 1 and wants goods 2, a statement of somebody else's the other way round."""
+    """One holds product 1 and wants product 2, a statement of somebody else's the other way round."""
     make_stock(1, 5)
     make_stock(2, 5)
 

@@ -82,6 +82,6 @@ def test_an_old_client_is_told_why_not(ask: Ask) -> None:
 
     assert ask("Order.CreateOrder", GoodsId=1, Num=2, UserId=42, **address) == [
         "FAILED_PRECONDITION",
-        "Not enough stock of goods 1: 2 asked for, 1 left.",
+        "Not enough stock of product 1: 2 asked for, 1 left.",
     ]
     assert ask("Stock.GetStock", "nonsense", GoodsId=1)[0] == "UNAUTHENTICATED"

@@ -109,7 +109,7 @@ def test_every_error_has_a_whole_text_in_both_languages(error, language):
 def test_text_comes_in_the_language_of_the_reader():
     error = stock.errors.NotEnoughStock(goods_id=3, requested=2, available=1)
 
-    assert error.message == "Not enough stock of goods 3: 2 asked for, 1 left."
+    assert error.message == "Not enough stock of product 3: 2 asked for, 1 left."
     with translation.override("zh-hans"):
         assert re.search(r"[\u4e00-\u9fff]", error.message)
 

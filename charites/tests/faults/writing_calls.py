@@ -179,7 +179,7 @@ def admin_add_to_list(door: Admin, n: int, _room: Room, last: Answer | None) -> 
 
 
 def goods_form(number: int) -> dict[str, str]:
-    """What the form of a goods holds."""
+    """What the form of a product holds."""
     texts = {"title": "New title", "brief": "", "brand_name": "", "head_imgs": "[]", "videos": "[]", "detail": "[]"}
     numbers = {"goods_id": str(number), "status": "0", "category_id": "0", "code": "0"}
     return {**texts, **numbers, "price": "9950", "market_price": "12900", "ext_json": "{}"}
@@ -226,7 +226,7 @@ CALLS = [
     Call("set, without a key, /v1", Rest, deeds.SET, set_through_gateway, ADJUSTMENT, looks_first=True),
     Call("set, without a key", Grpc, deeds.SET, partial(grpc_set, metadata=False), ADJUSTMENT, looks_first=True),
     Call("sell without an order", Grpc, deeds.DEDUCT, grpc_deduct, STOCK, looks_first=True),
-    Call("reserve one goods", Grpc, deeds.RESERVE, grpc_reserve_one, STOCK),
+    Call("reserve one product", Grpc, deeds.RESERVE, grpc_reserve_one, STOCK),
     Call("reserve", Grpc, deeds.RESERVE, partial(grpc_step, method="ReserveStock"), STOCK),
     Call("confirm", Grpc, deeds.CONFIRM, partial(grpc_step, method="ConfirmStock"), STOCK),
     Call("roll back", Grpc, deeds.ROLL_BACK, partial(grpc_step, method="RollbackStock"), STOCK),
@@ -284,9 +284,9 @@ CALLS = [
     ),
     Call("take out of a room's list", Admin, deeds.TAKE_OUT, admin_take_out, "UPDATE shopping_room_goods", UNSETTLED),
     Call("new goods", Admin, deeds.NEW_GOODS, admin_new_goods, "INSERT INTO shopping_goods", UNSETTLED),
-    Call("change a goods", Admin, deeds.CHANGE_GOODS, admin_change_goods, "UPDATE shopping_goods", UNSETTLED),
+    Call("change a product", Admin, deeds.CHANGE_GOODS, admin_change_goods, "UPDATE shopping_goods", UNSETTLED),
     Call("take off sale", Admin, deeds.OFF_SALE, admin_off_sale, "UPDATE shopping_goods", UNSETTLED),
-    Call("delete a goods", Admin, deeds.DELETE_GOODS, admin_delete_goods, "UPDATE shopping_goods", UNSETTLED),
+    Call("delete a product", Admin, deeds.DELETE_GOODS, admin_delete_goods, "UPDATE shopping_goods", UNSETTLED),
     Call("send a dead message again", Admin, deeds.SEND_AGAIN, admin_send_again, "UPDATE messaging_message", UNSETTLED),
     Call(
         "check a half message again", Admin, deeds.CHECK_AGAIN, admin_check_again, "UPDATE messaging_message", UNSETTLED

@@ -51,7 +51,7 @@ def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shop(process_environment: dict[str, str], static_root: Path, tmp_path: Path) -> Iterator[Shop]:
-    """A demo shop with ten pieces of goods 1; its web server answers."""
+    """A demo shop with ten pieces of product 1; its web server answers."""
     make_goods(1, stock=STOCK, price=PRICE)
     environment = {**process_environment, "DEMO": "true", "STATIC_ROOT": str(static_root)}
     with Shop(tmp_path, environment) as started:

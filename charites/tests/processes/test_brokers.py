@@ -161,7 +161,7 @@ def count(server: RabbitMQ, *queues: str) -> int:
 
 
 def buy(shop: Shop) -> int:
-    """Places an order for one piece of goods 1 over HTTP; returns its number."""
+    """Places an order for one piece of product 1 over HTTP; returns its number."""
     order = {"items": [{"goods_id": "1", "quantity": 1}], "address": "1 Road", "name": "Wang", "phone": "138"}
     answer = httpx.post(
         f"{shop.url}/api/orders", json=order, headers={"Authorization": bearer()}, timeout=PATIENCE_SECONDS

@@ -66,7 +66,7 @@ class Command(BaseCommand):
                 raise CommandError("Demo orders are paid at the sandbox provider: turn DEMO on.") from error
             except history.NothingForSale as error:
                 raise CommandError(
-                    "No goods of the catalogue is on sale in a room, so there is nothing to buy."
+                    "No product of the catalogue is on sale in a room, so there is nothing to buy."
                 ) from error
 
 

@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--strategy", default="all", metavar="all|NAME[,NAME]", help=", ".join(STRATEGIES))
-        parser.add_argument("--stock", type=at_least_one, default=100, metavar="N", help="pieces of each goods")
+        parser.add_argument("--stock", type=at_least_one, default=100, metavar="N", help="pieces of each product")
         parser.add_argument("--buyers", type=at_least_one, default=400, metavar="N", help="one attempt each")
         parser.add_argument("--processes", type=at_least_one, default=4, metavar="N")
         parser.add_argument("--threads", type=at_least_one, default=16, metavar="N", help="of each process")
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report with drawings")
         parser.add_argument("--drawing", type=Path, metavar="FILE.svg", help="write the report's first drawing")
         parser.add_argument("--json", type=Path, metavar="FILE")
-        parser.add_argument("--seed", type=int, default=1, metavar="N", help="of who wants which goods")
+        parser.add_argument("--seed", type=int, default=1, metavar="N", help="of who wants which product")
 
     def handle(self, **options: Any) -> None:
         strategies = find_strategies(options["strategy"])
