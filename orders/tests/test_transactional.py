@@ -103,7 +103,7 @@ def check() -> int:
 # The usual way
 
 
-def test_placing_reserves_elsewhere_and_withdraws_its_policy(stock: StockService) -> None:
+def test_placing_reserves_elsewhere_and_withdraws_its_compensation(stock: StockService) -> None:
     order = make_order({1: 2, 2: 1})
 
     assert stock.records(order.order_id) == [(1, 2, RESERVED), (2, 1, RESERVED)]
@@ -240,11 +240,11 @@ def test_a_reservation_that_arrives_after_its_roll_back_is_refused(stock: StockS
 
 
 def reserve_and_die() -> tuple[transactional.Move, int]:
-    """Goes as far as the reservation, as a process that is killed then. Returns the move and its policy."""
+    """Goes as far as the reservation, as a process that is killed then. Returns the move and its compensation."""
     command = make_command({1: 2})
     catalogue = services.placing.find_catalogue([command])
     move = services.placing.placing(command, next_id(), catalogue.goods, NOW)
-    (message_id,) = transactional.prepare_many([transactional.policy(move)])
+    (message_id,) = transactional.prepare_many([transactional.compensation(move)])
     assert transactional.reserve([move]) == {move: transactional.OK}
     return move, message_id
 
@@ -270,7 +270,7 @@ def test_a_local_transaction_that_comes_after_the_check_places_nothing(stock: St
     outcome = transactional.write_orders([move], writer)[move]
 
     assert outcome.error is HalfMessageGone
-    assert transactional.without_policy(outcome) is transactional.NO_ANSWER
+    assert transactional.without_compensation(outcome) is transactional.NO_ANSWER
     assert not Order.objects.exists()
     deliver()
     assert available(stock) == 5
@@ -279,7 +279,7 @@ def test_a_local_transaction_that_comes_after_the_check_places_nothing(stock: St
 @pytest.mark.servers
 def test_the_check_leaves_a_local_transaction_alone_that_is_open(stock: StockService) -> None:
     with Parked(lambda: make_order({1: 2}), at="INSERT INTO shopping_order ") as buyer:
-        Message.objects.get()  # the policy is still half to everybody else
+        Message.objects.get()  # the compensation is still half to everybody else
         assert check() == 0
         order = buyer.go()
 
@@ -352,8 +352,8 @@ def test_twins_of_one_key_leave_one_reservation(stock: StockService) -> None:
     make_order_leave(Order.objects.get())
 
 
-def test_the_policy_of_an_order_that_is_there_gives_nothing_back(stock: StockService) -> None:
-    """Should two orders ever meet in one number, the second one's policy must not touch the first one's stock."""
+def test_the_compensation_of_an_order_that_is_there_gives_nothing_back(stock: StockService) -> None:
+    """Should two orders ever meet in one number, the second one's compensation must not touch the first one's stock."""
     order = make_order({1: 2})
     again = Message.objects.get()
 
@@ -370,7 +370,7 @@ def test_the_policy_of_an_order_that_is_there_gives_nothing_back(stock: StockSer
 
 
 def test_the_direct_flow_leaks_where_the_other_one_does_not(stock: StockService, settings: SimpleNamespace) -> None:
-    """The negative control: without a policy nobody ever learns of the reservation."""
+    """The negative control: without a compensation nobody ever learns of the reservation."""
     settings.ORDER_FLOW = "direct"
     broken = Interruption(OperationalError(1114, "The table is full"), at="INSERT INTO shopping_order ", times=99)
 

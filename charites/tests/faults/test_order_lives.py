@@ -65,13 +65,14 @@ def _split(settings: Any, stock: StockService) -> Iterator[None]:
 
 
 class Life:
-    """One order. Its policy is stored already: placing it has begun, and hangs before the stock service hears of it."""
+    """One order. Its compensation is stored already: placing it has begun, and hangs before the stock service hears of
+    it."""
 
     def __init__(self) -> None:
         self.start = timezone.now()
         self.order_id = next_id()
         self.move = placing(make_command({1: 2}), self.order_id, {1: Goods.objects.get()}, self.start)
-        self.policies = {self.order_id: prepare_many([split.policy(self.move)])[0]}
+        self.compensations = {self.order_id: prepare_many([split.compensation(self.move)])[0]}
         self.placed: Outcome | None = None
 
     def happen(self, event: str) -> None:
@@ -88,8 +89,8 @@ class Life:
         whose order was placed opens the pay page."""
         answers = split.reserve([self.move])
         reserved = [move for move, answer in answers.items() if answer.done]
-        self.placed = (answers | split.write_orders(reserved, split.TellingWriter(self.policies)))[self.move]
-        split.end_policies(self.policies, answers, {self.move: self.placed})
+        self.placed = (answers | split.write_orders(reserved, split.TellingWriter(self.compensations)))[self.move]
+        split.end_compensations(self.compensations, answers, {self.move: self.placed})
         if self.placed.status is Status.OK:
             services.begin_payment(order_id=self.order_id, user_id=BUYER_ID, outcome="page", now=self.start)
 
