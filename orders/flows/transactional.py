@@ -54,7 +54,7 @@ def write_orders(moves: Sequence[Move], writer: OrderWriter) -> dict[Move, Outco
 
 
 @dataclass(frozen=True)
-class TellingWriter(OrderWriter):
+class NotifyingWriter(OrderWriter):
     """Writes orders and, in the same transaction, what the stock service is to be told.
 
     `compensations`: order_id -> the half message that undoes its reservation. Lock order: message first.
@@ -66,14 +66,16 @@ class TellingWriter(OrderWriter):
         if self.compensations:
             abort([self.compensations[move.order_id] for move in moves])
         written = super().write(moves)
-        publish_many([*tidings(written, Paying, CONFIRM_TOPIC), *tidings(written, Closing, ROLL_BACK_TOPIC)])
+        publish_many(
+            [*notifications(written, Paying, CONFIRM_TOPIC), *notifications(written, Closing, ROLL_BACK_TOPIC)]
+        )
         return written
 
 
-TELLING_WRITER = TellingWriter()
+NOTIFYING_WRITER = NotifyingWriter()
 
 
-def tidings(moves: Sequence[Move], kind: type, topic: str) -> list[Draft]:
+def notifications(moves: Sequence[Move], kind: type, topic: str) -> list[Draft]:
     """What stock is told of orders that were paid or closed."""
     order_ids = [str(move.order_id) for move in moves if isinstance(move.payload, kind)]
     return [Draft(topic, order_id, {"order_id": order_id}) for order_id in order_ids]
@@ -89,7 +91,7 @@ def move(moves: Sequence[Move]) -> list[Outcome]:
 
 def pay_and_close(moves: Sequence[Move]) -> dict[Move, Outcome]:
     """Changes orders and publishes what stock is to be told, in one transaction a batch."""
-    return write_orders(moves, TELLING_WRITER)
+    return write_orders(moves, NOTIFYING_WRITER)
 
 
 def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
@@ -108,7 +110,7 @@ def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
         return dict.fromkeys(moves, NO_ANSWER)
     answers = reserve(todo)
     reserved = [move for move in todo if answers[move] is OK]
-    outcomes = answers | write_orders(reserved, TellingWriter(compensations))
+    outcomes = answers | write_orders(reserved, NotifyingWriter(compensations))
     end_compensations(compensations, answers, outcomes)
     return settled | {move: without_compensation(outcome) for move, outcome in outcomes.items()}
 

@@ -38,7 +38,7 @@ from messaging.services import HalfMessageGone, submit
 from orders import remote, services
 from orders.errors import GoodsCallFailed, StockCallFailed
 from orders.flows import direct, transactional
-from orders.messages import register_tidings
+from orders.messages import register_notifications
 from orders.models import Order
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.models import StockRecord
@@ -61,7 +61,7 @@ def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
     settings.APPS = ["goods", "orders"]
     settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
     settings.ORDER_FLOW = "transactional"
-    register_tidings()
+    register_notifications()
     make_goods(1)
     make_goods(2)
     stock.set_stock(1, 5)
@@ -266,7 +266,7 @@ def test_a_local_transaction_that_comes_after_the_check_places_nothing(stock: St
     move, message_id = reserve_and_die()
     check()
 
-    writer = transactional.TellingWriter({move.order_id: message_id})
+    writer = transactional.NotifyingWriter({move.order_id: message_id})
     outcome = transactional.write_orders([move], writer)[move]
 
     assert outcome.error is HalfMessageGone

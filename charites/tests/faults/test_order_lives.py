@@ -26,7 +26,7 @@ from messaging.services import prepare_many
 from orders import remote, services
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentNotFound
 from orders.flows import transactional as split
-from orders.messages import register_tidings
+from orders.messages import register_notifications
 from orders.models import Order, Payment, SandboxPayment
 from orders.moves import Capture
 from orders.payments import sandbox
@@ -56,7 +56,7 @@ def _split(settings: Any, stock: StockService) -> Iterator[None]:
     settings.ORDER_FLOW = "transactional"
     settings.PAYMENT_PROVIDER = SANDBOX
     settings.ORDER_PAY_TIMEOUT_SECONDS = TIMEOUT_SECONDS
-    register_tidings()
+    register_notifications()
     make_goods(1)
     yield
     for topic in TOPICS:
@@ -89,7 +89,7 @@ class Life:
         whose order was placed opens the pay page."""
         answers = split.reserve([self.move])
         reserved = [move for move, answer in answers.items() if answer.done]
-        self.placed = (answers | split.write_orders(reserved, split.TellingWriter(self.compensations)))[self.move]
+        self.placed = (answers | split.write_orders(reserved, split.NotifyingWriter(self.compensations)))[self.move]
         split.end_compensations(self.compensations, answers, {self.move: self.placed})
         if self.placed.status is Status.OK:
             services.begin_payment(order_id=self.order_id, user_id=BUYER_ID, outcome="page", now=self.start)
