@@ -1,4 +1,4 @@
-"""Orders, their lines, payments, refunds, and the sandbox provider's own books."""
+"""Orders, their lines, payments, refunds, and the sandbox provider's own ledger."""
 
 from django.db import models
 from django.db.models import Q
@@ -182,7 +182,7 @@ class Refund(Timestamped):
 
 
 class SandboxPayment(Timestamped):
-    """The sandbox provider's own books; the shop reads them only through the provider's interface."""
+    """The sandbox provider's own ledger; the shop reads it only through the provider's interface."""
 
     class Status(models.TextChoices):
         OPEN = "open", _("open")

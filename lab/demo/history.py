@@ -156,7 +156,7 @@ def as_taken(request: PaymentRequest, fate: Fate) -> PaymentRequest:
 
 
 def take_again(requests: Sequence[PaymentRequest], *, now: datetime) -> list[Capture]:
-    """A second transaction of its own in the provider's books for payments that brought their money before."""
+    """A second transaction of its own in the provider's ledger for payments that brought their money before."""
     numbers = next_ids(len(requests))
     again = [replace(request, payment_id=number) for request, number in zip(requests, numbers, strict=True)]
     captures = sandbox.take_payments(again, now=now)

@@ -34,7 +34,7 @@ class Count:
         return self.reserved - self.ordered
 
 
-class Books:
+class Ledger:
     """Reads the three databases; one connection each, so one thread at a time."""
 
     def __init__(self, urls: Mapping[str, str]) -> None:
@@ -120,23 +120,23 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        with Books(self._urls) as books:
-            self._told = self._look(books)
+        with Ledger(self._urls) as ledger:
+            self._told = self._look(ledger)
             self._is_ready.set()
             while not self._stop.wait(POLL_SECONDS):
-                self._compare(self._look(books))
-            self._compare(self._look(books))
+                self._compare(self._look(ledger))
+            self._compare(self._look(ledger))
 
-    def _look(self, books: Books) -> dict[Any, tuple[str, str]]:
+    def _look(self, ledger: Ledger) -> dict[Any, tuple[str, str]]:
         """Returns what there is: some key -> (who, what)."""
         seen: dict[Any, tuple[str, str]] = {}
-        for message_id, (topic, key, state, checks, attempts) in books.messages().items():
+        for message_id, (topic, key, state, checks, attempts) in ledger.messages().items():
             counted = f" (checks: {checks}, tries: {attempts})" if checks or attempts else ""
             seen["message", message_id] = ("message", f"{topic} of order {short(key)}: {state.upper()}{counted}")
-        for (order_id, goods_id), (pieces, status) in books.records().items():
+        for (order_id, goods_id), (pieces, status) in ledger.records().items():
             what = f"record of order {short(order_id)}, product {goods_id}: {pieces} {RECORD_STATES[status]}"
             seen["record", order_id, goods_id] = ("stock", what)
-        for order_id in books.orders():
+        for order_id in ledger.orders():
             seen["order", order_id] = ("orders", f"order {short(order_id)} is there, unpaid")
         return seen
 

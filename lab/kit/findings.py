@@ -1,4 +1,4 @@
-"""The books after a fault: who paid, who was closed, where the money is. Every finding names the order."""
+"""What is stored after a fault: who paid, who was closed, where the money is. Every finding names the order."""
 
 from collections import Counter, defaultdict
 

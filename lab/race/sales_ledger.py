@@ -1,4 +1,4 @@
-"""The process that keeps the books of a race: `python -m lab.race.sales_ledger`.
+"""The process that keeps the ledger of a race: `python -m lab.race.sales_ledger`.
 
 It makes the tables and the stock, counts receipts, and watches what the stock column claims meanwhile.
 """

@@ -244,7 +244,7 @@ def test_race_that_is_ended_leaves_no_process_and_no_database(tmp_path, number, 
         [*command, "--stock", "20000"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        wait_until(lambda: len(alive(folder)) == 6, seconds=60, what="command, books and four processes of buyers")
+        wait_until(lambda: len(alive(folder)) == 6, seconds=60, what="command, ledger and four processes of buyers")
         wait_until(lambda: receipts(folder, race.pid) > 20, seconds=60, what="a race that is under way")
         race.send_signal(number)
         race.communicate(timeout=300)

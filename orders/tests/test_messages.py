@@ -82,15 +82,15 @@ def make_paid_at_the_sandbox() -> SandboxPayment:
 
 
 def test_notice_carries_the_capture_signed_and_the_request_id(shop, settings):
-    books = make_paid_at_the_sandbox()
+    ledger = make_paid_at_the_sandbox()
 
     assert deliver_remote(now=NOW) == 1
 
     ((headers, body),) = shop.notices
     signing.verify(secrets=[settings.PAYMENT_SECRET], headers=headers, body=body, now=timezone.now())
     assert json.loads(body) == {
-        "payment_id": str(books.payment_id),
-        "trade_id": books.trade_id,
+        "payment_id": str(ledger.payment_id),
+        "trade_id": ledger.trade_id,
         "amount": 9950,
         "currency": "CNY",
         "captured_at": NOW.isoformat(),

@@ -17,7 +17,7 @@ from rich.table import Table
 from lab.faults.private_shop import PrivateShop, ShopFailed
 from lab.faults.steps import FLOWS, STEPS, Step
 from lab.faults.story import Event, Run, Story
-from lab.faults.true_state import Books
+from lab.faults.true_state import Ledger
 from lab.race.processes import RaceFailed
 from lab.servers import ServerFailed
 
@@ -68,10 +68,10 @@ def play(steps: Sequence[Step], flows: Sequence[str], folder: Path, console: Con
     with ExitStack() as stack:
         with console.status("starting a private shop: three services, three databases, a sweep, a broker"):
             shop = stack.enter_context(PrivateShop(folder))
-        books = stack.enter_context(Books(shop.urls))
+        ledger = stack.enter_context(Ledger(shop.urls))
         for goods_id, run in enumerate(runs, start=FIRST_GOODS_ID):
             console.print(f"\n[bold]{run.step.name}, {run.flow} flow[/bold]")
-            Story(shop, books, run, goods_id, lambda event: console.print(as_line(event))).play()
+            Story(shop, ledger, run, goods_id, lambda event: console.print(as_line(event))).play()
             console.print(verdict(run))
     return runs
 

@@ -17,7 +17,7 @@ LATE_CALLBACK = timedelta(seconds=5)  # after a payment was taken though closed:
 
 
 def insert_open(request: PaymentRequest) -> None:
-    """Opens a payment in the books unless it is there."""
+    """Opens a payment in the ledger unless it is there."""
     SandboxPayment.objects.bulk_create(
         [
             SandboxPayment(
