@@ -47,7 +47,7 @@ class Move:
     """One order's change of stock.
 
     `lines` are merged and sorted by goods_id. A step that ends a reservation (confirm, roll back) carries no
-    quantities: the records know them. `key` names twins: two moves with one key never share a batch. `payload` is
+    quantities: the records know them. `key` names duplicates: two moves with one key never share a batch. `payload` is
     the caller's; stock does not look into it.
     """
 

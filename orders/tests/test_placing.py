@@ -537,7 +537,7 @@ def test_place_again_whose_order_cannot_be_read_is_busy_and_the_others_are_place
     assert counts(1) == (3, 2, 0)
 
 
-def test_place_beside_a_twin_of_another_batch_returns_the_stored_one():
+def test_place_beside_a_duplicate_of_another_batch_returns_the_stored_one():
     make_goods(1, stock=5)
     stored = make_order(idempotency_key="k")
 

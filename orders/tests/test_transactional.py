@@ -338,9 +338,9 @@ def test_a_commit_whose_reply_is_lost_is_settled(
         make_order_leave(order)
 
 
-def test_twins_of_one_key_leave_one_reservation(stock: StockService) -> None:
+def test_duplicates_of_one_key_leave_one_reservation(stock: StockService) -> None:
     """Both pass the look at stored keys; the unique key decides, and the loser's stock goes back."""
-    commands = [make_command({1: 1}, idempotency_key="twin")] * 3
+    commands = [make_command({1: 1}, idempotency_key="duplicate")] * 3
 
     placed = services.place_orders(commands=commands, now=NOW)
 

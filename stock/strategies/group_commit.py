@@ -17,7 +17,7 @@ Costs: a lone caller pays a queue operation. The queue is bounded (`STOCK_GROUP_
 
 Use it: it is the default. On one hot row with a synced log it is what lets a thousand orders share one sync. The
 classic mistakes: a timer; a leader that keeps committing for others and is never answered itself; waiting for others
-with locks held; twins in one batch; no bound.
+with locks held; duplicates in one batch; no bound.
 """
 
 import asyncio
@@ -181,8 +181,8 @@ class GroupCommit(Strategy):
                 entry.outcome.set_result(outcome)
 
     def _take(self) -> list[Waiting]:
-        """Takes from the front of the queue: one writer's moves, at most `STOCK_GROUP_CAP`. Twins among them are told
-        apart by the strategy inside, which puts the later one into a transaction of its own."""
+        """Takes from the front of the queue: one writer's moves, at most `STOCK_GROUP_CAP`. Duplicates among them are
+        told apart by the strategy inside, which puts the later one into a transaction of its own."""
         batch: list[Waiting] = []
         with self._mutex:
             while self._queue and len(batch) < max(1, settings.STOCK_GROUP_CAP):

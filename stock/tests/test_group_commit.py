@@ -386,7 +386,7 @@ def test_forked_child_starts_with_nobody_leading_and_an_empty_queue(process_envi
 # Who shares a batch
 
 
-def test_twins_in_the_queue_never_share_a_batch_and_the_later_one_is_repeated(group):
+def test_duplicates_in_the_queue_never_share_a_batch_and_the_later_one_is_repeated(group):
     make_stock(1, 5)
 
     with Callers(group, GatedWriter(10)) as callers:
@@ -401,15 +401,15 @@ def test_twins_in_the_queue_never_share_a_batch_and_the_later_one_is_repeated(gr
     assert counts(1) == (2, 3, 0)
 
 
-def test_twin_of_a_move_that_is_being_committed_waits_and_is_repeated(group):
+def test_duplicate_of_a_move_that_is_being_committed_waits_and_is_repeated(group):
     make_stock(1, 5)
 
     with Callers(group, GatedWriter(10)) as callers:
         callers.lead(10)
-        twin = callers.call(one(11, key=10))
+        duplicate = callers.call(one(11, key=10))
         callers.writer.open()
 
-        assert twin.result() == [REPEATED]
+        assert duplicate.result() == [REPEATED]
 
     assert counts(1) == (4, 1, 0)
 
@@ -666,7 +666,8 @@ def test_asyncio_caller_whose_time_is_up_while_queued_is_busy_without_effect(gro
 
 
 def mixed_orders(threads: int, each: int) -> list[list[Move]]:
-    """Of every ten moves: one twin of the same round, one reused key, one poisoned, the rest plain, of two goods."""
+    """Of every ten moves: one duplicate of the same round, one reused key, one poisoned, the rest plain, of two
+    goods."""
     hands = []
     for thread in range(threads):
         hand = []
@@ -674,7 +675,7 @@ def mixed_orders(threads: int, each: int) -> list[list[Move]]:
             order_id = 1 + thread * each + n
             quantities = [{1: 1}, {2: 1}, {1: 1, 2: 2}][(thread + n) % 3]
             kind = (thread + n) % 10
-            key = {0: f"twin-{n}-{thread // 20}", 1: f"again-{n % 3}"}.get(kind)
+            key = {0: f"duplicate-{n}-{thread // 20}", 1: f"again-{n % 3}"}.get(kind)
             hand.append(reserve(order_id, quantities, key=key, payload=POISON if kind == 2 else None))
         hands.append(hand)
     return hands
@@ -682,7 +683,7 @@ def mixed_orders(threads: int, each: int) -> list[list[Move]]:
 
 @pytest.mark.servers
 @pytest.mark.parametrize("callers", ["threads", "asyncio"])
-def test_sixty_four_callers_with_twins_reused_keys_and_poison_are_counted_exactly(group, callers):
+def test_sixty_four_callers_with_duplicates_reused_keys_and_poison_are_counted_exactly(group, callers):
     make_stock(1, 150)
     make_stock(2, 250)
     writer, hands = RecordWriter(NoteWriter()), mixed_orders(64, 10)

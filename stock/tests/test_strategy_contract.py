@@ -190,7 +190,7 @@ def test_move_returns_outcomes_in_the_order_of_the_moves():
     assert counts(1) == (7, 3, 0)
 
 
-def test_move_of_twins_in_one_call_takes_stock_once():
+def test_move_of_duplicates_in_one_call_takes_stock_once():
     make_stock(1, 5)
     writer = NoteWriter()
 

@@ -59,7 +59,7 @@ def test_orders_of_several_goods_crossing_each_other_all_get_an_answer(worker_en
 
 
 @pytest.mark.parametrize("name", SAFE)
-def test_twins_that_race_take_stock_once(worker_environment, name):
+def test_duplicates_that_race_take_stock_once(worker_environment, name):
     make_stock(1, 1000)
     orders = [order(1000 + n, {1: 1}, key=f"key-{n % 6}") for n in range(96)]
 
@@ -139,7 +139,7 @@ def test_reserve_waits_for_an_uncommitted_reservation_and_then_sees_it():
 
 
 @pytest.mark.usefixtures("strategy")
-def test_reserve_twins_racing_on_one_order_take_stock_once():
+def test_reserve_duplicates_racing_on_one_order_take_stock_once():
     make_stock(1, 5)
 
     with (
