@@ -98,7 +98,7 @@ def change_claimed(message: Message, **columns: object) -> bool:
 def give_back(registration: Registration, message: Message, error: Exception, *, now: datetime) -> None:
     """Puts a failed message on the next step of its ladder, or declares it dead."""
     if message.attempts > len(registration.ladder):
-        if bury(message, f"delivery gave up after {message.attempts} tries: {error!r}"):
+        if dead_letter(message, f"delivery gave up after {message.attempts} tries: {error!r}"):
             DELIVERIES.labels(registration.topic, "dead").inc()
         return
     wait = registration.ladder[message.attempts - 1]
@@ -115,7 +115,7 @@ def hold(message: Message, *, now: datetime) -> None:
     held_since = message.headers.setdefault(HELD_SINCE, now.isoformat())
     if datetime.fromisoformat(held_since) < now - UNKNOWN_LIFETIME:
         del message.headers[HELD_SINCE]  # sent again, it has its day again
-        bury(message, f"no handler for topic {message.topic!r}, version {version_of(message)!r}, within a day")
+        dead_letter(message, f"no handler for topic {message.topic!r}, version {version_of(message)!r}, within a day")
         return
     change_claimed(
         message,
@@ -126,12 +126,12 @@ def hold(message: Message, *, now: datetime) -> None:
     )
 
 
-def bury(message: Message, reason: str) -> bool:
+def dead_letter(message: Message, reason: str) -> bool:
     """Makes a message dead: logged, listed in the admin, and a finding of the audit. Whether it was still ours."""
-    is_buried = change_claimed(message, state=Message.State.DEAD, headers=message.headers, last_error=reason[:500])
-    if is_buried:
+    is_dead = change_claimed(message, state=Message.State.DEAD, headers=message.headers, last_error=reason[:500])
+    if is_dead:
         log.error("message_dead", topic=message.topic, key=message.key, message_id=message.pk, reason=reason)
-    return is_buried
+    return is_dead
 
 
 def purge(*, now: datetime) -> int:
