@@ -10,8 +10,8 @@ from messaging.errors import DeliveryFailed
 from messaging.models import Message
 from messaging.registry import RETRY_LADDER, register
 from orders import services
+from orders.participant import REFUND_TOPIC
 from orders.payments import calls, sandbox
-from orders.writer import REFUND_TOPIC
 
 # Another service of ours is back sooner than somebody else's.
 NOTIFICATION_LADDER = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=5), *RETRY_LADDER)

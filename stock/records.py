@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.transactions import expect_rows
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
-from stock.moves import OK, REPEATED, Line, Move, Outcome, Status, Step, Writer
+from stock.moves import OK, REPEATED, Line, Move, Outcome, Participant, Status, Step
 
 Record = StockRecord
 RESERVED, ROLLED_BACK, DEDUCTED = Record.Status.RESERVED, Record.Status.ROLLED_BACK, Record.Status.DEDUCTED
@@ -26,14 +26,14 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class RecordWriter:
-    """Wraps the caller's writer: its rows first, then the records, in the lock order order -> record -> stock.
+class RecordParticipant:
+    """Wraps the caller's participant: its rows first, then the records, in the lock order order -> record -> stock.
 
-    Without an inner writer (stock's own interface, where orders live elsewhere) the records alone settle repeats.
-    Two of them around the same inner writer are equal: their moves may share a batch.
+    Without an inner participant (stock's own interface, where orders live elsewhere) the records alone settle repeats.
+    Two of them around the same inner participant are equal: their moves may share a batch.
     """
 
-    inner: Writer | None = None
+    inner: Participant | None = None
 
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         if self.inner:

@@ -53,10 +53,10 @@ numbers = itertools.count(1)
 def buy(strategy: object) -> float:
     """Reserves one piece of the hot product; returns how long that took."""
     from stock.moves import reserve  # noqa: PLC0415
-    from stock.records import RecordWriter  # noqa: PLC0415
+    from stock.records import RecordParticipant  # noqa: PLC0415
 
     started = time.perf_counter()
-    (outcome,) = strategy.move([reserve(next(numbers), {HOT: 1})], RecordWriter())
+    (outcome,) = strategy.move([reserve(next(numbers), {HOT: 1})], RecordParticipant())
     if not outcome.done:
         raise AssertionError(outcome)
     return time.perf_counter() - started

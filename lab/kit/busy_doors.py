@@ -25,11 +25,11 @@ from lab.kit.shop import wait_until
 from lab.servers import LOOPBACK, free_port
 from orders import remote, services
 from orders.errors import StockCallFailed
-from orders.flows.local import WRITER
+from orders.flows.local import PARTICIPANT
 from orders.moves import PlaceOrder
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from stock.errors import StockBusy
-from stock.moves import BUSY, Move, Outcome, Writer, reserve
+from stock.moves import BUSY, Move, Outcome, Participant, reserve
 from stock.strategies import STRATEGIES, get_strategy
 from stock.strategies.group_commit import GroupCommit
 from stock.strategies.strategy import Strategy
@@ -91,7 +91,7 @@ class Holding(Strategy):
     def __init__(self) -> None:
         self.holds, self.may_go = threading.Event(), threading.Event()
 
-    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+    def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
         self.holds.set()
         self.may_go.wait(LONG_SECONDS)
         return [BUSY] * len(moves)
@@ -104,9 +104,9 @@ def queue_full() -> Iterator[None]:
     group = GroupCommit(holding)
     STRATEGIES[holding.name] = lambda: group  # type: ignore[assignment]
     full = override_settings(STOCK_STRATEGY=holding.name, STOCK_GROUP_QUEUE=1, STOCK_GROUP_WAIT_SECONDS=LONG_SECONDS)
-    with full, Background(lambda: group.move([reserve(1, {1: 1})], WRITER)):
+    with full, Background(lambda: group.move([reserve(1, {1: 1})], PARTICIPANT)):
         holding.holds.wait(TIMEOUT_SECONDS)
-        with Background(lambda: group.move([reserve(2, {1: 1})], WRITER)):
+        with Background(lambda: group.move([reserve(2, {1: 1})], PARTICIPANT)):
             wait_until(lambda: group._queue, seconds=TIMEOUT_SECONDS, what="the queue is full")
             try:
                 yield

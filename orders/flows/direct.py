@@ -21,7 +21,7 @@ def move(moves: Sequence[Move]) -> list[Outcome]:
 
 def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
     """Reserves, then inserts; whatever happens in between is lost."""
-    settled = transactional.WRITER.settle(moves)
+    settled = transactional.PARTICIPANT.settle(moves)
     answers = transactional.reserve([move for move in moves if move not in settled])
     reserved = [move for move, answer in answers.items() if answer is OK]
-    return settled | answers | transactional.write_orders(reserved, transactional.WRITER)
+    return settled | answers | transactional.write_orders(reserved, transactional.PARTICIPANT)

@@ -26,7 +26,7 @@ from messaging.services import Draft, HalfMessageGone, abort, prepare_many, publ
 from orders import remote, selectors
 from orders.errors import StockCallFailed
 from orders.moves import Closing, Paying, Placing
-from orders.writer import OrderWriter
+from orders.participant import OrderParticipant
 from stock.errors import NotEnoughStock
 from stock.moves import OK, REPEATED, Move, MoveUnit, Outcome, Status, failed, run_moves
 
@@ -37,24 +37,24 @@ CONFIRM_TOPIC = "stock_confirm"
 ROLL_BACK_TOPIC = "stock_roll_back"
 NO_ANSWER = Outcome(Status.BUSY, StockCallFailed)
 
-WRITER = OrderWriter()
+PARTICIPANT = OrderParticipant()
 
 
 class OrdersOnly(MoveUnit):
     """The transaction of a batch of orders; the stock is elsewhere."""
 
     def work(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
-        written = set(self.writer.write(moves))
+        written = set(self.participant.write(moves))
         return {move: OK if move in written else REPEATED for move in moves}
 
 
-def write_orders(moves: Sequence[Move], writer: OrderWriter) -> dict[Move, Outcome]:
-    """Places, pays or closes the orders of moves, and whatever else the writer writes with them."""
-    return dict(zip(moves, run_moves(moves, OrdersOnly("orders", writer)), strict=True))
+def write_orders(moves: Sequence[Move], participant: OrderParticipant) -> dict[Move, Outcome]:
+    """Places, pays or closes the orders of moves, and whatever else the participant writes with them."""
+    return dict(zip(moves, run_moves(moves, OrdersOnly("orders", participant)), strict=True))
 
 
 @dataclass(frozen=True)
-class NotifyingWriter(OrderWriter):
+class NotifyingParticipant(OrderParticipant):
     """Writes orders and, in the same transaction, what the stock service is to be told.
 
     `compensations`: order_id -> the half message that undoes its reservation. Lock order: message first.
@@ -72,7 +72,7 @@ class NotifyingWriter(OrderWriter):
         return written
 
 
-NOTIFYING_WRITER = NotifyingWriter()
+NOTIFYING_PARTICIPANT = NotifyingParticipant()
 
 
 def notifications(moves: Sequence[Move], kind: type, topic: str) -> list[Draft]:
@@ -91,13 +91,13 @@ def move(moves: Sequence[Move]) -> list[Outcome]:
 
 def pay_and_close(moves: Sequence[Move]) -> dict[Move, Outcome]:
     """Changes orders and publishes what stock is to be told, in one transaction a batch."""
-    return write_orders(moves, NOTIFYING_WRITER)
+    return write_orders(moves, NOTIFYING_PARTICIPANT)
 
 
 def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
     """Places orders whose stock is reserved elsewhere, each with a half message that would undo it."""
     try:
-        settled = WRITER.settle(moves)
+        settled = PARTICIPANT.settle(moves)
         todo = [move for move in moves if move not in settled]
         if not todo:
             return settled
@@ -110,7 +110,7 @@ def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
         return dict.fromkeys(moves, NO_ANSWER)
     answers = reserve(todo)
     reserved = [move for move in todo if answers[move] is OK]
-    outcomes = answers | write_orders(reserved, NotifyingWriter(compensations))
+    outcomes = answers | write_orders(reserved, NotifyingParticipant(compensations))
     end_compensations(compensations, answers, outcomes)
     return settled | {move: without_compensation(outcome) for move, outcome in outcomes.items()}
 

@@ -266,8 +266,8 @@ def test_a_local_transaction_that_comes_after_the_check_places_nothing(stock: St
     move, message_id = reserve_and_die()
     check()
 
-    writer = transactional.NotifyingWriter({move.order_id: message_id})
-    outcome = transactional.write_orders([move], writer)[move]
+    participant = transactional.NotifyingParticipant({move.order_id: message_id})
+    outcome = transactional.write_orders([move], participant)[move]
 
     assert outcome.error is HalfMessageGone
     assert transactional.without_compensation(outcome) is transactional.NO_ANSWER

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from lab.kit.factories import counts, make_stock
+from lab.kit.participants import stored_notes
 from lab.kit.proxy import LossyProxy
-from lab.kit.writers import stored_notes
 from stock.tests.conftest import SAFE
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]

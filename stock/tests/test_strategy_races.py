@@ -13,8 +13,8 @@ from django.db.models import Sum
 
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background, Parked, await_lock_wait, row_lock_waits
+from lab.kit.participants import NoteParticipant, stored_notes
 from lab.kit.racing import order, race
-from lab.kit.writers import NoteWriter, stored_notes
 from stock.models import Stock, StockRecord
 from stock.moves import Status, reserve
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
@@ -96,7 +96,7 @@ def await_turn() -> None:
 
 
 def reserve_one(order_id: int, pieces: int = 1, goods_id: int = 1) -> Status:
-    return move([reserve(order_id, {goods_id: pieces})], writer=NoteWriter())[0].status
+    return move([reserve(order_id, {goods_id: pieces})], participant=NoteParticipant())[0].status
 
 
 @pytest.mark.usefixtures("strategy")
@@ -209,7 +209,7 @@ def test_a_real_deadlock_reaches_no_caller():
     make_stock(2, 5)
 
     def both() -> Status:
-        return move([reserve(10, {1: 1, 2: 1})], writer=NoteWriter())[0].status
+        return move([reserve(10, {1: 1, 2: 1})], participant=NoteParticipant())[0].status
 
     def crosswise() -> None:
         raised = "UPDATE shopping_stock SET sold = sold + 0, version = version + 1 WHERE goods_id = %s"

@@ -89,7 +89,8 @@ class Life:
         whose order was placed opens the pay page."""
         answers = split.reserve([self.move])
         reserved = [move for move, answer in answers.items() if answer.done]
-        self.placed = (answers | split.write_orders(reserved, split.NotifyingWriter(self.compensations)))[self.move]
+        participant = split.NotifyingParticipant(self.compensations)
+        self.placed = (answers | split.write_orders(reserved, participant))[self.move]
         split.end_compensations(self.compensations, answers, {self.move: self.placed})
         if self.placed.status is Status.OK:
             services.begin_payment(order_id=self.order_id, user_id=BUYER_ID, outcome="page", now=self.start)

@@ -20,11 +20,11 @@ from lab.kit.factories import (
 from lab.kit.interleaving import Background, LostCommit, Parked, await_lock_wait
 from orders.models import Order, Payment
 from orders.moves import Closing, Paying, Placing
+from orders.participant import OrderParticipant
 from orders.services import cancel_orders, close_due, place_order, record_captures
-from orders.writer import OrderWriter
 from stock.errors import StockBusy
-from stock.moves import Move, Outcome, Status, Writer, confirm, reserve, roll_back
-from stock.records import RecordWriter
+from stock.moves import Move, Outcome, Participant, Status, confirm, reserve, roll_back
+from stock.records import RecordParticipant
 from stock.services import move as move_stock
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
@@ -40,7 +40,7 @@ def settled_while(function, move: Move, *, at: str) -> Status:
     """Asks about a move while the transaction of `function` is open after the statement `at`, then lets that commit."""
     with (
         Parked(function, at=at, after=True) as owner,
-        Background(lambda: find(move, OrderWriter())) as asking,
+        Background(lambda: find(move, OrderParticipant())) as asking,
     ):
         await_lock_wait()
         assert asking.is_running
@@ -48,10 +48,10 @@ def settled_while(function, move: Move, *, at: str) -> Status:
         return asking.result().status
 
 
-def find(move: Move, writer: Writer) -> Outcome:
+def find(move: Move, participant: Participant) -> Outcome:
     """What the runner of transactions does after a COMMIT without a reply."""
     with outermost():
-        return writer.find([move])[move]
+        return participant.find([move])[move]
 
 
 def test_find_of_an_order_waits_for_the_transaction_that_inserted_it():
@@ -102,7 +102,7 @@ def test_find_of_a_closing_does_not_take_another_end_for_its_own():
     cancelling = roll_back(order.order_id, payload=Closing(Order.ClosedBy.USER, NOW))
 
     with outermost():
-        assert OrderWriter().find([cancelling]) == {}
+        assert OrderParticipant().find([cancelling]) == {}
 
 
 def test_cancel_whose_commit_is_lost_is_not_done_when_the_order_was_paid_meanwhile():
@@ -128,7 +128,7 @@ def test_find_of_stock_alone_waits_for_the_transaction_that_wrote_its_record():
 
     with (
         Parked(lambda: move_stock([reserving]), at="UPDATE shopping_stock ", after=True) as owner,
-        Background(lambda: find(reserving, RecordWriter())) as asking,
+        Background(lambda: find(reserving, RecordParticipant())) as asking,
     ):
         await_lock_wait()
         owner.go()

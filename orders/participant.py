@@ -25,8 +25,8 @@ from stock.moves import OK, REPEATED, Move, Outcome, Status
 REFUND_TOPIC = "payment_refund"
 
 
-class OrderWriter:
-    """Orders' part of a move; see `stock.moves.Writer`."""
+class OrderParticipant:
+    """Orders' part of a move; see `stock.moves.Participant`."""
 
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         keyed = [move for move in moves if isinstance(move.payload, Placing) and move.payload.order["idempotency_key"]]
