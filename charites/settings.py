@@ -75,7 +75,7 @@ APPS: list[str] = env.list("APPS", ["goods", "stock", "orders"])
 GOODS_ENDPOINT = env.str("GOODS_ENDPOINT", "")
 STOCK_ENDPOINT = env.str("STOCK_ENDPOINT", "")
 REMOTE_TIMEOUT_SECONDS = env.float("REMOTE_TIMEOUT_SECONDS", 2.0)  # twice this is less than MESSAGE_FIRST_CHECK_SECONDS
-ORDER_FLOW = env.str("ORDER_FLOW", "local" if "stock" in APPS else "transactional")
+ORDER_FLOW = env.str("ORDER_FLOW", "local" if "stock" in APPS else "half_message")
 MIGRATION_MODULES = {app: None for app in ("goods", "stock", "orders") if app not in APPS}  # no tables of others
 
 # Each service has a range of Snowflake nodes, so that numbers never meet; a process that is all of them takes any.

@@ -34,7 +34,7 @@ def register_topics() -> None:
 
 def register_notifications() -> None:
     """The topics of the split form: what the stock service is told."""
-    from orders.flows import transactional as split  # noqa: PLC0415 (only the split form loads it)
+    from orders.flows import half_message as split  # noqa: PLC0415 (only the split form loads it)
 
     register(
         split.UNPLACED_TOPIC,

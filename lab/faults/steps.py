@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-FLOWS = ("direct", "transactional")
+FLOWS = ("direct", "half_message")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ MEANINGS = {
     "STOCK_ENDPOINT": "Where the stock service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
     "REMOTE_TIMEOUT_SECONDS": "Most seconds that a call to another service may take, with all its retries.",
     "ORDER_FLOW": (
-        "How orders are placed: `local`, where stock is in APPS, or else `transactional`. `direct` leaks, and is for "
+        "How orders are placed: `local`, where stock is in APPS, or else `half_message`. `direct` leaks, and is for "
         "demonstrations."
     ),
     "STOCK_STRATEGY": (

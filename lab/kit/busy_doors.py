@@ -150,7 +150,7 @@ def no_calls() -> AbstractContextManager[None]:
 @contextmanager
 def stock_service(address: str) -> Iterator[None]:
     """This process is the order service, and stock is at that address."""
-    split = {"APPS": ["goods", "orders"], "ORDER_FLOW": "transactional", "STOCK_ENDPOINT": f"ipv4:{address}"}
+    split = {"APPS": ["goods", "orders"], "ORDER_FLOW": "half_message", "STOCK_ENDPOINT": f"ipv4:{address}"}
     try:
         with override_settings(**split):
             yield

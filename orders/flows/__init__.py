@@ -1,7 +1,7 @@
 """The ways to place, pay and close an order; ORDER_FLOW names the module.
 
 `local`: orders and stock share a database, one transaction does all. The others are for the split form, in which stock
-is another service: `transactional`, and `direct`, which leaks and is here to show why.
+is another service: `half_message`, and `direct`, which leaks and is here to show why.
 """
 
 from collections.abc import Callable, Sequence

@@ -25,7 +25,7 @@ from messaging.relay import deliver_remote
 from messaging.services import prepare_many
 from orders import remote, services
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentNotFound
-from orders.flows import transactional as split
+from orders.flows import half_message as split
 from orders.messages import register_notifications
 from orders.models import Order, Payment, SandboxPayment
 from orders.moves import Capture
@@ -53,7 +53,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockService]:
 def _split(settings: Any, stock: StockService) -> Iterator[None]:
     settings.APPS = ["goods", "orders"]
     settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
-    settings.ORDER_FLOW = "transactional"
+    settings.ORDER_FLOW = "half_message"
     settings.PAYMENT_PROVIDER = SANDBOX
     settings.ORDER_PAY_TIMEOUT_SECONDS = TIMEOUT_SECONDS
     register_notifications()

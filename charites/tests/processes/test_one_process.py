@@ -12,7 +12,7 @@ from lab.kit.shop import ROOT
 
 pytestmark = pytest.mark.once
 
-OF_THE_SPLIT_FORM = ("orders/flows/direct.py", "orders/flows/transactional.py", "orders/remote.py")
+OF_THE_SPLIT_FORM = ("orders/flows/direct.py", "orders/flows/half_message.py", "orders/remote.py")
 PLACE_PAY_CLOSE = """
 from datetime import timedelta
 from django.utils import timezone
@@ -67,7 +67,7 @@ def test_the_one_process_form_works_without_the_files_of_the_split_form(tmp_path
         ({"APPS": "goods,orders"}, "APPS=goods,orders leaves stock to another service"),
         ({"APPS": "orderz"}, "APPS='orderz' does not say what this process serves."),
         ({"APPS": ""}, "APPS='' does not say what this process serves."),
-        ({"ORDER_FLOW": "transactional"}, "ORDER_FLOW='transactional' is not possible with APPS=goods,stock,orders."),
+        ({"ORDER_FLOW": "half_message"}, "ORDER_FLOW='half_message' is not possible with APPS=goods,stock,orders."),
         (
             {"APPS": "orders", "GOODS_ENDPOINT": "a:1", "STOCK_ENDPOINT": "b:1", "ORDER_FLOW": "direct", "DEMO": "0"},
             "`direct` leaks stock on purpose, so it needs DEMO.",

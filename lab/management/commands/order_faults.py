@@ -29,7 +29,7 @@ COLOURS = {"fault": "red", "repair": "green", "answer": "cyan", "buyer": "cyan",
 class Command(BaseCommand):
     help = (
         "Place orders in a private split shop and kill something at a chosen step, once with the direct flow, which "
-        "leaks, and once with the transactional one, which must not. Exit code 1 when anything is not as expected."
+        "leaks, and once with the half_message one, which must not. Exit code 1 when anything is not as expected."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

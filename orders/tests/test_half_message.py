@@ -37,7 +37,7 @@ from messaging.relay import deliver_remote
 from messaging.services import HalfMessageGone, submit
 from orders import remote, services
 from orders.errors import GoodsCallFailed, StockCallFailed
-from orders.flows import direct, transactional
+from orders.flows import direct, half_message
 from orders.messages import register_notifications
 from orders.models import Order
 from stock.errors import NotEnoughStock, StockNotFound
@@ -60,7 +60,7 @@ def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
     """This process is the goods and the order service; five pieces of product 1, ten of product 2, at the other one."""
     settings.APPS = ["goods", "orders"]
     settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
-    settings.ORDER_FLOW = "transactional"
+    settings.ORDER_FLOW = "half_message"
     register_notifications()
     make_goods(1)
     make_goods(2)
@@ -72,10 +72,10 @@ def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
     remote.client.cache_clear()
 
 
-TOPICS = (transactional.UNPLACED_TOPIC, transactional.CONFIRM_TOPIC, transactional.ROLL_BACK_TOPIC)
+TOPICS = (half_message.UNPLACED_TOPIC, half_message.CONFIRM_TOPIC, half_message.ROLL_BACK_TOPIC)
 
 
-def states(topic: str = transactional.UNPLACED_TOPIC) -> list[str]:
+def states(topic: str = half_message.UNPLACED_TOPIC) -> list[str]:
     return list(Message.objects.filter(topic=topic).order_by("pk").values_list("state", flat=True))
 
 
@@ -126,7 +126,7 @@ def test_paying_sells_what_was_reserved(stock: StockService) -> None:
 
     assert stored(order).status == Order.Status.PAID
     assert stock.records(order.order_id) == [(1, 2, RESERVED)]
-    assert states(transactional.CONFIRM_TOPIC) == ["ready"]
+    assert states(half_message.CONFIRM_TOPIC) == ["ready"]
     assert deliver() == 1
     assert stock.records(order.order_id) == [(1, 2, DEDUCTED)]
     assert stock.counts(1) == (3, 0, sold + 2)
@@ -139,7 +139,7 @@ def test_paying_twice_tells_stock_once(stock: StockService) -> None:
     assert services.record_captures(captures=[capture, capture]) == [None, None]
     assert services.record_captures(captures=[capture]) == [None]
 
-    assert states(transactional.CONFIRM_TOPIC) == ["ready"]
+    assert states(half_message.CONFIRM_TOPIC) == ["ready"]
     deliver()
 
 
@@ -239,13 +239,13 @@ def test_a_reservation_that_arrives_after_its_roll_back_is_refused(stock: StockS
 # Died in between
 
 
-def reserve_and_die() -> tuple[transactional.Move, int]:
+def reserve_and_die() -> tuple[half_message.Move, int]:
     """Goes as far as the reservation, as a process that is killed then. Returns the move and its compensation."""
     command = make_command({1: 2})
     catalogue = services.placing.find_catalogue([command])
     move = services.placing.placing(command, next_id(), catalogue.goods, NOW)
-    (message_id,) = transactional.prepare_many([transactional.compensation(move)])
-    assert transactional.reserve([move]) == {move: transactional.OK}
+    (message_id,) = half_message.prepare_many([half_message.compensation(move)])
+    assert half_message.reserve([move]) == {move: half_message.OK}
     return move, message_id
 
 
@@ -266,11 +266,11 @@ def test_a_local_transaction_that_comes_after_the_check_places_nothing(stock: St
     move, message_id = reserve_and_die()
     check()
 
-    participant = transactional.NotifyingParticipant({move.order_id: message_id})
-    outcome = transactional.write_orders([move], participant)[move]
+    participant = half_message.NotifyingParticipant({move.order_id: message_id})
+    outcome = half_message.write_orders([move], participant)[move]
 
     assert outcome.error is HalfMessageGone
-    assert transactional.without_compensation(outcome) is transactional.NO_ANSWER
+    assert half_message.without_compensation(outcome) is half_message.NO_ANSWER
     assert not Order.objects.exists()
     deliver()
     assert available(stock) == 5
@@ -316,14 +316,14 @@ def test_an_insert_that_fails_gives_the_stock_back(stock: StockService) -> None:
 def test_a_commit_whose_reply_is_lost_is_settled(
     stock: StockService, monkeypatch: pytest.MonkeyPatch, carried_out: bool
 ) -> None:
-    placing = transactional.OrdersOnly.work
+    placing = half_message.OrdersOnly.work
     lost = LostCommit(carried_out=carried_out, error=OperationalError(2013, "Lost connection"))
 
     def place_and_lose(*arguments: Any) -> Any:
         lost.__enter__()
         return placing(*arguments)
 
-    monkeypatch.setattr(transactional.OrdersOnly, "work", place_and_lose)
+    monkeypatch.setattr(half_message.OrdersOnly, "work", place_and_lose)
     try:
         (placed,) = services.place_orders(commands=[make_command({1: 2})], now=NOW)
     finally:
@@ -482,7 +482,7 @@ def test_a_hundred_copies_of_each_message_at_once_take_effect_once(stock: StockS
     while deliver():  # busy answers have gone one step down their ladder
         pass
 
-    assert set(states() + states(transactional.CONFIRM_TOPIC) + states(transactional.ROLL_BACK_TOPIC)) == {
+    assert set(states() + states(half_message.CONFIRM_TOPIC) + states(half_message.ROLL_BACK_TOPIC)) == {
         "done",
         "aborted",
     }
