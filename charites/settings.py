@@ -107,7 +107,7 @@ if "" in PAYMENT_SECRET_FALLBACKS:  # a comma too many would let anybody sign
     raise ImproperlyConfigured("PAYMENT_SECRET_FALLBACKS contains an empty secret. Remove the comma too many.")
 PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify")
 PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}")  # how a buyer's browser reaches the shop
-AUDIT_SETTLING_SECONDS = env.int("AUDIT_SETTLING_SECONDS", 600)
+AUDIT_GRACE_SECONDS = env.int("AUDIT_GRACE_SECONDS", 600)
 TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600)
 TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400)
 TOKEN_RATE = env.str("TOKEN_RATE", "60/min")  # log-in attempts per address

@@ -116,7 +116,7 @@ def carry_out(moment: Moment, history: History) -> None:
     at = moment.at or timezone.now()
     placed = place(moment.orders, at, history)
     pay(placed, at, history)
-    settle(placed, at)
+    end_orders(placed, at)
     note(placed, history)
 
 
@@ -165,7 +165,7 @@ def take_again(requests: Sequence[PaymentRequest], *, now: datetime) -> list[Cap
     ]
 
 
-def settle(placed: Placed, at: datetime) -> None:
+def end_orders(placed: Placed, at: datetime) -> None:
     """Closes what is given up or overdue, and completes what was sent."""
     timeout = timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS)
     for closed_by in (Order.ClosedBy.USER, Order.ClosedBy.STAFF, Order.ClosedBy.TIMEOUT):

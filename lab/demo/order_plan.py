@@ -78,7 +78,7 @@ class Market:
 
 
 def make_plan(*, market: Market, number: int, now: datetime, random: Random) -> list[Moment]:
-    """Returns `number` orders in order of time, all of them settled by `now`, and at the end those that are not.
+    """Returns `number` orders in order of time, all of them ended by `now`, and at the end those that are not.
 
     The same random number, market and day give the same plan. From nine orders on every fate occurs.
     """

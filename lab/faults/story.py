@@ -148,11 +148,11 @@ class Story:
         nothing that could still heal."""
         began = time.monotonic()
         while time.monotonic() < began + CONVERGE_SECONDS:
-            is_settled = self.ledger.is_settled()
-            if is_settled and not self.ledger.count(self.goods_id).leaked:
+            is_at_rest = self.ledger.is_at_rest()
+            if is_at_rest and not self.ledger.count(self.goods_id).leaked:
                 self.run.converged_seconds = round(time.monotonic() - began, 1)
                 return
-            if is_settled and time.monotonic() > began + PATIENCE_SECONDS:
+            if is_at_rest and time.monotonic() > began + PATIENCE_SECONDS:
                 return
             time.sleep(LOOK_SECONDS)
 

@@ -78,7 +78,7 @@ class Ledger:
     def orders(self) -> set[int]:
         return {row[0] for row in self._read("orders", "SELECT order_id FROM shopping_order")}
 
-    def is_settled(self) -> bool:
+    def is_at_rest(self) -> bool:
         """Whether no message waits for anything."""
         return not self._read("orders", "SELECT 1 FROM messaging_message WHERE state IN ('half', 'ready') LIMIT 1")
 
@@ -88,9 +88,9 @@ class Ledger:
         return sorted({order for (order, _), (_, status) in self.records().items() if status == 1} - orders)
 
     def findings(self) -> list[str]:
-        """Audits all three databases as if everything had had its time to settle; returns the names of broken rules."""
-        settled = timezone.now() + timedelta(seconds=settings.AUDIT_SETTLING_SECONDS + 1)
-        results = run_audit(now=settled, databases=list(self._databases.values()))
+        """Audits all three databases as if every grace period were over; returns the names of broken rules."""
+        later = timezone.now() + timedelta(seconds=settings.AUDIT_GRACE_SECONDS + 1)
+        results = run_audit(now=later, databases=list(self._databases.values()))
         return [result.check.id for result in results if result.total]
 
     def _read(self, service: str, sql: str, *parameters: int) -> list[tuple[Any, ...]]:

@@ -133,7 +133,7 @@ def is_unpaid(order: Order) -> bool:
 
 
 def close_payments(begun: Sequence[Payment], *, now: datetime) -> dict[int, Exception]:
-    """Closes begun payments at the provider; returns order_id -> error where that is not settled."""
+    """Closes begun payments at the provider; returns order_id -> error where that is not certain."""
     errors: dict[int, Exception] = {}
 
     def close_one(payment: Payment) -> None:

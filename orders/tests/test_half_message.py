@@ -313,7 +313,7 @@ def test_an_insert_that_fails_gives_the_stock_back(stock: StockService) -> None:
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_a_commit_whose_reply_is_lost_is_settled(
+def test_a_commit_whose_reply_is_lost_is_resolved(
     stock: StockService, monkeypatch: pytest.MonkeyPatch, carried_out: bool
 ) -> None:
     placing = half_message.OrdersOnly.work

@@ -1,4 +1,4 @@
-"""What settles a commit whose reply was lost: a read that waits for whoever still holds the row."""
+"""What resolves a commit whose reply was lost: a read that waits for whoever still holds the row."""
 
 import pytest
 from django.db import OperationalError
@@ -36,7 +36,7 @@ def _shop(settings):
     make_goods(1, stock=5)
 
 
-def settled_while(function, move: Move, *, at: str) -> Status:
+def resolved_while(function, move: Move, *, at: str) -> Status:
     """Asks about a move while the transaction of `function` is open after the statement `at`, then lets that commit."""
     with (
         Parked(function, at=at, after=True) as owner,
@@ -59,7 +59,7 @@ def test_find_of_an_order_waits_for_the_transaction_that_inserted_it():
     order = {"order_id": 404, "user_id": 7, "idempotency_key": "k", "request_digest": digest()}
     placing = reserve(404, {1: 1}, key=(7, "k"), payload=Placing(order, ()))
 
-    status = settled_while(
+    status = resolved_while(
         lambda: place_order(command=make_command(idempotency_key="k"), now=NOW),
         placing,
         at="INSERT INTO shopping_order_detail",
@@ -76,7 +76,7 @@ def test_find_of_a_capture_waits_for_the_transaction_that_stores_it():
     order = make_order()
     capture = make_capture(make_payment(order))
 
-    status = settled_while(
+    status = resolved_while(
         lambda: record_captures(captures=[capture]),
         confirm(order.order_id, payload=Paying(capture, 1)),
         at="UPDATE shopping_order_detail",
@@ -88,7 +88,7 @@ def test_find_of_a_capture_waits_for_the_transaction_that_stores_it():
 def test_find_of_a_closing_waits_for_the_transaction_that_closes():
     order = make_order()
 
-    status = settled_while(
+    status = resolved_while(
         lambda: close_due(now=later(10**6)),
         roll_back(order.order_id, payload=Closing(Order.ClosedBy.TIMEOUT, later(10**6))),
         at="UPDATE shopping_stock_record ",

@@ -365,7 +365,7 @@ def test_capture_after_a_deadlock_counts_once():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_capture_whose_commit_is_lost_is_settled(carried_out):
+def test_capture_whose_commit_is_lost_is_resolved(carried_out):
     make_goods(1, stock=5)
     order = make_order()
     capture = make_capture(make_payment(order))

@@ -413,7 +413,7 @@ def test_place_whose_commit_did_not_happen_is_busy_and_can_be_repeated():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_place_that_nothing_can_settle_is_unknown_and_the_key_says_which_later(settings, carried_out):
+def test_place_that_nothing_can_resolve_is_unknown_and_the_key_says_which_later(settings, carried_out):
     settings.TRANSACTION_TRIES = 2
     make_goods(1, stock=5)
 

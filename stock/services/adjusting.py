@@ -98,7 +98,7 @@ def lock_rows(goods_ids: set[int]) -> tuple[dict[int, Stock], set[int]]:
     missing = goods_ids - rows.keys()
     if not missing:
         return rows, set()
-    # The exclusive lock of ON DUPLICATE KEY UPDATE settles a race of two first adjustments.
+    # The exclusive lock of ON DUPLICATE KEY UPDATE decides a race of two first adjustments.
     Stock.objects.bulk_create(
         [Stock(goods_id=goods_id) for goods_id in sorted(missing)],
         update_conflicts=True,

@@ -506,7 +506,7 @@ class LosingParticipant(GatedParticipant):
 
 
 @pytest.mark.parametrize(("carried_out", "status"), [(True, Status.OK), (False, Status.BUSY)])
-def test_lost_commit_of_a_batch_is_settled_caller_by_caller(group, carried_out, status):
+def test_lost_commit_of_a_batch_is_resolved_caller_by_caller(group, carried_out, status):
     make_stock(1, 9)
 
     with Callers(group, LosingParticipant(10, carried_out=carried_out)) as callers:

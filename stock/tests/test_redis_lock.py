@@ -137,7 +137,7 @@ def test_lock_is_freed_when_the_database_refuses(server):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_lock_is_held_until_an_unknown_commit_is_settled(server):
+def test_lock_is_held_until_an_unknown_commit_is_resolved(server):
     make_stock(1, 5)
     noted = HeldDuring(server, 1)
 

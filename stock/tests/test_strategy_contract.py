@@ -453,7 +453,7 @@ def test_move_whose_commit_did_not_happen_is_busy_without_effect():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_move_whose_commit_nothing_can_settle_is_unknown(settings, carried_out):
+def test_move_whose_commit_nothing_can_resolve_is_unknown(settings, carried_out):
     make_stock(1, 5)
     settings.TRANSACTION_TRIES = 2
 
@@ -479,7 +479,7 @@ def test_move_whose_commit_nothing_can_settle_is_unknown(settings, carried_out):
     ],
     ids=["reserve", "confirm", "roll back", "tombstone", "deduct"],
 )
-def test_move_of_stock_alone_is_settled_by_its_records(before, step, carried_out):
+def test_move_of_stock_alone_is_resolved_by_its_records(before, step, carried_out):
     make_stock(1, 5)
     move(before)
 

@@ -39,7 +39,7 @@ def start(shop: Shop, *names: str) -> None:
 
 @pytest.fixture
 def callers(shop: Shop) -> Iterator[Callers]:
-    shop.settle_ports()
+    shop.fix_ports()
     callers = Callers(shop.grpc_address)
     yield callers
     callers.close()

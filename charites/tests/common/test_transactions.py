@@ -399,7 +399,7 @@ def test_work_that_swallows_an_error_of_the_database_is_not_called_done() -> Non
 
 @pytest.mark.parametrize("error", [CUT, DEADLOCK, IntegrityError("at commit")])
 @pytest.mark.parametrize(("carried_out", "told"), [(True, "found"), (False, "a busy: {}")])
-def test_commit_without_a_reply_is_settled_by_reading_and_never_run_again(
+def test_commit_without_a_reply_is_resolved_by_reading_and_never_run_again(
     time: Time, error: Exception, carried_out: bool, told: str
 ) -> None:
     names = Names()

@@ -123,7 +123,7 @@ class Life:
         with suppress(OrderNotFound, OrderStateConflict):
             services.cancel_order(order_id=self.order_id, user_id=BUYER_ID, closed_by=closed_by, now=self.start)
 
-    def settle(self) -> None:
+    def come_round(self) -> None:
         """What comes round again later: the callback, the check, the sweep, every message."""
         self.payment_callback()
         self.check()
@@ -162,7 +162,7 @@ def test_life_of_an_order_in_every_order_of_its_events_ends_well(stock: StockSer
             life.happen(event)
             if trials.random.random() < 0.5:
                 deliver()  # the sweep may come round in between, or not
-        life.settle()
+        life.come_round()
         endings[life.ending(stock)] += 1
 
     assert stock.counts(1) == (PIECES - sold - 2 * endings["paid"], 0, sold + 2 * endings["paid"])
@@ -174,7 +174,7 @@ def test_life_of_an_order_in_every_order_of_its_events_ends_well(stock: StockSer
 
 
 def findings_of_both(stock: StockService) -> list[str]:
-    """What the audit over the databases of both services finds, once everything has had its time to settle."""
+    """What the audit over the databases of both services finds, once every grace period is over."""
     other = open_database("stock", stock.database_url)
     with closing(other.connection):
         results = run_audit(now=timezone.now() + timedelta(hours=2), databases=[own_database(), other])

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(trans
 
 PIECES = 1_000_000
 PAY_SECONDS = 3
-BUY_SECONDS, SETTLE_SECONDS = 600, 300  # bounds, no measurements
+BUY_SECONDS, REST_SECONDS = 600, 300  # bounds, no measurements
 FEW = ("web", "sweep", "sweep2", "worker", "worker2")
 MANY = (*FEW, "sweep3", "worker3")
 
@@ -69,7 +69,7 @@ def pay(order_id: int, outcome: str) -> Payment:
     return services.begin_payment(order_id=order_id, user_id=BUYER_ID, outcome=outcome, now=timezone.now()).payment
 
 
-def is_settled() -> bool:
+def is_at_rest() -> bool:
     waiting = Message.objects.filter(state__in=["ready", "half"]).exists()
     return not waiting and not Order.objects.filter(status=Order.Status.UNPAID).exists()
 
@@ -87,7 +87,7 @@ def test_many_sweeps_and_workers_do_everything_once(
         shop.await_ready()
         with Buyers() as buyers:
             wait_until(lambda: len(buyers.order_ids) >= number, seconds=BUY_SECONDS, what=f"{number} orders are placed")
-        wait_until(is_settled, seconds=SETTLE_SECONDS, what="every order has ended, every message is delivered")
+        wait_until(is_at_rest, seconds=REST_SECONDS, what="every order has ended, every message is delivered")
         audit = shop.manage("audit")
 
     assert audit.returncode == 0, audit.stdout

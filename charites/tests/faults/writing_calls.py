@@ -42,7 +42,7 @@ class Call:
         return ", ".join(filter(None, [self.title, self.door.name, self.commit]))
 
 
-UNSETTLED = (Said.UNKNOWN, Said.UNKNOWN)
+UNRESOLVED = (Said.UNKNOWN, Said.UNKNOWN)
 STOCK, ADJUSTMENT = "UPDATE shopping_stock ", "INSERT INTO shopping_stock_adjustment"
 BEGUN, AT_PROVIDER = "INSERT INTO shopping_payment", "INSERT INTO sandbox_payment"
 CHANGED_AT_PROVIDER = "UPDATE sandbox_payment"
@@ -211,7 +211,7 @@ def admin_check_again(door: Admin, _n: int, message: Message, last: Answer | Non
 
 def three_commits(title: str, door: type[Door], send: Callable[..., Raw]) -> list[Call]:
     """Cancelling an order whose payment has begun: at the provider, in the payment's row, and the order itself."""
-    call = Call(title, door, deeds.CANCEL_BEGUN, send, CHANGED_AT_PROVIDER, UNSETTLED, "closed at the provider")
+    call = Call(title, door, deeds.CANCEL_BEGUN, send, CHANGED_AT_PROVIDER, UNRESOLVED, "closed at the provider")
     ours = replace(call, at="UPDATE shopping_payment", commit="the payment's row")
     return [call, ours, replace(call, at=STOCK, told=(Said.DONE, Said.UNKNOWN), commit="the order")]
 
@@ -234,11 +234,11 @@ CALLS = [
     Call("place, with a key", Grpc, deeds.PLACE, grpc_place, STOCK),
     Call("place, without a key", Rest, deeds.PLACE, partial(place, with_key=False), STOCK, looks_first=True),
     Call("pay", Rest, deeds.PAY, pay, BEGUN, commit="the payment's row"),
-    Call("pay", Rest, deeds.PAY, pay, AT_PROVIDER, UNSETTLED, "opened at the provider"),
+    Call("pay", Rest, deeds.PAY, pay, AT_PROVIDER, UNRESOLVED, "opened at the provider"),
     Call("pay", Grpc, deeds.PAY, grpc_pay, BEGUN, commit="the payment's row"),
-    Call("pay", Grpc, deeds.PAY, grpc_pay, AT_PROVIDER, UNSETTLED, "opened at the provider"),
+    Call("pay", Grpc, deeds.PAY, grpc_pay, AT_PROVIDER, UNRESOLVED, "opened at the provider"),
     Call(
-        "pay at once", Rest, deeds.PAY_AT_ONCE, partial(pay, outcome="now"), AT_PROVIDER, UNSETTLED, "at the provider"
+        "pay at once", Rest, deeds.PAY_AT_ONCE, partial(pay, outcome="now"), AT_PROVIDER, UNRESOLVED, "at the provider"
     ),
     Call(
         "pay at once",
@@ -246,10 +246,10 @@ CALLS = [
         deeds.PAY_AT_ONCE,
         partial(grpc_pay, outcome="now"),
         AT_PROVIDER,
-        UNSETTLED,
+        UNRESOLVED,
         "at the provider",
     ),
-    Call("pay", PayPage, deeds.PAGE, pay_on_page, CHANGED_AT_PROVIDER, UNSETTLED),
+    Call("pay", PayPage, deeds.PAGE, pay_on_page, CHANGED_AT_PROVIDER, UNRESOLVED),
     Call("news of money", Rest, deeds.NOTICE, notify, STOCK),
     Call("cancel", Rest, deeds.CANCEL, cancel, STOCK),
     Call("cancel", Grpc, deeds.CANCEL, grpc_cancel, STOCK),
@@ -260,7 +260,7 @@ CALLS = [
     Call("complete", Rest, deeds.COMPLETE, complete, "UPDATE shopping_order "),
     Call("complete", Admin, deeds.COMPLETE, admin_complete, "UPDATE shopping_order "),
     Call("send money back", Admin, deeds.REFUND, admin_refund, "attempts + 1", commit="the lease"),
-    Call("send money back", Admin, deeds.REFUND, admin_refund, CHANGED_AT_PROVIDER, UNSETTLED, "sent by the provider"),
+    Call("send money back", Admin, deeds.REFUND, admin_refund, CHANGED_AT_PROVIDER, UNRESOLVED, "sent by the provider"),
     Call(
         "send money back",
         Admin,
@@ -280,15 +280,22 @@ CALLS = [
         deeds.ADD_TO_LIST,
         admin_add_to_list,
         "INSERT INTO shopping_room_goods",
-        UNSETTLED,
+        UNRESOLVED,
     ),
-    Call("take out of a room's list", Admin, deeds.TAKE_OUT, admin_take_out, "UPDATE shopping_room_goods", UNSETTLED),
-    Call("new goods", Admin, deeds.NEW_GOODS, admin_new_goods, "INSERT INTO shopping_goods", UNSETTLED),
-    Call("change a product", Admin, deeds.CHANGE_GOODS, admin_change_goods, "UPDATE shopping_goods", UNSETTLED),
-    Call("take off sale", Admin, deeds.OFF_SALE, admin_off_sale, "UPDATE shopping_goods", UNSETTLED),
-    Call("delete a product", Admin, deeds.DELETE_GOODS, admin_delete_goods, "UPDATE shopping_goods", UNSETTLED),
-    Call("send a dead message again", Admin, deeds.SEND_AGAIN, admin_send_again, "UPDATE messaging_message", UNSETTLED),
+    Call("take out of a room's list", Admin, deeds.TAKE_OUT, admin_take_out, "UPDATE shopping_room_goods", UNRESOLVED),
+    Call("new goods", Admin, deeds.NEW_GOODS, admin_new_goods, "INSERT INTO shopping_goods", UNRESOLVED),
+    Call("change a product", Admin, deeds.CHANGE_GOODS, admin_change_goods, "UPDATE shopping_goods", UNRESOLVED),
+    Call("take off sale", Admin, deeds.OFF_SALE, admin_off_sale, "UPDATE shopping_goods", UNRESOLVED),
+    Call("delete a product", Admin, deeds.DELETE_GOODS, admin_delete_goods, "UPDATE shopping_goods", UNRESOLVED),
     Call(
-        "check a half message again", Admin, deeds.CHECK_AGAIN, admin_check_again, "UPDATE messaging_message", UNSETTLED
+        "send a dead message again", Admin, deeds.SEND_AGAIN, admin_send_again, "UPDATE messaging_message", UNRESOLVED
+    ),
+    Call(
+        "check a half message again",
+        Admin,
+        deeds.CHECK_AGAIN,
+        admin_check_again,
+        "UPDATE messaging_message",
+        UNRESOLVED,
     ),
 ]

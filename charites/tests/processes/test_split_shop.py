@@ -89,7 +89,7 @@ def order_of(quantities: dict[int, int]) -> CreateOrderRequest:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[Site]:
-    settings = {"DEMO": "true", "AUDIT_SETTLING_SECONDS": "0", "ORDER_PAY_TIMEOUT_SECONDS": "1800"}
+    settings = {"DEMO": "true", "AUDIT_GRACE_SECONDS": "0", "ORDER_PAY_TIMEOUT_SECONDS": "1800"}
     with django_db_blocker.unblock(), ExitStack() as stack:
         databases = {name: stack.enter_context(own_database()) for name in STUBS}
         shop = stack.enter_context(SplitShop(tmp_path_factory.mktemp("split"), {**os.environ, **settings}, databases))
