@@ -32,7 +32,7 @@ PURGE_STEP = 500
 DELIVERIES = Counter("charites_deliveries", "Messages handed over.", ["topic", "outcome"])
 
 
-def deliver_remote(*, now: datetime) -> int:
+def deliver_due(*, now: datetime) -> int:
     """Delivers due messages to their receivers, at most 8 at once; returns how many were claimed."""
     claimed = claim(Q(topic__in=list_topics()), limit=AT_ONCE, now=now)
     each_at_once(partial(deliver_one, now=now), claimed)

@@ -123,7 +123,7 @@ def drain(url: str, messages: int, sweeps: int) -> None:
     from messaging.models import Message  # noqa: PLC0415
 
     pile_up(QUICK, messages)
-    with Sweeps(url, sweeps, ["remote"]) as running:
+    with Sweeps(url, sweeps, ["call"]) as running:
         started = time.perf_counter()
         running.go()
         await_none(Message.objects.filter(topic=QUICK, state="ready"))
@@ -143,7 +143,7 @@ def close(url: str, orders: int, *, hanging: int) -> None:
     from orders.models import Order  # noqa: PLC0415
 
     pile_up(HANGING, hanging)
-    with Sweeps(url, 1, ["close", "remote", "check", "tidy"]) as running:
+    with Sweeps(url, 1, ["close", "call", "check", "tidy"]) as running:
         running.go()
         begin = timezone.now() + timedelta(seconds=5) - timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS)
         placed = []

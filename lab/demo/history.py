@@ -194,5 +194,5 @@ def label_of(status: Order.Status, closed_by: str) -> str:
 def deliver_refunds(count: int) -> None:
     """Sends the money back, as the sweep would; it does so too when it runs."""
     for _ in range(count // AT_ONCE + 1):
-        if not relay.deliver_remote(now=timezone.now()):
+        if not relay.deliver_due(now=timezone.now()):
             return

@@ -15,7 +15,7 @@ from messaging.check_back import CHECK_BATCH, check_back
 from messaging.errors import MessageNotFound
 from messaging.models import Message
 from messaging.registry import Answer, register, unregister
-from messaging.relay import deliver_remote
+from messaging.relay import deliver_due
 from messaging.services import (
     Draft,
     HalfMessageGone,
@@ -81,7 +81,7 @@ def test_prepare_stores_a_half_message_that_is_not_delivered():
     assert (message.state, message.payload) == ("half", {"v": 1, "order_id": "5"})
     first_check = timedelta(seconds=settings.MESSAGE_FIRST_CHECK_SECONDS)
     assert began + first_check <= message.deliver_at <= timezone.now() + first_check
-    assert deliver_remote(now=later(10**6)) == 0
+    assert deliver_due(now=later(10**6)) == 0
 
 
 @RACE
@@ -106,7 +106,7 @@ def test_submit_lets_half_messages_be_delivered_once(topic):
     assert (submit([message_id]), submit([message_id])) == (1, 0)
 
     message = Message.objects.get(pk=message_id)
-    assert deliver_remote(now=message.deliver_at) == 1
+    assert deliver_due(now=message.deliver_at) == 1
     assert (receiver.calls, row(message).state) == ([["5"]], "done")
 
 

@@ -1,7 +1,7 @@
 """Defects of the Go original that must not come back. Each has a test here, or is named where it is covered:
 
 * rollback errors swallowed and acknowledged: below, and messaging/tests/test_relay.py
-  (`test_deliver_remote_with_a_receiver_that_raises_retries_only_that_one`);
+  (`test_deliver_due_with_a_receiver_that_raises_retries_only_that_one`);
 * rollback reads without a lock: orders/tests/test_closing.py (`..._at_every_statement_of_...`),
   stock/tests/test_strategy_races.py (`test_confirm_and_roll_back_of_one_order_racing_end_it_once`);
 * time-out closes an order without checking that it is still unpaid: below;

@@ -33,7 +33,7 @@ from lab.kit.stock_service import StockService
 from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.registry import unregister
-from messaging.relay import deliver_remote
+from messaging.relay import deliver_due
 from messaging.services import HalfMessageGone, submit
 from orders import remote, services
 from orders.errors import GoodsCallFailed, StockCallFailed
@@ -93,7 +93,7 @@ days = count(2 * 10**3)
 
 def deliver() -> int:
     """A round on a day of its own: whatever was put on its ladder is due again."""
-    return deliver_remote(now=later(86_400 * next(days)))
+    return deliver_due(now=later(86_400 * next(days)))
 
 
 def check() -> int:

@@ -10,7 +10,7 @@ from lab.kit.factories import make_capture, make_goods, make_order, make_payment
 from lab.kit.interleaving import Background, Parked
 from lab.kit.providers import ELSEWHERE
 from messaging.models import Message
-from messaging.relay import deliver_remote
+from messaging.relay import deliver_due
 from messaging.services import send_again
 from orders.errors import PaymentsUnavailable
 from orders.models import Refund
@@ -209,7 +209,7 @@ def test_refund_whose_message_is_dead_is_tried_until_it_is_there(provider, refun
     now = refund.created_at + timedelta(seconds=1)
     while (message := Message.objects.get()).state == Message.State.READY:
         now = max(now, message.deliver_at)
-        assert deliver_remote(now=now) == 1
+        assert deliver_due(now=now) == 1
         Message.objects.update(deliver_at=now)  # the ladder goes by this machine's clock
     assert message.state == Message.State.DEAD
     assert (reread(refund).attempts, reread(refund).status) == (17, Refund.Status.PENDING)
@@ -224,6 +224,6 @@ def test_refund_whose_message_is_dead_is_tried_until_it_is_there(provider, refun
     assert (reread(refund).attempts, reread(refund).status) == (21, Refund.Status.DONE)
     assert provider.refunded == {TRADE: 5}
     send_again(message_ids=[message.pk], now=timezone.now())
-    deliver_remote(now=timezone.now())
+    deliver_due(now=timezone.now())
     message.refresh_from_db()
     assert (message.state, provider.refunded) == (Message.State.DONE, {TRADE: 5})

@@ -21,7 +21,7 @@ from lab.kit.trials import Trials
 from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.registry import unregister
-from messaging.relay import deliver_remote
+from messaging.relay import deliver_due
 from messaging.services import prepare_many
 from orders import remote, services
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentNotFound
@@ -146,7 +146,7 @@ class Life:
 
 def deliver() -> None:
     """Delivers everything that is due within a day."""
-    while deliver_remote(now=timezone.now() + timedelta(days=1)):
+    while deliver_due(now=timezone.now() + timedelta(days=1)):
         pass
 
 
