@@ -22,7 +22,7 @@ ERROR_LENGTH = 500
 
 
 class Order(Inherited):
-    """Legal moves: 100 -> 200, 100 -> 300, 200 -> 400, and no others."""
+    """Legal transitions: 100 -> 200, 100 -> 300, 200 -> 400, and no others."""
 
     class Status(models.IntegerChoices):
         UNPAID = 100, _("unpaid")

@@ -19,7 +19,7 @@ from charites.common.transactions import expect_rows
 from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
-from orders.moves import Capture, Closing, Paying, Placing
+from orders.payloads import Capture, Closing, Paying, Placing
 from stock.moves import OK, REPEATED, Move, Outcome, Status
 
 REFUND_TOPIC = "payment_refund"

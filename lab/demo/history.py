@@ -22,7 +22,7 @@ from lab.demo.order_plan import Fate, Market, Moment, Planned, Shelf, make_plan,
 from messaging import relay
 from orders import services
 from orders.models import Order, Refund
-from orders.moves import Capture, Closing
+from orders.payloads import Capture, Closing
 from orders.payments import sandbox
 from orders.payments.provider import PaymentRequest
 from orders.services.closing import close
@@ -71,7 +71,7 @@ def make_orders(*, number: int, now: datetime, random: Random, report: Callable[
     receive_delivery(pieces_needed(plan))
     history = History()
     for moment in plan:
-        carry_out(moment, history)
+        live_through(moment, history)
         report(len(moment.orders))
     deliver_refunds(sum(history.refunds.values()))
     return history
@@ -108,7 +108,7 @@ def receive_delivery(pieces: Counter[int]) -> None:
 Placed = dict[int, Fate]  # order_id -> what becomes of it
 
 
-def carry_out(moment: Moment, history: History) -> None:
+def live_through(moment: Moment, history: History) -> None:
     """Places the orders of a moment and lets happen to each what the plan says.
 
     A shop that runs at the same time closes what it finds overdue; then the order is late, as in life.

@@ -12,7 +12,7 @@ from datetime import datetime, time, timedelta
 from enum import Enum
 from random import Random
 
-from orders.moves import PlaceOrder
+from orders.payloads import PlaceOrder
 
 DAYS = 14
 ORDERS_A_MOMENT = 40

@@ -26,7 +26,7 @@ from lab.servers import LOOPBACK, free_port
 from orders import remote, services
 from orders.errors import StockCallFailed
 from orders.flows.local import PARTICIPANT
-from orders.moves import PlaceOrder
+from orders.payloads import PlaceOrder
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from stock.errors import StockBusy
 from stock.moves import BUSY, Move, Outcome, Participant, reserve

@@ -1,6 +1,6 @@
 """What tests start from, made through the real services wherever there is one.
 
-Everything has a default; a test names only what it is about. `NOW` is the clock of a test: pass it on, and move it
+Everything has a default; a test names only what it is about. `NOW` is the clock of a test: pass it on, and change it
 by adding seconds instead of sleeping.
 """
 
@@ -19,7 +19,7 @@ from goods.models import Goods, Room
 from goods.services import Entry, add_room_goods
 from orders import services as orders
 from orders.models import Order, Payment
-from orders.moves import Capture, PlaceOrder
+from orders.payloads import Capture, PlaceOrder
 from stock.models import Stock
 from stock.selectors import get_stock
 from stock.services import Adjustment, adjust_stock

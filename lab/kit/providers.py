@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import httpx
 
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments.provider import PaymentRequest, RefundRequest
 
 

@@ -15,7 +15,7 @@ from stock.moves import Move, Outcome
 Flow = Callable[[Sequence[Move]], list[Outcome]]
 
 
-def move(moves: Sequence[Move]) -> list[Outcome]:
+def carry_out(moves: Sequence[Move]) -> list[Outcome]:
     """Places, pays or closes orders, with their stock; one outcome a move, in order. Never raises for one of them.
 
     Call it outside any transaction.
@@ -25,6 +25,6 @@ def move(moves: Sequence[Move]) -> list[Outcome]:
 
 @cache
 def find_flow(name: str) -> Flow:
-    """Returns the `move` of a flow. Those of the split form are loaded only where they are used."""
-    flow: Flow = import_module(f"orders.flows.{name}").move
+    """Returns the `carry_out` of a flow. Those of the split form are loaded only where they are used."""
+    flow: Flow = import_module(f"orders.flows.{name}").carry_out
     return flow

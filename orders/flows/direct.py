@@ -7,11 +7,11 @@ A process that dies between the two leaves a reservation that no order pays for 
 from collections.abc import Sequence
 
 from orders.flows import half_message
-from orders.moves import Placing
+from orders.payloads import Placing
 from stock.moves import OK, Move, Outcome
 
 
-def move(moves: Sequence[Move]) -> list[Outcome]:
+def carry_out(moves: Sequence[Move]) -> list[Outcome]:
     """Places, pays or closes orders; one outcome a move, in order."""
     placings = [move for move in moves if isinstance(move.payload, Placing)]
     others = [move for move in moves if not isinstance(move.payload, Placing)]

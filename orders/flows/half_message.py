@@ -25,8 +25,8 @@ from messaging.registry import Answer
 from messaging.services import Draft, HalfMessageGone, abort, prepare_many, publish_many, submit
 from orders import remote, selectors
 from orders.errors import StockCallFailed
-from orders.moves import Closing, Paying, Placing
 from orders.participant import OrderParticipant
+from orders.payloads import Closing, Paying, Placing
 from stock.errors import NotEnoughStock
 from stock.moves import OK, REPEATED, Move, MoveUnit, Outcome, Status, failed, run_moves
 
@@ -81,7 +81,7 @@ def notifications(moves: Sequence[Move], kind: type, topic: str) -> list[Draft]:
     return [Draft(topic, order_id, {"order_id": order_id}) for order_id in order_ids]
 
 
-def move(moves: Sequence[Move]) -> list[Outcome]:
+def carry_out(moves: Sequence[Move]) -> list[Outcome]:
     """Places, pays or closes orders; one outcome a move, in order. Stock follows within a second or so."""
     placings = [move for move in moves if isinstance(move.payload, Placing)]
     others = [move for move in moves if not isinstance(move.payload, Placing)]

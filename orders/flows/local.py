@@ -9,6 +9,6 @@ from stock.moves import Move, Outcome
 PARTICIPANT = OrderParticipant()
 
 
-def move(moves: Sequence[Move]) -> list[Outcome]:
+def carry_out(moves: Sequence[Move]) -> list[Outcome]:
     """Places, pays or closes orders, with their stock; one outcome a move, in order."""
     return stock.move(moves, participant=PARTICIPANT)

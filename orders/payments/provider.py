@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from charites.common.models import MAX_INT64
 from orders.errors import PaymentsUnavailable
 from orders.models import CURRENCY_LENGTH, TRADE_LENGTH
-from orders.moves import Capture
+from orders.payloads import Capture
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.rpc import Call, Servicer, merged, required_id
 from orders import selectors, services
 from orders.models import Order, OrderDetail
-from orders.moves import PlaceOrder
+from orders.payloads import PlaceOrder
 from orders.rpc import orders_pb2
 from orders.rpc.orders_pb2 import (
     CreateOrderRequest,

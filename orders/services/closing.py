@@ -14,7 +14,7 @@ from charites.common.transactions import Undone, expect_rows, reading_the_answer
 from orders import flows, selectors
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
 from orders.models import Order, Payment
-from orders.moves import Closing
+from orders.payloads import Closing
 from orders.payments import calls
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.selectors import OrderWithLines
@@ -47,7 +47,7 @@ def close_due(*, now: datetime) -> int:
 
 def close(order_ids: Sequence[int], closing: Closing) -> list[Outcome]:
     """Closes orders under the given rule; logs what should never happen, counts what did."""
-    outcomes = flows.move([roll_back(order_id, payload=closing) for order_id in order_ids])
+    outcomes = flows.carry_out([roll_back(order_id, payload=closing) for order_id in order_ids])
     for order_id, outcome in zip(order_ids, outcomes, strict=True):
         if outcome.status is Status.OK:
             ORDERS.labels(f"closed_by_{closing.closed_by}").inc()

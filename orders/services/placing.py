@@ -19,7 +19,7 @@ from messaging.wakeups import wake_up_at
 from orders import flows, selectors
 from orders.catalogue import Catalogue, read_catalogue
 from orders.models import Order, OrderDetail
-from orders.moves import PlaceOrder, Placing
+from orders.payloads import PlaceOrder, Placing
 from orders.selectors import OrderWithLines
 from orders.services.outcomes import ORDERS, error_of, foreseen
 from stock.moves import Move, Outcome, Status, reserve
@@ -109,7 +109,7 @@ def place_valid(commands: Mapping[int, PlaceOrder], goods: Mapping[int, Goods], 
         moves = {
             index: placing(commands[index], number, goods, now) for index, number in zip(waiting, numbers, strict=True)
         }
-        outcomes = dict(zip(moves, flows.move(list(moves.values())), strict=True))
+        outcomes = dict(zip(moves, flows.carry_out(list(moves.values())), strict=True))
         waiting = [index for index in waiting if number_was_taken(outcomes[index])]
         results |= as_placed({index: (moves[index], outcomes[index]) for index in moves if index not in waiting})
     return results | {index: Placed(error=error_of(outcomes[index])) for index in waiting}

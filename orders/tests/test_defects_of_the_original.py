@@ -41,7 +41,7 @@ from lab.kit.interleaving import Interruption
 from messaging import wakeups
 from orders.flows import local as flow
 from orders.models import Order
-from orders.moves import Closing
+from orders.payloads import Closing
 from orders.services import close_due, record_captures
 from stock.models import Stock, StockRecord
 from stock.moves import Status, reserve, roll_back
@@ -74,7 +74,7 @@ def test_time_out_of_an_order_that_was_paid_meanwhile_closes_nothing(settings):
 
     # The sweep read it as overdue before the money came.
     closing = Closing(Order.ClosedBy.TIMEOUT, later(10**6))
-    outcomes = flow.move([roll_back(order.order_id, payload=closing)])
+    outcomes = flow.carry_out([roll_back(order.order_id, payload=closing)])
 
     assert [outcome.status for outcome in outcomes] == [Status.REPEATED]
     assert stored(order).status == Order.Status.PAID

@@ -19,8 +19,8 @@ from lab.kit.factories import (
 )
 from lab.kit.interleaving import Background, LostCommit, Parked, await_lock_wait
 from orders.models import Order, Payment
-from orders.moves import Closing, Paying, Placing
 from orders.participant import OrderParticipant
+from orders.payloads import Closing, Paying, Placing
 from orders.services import cancel_orders, close_due, place_order, record_captures
 from stock.errors import StockBusy
 from stock.moves import Move, Outcome, Participant, Status, confirm, reserve, roll_back

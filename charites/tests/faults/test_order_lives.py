@@ -28,7 +28,7 @@ from orders.errors import OrderNotFound, OrderStateConflict, PaymentNotFound
 from orders.flows import half_message as split
 from orders.messages import register_notifications
 from orders.models import Order, Payment, SandboxPayment
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments import sandbox
 from orders.services.placing import placing
 from stock.moves import Outcome, Status

@@ -11,7 +11,7 @@ from django.utils import timezone
 from lab.kit.factories import make_goods, make_stock
 from lab.kit.shop import Shop, wait_until
 from orders.models import Order
-from orders.moves import PlaceOrder
+from orders.payloads import PlaceOrder
 from orders.services import place_order, place_orders
 from stock.models import Stock
 

@@ -9,7 +9,7 @@ from django.db import connection
 
 from charites.common.transactions import run
 from orders.models import SandboxPayment
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments.provider import PaymentRequest
 from orders.payments.sandbox.notices import announce, as_capture, notice_of
 

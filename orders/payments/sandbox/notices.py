@@ -15,7 +15,7 @@ from messaging.errors import DeliveryFailed
 from messaging.models import Message
 from messaging.services import Draft, publish, publish_many, send_again
 from orders.models import SandboxPayment
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments import signing
 from orders.payments.provider import check_capture
 

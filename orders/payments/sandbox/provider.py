@@ -12,7 +12,7 @@ from charites.common.errors import Invalid
 from charites.common.transactions import run
 from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments import signing
 from orders.payments.provider import PaymentRequest, RefundRequest
 from orders.payments.sandbox.ledger import capture_payment, insert_open, write_capture
