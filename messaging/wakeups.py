@@ -39,7 +39,7 @@ WAKE_UPS = Counter("charites_wakeups", "Wake-ups for time slots.", ["outcome"])
 
 
 class WakeUps:
-    """Sets wake-ups in the background. One instance a process; the thread starts with the first wake-up."""
+    """Sets wake-ups in the background. One instance per process; the thread starts with the first wake-up."""
 
     def __init__(self, publish: Callable[[str, int], None]) -> None:
         self._publish = publish

@@ -46,7 +46,7 @@ class Unanswered(Exception):
 
 @cache
 def client(endpoint: str) -> Client:
-    """The connection to a service, one a process."""
+    """The connection to a service, one per process."""
     return Client(endpoint, token=service_header, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS)
 
 

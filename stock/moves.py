@@ -172,7 +172,7 @@ class MoveUnit(Unit[Move, Outcome]):
 
 
 def run_moves(moves: Sequence[Move], unit: MoveUnit, limits: Limits | None = None) -> list[Outcome]:
-    """Runs moves in as few transactions as their keys allow; one outcome a move, in order."""
+    """Runs moves in as few transactions as their keys allow; one outcome per move, in order."""
     outcomes: dict[Move, Outcome] = {}
     for batch in without_duplicates(moves):
         outcomes |= run_set(batch, unit, limits)

@@ -30,7 +30,7 @@ def run_audit(
 ) -> list[Result]:
     """Runs every check and returns what each found, in order; calls `report` after each.
 
-    `databases`: one a service in the split form; when left out, this process's own. Each is read in one snapshot;
+    `databases`: one per service in the split form; when left out, this process's own. Each is read in one snapshot;
     where orders and stock are apart, they are compared afterwards. What is younger than AUDIT_GRACE_SECONDS at
     `now` may still be on its way. Takes no lock. Call it outside any transaction. Raises AuditInTransaction.
     """

@@ -27,7 +27,7 @@ class Reading(NamedTuple):
 
 
 class DatabaseClock:
-    """One instance a process; safe for threads.
+    """One instance per process; safe for threads.
 
     `read` returns the database's time, or None where that is this machine's own; it raises where it does not answer.
     """

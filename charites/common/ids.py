@@ -40,9 +40,9 @@ class Lease:
 
 
 class Snowflake:
-    """Hands out ids. One instance a process; safe for threads.
+    """Hands out ids. One instance per process; safe for threads.
 
-    `next_ids` talks to the database about twice a minute and must not be called inside a transaction.
+    `next_ids` talks to the database about twice per minute and must not be called inside a transaction.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ def expect_rows(changed: int, expected: int) -> None:
 
 
 class Unit(Generic[Item, Result]):
-    """What `run_set` runs: one instance a call. `attempt` counts from 0."""
+    """What `run_set` runs: one instance per call. `attempt` counts from 0."""
 
     name: str  # in metrics and logs
     begin: Callable[[], AbstractContextManager[None]] = staticmethod(outermost)

@@ -5,7 +5,7 @@
 It starts a private MariaDB with the binary log on and both logs synced at every commit.
 
 * Messages whose receiver inserts one row for each are delivered by one sweep process, then by two:
-  messages a second from the first mark to the last, and the resident memory of a sweep before and at its highest.
+  messages per second from the first mark to the last, and the resident memory of a sweep before and at its highest.
 * Orders whose time is up within the next ten seconds are closed by a sweep, first alone, then beside messages
   whose receiver hangs for five seconds each: how late they close.
 """

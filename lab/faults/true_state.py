@@ -101,7 +101,7 @@ class Ledger:
 
 
 class Watch:
-    """Tells every change of orders, messages and stock records while its block runs, a few times a second."""
+    """Tells every change of orders, messages and stock records while its block runs, a few times per second."""
 
     def __init__(self, urls: Mapping[str, str], tell: Tell) -> None:
         self._urls, self._tell = urls, tell

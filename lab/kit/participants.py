@@ -14,7 +14,7 @@ class Poison(Exception):
 
 
 class NoteParticipant:
-    """Stores one row a move under its key: a group of django.contrib.auth, whose name is unique.
+    """Stores one row per move under its key: a group of django.contrib.auth, whose name is unique.
 
     The payload says how a move goes: POISON makes `write` raise, LEFT_OUT makes it leave the move out.
     """

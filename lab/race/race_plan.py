@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MOST_GOODS_AN_ORDER = 2
+MOST_GOODS_PER_ORDER = 2
 
 
 class Basket(NamedTuple):
@@ -47,7 +47,7 @@ def baskets(plan: Plan, *, goods_ids: list[int]) -> list[Basket]:
     """Returns what each buyer asks for. With several goods an order holds two of them, drawn and ordered by the seed,
     so that orders cross each other."""
     drawn = random.Random(plan.seed)
-    a_basket = min(len(goods_ids), MOST_GOODS_AN_ORDER)
+    a_basket = min(len(goods_ids), MOST_GOODS_PER_ORDER)
     return [
         Basket(order_id, dict.fromkeys(drawn.sample(goods_ids, a_basket), plan.quantity))
         for order_id in fresh_numbers(plan.buyers)

@@ -16,7 +16,7 @@ Flow = Callable[[Sequence[Move]], list[Outcome]]
 
 
 def carry_out(moves: Sequence[Move]) -> list[Outcome]:
-    """Places, pays or closes orders, with their stock; one outcome a move, in order. Never raises for one of them.
+    """Places, pays or closes orders, with their stock; one outcome per move, in order. Never raises for one of them.
 
     Call it outside any transaction.
     """

@@ -12,7 +12,7 @@ from stock.moves import OK, Move, Outcome
 
 
 def carry_out(moves: Sequence[Move]) -> list[Outcome]:
-    """Places, pays or closes orders; one outcome a move, in order."""
+    """Places, pays or closes orders; one outcome per move, in order."""
     placings = [move for move in moves if isinstance(move.payload, Placing)]
     others = [move for move in moves if not isinstance(move.payload, Placing)]
     outcomes = place(placings) | half_message.pay_and_close(others)

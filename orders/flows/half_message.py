@@ -82,7 +82,7 @@ def notifications(moves: Sequence[Move], kind: type, topic: str) -> list[Draft]:
 
 
 def carry_out(moves: Sequence[Move]) -> list[Outcome]:
-    """Places, pays or closes orders; one outcome a move, in order. Stock follows within a second or so."""
+    """Places, pays or closes orders; one outcome per move, in order. Stock follows within a second or so."""
     placings = [move for move in moves if isinstance(move.payload, Placing)]
     others = [move for move in moves if not isinstance(move.payload, Placing)]
     outcomes = place(placings) | pay_and_close(others)
@@ -90,7 +90,7 @@ def carry_out(moves: Sequence[Move]) -> list[Outcome]:
 
 
 def pay_and_close(moves: Sequence[Move]) -> dict[Move, Outcome]:
-    """Changes orders and publishes what stock is to be told, in one transaction a batch."""
+    """Changes orders and publishes what stock is to be told, in one transaction per batch."""
     return write_orders(moves, NOTIFYING_PARTICIPANT)
 
 

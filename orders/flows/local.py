@@ -10,5 +10,5 @@ PARTICIPANT = OrderParticipant()
 
 
 def carry_out(moves: Sequence[Move]) -> list[Outcome]:
-    """Places, pays or closes orders, with their stock; one outcome a move, in order."""
+    """Places, pays or closes orders, with their stock; one outcome per move, in order."""
     return stock.move(moves, participant=PARTICIPANT)

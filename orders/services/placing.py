@@ -49,7 +49,7 @@ def place_order(*, command: PlaceOrder, now: datetime) -> Placed:
 
 
 def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Placed]:
-    """Places orders and reserves their stock, in one transaction a batch. One result a command, in order.
+    """Places orders and reserves their stock, in one transaction per batch. One result per command, in order.
 
     Price and description come from goods. A command whose key was used for the same request before gets that order
     as it is now. Errors: Invalid, GoodsNotFound, GoodsOffSale, RoomNotFound, StockNotFound, NotEnoughStock,

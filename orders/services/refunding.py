@@ -1,7 +1,7 @@
 """Sending money back.
 
 A message starts each refund and tries it again on its ladder; the row says what is due, so that the sweep sends what no
-message cares for any more. Whoever sends has a lease on the row, and the provider sends back once a trade.
+message cares for any more. Whoever sends has a lease on the row, and the provider sends back once per trade.
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def send_all(refunds: Sequence[DueRefund], *, now: datetime) -> dict[int, Except
 def send_refund(due: DueRefund, *, now: datetime) -> None:
     """Tries one refund. Raises PaymentsUnavailable, Busy, OutcomeUnknown.
 
-    The provider sends back once a trade, so that a try whose end could not be written down may be repeated.
+    The provider sends back once per trade, so that a try whose end could not be written down may be repeated.
     """
     refund = due.refund
     lease(refund, now=now)

@@ -169,7 +169,7 @@ def insert_log(log: Sequence[StockAdjustment]) -> None:
 
 
 def change_rows(log: Sequence[StockAdjustment]) -> None:
-    """One guarded, relative UPDATE a row of the log, in goods_id order, under the row locks."""
+    """One guarded, relative UPDATE per row of the log, in goods_id order, under the row locks."""
     for row in sorted(log, key=lambda row: row.goods_id):
         matched = Stock.objects.filter(goods_id=row.goods_id, available__gte=-row.delta)
         changed = matched.update(available=F("available") + row.delta, version=F("version") + 1, updated_at=Now())

@@ -19,7 +19,7 @@ from stock.strategies import current_strategy
 def move(moves: Sequence[Move], *, participant: Participant | None = None) -> list[Outcome]:
     """Applies moves under the configured strategy, with the participant's rows in the same transaction.
 
-    Returns one outcome a move, in order, and never raises for one of them. Call it outside any transaction.
+    Returns one outcome per move, in order, and never raises for one of them. Call it outside any transaction.
     """
     return current_strategy().move(moves, RecordParticipant(participant))
 

@@ -1,7 +1,7 @@
 """Many buyers, one commit: a coalescer in front of the guarded update.
 
 How it works: it is no other way to lock. What queued up while the last transaction was committing goes into the next
-one, up to `STOCK_GROUP_CAP` moves; the batch is then one `atomic_update`: one multi-row INSERT a table, one guarded
+one, up to `STOCK_GROUP_CAP` moves; the batch is then one `atomic_update`: one multi-row INSERT per table, one guarded
 UPDATE per product, one COMMIT for all of them. There is no timer: a batch is as large as the load makes it, and shrinks
 to one when there is none. PolarDB and AliSQL do the same inside the database, TigerBeetle makes the batch its unit.
 
@@ -65,7 +65,7 @@ class Turn(Enum):
 
 
 class GroupCommit(Strategy):
-    """One instance a process: its queue is where the process's orders meet."""
+    """One instance per process: its queue is where the process's orders meet."""
 
     name = "group_commit"
 
@@ -86,7 +86,7 @@ class GroupCommit(Strategy):
         return [self._await(entry, deadline) for entry in entries]
 
     async def amove(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
-        """The same for asyncio: no thread a caller. A caller that is cancelled while queued has no effect."""
+        """The same for asyncio: no thread per caller. A caller that is cancelled while queued has no effect."""
         entries, leads = self._enter(moves, participant)
         if leads:
             self._hand_over()

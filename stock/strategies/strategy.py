@@ -8,7 +8,7 @@ from stock.moves import Move, Outcome, Participant
 
 
 class Strategy(ABC):
-    """A way to take stock. Safe for threads; one instance a process."""
+    """A way to take stock. Safe for threads; one instance per process."""
 
     name: ClassVar[str]
     safe: ClassVar[bool] = True

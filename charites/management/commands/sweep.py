@@ -53,7 +53,7 @@ if "orders" not in settings.APPS:  # the split form: another service's sweep loo
 
 
 class Command(BaseCommand):
-    help = "Close overdue orders and deliver messages, once a second, until stopped. Any number may run at once."
+    help = "Close overdue orders and deliver messages, once per second, until stopped. Any number may run at once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="do what is due now, say how much, and end")

@@ -169,6 +169,6 @@ def test_database_that_goes_away_under_load_makes_no_answer_untrue(
 
 def test_disk_that_is_full_makes_no_answer_untrue(tmp_path: Path, trials: Trials) -> None:
     if not trials.is_full:
-        pytest.skip("takes minutes, as MariaDB looks for space once a minute: `make faults` does it")
+        pytest.skip("takes minutes, as MariaDB looks for space once per minute: `make faults` does it")
     with site_on(SmallDisk(), tmp_path) as site:
         suffer(site, fill, trials, times=2)

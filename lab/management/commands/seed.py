@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
 
 class RateColumn(ProgressColumn):
-    """Orders a second so far."""
+    """Orders per second so far."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
