@@ -15,7 +15,7 @@ from orders.errors import OrderStateConflict, PaymentNotFound
 from orders.models import Order, Payment
 from orders.payloads import Capture, Paying
 from orders.payments import calls
-from orders.payments.provider import PaymentRequest, get_provider
+from orders.payments.port import PaymentRequest, get_provider
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.services.outcomes import ORDERS, error_of
 from stock.moves import Outcome, Status, confirm

@@ -21,7 +21,7 @@ from orders import selectors
 from orders.errors import PaymentsUnavailable
 from orders.models import Refund
 from orders.payments import calls
-from orders.payments.provider import RefundRequest
+from orders.payments.port import RefundRequest
 from orders.payments.schedule import refund_try_after
 from orders.selectors import DueRefund
 

@@ -14,7 +14,7 @@ from lab.kit.shop import ROOT, Shop, wait_until
 from orders.models import Order
 from stock.models import StockRecord
 
-CLIENT = ROOT / "charites" / "tests" / "api" / "original" / "client.py"
+CLIENT = ROOT / "charites" / "tests" / "api" / "original" / "old_client.py"
 Ask = Callable[..., Any]
 
 

@@ -10,7 +10,7 @@ from django.db import connection
 from charites.common.transactions import run
 from orders.models import SandboxPayment
 from orders.payloads import Capture
-from orders.payments.provider import PaymentRequest
+from orders.payments.port import PaymentRequest
 from orders.payments.sandbox.notices import announce, as_capture, notice_of
 
 LATE_CALLBACK = timedelta(seconds=5)  # after a payment was taken though closed: the shop has closed the order by then

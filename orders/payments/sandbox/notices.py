@@ -17,7 +17,7 @@ from messaging.services import Draft, publish, publish_many, send_again
 from orders.models import SandboxPayment
 from orders.payloads import Capture
 from orders.payments import signing
-from orders.payments.provider import check_capture
+from orders.payments.port import check_capture
 
 CHANNEL = "sandbox"
 NOTIFY_TOPIC = "payment_notify"

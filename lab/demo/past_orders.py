@@ -24,7 +24,7 @@ from orders import services
 from orders.models import Order, Refund
 from orders.payloads import Capture, Closing
 from orders.payments import sandbox
-from orders.payments.provider import PaymentRequest
+from orders.payments.port import PaymentRequest
 from orders.services.closing import close
 from stock.services import Adjustment, adjust_stock
 

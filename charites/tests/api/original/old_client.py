@@ -1,6 +1,6 @@
 """An old client: generated from the original contract, knows nothing else. A program of its own.
 
-    python client.py ADDRESS AUTHORIZATION Service.Method JSON
+    python old_client.py ADDRESS AUTHORIZATION Service.Method JSON
 
 Prints the reply as JSON, or the status and its text, as a JSON list of two.
 """
