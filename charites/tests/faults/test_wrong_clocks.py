@@ -168,7 +168,7 @@ def test_worker_that_is_woken_closes_by_the_databases_time(shop: Shop) -> None:
     long_ago = database_time() - 4 * FIVE_MINUTES
 
     shop.start("worker")
-    wake - up.publish(TIMEOUT_TASK, int(long_ago.timestamp()) // wake - up.SLOT_SECONDS)
+    wakeups.publish(TIMEOUT_TASK, int(long_ago.timestamp()) // wakeups.SLOT_SECONDS)
     wait_until(lambda: is_closed(late), seconds=60, what="the order whose time is up is closed")
 
     assert stored(early).status == Order.Status.UNPAID
