@@ -100,13 +100,13 @@ def test_adding_to_a_list_again_revives_the_row(client: Client) -> None:
     assert (entry(2).is_deleted, entry(2).weight) == (False, 7)
 
 
-@pytest.mark.parametrize(("field", "number"), [("room_id", "77"), ("goods_id", "77")])
-def test_adding_what_does_not_exist_shows_why(client: Client, field: str, number: str) -> None:
-    data = {"room_id": "1", "goods_id": "3", "weight": "7", field: number}
+@pytest.mark.parametrize(("field", "word"), [("room_id", "room"), ("goods_id", "product")])
+def test_adding_what_does_not_exist_shows_why(client: Client, field: str, word: str) -> None:
+    data = {"room_id": "1", "goods_id": "3", "weight": "7", field: "77"}
 
     page = client.post(add_url(RoomGoods), data)
 
-    assert page.context["adminform"].form.errors == {field: [f"There is no {field[:-3]} 77."]}
+    assert page.context["adminform"].form.errors == {field: [f"There is no {word} 77."]}
 
 
 def test_edit_of_a_product_counts_its_version_and_names_who_did_it(client: Client) -> None:
