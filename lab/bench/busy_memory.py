@@ -49,10 +49,10 @@ def prepare(folder: Path) -> None:
 
 
 def measure(answers: int) -> tuple[Table, bool]:
-    """Asks at every door, and returns what came of it; whether nothing was left."""
+    """Asks at every door, and returns what came of it, with the requests that are still alive; whether none is."""
     from lab.kit.busy_doors import BUSY_DOORS, left_behind, live_requests  # noqa: PLC0415
 
-    table = Table("door", "answers", "live requests", "MB before", "MB after", "bytes an answer")
+    table = Table("door", "answers", "alive", "MB before", "MB after", "bytes each")
     table.columns[0].no_wrap = True
     nothing_left = True
     for door, open_door in BUSY_DOORS.items():
