@@ -7,6 +7,8 @@ SHELL := /bin/bash
 FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 python3.11,$(shell command -v $(name))))
 BOOTSTRAP = @$(if $(FOUND),,echo "charites: Python 3.11 or newer is needed and no python3 is on PATH: install one, or name it with PYTHON=/path/to/python3."; exit 1;) $(FOUND) lab/setup/bootstrap.py
 IN_VENV := .venv/bin/python
+# Many tests wait for processes, so a few more workers than cores keep the cores at work. Each has servers of its own.
+SIDE_BY_SIDE = --numprocesses 3 --dist loadgroup
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
@@ -41,18 +43,18 @@ test: ## every test, on private MariaDB, Redis and RabbitMQ servers
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test
-	$(IN_VENV) -m lab.servers mariadb redis rabbitmq -- $(IN_VENV) -m pytest
-	$(IN_VENV) -m pytest -m "not servers" --numprocesses auto --maxprocesses 4
+	TEST_DATABASE=mariadb $(IN_VENV) -m pytest -m "not sqlite" $(SIDE_BY_SIDE)
+	$(IN_VENV) -m pytest -m "not servers and not once" $(SIDE_BY_SIDE)
 
 test-fast: ## the tests that need no server and little time: SQLite and the embedded Redis
 	$(BOOTSTRAP) dev
-	$(IN_VENV) -m pytest -m "not servers and not slow" --numprocesses auto --maxprocesses 4
+	$(IN_VENV) -m pytest -m "not servers and not slow" $(SIDE_BY_SIDE)
 
-faults: ## the fault tests with their full counts, on private servers, a quarter of an hour; writes docs/faults.md
+faults: ## the fault tests with their full counts, on private servers, half an hour; writes docs/faults.md
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test
-	$(IN_VENV) -m lab.servers mariadb redis rabbitmq -- $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
+	TEST_DATABASE=mariadb $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
 
 lint: ## style, types, import rules, migrations, generated code, translations, settings
 	$(BOOTSTRAP) dev

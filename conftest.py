@@ -1,12 +1,15 @@
-"""The ground of every test: an environment of its own, a database file, a Redis, and the guard on stock statements.
+"""The ground of every test: an environment of its own, a database, a Redis, and the guard on stock statements.
 
-The settings come from the environment and are read once, so it is made here, before Django loads. `make test` brings
-DATABASE_URL, REDIS_URL and TEST_RABBITMQ_URL; without them the tests run on SQLite and the embedded Redis.
+The settings come from the environment and are read once, so it is made here, before Django loads: a file of SQLite and
+the embedded Redis or, with TEST_DATABASE=mariadb, a MariaDB and a Redis server. Each worker of pytest-xdist has servers
+of its own, because tests look at the row locks of a whole server and empty a whole Redis.
 """
 
 import os
+import re
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +18,15 @@ from typing import Any
 import django
 import pytest
 from django.conf import settings
+from django.core.management.color import no_style
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+from django.test import TransactionTestCase
 
 from lab.kit import autocommit_guard, sql_guard
-from lab.servers import EmbeddedRedis
+from lab.servers import EmbeddedRedis, MariaDB, Redis, Server
+from lab.servers.command_line import addresses
 
 pytest_plugins = ["lab.kit.trials"]
 
@@ -29,14 +36,26 @@ for name in os.environ.pop(MADE, "").split():
     del os.environ[name]
 
 FOLDER = Path(tempfile.mkdtemp(prefix="charites-tests-"))
-REDIS = EmbeddedRedis() if "REDIS_URL" not in os.environ else None
+IS_GIVEN = "DATABASE_URL" in os.environ  # somebody's own server, for one process of tests
+MARIADB = os.environ["DATABASE_URL"].startswith("mysql") if IS_GIVEN else os.environ.get("TEST_DATABASE") == "mariadb"
+MADE_BY_MIGRATIONS = {"auth_permission", "django_content_type", "django_migrations"}
+# What tests write may be lost with the machine. The tests of what a server keeps start one with production's settings.
+UNSYNCED = ("--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0")
 
 if settings.configured:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests load the settings after making their own environment.", 4)
 
 
+def servers() -> list[Server]:
+    """The servers of this process, not started; none where it only deals the tests out to workers."""
+    if any(re.match(r"-n|--numprocesses", word) for word in sys.argv):  # the options are not parsed yet
+        return []
+    redis: list[Server] = [Redis() if MARIADB else EmbeddedRedis()]
+    return redis if IS_GIVEN or not MARIADB else [*redis, MariaDB(*UNSYNCED)]
+
+
 def environment() -> dict[str, str]:
-    """What the settings of the tests are made from, beside what `make test` sets."""
+    """What the settings of the tests are made from."""
     made = {
         "ENV_FILE": "",  # neither .env nor what `make run` wrote
         "DEBUG": "false",
@@ -48,12 +67,10 @@ def environment() -> dict[str, str]:
         "METRICS_DIR": str(FOLDER / "metrics"),
         "STATIC_ROOT": str(FOLDER / "static"),
     }
-    if "DATABASE_URL" not in os.environ:
+    if not IS_GIVEN:
         # A file, not memory: the tests use threads and processes.
         made["DATABASE_URL"] = f"sqlite:///{FOLDER / 'database.sqlite3'}"
-    if REDIS is not None:
-        made |= {"REDIS_URL": REDIS.url, "CELERY_BROKER_URL": REDIS.broker_url}
-    return made
+    return made | addresses(SERVERS)
 
 
 def do_not_wait_for_the_disk(connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -62,8 +79,15 @@ def do_not_wait_for_the_disk(connection: BaseDatabaseWrapper, **_: Any) -> None:
         connection.cursor().execute("PRAGMA synchronous=OFF")
 
 
-if REDIS is not None:
-    REDIS.__enter__()
+def empty_tables(test_case: TransactionTestCase) -> None:
+    """Does what Django does after a test that commits, but keeps what it would make anew each time, half the work."""
+    tables = set(connection.introspection.django_table_names(include_views=False)) - MADE_BY_MIGRATIONS
+    connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), sorted(tables)))
+
+
+SERVERS = servers()
+for server in SERVERS:
+    server.__enter__()
 made = environment()
 os.environ.update(made, **{MADE: " ".join(made), "DJANGO_SETTINGS_MODULE": "charites.settings"})
 (FOLDER / "metrics").mkdir()
@@ -71,12 +95,25 @@ os.environ.update(made, **{MADE: " ".join(made), "DJANGO_SETTINGS_MODULE": "char
 django.setup()
 del os.environ["DJANGO_SETTINGS_MODULE"]  # in a worker it would load the settings before this file
 settings.PASSWORD_HASHERS = ["lab.kit.passwords.QuickPasswordHasher"]
+TransactionTestCase._fixture_teardown = empty_tables
 connection_created.connect(sql_guard.watch_connection)
 connection_created.connect(autocommit_guard.watch_connection)
 connection_created.connect(do_not_wait_for_the_disk)
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped, for whatever reason")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("no_skips") and reporter and reporter.stats.get("skipped") and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if IS_GIVEN and config.getoption("numprocesses", None):
+        raise pytest.UsageError("Workers need a server each: TEST_DATABASE=mariadb, without DATABASE_URL.")
     # A polite end lets pytest end the servers that tests have started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A script in the background ignores Ctrl-C, and what it starts inherits that; our tests send it to processes.
@@ -84,31 +121,30 @@ def pytest_configure() -> None:
 
 
 def pytest_unconfigure() -> None:
-    if REDIS is not None:
-        REDIS.close()
+    for server in SERVERS:
+        server.kill()  # nothing of it is kept
+        server.close()
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-def is_mariadb() -> bool:
-    return os.environ["DATABASE_URL"].startswith("mysql")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    reasons = {}
-    if not is_mariadb() or "TEST_RABBITMQ_URL" not in os.environ:
-        reasons["servers"] = "needs the servers that `make test` starts"
-    if is_mariadb():
-        reasons["sqlite"] = "is about SQLite, and the database is MariaDB"
+    marker, reason = ("sqlite", "is about SQLite itself") if MARIADB else ("servers", "needs TEST_DATABASE=mariadb")
     for item in items:
-        for marker, reason in reasons.items():
-            if item.get_closest_marker(marker):
-                item.add_marker(pytest.mark.skip(reason=reason))
+        if item.get_closest_marker(marker):
+            item.add_marker(pytest.mark.skip(reason=reason))
+        if file := shared_file(item):
+            item.add_marker(pytest.mark.xdist_group(file))
+
+
+def shared_file(item: pytest.Item) -> str:
+    """The file of a test that shares a fixture with others of its file, so that one worker makes it once; else ""."""
+    definitions = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else []
+    is_sharing = any(definition.scope == "module" for found in definitions for definition in found)
+    return item.path.stem if is_sharing else ""
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    from django.db import connection  # noqa: PLC0415 (Django is set up above)
-
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(FOLDER / "test.sqlite3")
 
@@ -116,11 +152,9 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 @pytest.fixture
 def process_environment(transactional_db: None) -> dict[str, str]:
     """The environment for a process of ours (web, gRPC, worker, sweep) that works on the database of this test."""
-    from django.db import connection  # noqa: PLC0415 (Django is set up above)
-
     address, _, _ = os.environ["DATABASE_URL"].rpartition("/")
     name = connection.settings_dict["NAME"]
-    return {**os.environ, "DATABASE_URL": f"sqlite:///{name}" if not is_mariadb() else f"{address}/{name}"}
+    return {**os.environ, "DATABASE_URL": f"{address}/{name}" if MARIADB else f"sqlite:///{name}"}
 
 
 @pytest.fixture(autouse=True)

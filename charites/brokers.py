@@ -1,4 +1,4 @@
-"""Which broker Celery has, and what stops the start. Why: docs/adr/0013-two-brokers-one-alarm-clock.md."""
+"""Which broker Celery has, and what stops the start. Why: docs/adr/0013-two-brokers-for-wake-ups.md."""
 
 import re
 from importlib.metadata import version
@@ -33,7 +33,7 @@ def refuse_unfit_broker(settings: Any) -> None:
 
 
 def refuse_short_visibility(settings: Any) -> None:
-    from messaging.alarm import SLOT_SECONDS  # noqa: PLC0415 (needs the settings, which need this module)
+    from messaging.wakeups import SLOT_SECONDS  # noqa: PLC0415 (needs the settings, which need this module)
 
     longest = settings.ORDER_PAY_TIMEOUT_SECONDS + SLOT_SECONDS
     visible = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]

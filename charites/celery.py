@@ -1,4 +1,4 @@
-"""The Celery app. It is only an alarm clock: every task calls a function that the sweep calls anyway."""
+"""The Celery app. It only wakes up: every task calls a function that the sweep calls anyway."""
 
 import os
 import threading
@@ -15,7 +15,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 # When a connection ends, kombu's Redis transport gives back the countdowns that the worker holds. If the connection is
-# broken it fails, with an error that ends the whole worker. The rows are the truth: an alarm that stays behind is only
+# broken it fails, with an error that ends the whole worker. The rows are the truth: a wake-up that stays behind is only
 # late, and the sweep is there.
 QoS.restore_at_shutdown = False
 

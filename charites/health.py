@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from django_redis import get_redis_connection
 
-from messaging.alarm import impatient_connection
+from messaging.wakeups import impatient_connection
 
 log = structlog.get_logger(__name__)
 

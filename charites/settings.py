@@ -75,7 +75,7 @@ APPS: list[str] = env.list("APPS", ["goods", "stock", "orders"])
 GOODS_ENDPOINT = env.str("GOODS_ENDPOINT", "")
 STOCK_ENDPOINT = env.str("STOCK_ENDPOINT", "")
 REMOTE_TIMEOUT_SECONDS = env.float("REMOTE_TIMEOUT_SECONDS", 2.0)  # twice this is less than MESSAGE_FIRST_CHECK_SECONDS
-ORDER_FLOW = env.str("ORDER_FLOW", "local" if "stock" in APPS else "transactional")
+ORDER_FLOW = env.str("ORDER_FLOW", "local" if "stock" in APPS else "half_message")
 MIGRATION_MODULES = {app: None for app in ("goods", "stock", "orders") if app not in APPS}  # no tables of others
 
 # Each service has a range of Snowflake nodes, so that numbers never meet; a process that is all of them takes any.
@@ -107,7 +107,7 @@ if "" in PAYMENT_SECRET_FALLBACKS:  # a comma too many would let anybody sign
     raise ImproperlyConfigured("PAYMENT_SECRET_FALLBACKS contains an empty secret. Remove the comma too many.")
 PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify")
 PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}")  # how a buyer's browser reaches the shop
-AUDIT_SETTLING_SECONDS = env.int("AUDIT_SETTLING_SECONDS", 600)
+AUDIT_GRACE_SECONDS = env.int("AUDIT_GRACE_SECONDS", 600)
 TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600)
 TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400)
 TOKEN_RATE = env.str("TOKEN_RATE", "60/min")  # log-in attempts per address
@@ -230,8 +230,8 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = False  # what needs Redis counts its own f
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A task is taken off the queue before it runs, not after: a worker that dies takes an alarm with it, and the sweep does
-# the same work within a second, where a broker would bring the alarm back much later, to find nothing left to do.
+# A task is taken off the queue before it runs, not after: a worker that dies takes a wake-up with it, and the sweep
+# does the same work within a second, where a broker would bring the wake-up back much later, and in vain.
 CELERY_TASK_ACKS_LATE = False
 ON_RABBITMQ = brokers.kind_of(CELERY_BROKER_URL) == "rabbitmq"
 # RabbitMQ keeps a countdown only for a quorum queue behind a topic exchange. With a direct one Celery warns, and holds

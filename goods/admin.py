@@ -1,4 +1,4 @@
-"""Rooms, goods, and which goods a room presents. Deleting marks rows; a goods keeps its id for good."""
+"""Rooms, goods, and which of them a room presents. Deleting marks rows; a product keeps its id for good."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ def deleted(row: Any) -> str:
     return "✓" if row.is_deleted else ""
 
 
-def shown_on_block(entry: Any) -> str:
-    return "✓" if entry.on_block else ""
+def shown_pinned(entry: Any) -> str:
+    return "✓" if entry.pinned else ""
 
 
 class MarkedRowsAdmin(OperatorAdmin):
@@ -140,18 +140,18 @@ class RoomAdmin(MarkedRowsAdmin):
     id_fields = ("room_id", "current_goods_id")
     prefix_fields = ("title", "host_name")
     fields = ("room_id", "title", "host_name", "cover", "status", "started_at", "current_goods_id", "is_deleted")
-    # What is on the block must be in the room's list, so an action changes it, under the lock of the room.
+    # What is pinned must be in the room's list, so an action changes it, under the lock of the room.
     readonly_fields = ("current_goods_id", "is_deleted")
-    actions = ("clear_block",)
+    actions = ("unpin",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Room | None = None) -> tuple[str, ...]:
         return ("room_id", *self.readonly_fields) if obj else self.readonly_fields
 
     def sections(self, obj: Room) -> list[Section]:
         entries = selectors.list_entries(room_id=obj.room_id)
-        labels = {"goods_title": _("title"), "on_block": _("on the block")}
-        names = ("goods_id", "goods_title", "weight", "on_block")
-        return [section(_("The list of the room"), RoomGoods, entries, *names, labels=labels, on_block=shown_on_block)]
+        labels = {"goods_title": _("title"), "pinned": _("pinned")}
+        names = ("goods_id", "goods_title", "weight", "pinned")
+        return [section(_("The list of the room"), RoomGoods, entries, *names, labels=labels, pinned=shown_pinned)]
 
     def save_model(self, request: HttpRequest, obj: Room, form: Any, change: bool) -> None:
         if change:
@@ -163,16 +163,16 @@ class RoomAdmin(MarkedRowsAdmin):
     def mark(self, request: HttpRequest, rows: list[Any]) -> None:
         services.delete_rooms(room_ids=[room.room_id for room in rows])
 
-    @admin.action(description=_("Clear the block"), permissions=["operate"])
-    @confirmed(_("Take the goods off the block of this room?"), one=True)
-    def clear_block(self, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
-        services.put_on_block(room_id=rows[0].room_id, goods_id=None, actor=actor_of(request))
+    @admin.action(description=_("Unpin"), permissions=["operate"])
+    @confirmed(_("Unpin the product of this room?"), one=True)
+    def unpin(self, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
+        services.pin_goods(room_id=rows[0].room_id, goods_id=None, actor=actor_of(request))
         return Report(done=rows)
 
 
 class RoomGoodsForm(forms.ModelForm):
     def _get_validation_exclusions(self) -> set[str]:
-        # Adding a goods again revives its row, so a row that exists is no error.
+        # Adding a product again revives its row, so a row that exists is no error.
         return {*super()._get_validation_exclusions(), "goods_id"}  # type: ignore[misc]  # private to Django
 
     def clean_room_id(self) -> int:
@@ -194,13 +194,13 @@ class RoomGoodsForm(forms.ModelForm):
 @admin.register(RoomGoods)
 class RoomGoodsAdmin(OperatorAdmin):
     form = RoomGoodsForm
-    list_display = ("id", "room_id", "goods_id", "goods_title", "weight", "on_block", deleted, "updated_at")
+    list_display = ("id", "room_id", "goods_id", "goods_title", "weight", "pinned", deleted, "updated_at")
     list_filter = ("is_deleted", "updated_at")
     ordering = ("room_id", "-weight", "goods_id")
     id_fields = ("room_id", "goods_id")
     fields = ("room_id", "goods_id", "weight", "is_deleted", *COMMON_FIELDS)
     readonly_fields = ("is_deleted", *COMMON_FIELDS)
-    actions = ("put_on_block", "take_out")
+    actions = ("pin_goods", "take_out")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RoomGoods]:
         return selectors.with_goods(super().get_queryset(request))
@@ -209,30 +209,30 @@ class RoomGoodsAdmin(OperatorAdmin):
     def goods_title(self, entry: Any) -> str | None:
         return entry.goods_title
 
-    @admin.display(description=_("on the block"))
-    def on_block(self, entry: Any) -> str:
-        return shown_on_block(entry)
+    @admin.display(description=_("pinned"))
+    def pinned(self, entry: Any) -> str:
+        return shown_pinned(entry)
 
     def get_readonly_fields(self, request: HttpRequest, obj: RoomGoods | None = None) -> tuple[str, ...]:
         return ("room_id", "goods_id", *self.readonly_fields) if obj else self.readonly_fields
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # an action takes goods out of a list, and off the block with it
+        return False  # an action takes goods out of a list, and unpins them with it
 
     def save_model(self, request: HttpRequest, obj: RoomGoods, form: Any, change: bool) -> None:
         entry = Entry(obj.goods_id, obj.weight)
         stored = services.add_room_goods(room_id=obj.room_id, entries=[entry], actor=actor_of(request))
         obj.pk = stored[0].pk
 
-    @admin.action(description=_("Put on the block"), permissions=["operate"])
-    @confirmed(_("Present this goods in its room now?"), one=True)
-    def put_on_block(self, request: HttpRequest, rows: list[RoomGoods], form: forms.Form) -> Report:
+    @admin.action(description=_("Pin"), permissions=["operate"])
+    @confirmed(_("Pin this product in its room now?"), one=True)
+    def pin_goods(self, request: HttpRequest, rows: list[RoomGoods], form: forms.Form) -> Report:
         entry = rows[0]
-        services.put_on_block(room_id=entry.room_id, goods_id=entry.goods_id, actor=actor_of(request))
+        services.pin_goods(room_id=entry.room_id, goods_id=entry.goods_id, actor=actor_of(request))
         return Report(done=rows)
 
     @admin.action(description=_("Take out of the list of the room"), permissions=["operate"])
-    @confirmed(_("Take these goods out of the list of their room, and off its block?"))
+    @confirmed(_("Take these goods out of the list of their room, and unpin what is pinned?"))
     def take_out(self, request: HttpRequest, rows: list[RoomGoods], form: forms.Form) -> Report:
         if len({entry.room_id for entry in rows}) > 1:
             return Report(errors=[_("Choose goods of one room only.")])

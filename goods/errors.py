@@ -8,13 +8,13 @@ class GoodsNotFound(ServiceError):
 
     kind = Kind.NOT_FOUND
     code = 30010001
-    text = _("There is no goods %(goods_id)s.")
+    text = _("There is no product %(goods_id)s.")
 
 
 class GoodsOffSale(ServiceError):
     kind = Kind.CONFLICT
     code = 30010005
-    text = _("Goods %(goods_id)s is not on sale at present.")
+    text = _("Product %(goods_id)s is not on sale at present.")
 
 
 class RoomNotFound(ServiceError):
@@ -26,4 +26,4 @@ class RoomNotFound(ServiceError):
 class GoodsNotInRoom(ServiceError):
     kind = Kind.CONFLICT
     code = 30010004
-    text = _("Goods %(goods_id)s is not in the list of room %(room_id)s.")
+    text = _("Product %(goods_id)s is not in the list of room %(room_id)s.")

@@ -49,8 +49,8 @@ class Room(Timestamped):
     cover = models.CharField(_("cover"), max_length=255, default="", blank=True)
     status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.OFF)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
-    # One cell cannot hold two current goods; NULL while nothing is on the block.
-    current_goods_id = models.BigIntegerField(_("goods on the block"), null=True, blank=True)
+    # One cell cannot hold two current goods; NULL while nothing is pinned.
+    current_goods_id = models.BigIntegerField(_("pinned goods"), null=True, blank=True)
     is_deleted = models.BooleanField(_("deleted"), default=False)
 
     class Meta:
@@ -77,4 +77,4 @@ class RoomGoods(Inherited):
         indexes = [models.Index(fields=["room_id", "weight"], name="shopping_room_goods_list")]
 
     def __str__(self) -> str:
-        return _("goods %(goods_id)s in room %(room_id)s") % {"goods_id": self.goods_id, "room_id": self.room_id}
+        return _("product %(goods_id)s in room %(room_id)s") % {"goods_id": self.goods_id, "room_id": self.room_id}

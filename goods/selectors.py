@@ -46,7 +46,7 @@ def get_room(*, room_id: int) -> Room:
 
 
 def get_room_goods(*, room_id: int) -> RoomWithGoods:
-    """Returns a room's goods and which of them is on the block. Raises RoomNotFound."""
+    """Returns a room's goods and which of them is pinned. Raises RoomNotFound."""
     room = get_room(room_id=room_id)
     return RoomWithGoods(room.room_id, room.current_goods_id, list_room_goods(room_id=room_id))
 
@@ -59,7 +59,7 @@ def list_room_goods(*, room_id: int) -> list[Goods]:
 
 
 def get_goods(*, goods_id: int) -> Goods:
-    """Returns one goods. Raises GoodsNotFound, also for a deleted one."""
+    """Returns one product. Raises GoodsNotFound, also for a deleted one."""
     found = list_goods(goods_ids=[goods_id])
     if not found:
         raise GoodsNotFound(goods_id=goods_id)
@@ -72,10 +72,10 @@ def list_goods(*, goods_ids: Sequence[int]) -> list[Goods]:
 
 
 def with_goods(entries: QuerySet[RoomGoods]) -> QuerySet[RoomGoods]:
-    """Adds to entries of rooms' lists, in the same query: `goods_title`, and whether it is `on_block` in its room."""
+    """Adds to entries of rooms' lists, in the same query: `goods_title`, and whether it is `pinned` in its room."""
     goods = Goods.objects.filter(goods_id=OuterRef("goods_id"))
-    block = Room.objects.filter(room_id=OuterRef("room_id"), current_goods_id=OuterRef("goods_id"))
-    return entries.annotate(goods_title=Subquery(goods.values("title")), on_block=Exists(block))
+    pinned = Room.objects.filter(room_id=OuterRef("room_id"), current_goods_id=OuterRef("goods_id"))
+    return entries.annotate(goods_title=Subquery(goods.values("title")), pinned=Exists(pinned))
 
 
 def list_entries(*, room_id: int) -> list[RoomGoods]:
@@ -85,5 +85,5 @@ def list_entries(*, room_id: int) -> list[RoomGoods]:
 
 
 def list_entries_of_goods(*, goods_id: int) -> list[RoomGoods]:
-    """Returns the rows of rooms' lists that hold a goods, by room."""
+    """Returns the rows of rooms' lists that hold a product, by room."""
     return list(with_goods(RoomGoods.objects.filter(goods_id=goods_id, is_deleted=False)).order_by("room_id"))

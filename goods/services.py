@@ -19,23 +19,23 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A goods in a room's list; the highest weight comes first."""
+    """A product in a room's list; the highest weight comes first."""
 
     goods_id: int
     weight: int = 0
 
 
-def put_on_block(*, room_id: int, goods_id: int | None, actor: str) -> Room:
-    """Makes a goods of the room's list the current one; None clears the block.
+def pin_goods(*, room_id: int, goods_id: int | None, actor: str) -> Room:
+    """Pins a product of the room's list: the one that the host presents now. None unpins it.
 
     Raises RoomNotFound, GoodsNotFound, GoodsNotInRoom, Busy, OutcomeUnknown. The same again is harmless.
     """
 
-    def put() -> Room:
+    def pin() -> Room:
         room = lock_room(room_id)
         if goods_id is not None:
             check_listed(room_id, goods_id)
-        write_block(room, goods_id)
+        write_pin(room, goods_id)
         return room
 
     def find() -> Room | Undone:
@@ -43,8 +43,8 @@ def put_on_block(*, room_id: int, goods_id: int | None, actor: str) -> Room:
         room = lock_room(room_id)
         return room if room.current_goods_id == goods_id else Undone.UNKNOWN
 
-    room = run(put, name="put_on_block", find=find)
-    log.info("goods_on_block", room_id=room_id, goods_id=goods_id, actor=actor)
+    room = run(pin, name="pin_goods", find=find)
+    log.info("goods_pinned", room_id=room_id, goods_id=goods_id, actor=actor)
     return room
 
 
@@ -56,8 +56,8 @@ def check_listed(room_id: int, goods_id: int) -> None:
         raise GoodsNotInRoom(goods_id=goods_id, room_id=room_id)
 
 
-def write_block(room: Room, goods_id: int | None) -> None:
-    """Writes what is on the block of a locked room."""
+def write_pin(room: Room, goods_id: int | None) -> None:
+    """Writes what is pinned in a locked room."""
     Room.objects.filter(pk=room.pk).update(current_goods_id=goods_id, updated_at=Now())
     room.current_goods_id = goods_id
 
@@ -93,14 +93,14 @@ def add_room_goods(*, room_id: int, entries: Sequence[Entry], actor: str) -> lis
 
 
 def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> None:
-    """Takes goods out of a room's list, and off the block. Raises RoomNotFound, Busy, OutcomeUnknown."""
+    """Takes goods out of a room's list, and unpins them. Raises RoomNotFound, Busy, OutcomeUnknown."""
 
     def remove() -> None:
         room = lock_room(room_id)
         listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=goods_ids, is_deleted=False)
         listed.update(**deleted_by(actor))
         if room.current_goods_id in goods_ids:
-            write_block(room, None)
+            write_pin(room, None)
 
     run(remove, name="remove_room_goods")
 
@@ -112,13 +112,13 @@ def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: s
 
 
 def add_goods(*, goods: Goods, actor: str) -> None:
-    """Stores a new goods, without stock. Raises IntegrityError when its goods_id is taken, Busy, OutcomeUnknown."""
+    """Stores a new product, without stock. Raises IntegrityError when its goods_id is taken, Busy, OutcomeUnknown."""
     goods.created_by = goods.updated_by = actor
     run(lambda: goods.save(force_insert=True), name="add_goods")
 
 
 def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> None:
-    """Writes the given columns of a goods and no others. Raises GoodsNotFound, also for a deleted one, Busy,
+    """Writes the given columns of a product and no others. Raises GoodsNotFound, also for a deleted one, Busy,
     OutcomeUnknown."""
     rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
     if not run(lambda: rows.update(**values, **changed_by(actor)), name="change_goods"):
@@ -126,9 +126,9 @@ def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> Non
 
 
 def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
-    """Marks goods as deleted and takes them out of every room's list and off the block; returns how many.
+    """Marks goods as deleted and takes them out of every room's list, also where they are pinned; returns how many.
 
-    A deleted goods keeps its id for good; orders that were placed before go on. Raises Busy, OutcomeUnknown.
+    A deleted product keeps its id for good; orders that were placed before go on. Raises Busy, OutcomeUnknown.
     """
 
     def delete() -> int:
@@ -157,7 +157,7 @@ def add_room(*, room: Room) -> None:
 
 
 def change_room(*, room_id: int, values: Mapping[str, Any]) -> None:
-    """Writes the given columns of a room and no others; the block has a function of its own. Raises RoomNotFound, Busy,
+    """Writes the given columns of a room and no others; pinning has a function of its own. Raises RoomNotFound, Busy,
     OutcomeUnknown."""
     rows = Room.objects.filter(room_id=room_id, is_deleted=False)
     if not run(lambda: rows.update(**values, updated_at=Now()), name="change_room"):
@@ -171,7 +171,7 @@ def delete_rooms(*, room_ids: Sequence[int]) -> int:
 
 
 def lock_room(room_id: int) -> Room:
-    """The row that guards a room's list and its block together."""
+    """The row that guards a room's list and what is pinned there."""
     room = Room.objects.select_for_update().filter(room_id=room_id, is_deleted=False).first()
     if room is None:
         raise RoomNotFound(room_id=room_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from prometheus_client import Counter
 
-from charites.common.transactions import Undone, Unit, run, run_set
+from charites.common.transactions import Undone, Unit, after_commit, expect_rows, run, run_set
 from messaging.models import Message
 from messaging.registry import Answer, Check, find_registration
 
@@ -36,41 +37,42 @@ def check_back(*, now: datetime) -> int:
     results = run_set(keys, checking)
     raised = [key for key in keys if key in checking.raised]
     late = run(lambda: put_off(lock(raised, now), checking.raised, now=now), name="put_off_checks") if raised else []
-    seen = [half for half in [*results.values(), *late] if half is not None]
-    for half in seen:
-        tell(half, checking.answers.get(half.pk))
-    return len(seen)
+    return sum(results.values()) + len(late)
 
 
-class Checking(Unit[int, Message | None]):
-    """Message ids; each result is the message as it is then, or None: somebody else has locked or decided it."""
+class Checking(Unit[int, bool]):
+    """Message ids; whether each could be locked: one that could not is somebody else's, or decided."""
 
     name = "check_back"
 
     def __init__(self, now: datetime) -> None:
         self._now = now
-        self.answers: dict[int, Answer] = {}
         self.raised: dict[int, str] = {}  # why the check of a message gave no answer
 
-    def work(self, keys: Sequence[int], attempt: int) -> Mapping[int, Message | None]:
+    def work(self, keys: Sequence[int], attempt: int) -> Mapping[int, bool]:
         locked = lock(keys, self._now)
-        self.answers |= ask(locked)
+        answers = ask(locked)
         for answer, state in DECISIONS.items():
-            decided = [half.pk for half in locked if self.answers.get(half.pk) is answer]
-            Message.objects.filter(pk__in=decided, state=Message.State.HALF).update(
+            decided = [half.pk for half in locked if answers.get(half.pk) is answer]
+            changed = Message.objects.filter(pk__in=decided, state=Message.State.HALF).update(
                 state=state, deliver_at=self._now, checks=F("checks") + 1, lease="", last_error="", updated_at=Now()
             )
-        put_off([half for half in locked if half.pk not in self.answers], {}, now=self._now)
-        return dict.fromkeys(keys) | {half.pk: half for half in locked}
+            expect_rows(changed, len(decided))
+        for half in locked:
+            if half.pk in answers:
+                after_commit(CHECKS.labels(half.topic, answers[half.pk].value).inc)
+        put_off([half for half in locked if half.pk not in answers], {}, now=self._now)
+        return dict.fromkeys(keys, False) | {half.pk: True for half in locked}
 
     def find(self, keys: Sequence[int]) -> None:
         return None  # the next round sees how it ended
 
-    def undone(self, key: int, how: Undone, error: Exception) -> None:
+    def undone(self, key: int, how: Undone, error: Exception) -> bool:
         if how is Undone.REFUSED:
             self.raised[key] = repr(error)[:500]
         else:
             log.warning("check_back_undone", message_id=key, how=how.value, error=repr(error))
+        return False
 
 
 def halves(now: datetime) -> QuerySet[Message]:
@@ -107,18 +109,16 @@ def put_off(undecided: list[Message], raised: Mapping[int, str], *, now: datetim
         if is_over:
             half.state, half.died_half = Message.State.DEAD, True
             half.last_error = f"the check gave up after {half.checks} times: {half.last_error or 'no answer'}"[:500]
+            after_commit(partial(tell_dead, half))
         half.updated_at = now
     fields = ["checks", "deliver_at", "updated_at", "state", "died_half", "last_error"]
     Message.objects.filter(state=Message.State.HALF).bulk_update(undecided, fields)
     return undecided
 
 
-def tell(half: Message, answer: Answer | None) -> None:
-    """Counts and logs, after COMMIT, what became of a half message."""
-    if answer:
-        CHECKS.labels(half.topic, answer.value).inc()
-    if half.state == Message.State.DEAD:
-        log.error("message_dead", topic=half.topic, key=half.key, message_id=half.pk, reason=half.last_error)
+def tell_dead(half: Message) -> None:
+    """Says so when it is so."""
+    log.error("message_dead", topic=half.topic, key=half.key, message_id=half.pk, reason=half.last_error)
 
 
 def check_of(half: Message) -> Check | None:

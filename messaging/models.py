@@ -1,4 +1,4 @@
-"""Messages. A row is the truth; the broker is only an alarm clock."""
+"""Messages. A row is the truth; the broker only wakes up."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _

@@ -55,7 +55,7 @@ def register(
     check: Check | None = None,
     ladder: Sequence[timedelta] = RETRY_LADDER,
 ) -> None:
-    """Makes `handler` the receiver of a topic. Once a topic."""
+    """Makes `handler` the receiver of a topic. Once per topic."""
     if topic in _registrations:
         raise ValueError(f"Topic {topic!r} has a handler already.")
     _registrations[topic] = Registration(topic, handler, check, tuple(ladder))

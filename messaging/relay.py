@@ -32,7 +32,7 @@ PURGE_STEP = 500
 DELIVERIES = Counter("charites_deliveries", "Messages handed over.", ["topic", "outcome"])
 
 
-def deliver_remote(*, now: datetime) -> int:
+def deliver_due(*, now: datetime) -> int:
     """Delivers due messages to their receivers, at most 8 at once; returns how many were claimed."""
     claimed = claim(Q(topic__in=list_topics()), limit=AT_ONCE, now=now)
     each_at_once(partial(deliver_one, now=now), claimed)
@@ -89,7 +89,7 @@ def change_claimed(message: Message, **columns: object) -> bool:
     """Ends the claim of one message and changes it; whether it was still ours. What somebody else has taken over
     meanwhile is theirs to tell of."""
     claimed = Message.objects.filter(pk=message.pk, lease=message.lease, state=Message.State.READY)
-    changed = run(lambda: claimed.update(claimed_until=None, updated_at=Now(), **columns), name="change_message")
+    changed = run(lambda: claimed.update(**columns, claimed_until=None, updated_at=Now()), name="change_message")
     if not changed:
         log.warning("lease_lost", topic=message.topic, key=message.key, attempts=message.attempts)
     return bool(changed)
@@ -98,7 +98,7 @@ def change_claimed(message: Message, **columns: object) -> bool:
 def give_back(registration: Registration, message: Message, error: Exception, *, now: datetime) -> None:
     """Puts a failed message on the next step of its ladder, or declares it dead."""
     if message.attempts > len(registration.ladder):
-        if bury(message, f"delivery gave up after {message.attempts} tries: {error!r}"):
+        if dead_letter(message, f"delivery gave up after {message.attempts} tries: {error!r}"):
             DELIVERIES.labels(registration.topic, "dead").inc()
         return
     wait = registration.ladder[message.attempts - 1]
@@ -115,7 +115,7 @@ def hold(message: Message, *, now: datetime) -> None:
     held_since = message.headers.setdefault(HELD_SINCE, now.isoformat())
     if datetime.fromisoformat(held_since) < now - UNKNOWN_LIFETIME:
         del message.headers[HELD_SINCE]  # sent again, it has its day again
-        bury(message, f"no handler for topic {message.topic!r}, version {version_of(message)!r}, within a day")
+        dead_letter(message, f"no handler for topic {message.topic!r}, version {version_of(message)!r}, within a day")
         return
     change_claimed(
         message,
@@ -126,12 +126,12 @@ def hold(message: Message, *, now: datetime) -> None:
     )
 
 
-def bury(message: Message, reason: str) -> bool:
+def dead_letter(message: Message, reason: str) -> bool:
     """Makes a message dead: logged, listed in the admin, and a finding of the audit. Whether it was still ours."""
-    is_buried = change_claimed(message, state=Message.State.DEAD, headers=message.headers, last_error=reason[:500])
-    if is_buried:
+    is_dead = change_claimed(message, state=Message.State.DEAD, headers=message.headers, last_error=reason[:500])
+    if is_dead:
         log.error("message_dead", topic=message.topic, key=message.key, message_id=message.pk, reason=reason)
-    return is_buried
+    return is_dead
 
 
 def purge(*, now: datetime) -> int:

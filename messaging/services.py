@@ -89,7 +89,7 @@ def submit(message_ids: Collection[int]) -> int:
 def abort(message_ids: Collection[int]) -> None:
     """Withdraws half messages. Raises HalfMessageGone when one of them is no longer half, NoTransaction.
 
-    Inside the local transaction that the messages insure against, this is the first statement: its row locks keep the
+    Inside the local transaction that the messages compensate for, this is the first statement: its row locks keep the
     check-back away until COMMIT, and after HalfMessageGone the transaction must be given up.
     """
     required()

@@ -25,7 +25,7 @@ def refuse_incomplete_split() -> None:
                 f"APPS={','.join(settings.APPS)} leaves {app} to another service: say where it is with "
                 f"{app.upper()}_ENDPOINT=ipv4:10.0.0.5:8081,10.0.0.6:8081 or dns:///{app}.internal:8081."
             )
-    possible = ["local"] if "stock" in settings.APPS else ["transactional", *(["direct"] if settings.DEMO else [])]
+    possible = ["local"] if "stock" in settings.APPS else ["half_message", *(["direct"] if settings.DEMO else [])]
     if settings.ORDER_FLOW not in possible:
         raise ImproperlyConfigured(
             f"ORDER_FLOW={settings.ORDER_FLOW!r} is not possible with APPS={','.join(settings.APPS)}. "

@@ -10,11 +10,11 @@ from messaging.errors import DeliveryFailed
 from messaging.models import Message
 from messaging.registry import RETRY_LADDER, register
 from orders import services
+from orders.participant import REFUND_TOPIC
 from orders.payments import calls, sandbox
-from orders.writer import REFUND_TOPIC
 
 # Another service of ours is back sooner than somebody else's.
-TIDINGS_LADDER = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=5), *RETRY_LADDER)
+NOTIFICATION_LADDER = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=5), *RETRY_LADDER)
 
 
 def send_refunds(messages: Sequence[Message]) -> None:
@@ -27,20 +27,20 @@ def send_refunds(messages: Sequence[Message]) -> None:
 def register_topics() -> None:
     """Called once when Django starts."""
     if "stock" not in settings.APPS:
-        register_tidings()
+        register_notifications()
     register(sandbox.NOTIFY_TOPIC, sandbox.send_notice, ladder=sandbox.notify_ladder())
     register(REFUND_TOPIC, send_refunds)
 
 
-def register_tidings() -> None:
+def register_notifications() -> None:
     """The topics of the split form: what the stock service is told."""
-    from orders.flows import transactional as split  # noqa: PLC0415 (only the split form loads it)
+    from orders.flows import half_message as split  # noqa: PLC0415 (only the split form loads it)
 
     register(
         split.UNPLACED_TOPIC,
         split.roll_back_unplaced,
         check=split.check_unplaced,
-        ladder=TIDINGS_LADDER,
+        ladder=NOTIFICATION_LADDER,
     )
-    register(split.CONFIRM_TOPIC, split.confirm_paid, ladder=TIDINGS_LADDER)
-    register(split.ROLL_BACK_TOPIC, split.roll_back_closed, ladder=TIDINGS_LADDER)
+    register(split.CONFIRM_TOPIC, split.confirm_paid, ladder=NOTIFICATION_LADDER)
+    register(split.ROLL_BACK_TOPIC, split.roll_back_closed, ladder=NOTIFICATION_LADDER)

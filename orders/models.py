@@ -1,4 +1,4 @@
-"""Orders, their lines, payments, refunds, and the sandbox provider's own books."""
+"""Orders, their lines, payments, refunds, and the sandbox provider's own ledger."""
 
 from django.db import models
 from django.db.models import Q
@@ -22,7 +22,7 @@ ERROR_LENGTH = 500
 
 
 class Order(Inherited):
-    """Legal moves: 100 -> 200, 100 -> 300, 200 -> 400, and no others."""
+    """Legal transitions: 100 -> 200, 100 -> 300, 200 -> 400, and no others."""
 
     class Status(models.IntegerChoices):
         UNPAID = 100, _("unpaid")
@@ -100,7 +100,7 @@ class OrderDetail(Inherited):
 
     def __str__(self) -> str:
         words = {"order_id": self.order_id, "quantity": self.num, "goods_id": self.goods_id}
-        return _("order %(order_id)s: %(quantity)s of goods %(goods_id)s") % words
+        return _("order %(order_id)s: %(quantity)s of product %(goods_id)s") % words
 
 
 class Payment(Timestamped):
@@ -182,7 +182,7 @@ class Refund(Timestamped):
 
 
 class SandboxPayment(Timestamped):
-    """The sandbox provider's own books; the shop reads them only through the provider's interface."""
+    """The sandbox provider's own ledger; the shop reads it only through the provider's interface."""
 
     class Status(models.TextChoices):
         OPEN = "open", _("open")

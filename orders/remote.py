@@ -24,7 +24,7 @@ from stock.rpc.stock_pb2 import OrderStockRequest, StockLine
 from stock.rpc.stock_pb2_grpc import StockStub
 
 GOODS_PAGE = 100  # most goods or rooms that one call may name
-TIDINGS_SECONDS = 5.0  # for what nobody waits for
+NOTIFICATION_SECONDS = 5.0  # for what nobody waits for
 
 REFUSALS = {
     error.code: error
@@ -46,7 +46,7 @@ class Unanswered(Exception):
 
 @cache
 def client(endpoint: str) -> Client:
-    """The connection to a service, one a process."""
+    """The connection to a service, one per process."""
     return Client(endpoint, token=service_header, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS)
 
 
@@ -88,7 +88,7 @@ def ask_each(method: Any, requests: Sequence[Any]) -> list[Any]:
 
 
 def as_goods(detail: GoodsDetail) -> Goods:
-    """A goods as the order's snapshot needs it."""
+    """A product as the order's snapshot needs it."""
     return Goods(
         goods_id=detail.goods_id,
         status=detail.status,
@@ -150,6 +150,6 @@ def roll_back_stock(*, order_id: int, goods_ids: Collection[int] = ()) -> None:
 def tell(method: Any, request: OrderStockRequest) -> None:
     """Makes a call for which nobody waits; the ladder of its message tries again."""
     try:
-        method(request, timeout=TIDINGS_SECONDS)
+        method(request, timeout=NOTIFICATION_SECONDS)
     except grpc.RpcError as error:
         raise refusal(error) or StockCallFailed() from error

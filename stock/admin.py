@@ -1,4 +1,4 @@
-"""What there is of each goods. Nothing here is typed into a row: adjustments go through the service, with a reason."""
+"""What there is of each product. Nothing is typed into a row: adjustments go through the service, with a reason."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -39,7 +39,7 @@ class AdjustForm(forms.Form):
     key = forms.CharField(widget=forms.HiddenInput, max_length=32, initial=lambda: uuid4().hex)
 
     def adjustment(self, goods_id: int, actor: str) -> Adjustment:
-        """Returns what the form asks for, for one goods."""
+        """Returns what the form asks for, for one product."""
         return Adjustment(
             goods_id,
             reason=self.cleaned_data["reason"],
@@ -50,7 +50,7 @@ class AdjustForm(forms.Form):
 
 
 class FirstStockForm(AdjustForm, forms.ModelForm):
-    """A goods that is counted from now on: its row comes into being with its first adjustment."""
+    """A product that is counted from now on: its row comes into being with its first adjustment."""
 
     class Meta:
         model = Stock

@@ -6,13 +6,13 @@ from charites.common.errors import Kind, ServiceError
 class StockNotFound(ServiceError):
     kind = Kind.NOT_FOUND
     code = 40010002
-    text = _("There is no stock of goods %(goods_id)s.")
+    text = _("There is no stock of product %(goods_id)s.")
 
 
 class NotEnoughStock(ServiceError):
     kind = Kind.CONFLICT
     code = 40010003
-    text = _("Not enough stock of goods %(goods_id)s: %(requested)s asked for, %(available)s left.")
+    text = _("Not enough stock of product %(goods_id)s: %(requested)s asked for, %(available)s left.")
 
 
 class StockChanged(ServiceError):
@@ -20,7 +20,7 @@ class StockChanged(ServiceError):
 
     kind = Kind.CONFLICT
     code = 40010004
-    text = _("The stock of goods %(goods_id)s changed in the meantime. Read it again and retry.")
+    text = _("The stock of product %(goods_id)s changed in the meantime. Read it again and retry.")
 
 
 class StockContended(ServiceError):
@@ -32,7 +32,7 @@ class StockContended(ServiceError):
 
 
 class StockLockFailed(ServiceError):
-    """The lock of a goods was not to be had in time. Nothing was taken; the same call may be made again."""
+    """The lock of a product was not to be had in time. Nothing was taken; the same call may be made again."""
 
     kind = Kind.BUSY
     code = 40010005

@@ -1,6 +1,6 @@
-"""What there is of each goods, what every order took, and every inbound or manual change.
+"""What there is of each product, what every order took, and every inbound or manual change.
 
-Per goods, at every consistent read: sum(adjustments) = available + reserved + sold; reserved and sold are the sums
+Per product, at every consistent read: sum(adjustments) = available + reserved + sold; reserved and sold are the sums
 of the records in those states. Rows of `shopping_stock` come into being with their first adjustment.
 """
 
@@ -31,11 +31,11 @@ class Stock(Inherited):
 
     def __str__(self) -> str:
         words = {"goods_id": self.goods_id, "available": self.available}
-        return _("goods %(goods_id)s: %(available)s available") % words
+        return _("product %(goods_id)s: %(available)s available") % words
 
 
 class StockRecord(Inherited):
-    """What one order took of one goods. A row that was rolled back stays for good: it is the tombstone that
+    """What one order took of one product. A row that was rolled back stays for good: it is the tombstone that
     refuses a reservation which arrives after its own roll back."""
 
     class Status(models.IntegerChoices):
@@ -66,7 +66,7 @@ class StockRecord(Inherited):
 
     def __str__(self) -> str:
         words = {"order_id": self.order_id, "quantity": self.num, "goods_id": self.goods_id}
-        return _("order %(order_id)s: %(quantity)s of goods %(goods_id)s") % words
+        return _("order %(order_id)s: %(quantity)s of product %(goods_id)s") % words
 
 
 class StockAdjustment(Timestamped):
@@ -83,4 +83,4 @@ class StockAdjustment(Timestamped):
         verbose_name_plural = _("stock adjustments")
 
     def __str__(self) -> str:
-        return _("goods %(goods_id)s: %(delta)+d") % {"goods_id": self.goods_id, "delta": self.delta}
+        return _("product %(goods_id)s: %(delta)+d") % {"goods_id": self.goods_id, "delta": self.delta}

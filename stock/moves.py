@@ -1,8 +1,8 @@
 """The contract between stock, its strategies and whoever moves stock.
 
-A strategy owns the outermost transaction of a batch of moves. Inside it calls the writer, which stores the caller's
-rows, and then changes the stock rows: rows first, stock rows last, once each, in goods_id order. The reason is in
-docs/adr/0002-stock-owns-the-transaction.md.
+A strategy owns the outermost transaction of a batch of moves. Inside it calls the participant, which stores the
+caller's rows, and then changes the stock rows: rows first, stock rows last, once each, in goods_id order. The reason is
+in docs/adr/0002-stock-owns-the-transaction.md.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ class Step(Enum):
 
 
 class Line(NamedTuple):
-    """Changes to one goods, in pieces."""
+    """Changes to one product, in pieces."""
 
     goods_id: int
     available: int = 0
@@ -47,7 +47,7 @@ class Move:
     """One order's change of stock.
 
     `lines` are merged and sorted by goods_id. A step that ends a reservation (confirm, roll back) carries no
-    quantities: the records know them. `key` names twins: two moves with one key never share a batch. `payload` is
+    quantities: the records know them. `key` names duplicates: two moves with one key never share a batch. `payload` is
     the caller's; stock does not look into it.
     """
 
@@ -126,9 +126,9 @@ def failed(error: Exception) -> Outcome:
     return Outcome(Status.FAILED, type(error))
 
 
-class Writer(Protocol):
-    """The caller's part of a move. Stateless: one batch may hold moves of many callers, as long as their writers are
-    equal. So make one and keep it."""
+class Participant(Protocol):
+    """The caller's part of a move. Stateless: one batch may hold moves of many callers, as long as their participants
+    are equal. So make one and keep it."""
 
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         """Answers repeats of stored keys, before any transaction. Moves that it does not know are left out."""
@@ -145,16 +145,16 @@ class Writer(Protocol):
 
 
 class MoveUnit(Unit[Move, Outcome]):
-    """Moves and their writer as the runner of transactions takes them; `work` is left to those who use it."""
+    """Moves and their participant as the runner of transactions takes them; `work` is left to those who use it."""
 
-    def __init__(self, name: str, writer: Writer) -> None:
-        self.name, self.writer = name, writer
+    def __init__(self, name: str, participant: Participant) -> None:
+        self.name, self.participant = name, participant
 
     def before(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
-        return self.writer.settle(moves)
+        return self.participant.settle(moves)
 
     def find(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
-        return self.writer.find(moves)
+        return self.participant.find(moves)
 
     def undone(self, move: Move, how: Undone, error: Exception) -> Outcome:
         match how:
@@ -172,7 +172,7 @@ class MoveUnit(Unit[Move, Outcome]):
 
 
 def run_moves(moves: Sequence[Move], unit: MoveUnit, limits: Limits | None = None) -> list[Outcome]:
-    """Runs moves in as few transactions as their keys allow; one outcome a move, in order."""
+    """Runs moves in as few transactions as their keys allow; one outcome per move, in order."""
     outcomes: dict[Move, Outcome] = {}
     for batch in without_duplicates(moves):
         outcomes |= run_set(batch, unit, limits)

@@ -9,9 +9,10 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from charites.common.transactions import expect_rows
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
-from stock.moves import OK, REPEATED, Line, Move, Outcome, Status, Step, Writer
+from stock.moves import OK, REPEATED, Line, Move, Outcome, Participant, Status, Step
 
 Record = StockRecord
 RESERVED, ROLLED_BACK, DEDUCTED = Record.Status.RESERVED, Record.Status.ROLLED_BACK, Record.Status.DEDUCTED
@@ -25,14 +26,14 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class RecordWriter:
-    """Wraps the caller's writer: its rows first, then the records, in the lock order order -> record -> stock.
+class RecordParticipant:
+    """Wraps the caller's participant: its rows first, then the records, in the lock order order -> record -> stock.
 
-    Without an inner writer (stock's own interface, where orders live elsewhere) the records alone settle repeats.
-    Two of them around the same inner writer are equal: their moves may share a batch.
+    Without an inner participant (stock's own interface, where orders live elsewhere) the records alone settle repeats.
+    Two of them around the same inner participant are equal: their moves may share a batch.
     """
 
-    inner: Writer | None = None
+    inner: Participant | None = None
 
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         if self.inner:
@@ -118,7 +119,8 @@ def finish_records(moves: Sequence[Move]) -> dict[Move, tuple[Line, ...]]:
         lines[move] = tuple(finished_line(move.step, record) for record in open_records)
     for step, keys in changed.items():
         rows = Record.objects.filter(pk__in=keys, status=RESERVED)
-        rows.update(status=FINAL[step], version=F("version") + 1, updated_at=Now())
+        ended = rows.update(status=FINAL[step], version=F("version") + 1, updated_at=Now())
+        expect_rows(ended, len(keys))
     return lines
 
 
@@ -149,7 +151,7 @@ def judge_finish(move: Move, records: Sequence[StockRecord]) -> list[StockRecord
 
 
 def finished_line(step: Step, record: StockRecord) -> Line:
-    """What ending one record does to its goods."""
+    """What ending one record does to its product."""
     if step is Step.CONFIRM:
         return Line(record.goods_id, 0, -record.num, record.num)
     return Line(record.goods_id, record.num, -record.num, 0)

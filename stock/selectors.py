@@ -7,7 +7,7 @@ from stock.models import Stock, StockAdjustment, StockRecord
 
 
 def get_stock(*, goods_id: int) -> Stock:
-    """Returns the stock of one goods. Raises StockNotFound."""
+    """Returns the stock of one product. Raises StockNotFound."""
     stock = Stock.objects.filter(goods_id=goods_id).first()
     if stock is None:
         raise StockNotFound(goods_id=goods_id)
@@ -25,5 +25,5 @@ def list_records(*, order_ids: Sequence[int]) -> list[StockRecord]:
 
 
 def list_adjustments(*, goods_id: int, limit: int | None = None) -> list[StockAdjustment]:
-    """Returns the adjustments of one goods, newest first; `limit`: the newest only."""
+    """Returns the adjustments of one product, newest first; `limit`: the newest only."""
     return list(StockAdjustment.objects.filter(goods_id=goods_id).order_by("-id")[:limit])

@@ -8,7 +8,7 @@ MAX_IDS = 100  # named of each check; the rest is counted
 @dataclass(frozen=True, slots=True)
 class Check:
     """One rule. `sql` selects the key of every row that breaks it; it may use %(currency)s, and two times: what is
-    older than %(settled)s has had its time to settle, and what is older than %(patient)s also if the payment provider
+    older than %(grace_end)s is past its grace period, and what is older than %(patient)s also if the payment provider
     was not answering."""
 
     id: str

@@ -18,9 +18,10 @@ from charites.audit.orders_and_stock import ORDERS_AND_STOCK
 PAGE_ROWS = 1000
 SMALLEST_ID = -(2**63)
 
-# (order_id, goods_id, table, quantity, status, kind, whether it has settled); a column that a table lacks is empty.
+# (order_id, goods_id, table, quantity, status, kind, whether it is past its grace period); a column that a table lacks
+# is empty.
 Row = tuple[int, int, str, int, int, str, bool]
-Side = tuple[Any, Any]  # a cursor inside a snapshot, and the time before which everything has settled there
+Side = tuple[Any, Any]  # a cursor inside a snapshot, and the end of the grace period there
 
 ORDER = "SELECT order_id, 0, 'order', 0, status, '', updated_at < %s FROM shopping_order"
 LINE = "SELECT order_id, goods_id, 'line', num, 0, '', updated_at < %s FROM shopping_order_detail"
@@ -37,7 +38,7 @@ class Account:
     status: int | None = None  # None: there is no such order
     lines: dict[int, int] = field(default_factory=dict)  # quantity
     records: dict[int, tuple[int, int, str]] = field(default_factory=dict)  # quantity, status, kind
-    is_settled: bool = True
+    is_past_grace: bool = True
 
 
 def compare(orders: Side, stock: Side) -> list[Result]:
@@ -64,7 +65,7 @@ def read_pages(side: Side, select: str, key: list[str]) -> Iterator[Row]:
     Every page starts behind the last key of the one before it: unlike an open cursor, which the MySQL client reads
     to its end before the first row is seen, or else keeps the connection for.
     """
-    cursor, settled = side
+    cursor, grace_end = side
     last = [SMALLEST_ID] * len(key)
     behind = " OR ".join(
         " AND ".join([*(f"{column} = %s" for column in key[:position]), f"{key[position]} > %s"])
@@ -75,7 +76,7 @@ def read_pages(side: Side, select: str, key: list[str]) -> Iterator[Row]:
         # The first condition follows from the second; it tells MariaDB where in the index to begin.
         cursor.execute(
             f"{select} WHERE {key[0]} >= %s AND ({behind}) ORDER BY {', '.join(key)} LIMIT {PAGE_ROWS}",
-            [settled, last[0], *values],
+            [grace_end, last[0], *values],
         )
         rows = cursor.fetchall()
         yield from rows
@@ -87,8 +88,8 @@ def read_pages(side: Side, select: str, key: list[str]) -> Iterator[Row]:
 def make_account(rows: Iterable[Row]) -> Account:
     """Sorts the rows of one order number."""
     account = Account()
-    for _, goods_id, table, quantity, status, kind, is_settled in rows:
-        account.is_settled &= bool(is_settled)
+    for _, goods_id, table, quantity, status, kind, is_past_grace in rows:
+        account.is_past_grace &= bool(is_past_grace)
         if table == "order":
             account.status = status
         elif table == "line":
@@ -99,8 +100,8 @@ def make_account(rows: Iterable[Row]) -> Account:
 
 
 def find_differences(account: Account) -> Iterator[tuple[str, int]]:
-    """Yields (id of the rule, goods_id) of everything that does not fit; nothing before it has settled."""
-    if not account.is_settled:
+    """Yields (id of the rule, goods_id) of everything that does not fit; nothing of what is in its grace period."""
+    if not account.is_past_grace:
         return
     for goods_id, quantity in account.lines.items():
         if account.records.get(goods_id, (None,))[0] != quantity:

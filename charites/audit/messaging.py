@@ -6,7 +6,7 @@ MESSAGING = (
     Check(
         "I6-overdue",
         "a message is delivered soon after it is due",
-        "SELECT id FROM messaging_message WHERE state = 'ready' AND deliver_at < %(settled)s",
+        "SELECT id FROM messaging_message WHERE state = 'ready' AND deliver_at < %(grace_end)s",
     ),
     Check(
         "I6-dead",
@@ -16,6 +16,6 @@ MESSAGING = (
     Check(
         "I7-half",
         "no half message waits for its answer longer than its checks take",
-        "SELECT id FROM messaging_message WHERE state = 'half' AND created_at < %(settled)s",
+        "SELECT id FROM messaging_message WHERE state = 'half' AND created_at < %(grace_end)s",
     ),
 )

@@ -116,7 +116,7 @@ ORDERS = (
     ),
     Check(
         "I11-lines",
-        "an order has one line a goods",
+        "an order has one line per product",
         "SELECT order_id, goods_id FROM shopping_order_detail GROUP BY order_id, goods_id HAVING COUNT(*) > 1",
     ),
     Check(
@@ -146,7 +146,7 @@ ORDERS = (
         """
         SELECT payment.payment_id
         FROM shopping_payment payment
-        WHERE payment.status IN ('begun', 'closed') AND payment.next_question_at < %(settled)s
+        WHERE payment.status IN ('begun', 'closed') AND payment.next_question_at < %(grace_end)s
         UNION
         SELECT payment.payment_id
         FROM shopping_payment payment
@@ -160,7 +160,7 @@ ORDERS = (
         """
         SELECT refund.payment_id
         FROM shopping_refund refund
-        WHERE refund.status = 'pending' AND COALESCE(refund.next_try_at, refund.created_at) < %(settled)s
+        WHERE refund.status = 'pending' AND COALESCE(refund.next_try_at, refund.created_at) < %(grace_end)s
         """,
     ),
     Check(
@@ -169,7 +169,7 @@ ORDERS = (
         """
         SELECT refund.payment_id
         FROM shopping_refund refund
-        WHERE refund.status = 'pending' AND refund.created_at < %(settled)s
+        WHERE refund.status = 'pending' AND refund.created_at < %(grace_end)s
             AND NOT EXISTS (
                 SELECT 1 FROM messaging_message message
                 WHERE message.key = CAST(refund.payment_id AS CHAR) AND message.topic = 'payment_refund'

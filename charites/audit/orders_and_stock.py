@@ -28,13 +28,13 @@ ORDERS_AND_STOCK = (
     ),
     Check(
         "I3-record-without-order",
-        "a settled stock record without an order has been rolled back",
+        "past its grace period, a stock record without an order is rolled back",
         """
         SELECT record.order_id, record.goods_id
         FROM shopping_stock_record record
         LEFT JOIN shopping_order orders ON orders.order_id = record.order_id
         WHERE orders.order_id IS NULL AND record.kind = 'order' AND record.status <> 2
-            AND record.created_at < %(settled)s
+            AND record.created_at < %(grace_end)s
         """,
     ),
     Check(

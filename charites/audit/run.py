@@ -30,8 +30,8 @@ def run_audit(
 ) -> list[Result]:
     """Runs every check and returns what each found, in order; calls `report` after each.
 
-    `databases`: one a service in the split form; when left out, this process's own. Each is read in one snapshot;
-    where orders and stock are apart, they are compared afterwards. What is younger than AUDIT_SETTLING_SECONDS at
+    `databases`: one per service in the split form; when left out, this process's own. Each is read in one snapshot;
+    where orders and stock are apart, they are compared afterwards. What is younger than AUDIT_GRACE_SECONDS at
     `now` may still be on its way. Takes no lock. Call it outside any transaction. Raises AuditInTransaction.
     """
     databases = databases or [own_database()]
@@ -44,7 +44,7 @@ def run_audit(
                 results.append(run_check(cursor, check, parameters, database.name))
                 report(results[-1])
         if apart := find_apart(databases):
-            sides = [(cursors[side.name], parameters_for(side.connection, now)["settled"]) for side in apart]
+            sides = [(cursors[side.name], parameters_for(side.connection, now)["grace_end"]) for side in apart]
             for result in compare(*sides):
                 results.append(result)
                 report(result)
@@ -76,10 +76,10 @@ def find_apart(databases: Sequence[Database]) -> tuple[Database, Database] | Non
 
 def parameters_for(connection: BaseDatabaseWrapper, now: datetime) -> dict[str, Any]:
     """Returns what the statements of checks may use, as this database wants it."""
-    settled = now - timedelta(seconds=settings.AUDIT_SETTLING_SECONDS)
+    grace_end = now - timedelta(seconds=settings.AUDIT_GRACE_SECONDS)
     return {
-        "settled": connection.ops.adapt_datetimefield_value(settled),
-        "patient": connection.ops.adapt_datetimefield_value(settled - PROVIDER_PATIENCE),
+        "grace_end": connection.ops.adapt_datetimefield_value(grace_end),
+        "patient": connection.ops.adapt_datetimefield_value(grace_end - PROVIDER_PATIENCE),
         "currency": settings.CURRENCY,
     }
 

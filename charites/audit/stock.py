@@ -5,7 +5,7 @@ from charites.audit.check import Check
 STOCK = (
     Check(
         "I1-adjustments",
-        "the adjustments of a goods add up to available + reserved + sold",
+        "the adjustments of a product add up to available + reserved + sold",
         """
         SELECT stock.goods_id
         FROM shopping_stock stock
@@ -16,7 +16,7 @@ STOCK = (
     ),
     Check(
         "I1-reserved",
-        "reserved is the sum of the goods' records in that state",
+        "reserved is the sum of the product's records in that state",
         """
         SELECT stock.goods_id
         FROM shopping_stock stock
@@ -27,7 +27,7 @@ STOCK = (
     ),
     Check(
         "I1-sold",
-        "sold is the sum of the goods' deducted records",
+        "sold is the sum of the product's deducted records",
         """
         SELECT stock.goods_id
         FROM shopping_stock stock
@@ -46,9 +46,9 @@ STOCK = (
         """,
     ),
     Check(
-        # A roll back may name a goods that never had stock; its tombstone holds nothing.
+        # A roll back may name a product that never had stock; its tombstone holds nothing.
         "I1-unknown-goods",
-        "records and adjustments belong to a goods with a stock row",
+        "records and adjustments belong to a product with a stock row",
         """
         SELECT known.goods_id
         FROM (
@@ -90,12 +90,12 @@ STOCK = (
     ),
     Check(
         "I11-stock",
-        "a goods has one stock row",
+        "a product has one stock row",
         "SELECT goods_id FROM shopping_stock GROUP BY goods_id HAVING COUNT(*) > 1",
     ),
     Check(
         "I11-records",
-        "an order has one record a goods",
+        "an order has one record per product",
         "SELECT order_id, goods_id FROM shopping_stock_record GROUP BY order_id, goods_id HAVING COUNT(*) > 1",
     ),
 )

@@ -4,6 +4,8 @@ The database's clock is read every few seconds; in between the monotonic clock, 
 Adapters and loops ask here and hand `now` down: no service asks a clock, and rows are stamped by the database itself.
 """
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,7 +27,10 @@ class Reading(NamedTuple):
 
 
 class DatabaseClock:
-    """One instance a process; safe for threads, and good after a fork."""
+    """One instance per process; safe for threads.
+
+    `read` returns the database's time, or None where that is this machine's own; it raises where it does not answer.
+    """
 
     def __init__(
         self,
@@ -33,18 +38,38 @@ class DatabaseClock:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read, self._monotonic = read, monotonic
+        self.forget()
+
+    def forget(self) -> None:
+        """Starts anew. A forked child does: nobody there would open the lock."""
+        self._first_look = threading.Lock()
         self._reading: Reading | None = None
         self._read_next = 0.0
 
     def now(self) -> datetime:
-        """The database's time, in UTC. While it cannot be read, the last reading is carried on; before the first one,
-        this machine's time has to do."""
-        if self._monotonic() >= self._read_next:
+        """The database's time, in UTC. While it cannot be read, the last reading is carried on.
+
+        The first one is waited for, and raises what reading raises: until then nothing tells a right clock of this
+        machine from a wrong one.
+        """
+        if self._reading is None:
+            with self._first_look:
+                if self._reading is None:
+                    self._reading = self._measure()
+                    self._read_next = self._monotonic() + READ_EVERY_SECONDS
+        elif self._monotonic() >= self._read_next:
             self._read_next = self._monotonic() + READ_EVERY_SECONDS  # first, so that other threads go on meanwhile
-            self._reading = self._measure() or self._reading
+            self._reading = self._measure_again() or self._reading
         if self._reading is None:
             return datetime.now(UTC)
         return self._reading.time + timedelta(seconds=self._monotonic() - self._reading.monotonic)
+
+    def _measure_again(self) -> Reading | None:
+        try:
+            return self._measure()
+        except Exception as error:  # noqa: BLE001 (whoever asks for the time will hear of it soon enough)
+            log.warning("database_time_unread", error=repr(error))
+            return None
 
     def _measure(self) -> Reading | None:
         """Reads the database's clock: it said so half way between question and answer."""
@@ -54,24 +79,21 @@ class DatabaseClock:
 
 
 def read_database_time() -> datetime | None:
-    """Asks the database for its time; None where it does not answer, or is this machine's own (SQLite).
+    """Asks the database for its time; None where it is this machine's own (SQLite), and inside of a transaction.
 
-    Past Django's cursor: a look at the clock is no statement of whoever asks for the time.
+    Past Django's cursor: a look at the clock is no statement of whoever asks for the time. Raises Django's errors.
     """
     if connection.vendor != "mysql" or connection.in_atomic_block:
         return None
-    try:
-        connection.ensure_connection()
-        with connection.connection.cursor() as cursor:
-            cursor.execute("SELECT UTC_TIMESTAMP(6)")
-            told: datetime = cursor.fetchone()[0]
-    except Exception as error:  # noqa: BLE001 (whoever asks for the time will hear of it soon enough)
-        log.warning("database_time_unread", error=repr(error))
-        return None
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        cursor.execute("SELECT UTC_TIMESTAMP(6)")
+        told: datetime = cursor.fetchone()[0]
     return told.replace(tzinfo=UTC)
 
 
 _clock = DatabaseClock(read_database_time)
+os.register_at_fork(after_in_child=_clock.forget)
 
 
 def now() -> datetime:

@@ -2,7 +2,7 @@
 
 41 bits of milliseconds since 2021-12-31, 10 bits of node, 12 bits of sequence (the layout of Twitter's Snowflake,
 2010). A node is leased in `charites_node` by a guarded UPDATE. Ids are handed out only below `used_until_ms`, which
-every renewal moves ahead, and only while the monotonic clock is inside the lease; whoever leases the node next starts
+every renewal sets ahead, and only while the monotonic clock is inside the lease; whoever leases the node next starts
 above it. So neither a stopped process, nor a clock that steps back, nor a restart inside a millisecond repeats an id.
 """
 
@@ -40,9 +40,9 @@ class Lease:
 
 
 class Snowflake:
-    """Hands out ids. One instance a process; safe for threads.
+    """Hands out ids. One instance per process; safe for threads.
 
-    `next_ids` talks to the database about twice a minute and must not be called inside a transaction.
+    `next_ids` talks to the database about twice per minute and must not be called inside a transaction.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Snowflake:
         return (self._last_ms - EPOCH_MS) << (NODE_BITS + SEQUENCE_BITS) | lease.node << SEQUENCE_BITS | self._sequence
 
     def _valid_lease(self) -> Lease:
-        """The present lease, renewed when it ends soon, or a new one. Moves `_last_ms` above what is used."""
+        """The present lease, renewed when it ends soon, or a new one. Raises `_last_ms` above what is used."""
         lease = self._lease
         if (
             lease
@@ -99,7 +99,7 @@ class Snowflake:
         return max(self._wall_ms(), self._last_ms, floor_ms) + LEASE_SECONDS * 1000
 
     def _renew(self, lease: Lease) -> Lease | None:
-        """Moves lease and horizon ahead, or returns None when the node belongs to somebody else by now."""
+        """Sets lease and horizon ahead, or returns None when the node belongs to somebody else by now."""
         started, used_until_ms = self._monotonic(), self._horizon_ms(0)
         with outermost():
             renewed = Node.objects.filter(node=lease.node, owner=self._owner).update(

@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Deadlock, lock wait, changed since the snapshot; connection cut before COMMIT was sent.
-RETRYABLE = {1213: "deadlock", 1205: "lock_wait", 1020: "stale", 2006: "cut", 2013: "cut"}
+RETRYABLE = {1213: "deadlock", 1205: "lock_wait", 1020: "stale", 1927: "cut", 2006: "cut", 2013: "cut"}
 PAUSE_SECONDS, MOST_DOUBLINGS = 0.002, 6
 
 RETRIES = Counter("charites_transaction_retries", "Transactions that had to be run again.", ["work", "reason"])
@@ -92,8 +92,20 @@ def refuse_nested() -> None:
         raise NestedTransaction("A transaction that may be run again is the outermost one: call this outside of any.")
 
 
+def refuse_silent_rollback() -> None:
+    """Raises where work went on after an error of the database: Django then rolls back at the end, without a word."""
+    if connection.needs_rollback:
+        raise transaction.TransactionManagementError("Work went on after an error: let it out, or raise another.")
+
+
+def expect_rows(changed: int, expected: int) -> None:
+    """Raises Stale unless an UPDATE met all of the locked rows, whose old state stands in its WHERE."""
+    if changed != expected:
+        raise Stale(f"{changed} of {expected} rows")
+
+
 class Unit(Generic[Item, Result]):
-    """What `run_set` runs: one instance a call. `attempt` counts from 0."""
+    """What `run_set` runs: one instance per call. `attempt` counts from 0."""
 
     name: str  # in metrics and logs
     begin: Callable[[], AbstractContextManager[None]] = staticmethod(outermost)
@@ -137,6 +149,7 @@ def run_set(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits | No
                 return answered | run_parts(parts, unit, limits)
             with unit.begin():
                 done = unit.work(todo, attempt)
+                refuse_silent_rollback()
                 is_sent = True  # from here on an error may be one of COMMIT
             return answered | dict(done)
         except Exception as error:  # noqa: BLE001 (each kind has its answer)

@@ -17,7 +17,7 @@ APPS = ("goods", "stock", "orders", "messaging")
 SHOP = ("charites", *APPS)
 ADAPTERS = {"rest", "rpc", "admin", "tasks", "messages", "management"}
 # The wake-ups look whether their time has passed already; the sandbox stands for a company with a clock of its own.
-EDGES = (["alarm"], *(["payments", "sandbox", name] for name in ("page", "notices", "admin")))
+EDGES = (["wakeups"], *(["payments", "sandbox", name] for name in ("page", "notices", "admin")))
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
 

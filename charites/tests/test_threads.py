@@ -23,7 +23,7 @@ def test_every_item_has_its_call(number):
 def test_eight_calls_run_side_by_side():
     barrier = threading.Barrier(AT_ONCE)
 
-    each_at_once(lambda _: barrier.wait(30), range(AT_ONCE))  # passes only when all of them are there together
+    each_at_once(lambda _: barrier.wait(120), range(AT_ONCE))  # passes only when all of them are there together
 
     assert AT_ONCE == 8
 

@@ -30,7 +30,7 @@ class RoomListSerializer(serializers.Serializer[Any]):
 
 
 class GoodsSerializer(serializers.Serializer[Any]):
-    """A goods in a list. Prices are integer cents."""
+    """A product in a list. Prices are integer cents."""
 
     goods_id = IdField()
     category_id = IdField()
@@ -58,4 +58,4 @@ class RoomGoodsSerializer(serializers.Serializer[Any]):
 
 
 class CurrentGoodsSerializer(StrictSerializer):
-    goods_id = IdField(allow_null=True, help_text="null takes the current goods off the block")
+    goods_id = IdField(allow_null=True, help_text="null unpins")

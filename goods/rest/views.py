@@ -51,14 +51,14 @@ class RoomGoodsView(Endpoint):
 class CurrentGoodsView(Endpoint):
     permission_classes = [role_required(Role.STAFF)]
 
-    @documented("Put a goods of the room on the block", request=CurrentGoodsSerializer, responses=RoomSerializer)
+    @documented("Pin a product of the room", request=CurrentGoodsSerializer, responses=RoomSerializer)
     def put(self, request: Request, room_id: int) -> Response:
         body = valid_body(CurrentGoodsSerializer, request)
         actor = identity_of(request).actor
-        return Response(RoomSerializer(services.put_on_block(room_id=room_id, actor=actor, **body)).data)
+        return Response(RoomSerializer(services.pin_goods(room_id=room_id, actor=actor, **body)).data)
 
 
 class GoodsView(Endpoint):
-    @documented("Read a goods", responses=GoodsDetailSerializer)
+    @documented("Read a product", responses=GoodsDetailSerializer)
     def get(self, request: Request, goods_id: int) -> Response:
         return Response(GoodsDetailSerializer(selectors.get_goods(goods_id=goods_id)).data)

@@ -30,56 +30,54 @@ def current(room_id: int = 1) -> int | None:
 
 
 def form_of(goods: Goods | None = None, **changes: Any) -> dict[str, Any]:
-    """What a browser sends for a goods."""
+    """What a browser sends for a product."""
     lists = {name: json.dumps(getattr(goods, name, [])) for name in ("head_imgs", "videos", "detail")}
     data = {"goods_id": "9", "status": "0", "title": "Goods 9", "brief": "", "brand_name": "", "category_id": "0"}
     return {**data, "code": "0", "price": "990", "market_price": "0", "ext_json": "{}", **lists, **changes}
 
 
-def test_put_on_block_asks_first(client: Client) -> None:
-    page = ask(client, "put_on_block", [entry(2)])
+def test_pin_goods_asks_first(client: Client) -> None:
+    page = ask(client, "pin_goods", [entry(2)])
 
-    assert "goods 2 in room 1" in page.content.decode()
+    assert "product 2 in room 1" in page.content.decode()
     assert current() is None
 
 
-def test_put_on_block_presents_the_goods_in_its_room(client: Client) -> None:
-    assert confirm(client, "put_on_block", [entry(1)]) == ["Done for 1 row."]
-    assert confirm(client, "put_on_block", [entry(2)]) == ["Done for 1 row."]
+def test_pin_goods_presents_the_product_in_its_room(client: Client) -> None:
+    assert confirm(client, "pin_goods", [entry(1)]) == ["Done for 1 row."]
+    assert confirm(client, "pin_goods", [entry(2)]) == ["Done for 1 row."]
 
     assert (current(1), current(2)) == (2, None)
-    assert LogEntry.objects.filter(change_message="put_on_block").count() == 2
-    blocks = {
-        row.goods_id: row.on_block for row in client.get(list_url(RoomGoods), {"q": "1"}).context["cl"].result_list
-    }
-    assert blocks == {1: False, 2: True}
+    assert LogEntry.objects.filter(change_message="pin_goods").count() == 2
+    pinned = {row.goods_id: row.pinned for row in client.get(list_url(RoomGoods), {"q": "1"}).context["cl"].result_list}
+    assert pinned == {1: False, 2: True}
 
 
-def test_put_on_block_takes_one_goods_only(client: Client) -> None:
-    assert confirm(client, "put_on_block", [entry(1), entry(2)]) == ["Choose one row only."]
+def test_pin_goods_takes_one_product_only(client: Client) -> None:
+    assert confirm(client, "pin_goods", [entry(1), entry(2)]) == ["Choose one row only."]
 
     assert current() is None
 
 
-def test_put_on_block_of_a_goods_that_left_the_list_is_refused(client: Client) -> None:
+def test_pin_goods_of_a_product_that_left_the_list_is_refused(client: Client) -> None:
     confirm(client, "take_out", [entry(2)])
 
-    messages = confirm(client, "put_on_block", [entry(2)])
+    messages = confirm(client, "pin_goods", [entry(2)])
 
-    assert messages == ["Goods 2 is not in the list of room 1."]
+    assert messages == ["Product 2 is not in the list of room 1."]
     assert current() is None
 
 
-def test_clear_block_leaves_nothing_on_it(client: Client) -> None:
-    confirm(client, "put_on_block", [entry(1)])
+def test_unpin_leaves_nothing_pinned(client: Client) -> None:
+    confirm(client, "pin_goods", [entry(1)])
 
-    assert confirm(client, "clear_block", [Room.objects.get(room_id=1)]) == ["Done for 1 row."]
+    assert confirm(client, "unpin", [Room.objects.get(room_id=1)]) == ["Done for 1 row."]
 
     assert current() is None
 
 
-def test_take_out_takes_the_goods_off_the_block_too(client: Client) -> None:
-    confirm(client, "put_on_block", [entry(2)])
+def test_take_out_unpins_the_goods_too(client: Client) -> None:
+    confirm(client, "pin_goods", [entry(2)])
 
     assert confirm(client, "take_out", [entry(1), entry(2)]) == ["Done for 2 rows."]
 
@@ -111,7 +109,7 @@ def test_adding_what_does_not_exist_shows_why(client: Client, field: str, number
     assert page.context["adminform"].form.errors == {field: [f"There is no {field[:-3]} 77."]}
 
 
-def test_edit_of_a_goods_counts_its_version_and_names_who_did_it(client: Client) -> None:
+def test_edit_of_a_product_counts_its_version_and_names_who_did_it(client: Client) -> None:
     goods = Goods.objects.get(goods_id=1)
 
     submit(client, page_url(goods), form_of(goods, title="New title", price="1990"))
@@ -148,8 +146,8 @@ def test_goods_with_a_wrong_field_is_refused(client: Client, changes: dict[str, 
     assert Goods.objects.count() == 3
 
 
-def test_deleting_a_goods_marks_it_and_takes_it_out_of_every_room(client: Client) -> None:
-    confirm(client, "put_on_block", [entry(1)])
+def test_deleting_a_product_marks_it_and_takes_it_out_of_every_room(client: Client) -> None:
+    confirm(client, "pin_goods", [entry(1)])
     goods = Goods.objects.get(goods_id=1)
 
     submit(client, page_url(goods, "delete"), {"post": "yes"})
@@ -169,8 +167,8 @@ def test_deleting_several_rooms_marks_them(client: Client) -> None:
     assert [room.is_deleted for room in Room.objects.all()] == [True, True]
 
 
-def test_edit_of_a_room_leaves_its_block_alone(client: Client) -> None:
-    confirm(client, "put_on_block", [entry(1)])
+def test_edit_of_a_room_leaves_what_is_pinned_alone(client: Client) -> None:
+    confirm(client, "pin_goods", [entry(1)])
     room = Room.objects.get(room_id=1)
     data = {"title": "New", "host_name": "", "cover": "", "status": "off", "started_at_0": "", "started_at_1": ""}
 
@@ -190,7 +188,7 @@ def test_sale_actions_set_the_status(client: Client, action: str, status: int) -
 
 
 def test_room_page_lists_its_goods_and_goods_page_its_rooms(client: Client) -> None:
-    confirm(client, "put_on_block", [entry(2)])
+    confirm(client, "pin_goods", [entry(2)])
 
     room = client.get(page_url(Room.objects.get(room_id=1))).context["sections"][0]
     goods = client.get(page_url(Goods.objects.get(goods_id=1))).context["sections"][0]

@@ -151,7 +151,7 @@ def test_goods_that_exists_is_answered_with_everything() -> None:
 def test_goods_that_is_deleted_is_not_found() -> None:
     make_goods(1, is_deleted=True)
 
-    assert error_of(buyer().get("/api/goods/1")) == (404, 30010001, "There is no goods 1.")
+    assert error_of(buyer().get("/api/goods/1")) == (404, 30010001, "There is no product 1.")
 
 
 @pytest.mark.parametrize("goods_id", ["0", "-1", "9223372036854775808", "1.5", "one", "00000000000000000001"])
@@ -159,7 +159,7 @@ def test_goods_id_out_of_range_is_no_address(goods_id: str) -> None:
     assert error_of(buyer().get(f"/api/goods/{goods_id}")) == (404, 10000003, "There is no such thing here.")
 
 
-def test_staff_puts_a_goods_on_the_block_and_takes_it_off() -> None:
+def test_staff_pins_a_product_and_unpins_it() -> None:
     make_goods(1)
     make_goods(2)
     make_room(1, goods_ids=[1, 2])
@@ -173,7 +173,7 @@ def test_staff_puts_a_goods_on_the_block_and_takes_it_off() -> None:
 
 
 @pytest.mark.parametrize("caller", [buyer, service])
-def test_block_is_for_staff_alone(caller) -> None:
+def test_pinning_is_for_staff_alone(caller) -> None:
     make_goods(1)
     make_room(1, goods_ids=[1])
 
@@ -186,13 +186,13 @@ def test_block_is_for_staff_alone(caller) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        ({"goods_id": "2"}, (409, 30010004, "Goods 2 is not in the list of room 1.")),
-        ({"goods_id": "3"}, (404, 30010001, "There is no goods 3.")),
+        ({"goods_id": "2"}, (409, 30010004, "Product 2 is not in the list of room 1.")),
+        ({"goods_id": "3"}, (404, 30010001, "There is no product 3.")),
         ({}, (400, 10000001, "goods_id: This field is required.")),
         ({"goods_id": "1", "weight": 3}, (400, 10000001, "weight: is not a field of this request")),
     ],
 )
-def test_block_takes_only_goods_of_the_room(body: dict[str, str], error: tuple[int, int, str]) -> None:
+def test_pinning_takes_only_goods_of_the_room(body: dict[str, str], error: tuple[int, int, str]) -> None:
     make_goods(1)
     make_goods(2)
     make_room(1, goods_ids=[1], current_goods_id=1)

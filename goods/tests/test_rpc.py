@@ -46,7 +46,7 @@ def test_room_goods_are_listed_by_weight_with_the_current_one(callers: Callers) 
     assert reply == RoomGoodsReply(current_goods_id=1, data=[off_sale, mug])
 
 
-def test_room_goods_of_an_empty_block_have_no_current_one(callers: Callers) -> None:
+def test_room_goods_with_nothing_pinned_have_no_current_one(callers: Callers) -> None:
     make_room(3)
 
     reply = callers.buyer().goods.GetGoodsListByRoomId(RoomGoodsRequest(room_id=3))

@@ -11,7 +11,7 @@ from goods.selectors import (
     list_room_goods,
     list_rooms,
 )
-from goods.services import put_on_block
+from goods.services import pin_goods
 from lab.kit.factories import make_goods, make_room
 
 pytestmark = pytest.mark.django_db
@@ -78,11 +78,11 @@ def test_get_room_that_is_unknown_or_deleted_is_not_found():
             get_room(room_id=room_id)
 
 
-def test_room_goods_come_with_the_one_on_the_block():
+def test_room_goods_come_with_the_pinned_one():
     make_goods(1)
     make_goods(2)
     make_room(1, goods_ids=[2, 1])
-    put_on_block(room_id=1, goods_id=1, actor="staff")
+    pin_goods(room_id=1, goods_id=1, actor="staff")
 
     found = get_room_goods(room_id=1)
 

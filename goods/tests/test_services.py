@@ -3,7 +3,7 @@ import pytest
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.models import Goods, Room, RoomGoods
 from goods.selectors import get_room, list_room_goods
-from goods.services import Entry, add_room_goods, put_on_block, remove_room_goods, set_goods_status
+from goods.services import Entry, add_room_goods, pin_goods, remove_room_goods, set_goods_status
 from lab.kit.factories import make_goods, make_room
 from lab.kit.interleaving import Background, Parked, await_lock_wait
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def room() -> Room:
-    """Room 1 with the goods 1 and 2, first 1; goods 3 is in no list."""
+    """Room 1 with the goods 1 and 2, first 1; product 3 is in no list."""
     for goods_id in (1, 2, 3):
         make_goods(goods_id)
     return make_room(1, goods_ids=[1, 2])
@@ -26,54 +26,54 @@ def current(room_id: int = 1) -> int | None:
     return get_room(room_id=room_id).current_goods_id
 
 
-# The block
+# What is pinned
 
 
-def test_put_on_block_makes_it_the_current_goods(room):
-    assert put_on_block(room_id=1, goods_id=2, actor="staff").current_goods_id == 2
+def test_pin_goods_makes_it_the_current_goods(room):
+    assert pin_goods(room_id=1, goods_id=2, actor="staff").current_goods_id == 2
 
     assert current() == 2
 
 
-def test_put_on_block_replaces_the_one_before(room):
-    put_on_block(room_id=1, goods_id=2, actor="staff")
-    put_on_block(room_id=1, goods_id=1, actor="staff")
+def test_pin_goods_replaces_the_one_before(room):
+    pin_goods(room_id=1, goods_id=2, actor="staff")
+    pin_goods(room_id=1, goods_id=1, actor="staff")
 
     assert current() == 1
 
 
-def test_put_on_block_of_none_clears_it(room):
-    put_on_block(room_id=1, goods_id=2, actor="staff")
-    put_on_block(room_id=1, goods_id=None, actor="staff")
+def test_pin_goods_of_none_unpins(room):
+    pin_goods(room_id=1, goods_id=2, actor="staff")
+    pin_goods(room_id=1, goods_id=None, actor="staff")
 
     assert current() is None
 
 
-def test_put_on_block_of_what_is_not_in_the_list_is_refused(room):
+def test_pin_goods_of_what_is_not_in_the_list_is_refused(room):
     RoomGoods.objects.filter(goods_id=2).update(is_deleted=True)
 
     with pytest.raises(GoodsNotInRoom):
-        put_on_block(room_id=1, goods_id=3, actor="staff")
+        pin_goods(room_id=1, goods_id=3, actor="staff")
     with pytest.raises(GoodsNotInRoom):
-        put_on_block(room_id=1, goods_id=2, actor="staff")
+        pin_goods(room_id=1, goods_id=2, actor="staff")
 
     assert current() is None
 
 
-def test_put_on_block_of_unknown_or_deleted_goods_is_refused(room):
+def test_pin_goods_of_unknown_or_deleted_goods_is_refused(room):
     Goods.objects.filter(goods_id=2).update(is_deleted=True)
 
     for goods_id in (2, 404):
         with pytest.raises(GoodsNotFound):
-            put_on_block(room_id=1, goods_id=goods_id, actor="staff")
+            pin_goods(room_id=1, goods_id=goods_id, actor="staff")
 
 
-def test_put_on_block_of_an_unknown_or_deleted_room_is_refused(room):
+def test_pin_goods_of_an_unknown_or_deleted_room_is_refused(room):
     make_room(2, is_deleted=True)
 
     for room_id in (2, 404):
         with pytest.raises(RoomNotFound):
-            put_on_block(room_id=room_id, goods_id=1, actor="staff")
+            pin_goods(room_id=room_id, goods_id=1, actor="staff")
 
 
 # The list
@@ -119,16 +119,16 @@ def test_add_of_unknown_goods_adds_nothing(room):
     assert listed() == [1, 2]
 
 
-def test_remove_takes_the_goods_off_the_block(room):
-    put_on_block(room_id=1, goods_id=2, actor="staff")
+def test_remove_unpins_the_goods(room):
+    pin_goods(room_id=1, goods_id=2, actor="staff")
 
     remove_room_goods(room_id=1, goods_ids=[2], actor="staff")
 
     assert (listed(), current()) == ([1], None)
 
 
-def test_remove_of_another_goods_leaves_the_block_alone(room):
-    put_on_block(room_id=1, goods_id=2, actor="staff")
+def test_remove_of_another_product_leaves_the_pinned_one_alone(room):
+    pin_goods(room_id=1, goods_id=2, actor="staff")
 
     remove_room_goods(room_id=1, goods_ids=[1, 404], actor="staff")
 
@@ -153,17 +153,17 @@ def test_set_goods_status_counts_those_that_changed(room):
 
 @pytest.mark.servers
 @pytest.mark.django_db(transaction=True)
-def test_removal_and_block_at_once_never_leave_a_removed_goods_on_the_block(room):
+def test_removal_and_pinning_at_once_never_leave_a_removed_product_pinned(room):
     def remove() -> None:
         remove_room_goods(room_id=1, goods_ids=[2], actor="staff")
 
     with (
         Parked(remove, at="UPDATE shopping_room_goods ", after=True) as removing,
-        Background(lambda: put_on_block(room_id=1, goods_id=2, actor="staff")) as putting,
+        Background(lambda: pin_goods(room_id=1, goods_id=2, actor="staff")) as pinning,
     ):
         await_lock_wait()
         removing.go()
         with pytest.raises(GoodsNotInRoom):
-            putting.result()
+            pinning.result()
 
     assert (listed(), current()) == ([1], None)

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m lab.bench.audit_million [--records 1000000] [--rounds 3]
 
-It starts a private MariaDB with a buffer pool that holds all rows, fills it with stock records (two an order) and all
+It starts a private MariaDB with a buffer pool that holds all rows, fills it with stock records (two per order) and all
 that belongs to them, breaks fifty, and audits: the seconds of each round, and those of the slowest rules.
 """
 

@@ -2,9 +2,10 @@
 
     .venv/bin/python -m lab.bench.broker_stopped [--rounds 5] [--window 3] [--orders 10000]
 
-It starts a private MariaDB, Redis and RabbitMQ, a worker and a sweep. Placing (8 threads, one order a call) is measured
-side by side in one run (A B B A): RabbitMQ healthy and stopped (SIGSTOP), then Redis healthy and flushed every tenth of
-a second. Ratios are medians and ranges of the rounds. Then RabbitMQ is stopped, Redis flushed, and the orders fall due.
+It starts a private MariaDB, Redis and RabbitMQ, a worker and a sweep. Placing (8 threads, one order per call) is
+measured side by side in one run (A B B A): RabbitMQ healthy and stopped (SIGSTOP), then Redis healthy and flushed every
+tenth of a second. Ratios are medians and ranges of the rounds. Then RabbitMQ is stopped, Redis flushed, and the orders
+fall due.
 """
 
 import argparse

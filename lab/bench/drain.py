@@ -5,7 +5,7 @@
 It starts a private MariaDB with the binary log on and both logs synced at every commit.
 
 * Messages whose receiver inserts one row for each are delivered by one sweep process, then by two:
-  messages a second from the first mark to the last, and the resident memory of a sweep before and at its highest.
+  messages per second from the first mark to the last, and the resident memory of a sweep before and at its highest.
 * Orders whose time is up within the next ten seconds are closed by a sweep, first alone, then beside messages
   whose receiver hangs for five seconds each: how late they close.
 """
@@ -123,7 +123,7 @@ def drain(url: str, messages: int, sweeps: int) -> None:
     from messaging.models import Message  # noqa: PLC0415
 
     pile_up(QUICK, messages)
-    with Sweeps(url, sweeps, ["remote"]) as running:
+    with Sweeps(url, sweeps, ["call"]) as running:
         started = time.perf_counter()
         running.go()
         await_none(Message.objects.filter(topic=QUICK, state="ready"))
@@ -143,7 +143,7 @@ def close(url: str, orders: int, *, hanging: int) -> None:
     from orders.models import Order  # noqa: PLC0415
 
     pile_up(HANGING, hanging)
-    with Sweeps(url, 1, ["close", "remote", "check", "tidy"]) as running:
+    with Sweeps(url, 1, ["close", "call", "check", "tidy"]) as running:
         running.go()
         begin = timezone.now() + timedelta(seconds=5) - timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS)
         placed = []

@@ -5,7 +5,7 @@
 It starts a private MariaDB with the binary log on and both logs synced at every commit. Ratios are taken side by side
 in one run (A B B A), since an absolute figure means nothing on a shared machine:
 
-* orders/s of group_commit, pessimistic and atomic_update, with 64 callers in a closed loop on one hot goods;
+* orders/s of group_commit, pessimistic and atomic_update, with 64 callers in a closed loop on one hot product;
 * p50 of a lone caller of group_commit and of atomic_update, interleaved call by call;
 * the worst wait of 64 callers in a closed loop, in p50s.
 """
@@ -51,12 +51,12 @@ numbers = itertools.count(1)
 
 
 def buy(strategy: object) -> float:
-    """Reserves one piece of the hot goods; returns how long that took."""
+    """Reserves one piece of the hot product; returns how long that took."""
     from stock.moves import reserve  # noqa: PLC0415
-    from stock.records import RecordWriter  # noqa: PLC0415
+    from stock.records import RecordParticipant  # noqa: PLC0415
 
     started = time.perf_counter()
-    (outcome,) = strategy.move([reserve(next(numbers), {HOT: 1})], RecordWriter())
+    (outcome,) = strategy.move([reserve(next(numbers), {HOT: 1})], RecordParticipant())
     if not outcome.done:
         raise AssertionError(outcome)
     return time.perf_counter() - started

@@ -52,7 +52,7 @@ def polled(url: str) -> object:
 
 
 def burst(lock: object, buyers: int, *, name: str) -> float:
-    """Returns buyers a second. Raises AssertionError when one of them did not get the lock."""
+    """Returns buyers per second. Raises AssertionError when one of them did not get the lock."""
     barrier, served = threading.Barrier(buyers + 1), []
 
     def buy() -> None:

@@ -68,7 +68,7 @@ def read_catalogue() -> dict[str, list[dict[str, Any]]]:
 
 
 def make_goods(entries: Iterable[dict[str, Any]]) -> Seeded:
-    """A goods that somebody marked as deleted stays deleted: its row is there."""
+    """A product that somebody marked as deleted stays deleted: its row is there."""
     rows = [
         Goods(created_by=ACTOR, updated_by=ACTOR, **{name: value for name, value in entry.items() if name != "stock"})
         for entry in entries

@@ -12,12 +12,12 @@ from datetime import datetime, time, timedelta
 from enum import Enum
 from random import Random
 
-from orders.moves import PlaceOrder
+from orders.payloads import PlaceOrder
 
 DAYS = 14
-ORDERS_A_MOMENT = 40
+ORDERS_PER_MOMENT = 40
 FIRST_BUYER_ID = 10_001  # far from the ids of users who can sign in
-ORDERS_A_BUYER = 3
+ORDERS_PER_BUYER = 3
 DEMO_BUYER_SHARE = 0.02
 EVENING = time(11, 0)  # UTC: seven in the evening in Shanghai
 EVENING_MINUTES = 4 * 60
@@ -78,12 +78,12 @@ class Market:
 
 
 def make_plan(*, market: Market, number: int, now: datetime, random: Random) -> list[Moment]:
-    """Returns `number` orders in order of time, all of them settled by `now`, and at the end those that are not.
+    """Returns `number` orders in order of time, all of them ended by `now`, and at the end those that are not.
 
     The same random number, market and day give the same plan. From nine orders on every fate occurs.
     """
     moments = make_moments(number, now, random)
-    buyers = range(FIRST_BUYER_ID, FIRST_BUYER_ID + 1 + number // ORDERS_A_BUYER)
+    buyers = range(FIRST_BUYER_ID, FIRST_BUYER_ID + 1 + number // ORDERS_PER_BUYER)
     groups: dict[datetime, list[Planned]] = {}
     unpaid: list[Planned] = []
     for fate in draw_fates(number, random):
@@ -92,13 +92,13 @@ def make_plan(*, market: Market, number: int, now: datetime, random: Random) -> 
             unpaid.append(planned)
         else:
             groups.setdefault(draw_moment(fate, moments, now, random), []).append(planned)
-    last = [unpaid[start : start + ORDERS_A_MOMENT] for start in range(0, len(unpaid), ORDERS_A_MOMENT)]
+    last = [unpaid[start : start + ORDERS_PER_MOMENT] for start in range(0, len(unpaid), ORDERS_PER_MOMENT)]
     return [*(Moment(at, groups[at]) for at in sorted(groups)), *(Moment(None, orders) for orders in last)]
 
 
 def make_moments(number: int, now: datetime, random: Random) -> list[datetime]:
     """The moments at which people bought, spread over the evenings of the days before `now`."""
-    return sorted(draw_evening(now, random) for _ in range(max(DAYS, number // ORDERS_A_MOMENT)))
+    return sorted(draw_evening(now, random) for _ in range(max(DAYS, number // ORDERS_PER_MOMENT)))
 
 
 def draw_evening(now: datetime, random: Random) -> datetime:

@@ -66,7 +66,7 @@ class PrivateShop:
     def __exit__(self, *_exception: object) -> None:
         self._stack.close()
 
-    def start(self, name: str, flow: str = "transactional") -> None:
+    def start(self, name: str, flow: str = "half_message") -> None:
         """Starts a process; a server answers when this returns. `flow`: how the order service places orders."""
         if name == "broker":
             self._broker.start()
@@ -129,7 +129,7 @@ class PrivateShop:
             return subprocess.Popen(
                 [sys.executable, str(ROOT / "manage.py"), *words],
                 cwd=ROOT,
-                env=self._environment(service, "transactional"),
+                env=self._environment(service, "half_message"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -17,8 +17,8 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402 (after setup)
 
-from orders.flows import transactional  # noqa: E402
-from orders.flows.transactional import OrdersOnly  # noqa: E402
+from orders.flows import half_message  # noqa: E402
+from orders.flows.half_message import OrdersOnly  # noqa: E402
 
 armed: list[str] = []
 
@@ -61,9 +61,9 @@ def listen() -> None:
 
 
 def main(*words: str) -> None:
-    transactional.reserve = parks_after("after_reserve", transactional.reserve)
+    half_message.reserve = parks_after("after_reserve", half_message.reserve)
     OrdersOnly.work = parks_after("before_commit", OrdersOnly.work)  # type: ignore[method-assign]
-    transactional.write_orders = parks_after("after_commit", transactional.write_orders)
+    half_message.write_orders = parks_after("after_commit", half_message.write_orders)
     threading.Thread(target=listen, daemon=True).start()
     call_command(*words, stdout=Speaker())
 

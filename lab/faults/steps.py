@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-FLOWS = ("direct", "transactional")
+FLOWS = ("direct", "half_message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,6 @@ STEPS = {
         Step("after_commit", "orders", "the order is committed, the buyer has no answer"),
         Step("stock_down", "stock", "the stock service is gone when the buyer comes"),
         Step("goods_down", "goods", "the goods service is gone when the buyer comes"),
-        Step("broker_down", "broker", "Redis, the broker of alarms, is gone when the buyer comes"),
+        Step("broker_down", "broker", "Redis, the broker of wake-ups, is gone when the buyer comes"),
     )
 }

@@ -11,7 +11,7 @@ import grpc
 from charites.common.rpc import read_error
 from lab.faults.private_shop import PrivateShop
 from lab.faults.steps import Step
-from lab.faults.true_state import Books, Count, Watch, short
+from lab.faults.true_state import Count, Ledger, Watch, short
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderReply
 from orders.rpc.orders_pb2_grpc import OrderStub
 from stock.rpc.stock_pb2 import OrderStockRequest
@@ -58,8 +58,10 @@ class Run:
 class Story:
     """One run being made."""
 
-    def __init__(self, shop: PrivateShop, books: Books, run: Run, goods_id: int, tell: Callable[[Event], None]) -> None:
-        self.shop, self.books, self.run, self.goods_id = shop, books, run, goods_id
+    def __init__(
+        self, shop: PrivateShop, ledger: Ledger, run: Run, goods_id: int, tell: Callable[[Event], None]
+    ) -> None:
+        self.shop, self.ledger, self.run, self.goods_id = shop, ledger, run, goods_id
         self._tell, self._began, self._mutex = tell, time.monotonic(), threading.Lock()
 
     def tell(self, who: str, what: str) -> None:
@@ -80,8 +82,8 @@ class Story:
             self.buy_until_answered("the buyer asks again, with the same key", key=self.key)
             self.await_convergence()
         self.shop.kill("orders")
-        self.run.count = self.books.count(self.goods_id)
-        self.run.findings = self.books.findings()
+        self.run.count = self.ledger.count(self.goods_id)
+        self.run.findings = self.ledger.findings()
         self.mend()
 
     @property
@@ -113,7 +115,7 @@ class Story:
 
     def buy(self, who: str, key: str) -> OrderReply | None:
         """Asks for an order and tells the answer; None when there was no order in it."""
-        self.tell("buyer", f"{who}: {PIECES} of goods {self.goods_id}")
+        self.tell("buyer", f"{who}: {PIECES} of product {self.goods_id}")
         request = CreateOrderRequest(
             goods_id=self.goods_id,
             num=PIECES,
@@ -146,11 +148,11 @@ class Story:
         nothing that could still heal."""
         began = time.monotonic()
         while time.monotonic() < began + CONVERGE_SECONDS:
-            is_settled = self.books.is_settled()
-            if is_settled and not self.books.count(self.goods_id).leaked:
+            is_at_rest = self.ledger.is_at_rest()
+            if is_at_rest and not self.ledger.count(self.goods_id).leaked:
                 self.run.converged_seconds = round(time.monotonic() - began, 1)
                 return
-            if is_settled and time.monotonic() > began + PATIENCE_SECONDS:
+            if is_at_rest and time.monotonic() > began + PATIENCE_SECONDS:
                 return
             time.sleep(LOOK_SECONDS)
 
@@ -158,5 +160,5 @@ class Story:
         """What an operator has to do about a leak, by hand: find the reservations without an order, and end them."""
         with self.shop.client("stock") as client:
             stub: Any = client.stub(StockStub)
-            for order_id in self.books.reserved_for_nobody():
+            for order_id in self.ledger.reserved_for_nobody():
                 stub.RollbackStock(OrderStockRequest(order_id=order_id))

@@ -21,7 +21,7 @@ Tell = Callable[[str, str], None]  # who, what
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Pieces of one goods: the stock row's three numbers, and what unpaid orders hold. `leaked`: pieces that are
+    """Pieces of one product: the stock row's three numbers, and what unpaid orders hold. `leaked`: pieces that are
     reserved for nobody."""
 
     available: int
@@ -34,7 +34,7 @@ class Count:
         return self.reserved - self.ordered
 
 
-class Books:
+class Ledger:
     """Reads the three databases; one connection each, so one thread at a time."""
 
     def __init__(self, urls: Mapping[str, str]) -> None:
@@ -78,7 +78,7 @@ class Books:
     def orders(self) -> set[int]:
         return {row[0] for row in self._read("orders", "SELECT order_id FROM shopping_order")}
 
-    def is_settled(self) -> bool:
+    def is_at_rest(self) -> bool:
         """Whether no message waits for anything."""
         return not self._read("orders", "SELECT 1 FROM messaging_message WHERE state IN ('half', 'ready') LIMIT 1")
 
@@ -88,9 +88,9 @@ class Books:
         return sorted({order for (order, _), (_, status) in self.records().items() if status == 1} - orders)
 
     def findings(self) -> list[str]:
-        """Audits all three databases as if everything had had its time to settle; returns the names of broken rules."""
-        settled = timezone.now() + timedelta(seconds=settings.AUDIT_SETTLING_SECONDS + 1)
-        results = run_audit(now=settled, databases=list(self._databases.values()))
+        """Audits all three databases as if every grace period were over; returns the names of broken rules."""
+        later = timezone.now() + timedelta(seconds=settings.AUDIT_GRACE_SECONDS + 1)
+        results = run_audit(now=later, databases=list(self._databases.values()))
         return [result.check.id for result in results if result.total]
 
     def _read(self, service: str, sql: str, *parameters: int) -> list[tuple[Any, ...]]:
@@ -101,7 +101,7 @@ class Books:
 
 
 class Watch:
-    """Tells every change of orders, messages and stock records while its block runs, a few times a second."""
+    """Tells every change of orders, messages and stock records while its block runs, a few times per second."""
 
     def __init__(self, urls: Mapping[str, str], tell: Tell) -> None:
         self._urls, self._tell = urls, tell
@@ -120,23 +120,23 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        with Books(self._urls) as books:
-            self._told = self._look(books)
+        with Ledger(self._urls) as ledger:
+            self._told = self._look(ledger)
             self._is_ready.set()
             while not self._stop.wait(POLL_SECONDS):
-                self._compare(self._look(books))
-            self._compare(self._look(books))
+                self._compare(self._look(ledger))
+            self._compare(self._look(ledger))
 
-    def _look(self, books: Books) -> dict[Any, tuple[str, str]]:
+    def _look(self, ledger: Ledger) -> dict[Any, tuple[str, str]]:
         """Returns what there is: some key -> (who, what)."""
         seen: dict[Any, tuple[str, str]] = {}
-        for message_id, (topic, key, state, checks, attempts) in books.messages().items():
+        for message_id, (topic, key, state, checks, attempts) in ledger.messages().items():
             counted = f" (checks: {checks}, tries: {attempts})" if checks or attempts else ""
             seen["message", message_id] = ("message", f"{topic} of order {short(key)}: {state.upper()}{counted}")
-        for (order_id, goods_id), (pieces, status) in books.records().items():
-            what = f"record of order {short(order_id)}, goods {goods_id}: {pieces} {RECORD_STATES[status]}"
+        for (order_id, goods_id), (pieces, status) in ledger.records().items():
+            what = f"record of order {short(order_id)}, product {goods_id}: {pieces} {RECORD_STATES[status]}"
             seen["record", order_id, goods_id] = ("stock", what)
-        for order_id in books.orders():
+        for order_id in ledger.orders():
             seen["order", order_id] = ("orders", f"order {short(order_id)} is there, unpaid")
         return seen
 

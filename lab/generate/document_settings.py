@@ -31,7 +31,7 @@ MEANINGS = {
     "STOCK_ENDPOINT": "Where the stock service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
     "REMOTE_TIMEOUT_SECONDS": "Most seconds that a call to another service may take, with all its retries.",
     "ORDER_FLOW": (
-        "How orders are placed: `local`, where stock is in APPS, or else `transactional`. `direct` leaks, and is for "
+        "How orders are placed: `local`, where stock is in APPS, or else `half_message`. `direct` leaks, and is for "
         "demonstrations."
     ),
     "STOCK_STRATEGY": (
@@ -64,7 +64,7 @@ MEANINGS = {
     ),
     "PAYMENT_NOTIFY_URL": "Where the payment provider reports captures.",
     "PUBLIC_URL": "How a buyer's browser reaches the shop.",
-    "AUDIT_SETTLING_SECONDS": "Seconds for which what may still be on its way is no finding of the audit.",
+    "AUDIT_GRACE_SECONDS": "Seconds for which what may still be on its way is no finding of the audit.",
     "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
     "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid.",
     "TOKEN_RATE": "How many log-in attempts one address may make, such as `60/min`.",

@@ -23,11 +23,11 @@ from lab.kit.shop import wait_until
 from lab.servers import LOOPBACK, free_port
 from orders import remote, services
 from orders.errors import StockCallFailed
-from orders.flows.local import WRITER
-from orders.moves import PlaceOrder
+from orders.flows.local import PARTICIPANT
+from orders.payloads import PlaceOrder
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from stock.errors import StockBusy
-from stock.moves import BUSY, Move, Outcome, Writer, reserve
+from stock.moves import BUSY, Move, Outcome, Participant, reserve
 from stock.strategies import STRATEGIES, get_strategy
 from stock.strategies.group_commit import GroupCommit
 from stock.strategies.strategy import Strategy
@@ -100,7 +100,7 @@ class Holding(Strategy):
     def __init__(self) -> None:
         self.holds, self.may_go = threading.Event(), threading.Event()
 
-    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+    def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
         self.holds.set()
         self.may_go.wait(LONG_SECONDS)
         return [BUSY] * len(moves)
@@ -113,9 +113,9 @@ def queue_full() -> Iterator[None]:
     group = GroupCommit(holding)
     STRATEGIES[holding.name] = lambda: group  # type: ignore[assignment]
     full = override_settings(STOCK_STRATEGY=holding.name, STOCK_GROUP_QUEUE=1, STOCK_GROUP_WAIT_SECONDS=LONG_SECONDS)
-    with full, Background(lambda: group.move([reserve(1, {1: 1})], WRITER)):
+    with full, Background(lambda: group.move([reserve(1, {1: 1})], PARTICIPANT)):
         holding.holds.wait(TIMEOUT_SECONDS)
-        with Background(lambda: group.move([reserve(2, {1: 1})], WRITER)):
+        with Background(lambda: group.move([reserve(2, {1: 1})], PARTICIPANT)):
             wait_until(lambda: group._queue, seconds=TIMEOUT_SECONDS, what="the queue is full")
             try:
                 yield
@@ -159,7 +159,7 @@ def no_calls() -> AbstractContextManager[None]:
 @contextmanager
 def stock_service(address: str) -> Iterator[None]:
     """This process is the order service, and stock is at that address."""
-    split = {"APPS": ["goods", "orders"], "ORDER_FLOW": "transactional", "STOCK_ENDPOINT": f"ipv4:{address}"}
+    split = {"APPS": ["goods", "orders"], "ORDER_FLOW": "half_message", "STOCK_ENDPOINT": f"ipv4:{address}"}
     try:
         with override_settings(**split):
             yield
@@ -191,7 +191,7 @@ def stock_busy() -> Iterator[Ask]:
         yield ask_service
 
 
-# Each is entered with goods 1 in stock, outside of any transaction, and gives what asks once.
+# Each is entered with product 1 in stock, outside of any transaction, and gives what asks once.
 BUSY_DOORS: dict[str, Callable[[], AbstractContextManager[Ask]]] = {
     "REST, the queue of orders is full": partial(rest_at, queue_full),
     "REST, the database is away": partial(rest_at, database_away),

@@ -33,7 +33,7 @@ UNKNOWN = {HTTPStatus.GATEWAY_TIMEOUT, HTTPStatus.INTERNAL_SERVER_ERROR}
 
 
 class Wish(NamedTuple):
-    """What a customer wants, under a key of their own. An order's contents are goods' ids and pieces."""
+    """What a customer wants, under a key of their own. An order's contents are product ids and pieces."""
 
     operation: str
     key: str

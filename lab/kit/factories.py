@@ -1,6 +1,6 @@
 """What tests start from, made through the real services wherever there is one.
 
-Everything has a default; a test names only what it is about. `NOW` is the clock of a test: pass it on, and move it
+Everything has a default; a test names only what it is about. `NOW` is the clock of a test: pass it on, and change it
 by adding seconds instead of sleeping.
 """
 
@@ -19,7 +19,7 @@ from goods.models import Goods, Room
 from goods.services import Entry, add_room_goods
 from orders import services as orders
 from orders.models import Order, Payment
-from orders.moves import Capture, PlaceOrder
+from orders.payloads import Capture, PlaceOrder
 from stock.models import Stock
 from stock.selectors import get_stock
 from stock.services import Adjustment, adjust_stock
@@ -37,7 +37,7 @@ def later(seconds: float, start: datetime = NOW) -> datetime:
 
 
 def make_goods(goods_id: int = 1, *, stock: int | None = None, **columns: Any) -> Goods:
-    """A goods on sale at 99.50; `stock`: pieces that are available of it, no stock row when left out."""
+    """A product on sale at 99.50; `stock`: pieces that are available of it, no stock row when left out."""
     defaults = {"title": f"Goods {goods_id}", "price": 9950, "market_price": 12900, "brief": "Brief."}
     goods = Goods.objects.create(goods_id=goods_id, **{**defaults, **columns})
     if stock is not None:
@@ -46,7 +46,7 @@ def make_goods(goods_id: int = 1, *, stock: int | None = None, **columns: Any) -
 
 
 def make_stock(goods_id: int = 1, available: int = 10) -> Stock:
-    """Adds `available` pieces to a goods, as staff do."""
+    """Adds `available` pieces to a product, as staff do."""
     return adjust_stock(adjustments=[Adjustment(goods_id, "delivery", "staff", delta=available)])[0]
 
 
@@ -60,7 +60,7 @@ def make_room(room_id: int = 1, *, goods_ids: Sequence[int] = (), **columns: Any
 
 
 def make_command(quantities: Mapping[int, int] | None = None, **changes: Any) -> PlaceOrder:
-    """A valid command of user 7 for one piece of goods 1."""
+    """A valid command of user 7 for one piece of product 1."""
     command = PlaceOrder(
         user_id=BUYER_ID,
         quantities={1: 1} if quantities is None else dict(quantities),
@@ -131,6 +131,6 @@ def bearer(user_id: int = BUYER_ID, role: Role = Role.CUSTOMER) -> str:
 
 
 def counts(goods_id: int = 1) -> tuple[int, int, int]:
-    """Returns (available, reserved, sold) of a goods."""
+    """Returns (available, reserved, sold) of a product."""
     stock = get_stock(goods_id=goods_id)
     return stock.available, stock.reserved, stock.sold

@@ -1,4 +1,4 @@
-"""The books after a fault: who paid, who was closed, where the money is. Every finding names the order."""
+"""What is stored after a fault: who paid, who was closed, where the money is. Every finding names the order."""
 
 from collections import Counter, defaultdict
 
@@ -15,7 +15,7 @@ def findings() -> list[str]:
 
 
 def wrong_endings(order_ids: list[int]) -> dict[int, str]:
-    """The orders that did not come to a good end, and why: neither paid nor closed, moved twice, paid by nothing, or
+    """The orders that did not come to a good end, and why: neither paid nor closed, changed twice, paid by nothing, or
     with money that nobody sends back."""
     orders = Order.objects.filter(order_id__in=order_ids).order_by("order_id")
     captured: dict[int, list[Payment]] = defaultdict(list)
@@ -31,7 +31,7 @@ def wrong_ending(order: Order, captured: list[Payment], refunds: Counter[int]) -
     if order.status not in (Order.Status.PAID, Order.Status.CLOSED):
         return f"is {order.get_status_display()}"
     if order.version != 1:
-        return f"has moved {order.version} times"
+        return f"has changed {order.version} times"
     is_paid = order.status == Order.Status.PAID
     paid_by = [payment for payment in captured if is_paid and payment.trade_id == order.trade_id]
     if len(paid_by) != is_paid:

@@ -19,7 +19,7 @@ from lab.kit.factories import BUYER_ID, bearer
 from orders.rpc.orders_pb2_grpc import OrderStub
 from stock.rpc.stock_pb2_grpc import StockStub
 
-TEST_SECONDS = 20.0
+TEST_SECONDS = 60.0  # a bound for busy machines, no measurement
 
 
 @cache

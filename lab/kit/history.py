@@ -91,6 +91,15 @@ class History:
         """The numbers that came with this answer."""
         return {call.answer.number for call in self.calls if call.told is told and call.answer.number}
 
+    def summary(self) -> str:
+        """What came of all calls, in words."""
+        told = self.told()
+        yes = sum(count for word, count in told.items() if word.is_yes)
+        return (
+            f"{len(self.calls)} calls by {len({call.client for call in self.calls})} customers: {yes} yes, "
+            f"{told[Told.NO]} no, {told[Told.BUSY]} busy, {told[Told.NOTHING]} without an answer and asked again"
+        )
+
 
 class Effect(NamedTuple):
     """Something that is true now: a row, and whose call it comes from."""
@@ -103,8 +112,8 @@ class Effect(NamedTuple):
 
 @dataclass
 class Truth:
-    """The rows after everything came to rest. All mappings go from a goods' id to pieces; `stock`: available, reserved,
-    sold."""
+    """The rows after everything came to rest. All mappings go from a product's id to pieces; `stock`: available,
+    reserved, sold."""
 
     effects: list[Effect] = field(default_factory=list)
     stock: dict[int, tuple[int, int, int]] = field(default_factory=dict)
@@ -198,14 +207,14 @@ def miscounts(truth: Truth) -> list[str]:
     for goods_id in sorted({*truth.stock, *truth.added, *truth.held, *truth.sold}):
         available, reserved, sold = truth.stock.get(goods_id, (0, 0, 0))
         if available < 0:
-            found.append(f"goods {goods_id}: {available} available")
+            found.append(f"product {goods_id}: {available} available")
         for what, counted, rows in (
             ("added", available + reserved + sold, truth.added[goods_id]),
             ("reserved", reserved, truth.held[goods_id]),
             ("sold", sold, truth.sold[goods_id]),
         ):
             if counted != rows:
-                found.append(f"goods {goods_id}: {counted} {what} by its row, {rows} by what happened to it")
+                found.append(f"product {goods_id}: {counted} {what} by its row, {rows} by what happened to it")
     return found
 
 

@@ -20,7 +20,7 @@ TABLES = (
 
 
 def fill(cursor: Any, *, records: int, goods: int) -> None:
-    """Makes `records` stock records of `goods` goods in empty tables, two an order. The orders are unpaid, closed and
+    """Makes `records` stock records of `goods` goods in empty tables, two per order. The orders are unpaid, closed and
     paid in turn. The audit finds nothing, and the planner knows how many rows there are."""
     for statement in fillings(records, goods):
         cursor.execute(statement)

@@ -1,4 +1,4 @@
-"""Providers for tests; each stands behind the port of `orders.payments.provider`."""
+"""Providers for tests; each stands behind the port, `orders.payments.port`."""
 
 import socket
 import threading
@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import httpx
 
-from orders.moves import Capture
-from orders.payments.provider import PaymentRequest, RefundRequest
+from orders.payloads import Capture
+from orders.payments.port import PaymentRequest, RefundRequest
 
 
 class Away:

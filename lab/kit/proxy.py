@@ -62,7 +62,7 @@ class Proxy:
         self._is_cut = False
 
     def watch(self) -> Callable[[bytes], Fate]:
-        """Returns what decides about each thing that one client sends; called once a connection."""
+        """Returns what decides about each thing that one client sends; called once per connection."""
         return lambda data: Fate.PASSED
 
     def fell(self, fate: Fate) -> None:

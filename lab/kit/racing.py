@@ -14,7 +14,7 @@ Order = dict[str, Any]
 
 
 def order(order_id: int, quantities: dict[int, int], key: str | None = None) -> Order:
-    """An order for `race`. Two with one key are twins."""
+    """An order for `race`. Two with one key are duplicates."""
     return {"order_id": order_id, "quantities": quantities, "key": key or str(order_id)}
 
 

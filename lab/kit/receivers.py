@@ -18,7 +18,7 @@ TOPIC = "fault"
 
 
 def receive(messages: Sequence[Message]) -> None:
-    """One row a message, however often it is delivered, and one row a delivery beside it."""
+    """One row per message, however often it is delivered, and one row per delivery beside it."""
     with transaction.atomic():
         Group.objects.bulk_create(
             [Group(name=f"{message.key}:once") for message in messages],
@@ -38,7 +38,7 @@ def unregister_receivers() -> None:
 
 
 def publish_some(keys: Sequence[str]) -> None:
-    """Publishes one message a key."""
+    """Publishes one message per key."""
     with transaction.atomic():
         publish_many([Draft(TOPIC, key, {}) for key in keys])
 

@@ -17,8 +17,7 @@ import httpx
 from lab.servers import LOOPBACK, free_port, still_free
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 60
-STOP_SECONDS = 30
+START_SECONDS, STOP_SECONDS = 180, 60  # bounds for busy machines, no measurements
 
 
 def wait_until(happened: Callable[[], Any], *, seconds: float, what: str) -> Any:
@@ -47,7 +46,7 @@ class Shop:
         self.given = dict(environment)
         self.others = others
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._are_ports_settled = False
+        self._are_ports_fixed = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -100,18 +99,18 @@ class Shop:
 
     def start(self, *names: str) -> None:
         """Starts processes; does not wait for them."""
-        self.settle_ports()
+        self.fix_ports()
         for name in names:
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
                     self.command(name), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
                 )
 
-    def settle_ports(self) -> None:
+    def fix_ports(self) -> None:
         """Changes ports that somebody has taken meanwhile, for the last time: from here on others may be told them."""
-        if not self._are_ports_settled:
+        if not self._are_ports_fixed:
             self.http_port, self.grpc_port = still_free(self.http_port), still_free(self.grpc_port)
-        self._are_ports_settled = True
+        self._are_ports_fixed = True
 
     def kill(self, name: str) -> None:
         """Ends a process and its children at once, as a power cut would."""

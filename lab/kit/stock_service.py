@@ -72,7 +72,7 @@ class StockService:
             self._process = None
 
     def set_stock(self, goods_id: int, available: int) -> None:
-        with Client(self.address, token=service_header, timeout_seconds=10) as client:
+        with Client(self.address, token=service_header, timeout_seconds=60) as client:
             client.stub(StockStub).SetStock(StockLevel(goods_id=goods_id, num=available))
 
     def counts(self, goods_id: int) -> tuple[int, int, int]:

@@ -22,7 +22,7 @@ from django.db import connection, connections  # noqa: E402
 
 from charites.common.transactions import RETRIES  # noqa: E402
 from lab.kit.interleaving import plain  # noqa: E402
-from lab.kit.writers import NoteWriter  # noqa: E402
+from lab.kit.participants import NoteParticipant  # noqa: E402
 from stock.moves import Status, reserve  # noqa: E402
 from stock.services import move  # noqa: E402
 
@@ -33,7 +33,7 @@ def place(order: dict[str, Any]) -> str:
     """Reserves one order, asking again while it is told to, and returns the answer."""
     quantities = {int(goods_id): pieces for goods_id, pieces in order["quantities"].items()}
     for _ in range(BUSY_TRIES):
-        outcome = move([reserve(order["order_id"], quantities, key=order["key"])], writer=NoteWriter())[0]
+        outcome = move([reserve(order["order_id"], quantities, key=order["key"])], participant=NoteParticipant())[0]
         if outcome.status is not Status.BUSY:
             is_answer = outcome.done or outcome.status is Status.NOT_ENOUGH
             return outcome.status.value if is_answer else repr(outcome.as_error())

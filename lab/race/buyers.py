@@ -49,7 +49,7 @@ class Service:
         return STATUS.get(outcome.status, "error"), repr(outcome.as_error())
 
 
-class Remote:
+class Caller:
     """Buys over gRPC, on one connection for all threads of this process."""
 
     def __init__(self, address: str, token: str) -> None:
@@ -87,12 +87,12 @@ def race(link: Link, wanted: dict[str, Any]) -> None:
     """Takes part in one race and tells how it went: [order_id, what the buyer was told, from, until, why]."""
     if wanted["strategy"]:
         use(wanted["strategy"])
-    remote = Remote(wanted["address"], wanted["token"]) if wanted["address"] else None
+    caller = Caller(wanted["address"], wanted["token"]) if wanted["address"] else None
     before = retries()
     answers: list[tuple[int, str, float, float, str]] = []
     barrier = threading.Barrier(len(wanted["hands"]) + 1)
     threads = [
-        threading.Thread(target=attend, args=(hand, remote or Service(), barrier, answers)) for hand in wanted["hands"]
+        threading.Thread(target=attend, args=(hand, caller or Service(), barrier, answers)) for hand in wanted["hands"]
     ]
     for thread in threads:
         thread.start()
@@ -103,14 +103,14 @@ def race(link: Link, wanted: dict[str, Any]) -> None:
         while thread.is_alive():
             thread.join(REPORT_SECONDS)
             link.say(answered=len(answers))
-    if remote:
-        remote.close()
+    if caller:
+        caller.close()
     link.say(answers=answers, retries={reason: count - before.get(reason, 0) for reason, count in retries().items()})
 
 
 def attend(
     hand: list[tuple[int, dict[str, int]]],
-    shop: Service | Remote,
+    shop: Service | Caller,
     barrier: threading.Barrier,
     answers: list[tuple[int, str, float, float, str]],
 ) -> None:

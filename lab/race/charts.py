@@ -1,4 +1,4 @@
-"""The report's other drawings: orders a second, and how long buyers waited."""
+"""The report's other drawings: orders per second, and how long buyers waited."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ BINS = 60
 
 
 def draw_throughput(race: Race, width: int) -> str:
-    """Accepted orders a second, as bars from zero."""
+    """Accepted orders per second, as bars from zero."""
     fastest = max(result.orders_per_second for result in race.results) or 1.0
     x = Linear(0, fastest, NAMES, width - EDGE - 62)
     marks = []
@@ -26,7 +26,7 @@ def draw_throughput(race: Race, width: int) -> str:
 
 
 def draw_waits(race: Race, width: int) -> str:
-    """The distribution of waiting times, a row a strategy: accepted buyers in colour, all others grey on top."""
+    """The distribution of waiting times, a row per strategy: accepted buyers in colour, all others grey on top."""
     waits = [wait for result in race.results for wait in result.milliseconds()]
     low, high = max(0.1, min(waits) * 0.9), max(waits) * 1.1
     x = Logarithmic(low, max(high, low * 10), NAMES, width - EDGE)

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MOST_GOODS_AN_ORDER = 2
+MOST_GOODS_PER_ORDER = 2
 
 
 class Basket(NamedTuple):
@@ -17,7 +17,7 @@ class Basket(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One race. `stock`: pieces of each goods; `address`: a running server instead of processes of our own."""
+    """One race. `stock`: pieces of each product; `address`: a running server instead of processes of our own."""
 
     stock: int = 100
     buyers: int = 400
@@ -47,7 +47,7 @@ def baskets(plan: Plan, *, goods_ids: list[int]) -> list[Basket]:
     """Returns what each buyer asks for. With several goods an order holds two of them, drawn and ordered by the seed,
     so that orders cross each other."""
     drawn = random.Random(plan.seed)
-    a_basket = min(len(goods_ids), MOST_GOODS_AN_ORDER)
+    a_basket = min(len(goods_ids), MOST_GOODS_PER_ORDER)
     return [
         Basket(order_id, dict.fromkeys(drawn.sample(goods_ids, a_basket), plan.quantity))
         for order_id in fresh_numbers(plan.buyers)

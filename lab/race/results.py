@@ -78,7 +78,7 @@ class Result:
 
     @property
     def orders_per_second(self) -> float:
-        """Accepted orders a second, until the last of them was accepted."""
+        """Accepted orders per second, until the last of them was accepted."""
         accepted = self.acceptances()
         return len(accepted) / accepted[-1][0] if accepted else 0.0
 

@@ -41,16 +41,16 @@ class Course:
     goods_ids: list[int]
     environment: dict[str, str]
     folder: Path
-    books: Child
+    ledger: Child
     crowd: list[Child]
 
     def run(self, strategy: type[Strategy], *, database: str, progress: Callable[[int], None]) -> Result:
         """Races one strategy on freshly made stock. What the column claims is watched where it is wrong."""
-        self.books.ask(do="open", goods_ids=self.goods_ids, stock=self.plan.stock, watch=not strategy.safe)
+        self.ledger.ask(do="open", goods_ids=self.goods_ids, stock=self.plan.stock, watch=not strategy.safe)
         with self._target(strategy) as (goal, end):
             answers, retries = race_once(self.crowd, deal(self.baskets, self.plan), goal, progress)
             retries = end() or retries
-        closed = self.books.ask(do="close", goods_ids=self.goods_ids)
+        closed = self.ledger.ask(do="close", goods_ids=self.goods_ids)
         began = min(answer.begun for answer in answers)
         return Result(
             strategy=strategy.name,
@@ -88,11 +88,11 @@ def run_race(plan: Plan, strategies: Sequence[type[Strategy]], progress: Progres
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="charites-race-")))
         url = stack.enter_context(own_database())
         environment = {**child_environment(url), **stack.enter_context(lock_server(strategies))}
-        books = stack.enter_context(Child("lab.race.sales_ledger", environment=environment, folder=folder))
+        ledger = stack.enter_context(Child("lab.race.sales_ledger", environment=environment, folder=folder))
         crowd = assemble(plan, stack, environment, folder)
-        described = books.hear()
+        described = ledger.hear()
         goods_ids = fresh_numbers(plan.goods)
-        course = Course(plan, baskets(plan, goods_ids=goods_ids), goods_ids, environment, folder, books, crowd)
+        course = Course(plan, baskets(plan, goods_ids=goods_ids), goods_ids, environment, folder, ledger, crowd)
         results = []
         for strategy in strategies:
             progress(strategy.name, 0)

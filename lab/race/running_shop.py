@@ -1,6 +1,6 @@
 """A shop that is running, as a guest who leaves it as it was: over gRPC, with goods that it does not have.
 
-What stays behind are rows that say so: the goods' stock at 0, its adjustments, and records that are rolled back.
+What stays behind are rows that say so: the product's stock at 0, its adjustments, and records that are rolled back.
 """
 
 from collections import Counter
@@ -39,7 +39,7 @@ class Shop:
                 if ours and ours.code == StockNotFound.code:
                     continue
                 raise
-            raise RaceFailed(f"The shop has stock of goods {goods_id} already: try again with other goods.")
+            raise RaceFailed(f"The shop has stock of product {goods_id} already: try again with other goods.")
 
     def fill(self, pieces: int) -> None:
         for goods_id in self.goods_ids:

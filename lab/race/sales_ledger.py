@@ -1,4 +1,4 @@
-"""The process that keeps the books of a race: `python -m lab.race.sales_ledger`.
+"""The process that keeps the ledger of a race: `python -m lab.race.sales_ledger`.
 
 It makes the tables and the stock, counts receipts, and watches what the stock column claims meanwhile.
 """
@@ -62,7 +62,7 @@ def receipts(goods_ids: list[int]) -> dict[int, int]:
 
 
 def make_stock(goods_ids: list[int], stock: int) -> None:
-    """Forgets the last race and makes so many pieces of each goods."""
+    """Forgets the last race and makes so many pieces of each product."""
     for model in (StockRecord, StockAdjustment, Stock):
         model.objects.all().delete()
     adjust_stock(

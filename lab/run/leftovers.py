@@ -1,6 +1,6 @@
 """Who runs in this checkout, as in var/run.pid: a second `make run` is refused, what a crashed one left is ended.
 
-One line a process: name, pid, and when it was started, because pids are used again.
+One line per process: name, pid, and when it was started, because pids are used again.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 """Private servers for tests, races and measurements: MariaDB, Redis and RabbitMQ on free loopback ports.
 
-    python -m lab.servers mariadb redis rabbitmq -- python -m pytest
+    python -m lab.servers mariadb redis -- python manage.py check
 
-runs a command with DATABASE_URL, REDIS_URL, CELERY_BROKER_URL and TEST_RABBITMQ_URL pointing at servers that live
-in a temporary folder and end with it. Tests use the classes:
+runs a command with DATABASE_URL, REDIS_URL and CELERY_BROKER_URL pointing at servers that live in a temporary folder
+and end with it. Tests use the classes:
 
     with MariaDB() as database:
         database.kill()     # or pause(), stop()

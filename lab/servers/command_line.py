@@ -26,7 +26,7 @@ def addresses(servers: list[Server]) -> dict[str, str]:
             case Redis():
                 found |= {"REDIS_URL": server.url, "CELERY_BROKER_URL": server.broker_url}
             case RabbitMQ():
-                found["TEST_RABBITMQ_URL"] = server.url
+                found["CELERY_BROKER_URL"] = server.url
     return found
 
 

@@ -26,6 +26,7 @@ class MariaDB(Server):
         return f"mysql://root@{LOOPBACK}:{self.port}/{self.database}"
 
     def prepare(self) -> None:
+        (self.folder / "temporary").mkdir()
         install = [find_program("mariadb-install-db", "mysql_install_db"), *self._common()]
         install += [*SMALL, "--auth-root-authentication-method=normal", "--skip-test-db"]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
@@ -40,6 +41,8 @@ class MariaDB(Server):
         return [
             f"--defaults-file={DEPLOY / 'mariadb.cnf'}",
             f"--datadir={self.folder / 'data'}",
+            # A server that starts removes all temporary tables in this folder; in /tmp they would be other servers'.
+            f"--tmpdir={self.folder / 'temporary'}",
             f"--user={getpass.getuser()}",
         ]
 

@@ -43,6 +43,7 @@ NEEDED: list[tuple[str, str, Callable[[], bool]]] = [
     ("gettext", "gettext", lambda: has("msgfmt") and has("xgettext")),
     ("chromium", "chromium", lambda: has("chromium", "chromium-browser", "google-chrome")),
     ("chromium-driver", "chromedriver", lambda: has("chromedriver")),
+    ("faketime", "libfaketime", lambda: has("faketime")),
 ]
 
 

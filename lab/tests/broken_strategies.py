@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from django.db.models import F
 
 from stock.models import Stock
-from stock.moves import Line, Move, Outcome, Writer
+from stock.moves import Line, Move, Outcome, Participant
 from stock.strategies.atomic_update import AtomicUpdate
 from stock.strategies.naive import Naive
 from stock.strategies.statements import Reading
@@ -33,16 +33,16 @@ class Refusing(AtomicUpdate):
 
     name = "refusing"
 
-    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+    def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
         impossible = [line._replace(available=-(10**6)) for line in moves[0].lines]
         if moves[0].order_id % 2:
             moves = [Move(moves[0].order_id, moves[0].step, tuple(impossible), moves[0].key)]
-        return super().move(moves, writer)
+        return super().move(moves, participant)
 
 
 class Dying(AtomicUpdate):
     name = "dying"
 
-    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+    def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
         os.write(2, b"famous last words\n")
         os._exit(3)

@@ -16,7 +16,8 @@ def result(
     expected: str | None = EXACT,
     safe: bool = True,
 ) -> Result:
-    """One buyer every 10 ms, who waits for 1, 2, 3, ... ms. The books agree with the answers unless told otherwise."""
+    """One buyer every 10 ms, who waits for 1, 2, 3, ... ms. The ledger agrees with the answers unless told
+    otherwise."""
     plan = plan or Plan(stock=3, buyers=len(told), processes=1, threads=2)
     answers = [Answer(n, kind, 5 + n / 100, 5 + n / 100 + (n + 1) / 1000) for n, kind in enumerate(told)]
     sold = told.count("sold") * plan.quantity if receipts is None else receipts

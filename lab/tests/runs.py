@@ -57,10 +57,10 @@ class Run:
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(START_SECONDS)
 
     def get(self, path: str, port: str = "HTTP_PORT") -> dict:
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.ports[port]}/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.ports[port]}/{path}", timeout=60) as answer:
             return json.load(answer)
 
 

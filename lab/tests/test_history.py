@@ -147,11 +147,11 @@ WELL = Truth(stock={1: (6, 3, 1)}, added=Counter({1: 10}), held=Counter({1: 3}),
     ("changes", "told"),
     [
         ({}, []),
-        ({"stock": {1: (5, 3, 1)}}, ["goods 1: 9 added by its row, 10 by what happened to it"]),
-        ({"held": Counter({1: 2})}, ["goods 1: 3 reserved by its row, 2 by what happened to it"]),
-        ({"sold": Counter({1: 2})}, ["goods 1: 1 sold by its row, 2 by what happened to it"]),
-        ({"stock": {1: (6, 3, 1), 2: (1, 0, 0)}}, ["goods 2: 1 added by its row, 0 by what happened to it"]),
-        ({"stock": {1: (-1, 10, 1)}, "held": Counter({1: 10})}, ["goods 1: -1 available"]),
+        ({"stock": {1: (5, 3, 1)}}, ["product 1: 9 added by its row, 10 by what happened to it"]),
+        ({"held": Counter({1: 2})}, ["product 1: 3 reserved by its row, 2 by what happened to it"]),
+        ({"sold": Counter({1: 2})}, ["product 1: 1 sold by its row, 2 by what happened to it"]),
+        ({"stock": {1: (6, 3, 1), 2: (1, 0, 0)}}, ["product 2: 1 added by its row, 0 by what happened to it"]),
+        ({"stock": {1: (-1, 10, 1)}, "held": Counter({1: 10})}, ["product 1: -1 available"]),
     ],
 )
 def test_pieces_that_do_not_add_up_are_named(changes: dict[str, Any], told: list[str]) -> None:

@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 
 from lab.run import leftovers
 from lab.servers import LOOPBACK
-from lab.tests.runs import Run
+from lab.tests.runs import START_SECONDS, Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 
@@ -21,7 +21,7 @@ def test_run_serves_the_shop_until_a_process_dies_and_again_with_the_same_data(c
     values = dotenv_values(copied_checkout / "var" / "env", interpolate=False)
 
     os.kill(pids["worker"], signal.SIGKILL)
-    code = first.process.wait(30)
+    code = first.process.wait(START_SECONDS)
 
     assert ready["status"] == "ready"
     assert set(pids) == {"supervisor", "redis", "web", "grpc", "worker", "sweep"}
@@ -45,7 +45,7 @@ def test_run_on_a_taken_port_says_which_and_how_to_choose_another(copied_checkou
 
         run = Run(copied_checkout, HTTP_PORT=str(port))
 
-        assert run.process.wait(30) == 1
+        assert run.process.wait(START_SECONDS) == 1
     assert run.out.read_text() == (
         f"charites: Port {port} on {LOOPBACK}, the HTTP port, cannot be had (Address already in use): "
         "choose others with make run HTTP_PORT=8010 GRPC_PORT=8091\n"
@@ -58,7 +58,7 @@ def test_run_beside_another_in_one_checkout_is_refused(copied_checkout):
 
     run = Run(copied_checkout)
 
-    assert run.process.wait(30) == 1
+    assert run.process.wait(START_SECONDS) == 1
     assert run.out.read_text().startswith(f"charites: This checkout is running already (pid {os.getpid()})")
     (copied_checkout / "var" / "run.pid").unlink()
 
@@ -66,6 +66,6 @@ def test_run_beside_another_in_one_checkout_is_refused(copied_checkout):
 def test_run_that_cannot_migrate_says_so_and_leaves_nothing(copied_checkout):
     run = Run(copied_checkout, DATABASE_URL="sqlite:////nowhere/at/all.sqlite3")
 
-    assert run.process.wait(60) == 1
+    assert run.process.wait(START_SECONDS) == 1
     assert "charites: manage.py migrate --verbosity 0 failed:" in run.out.read_text()
     assert run.pids() == {}

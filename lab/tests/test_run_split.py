@@ -12,7 +12,7 @@ import pytest
 
 from lab.run import leftovers
 from lab.servers import LOOPBACK
-from lab.tests.runs import Run, SplitRun
+from lab.tests.runs import START_SECONDS, Run, SplitRun
 
 pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 
@@ -42,10 +42,10 @@ def test_run_split_serves_three_services_until_a_process_of_one_dies(copied_chec
     beside, second = Run(copied_checkout, HTTP_PORT=run.ports["ORDERS_HTTP_PORT"]), SplitRun(copied_checkout)
     pids = run.pids()
     kinds = {f"{name}-{kind}" for name in SERVICES for kind in ("web", "grpc", "worker", "sweep")}
-    codes = [beside.process.wait(30), second.process.wait(30)]
+    codes = [beside.process.wait(START_SECONDS), second.process.wait(START_SECONDS)]
     assert run.process.poll() is None
     os.kill(pids["goods-sweep"], signal.SIGKILL)
-    codes.append(run.process.wait(30))
+    codes.append(run.process.wait(START_SECONDS))
 
     assert ready == ["ready"] * 3
     assert (audit.returncode, "orders + stock" in audit.stdout) == (0, True), audit.stderr
@@ -68,7 +68,7 @@ def test_run_split_on_a_taken_port_says_which_and_how_to_choose_another(copied_c
 
         run = SplitRun(copied_checkout, GOODS_GRPC_PORT=str(port))
 
-        assert run.process.wait(30) == 1
+        assert run.process.wait(START_SECONDS) == 1
     assert run.out.read_text() == (
         f"charites: Port {port} on {LOOPBACK}, the GRPC port of goods, cannot be had (Address already in use): "
         "choose others with make run-split GOODS_HTTP_PORT=8010 GOODS_GRPC_PORT=8091\n"
@@ -78,14 +78,14 @@ def test_run_split_on_a_taken_port_says_which_and_how_to_choose_another(copied_c
 def test_run_split_with_one_port_for_two_servers_says_so(copied_checkout):
     run = SplitRun(copied_checkout, GOODS_HTTP_PORT="18123", STOCK_GRPC_PORT="18123")
 
-    assert run.process.wait(30) == 1
+    assert run.process.wait(START_SECONDS) == 1
     assert run.out.read_text() == "charites: STOCK_GRPC_PORT=18123 is another server's port as well.\n"
 
 
 def test_run_split_with_a_setting_that_cannot_be_for_all_says_so(copied_checkout):
     run = SplitRun(copied_checkout, HTTP_PORT="8010")
 
-    assert run.process.wait(30) == 1
+    assert run.process.wait(START_SECONDS) == 1
     assert run.out.read_text() == (
         "charites: Each service has its own HTTP_PORT: choose it for one, as in ORDERS_HTTP_PORT.\n"
     )

@@ -26,6 +26,7 @@ def test_servers_that_find_their_ports_taken_come_up_on_others(
         assert not {shop.http_port, shop.grpc_port} & set(first)
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_stock_service_that_finds_its_port_taken_comes_up_on_another(tmp_path: Path) -> None:
     service = StockService(tmp_path)

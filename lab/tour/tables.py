@@ -17,13 +17,13 @@ def room_table(room: dict[str, Any]) -> Table:
     table.add_column("price", justify="right")
     for goods in room["goods"]:
         off_sale = "" if goods["status"] == 0 else " (off sale)"
-        on_block = " <- on the block" if goods["goods_id"] == room["current_goods_id"] else ""
-        table.add_row(goods["goods_id"], Text(f"{goods['title']}{off_sale}{on_block}"), f"{goods['price'] / 100:,.2f}")
+        pinned = " <- pinned" if goods["goods_id"] == room["current_goods_id"] else ""
+        table.add_row(goods["goods_id"], Text(f"{goods['title']}{off_sale}{pinned}"), f"{goods['price'] / 100:,.2f}")
     return table
 
 
 def stock_table(seen: list[tuple[str, dict[str, Any]]]) -> Table:
-    """The three numbers of a goods at several moments."""
+    """The three numbers of a product at several moments."""
     table = Table()
     table.add_column("stock")
     for name in ("available", "reserved", "sold"):

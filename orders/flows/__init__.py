@@ -1,7 +1,7 @@
 """The ways to place, pay and close an order; ORDER_FLOW names the module.
 
 `local`: orders and stock share a database, one transaction does all. The others are for the split form, in which stock
-is another service: `transactional`, and `direct`, which leaks and is here to show why.
+is another service: `half_message`, and `direct`, which leaks and is here to show why.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,8 +15,8 @@ from stock.moves import Move, Outcome
 Flow = Callable[[Sequence[Move]], list[Outcome]]
 
 
-def move(moves: Sequence[Move]) -> list[Outcome]:
-    """Places, pays or closes orders, with their stock; one outcome a move, in order. Never raises for one of them.
+def carry_out(moves: Sequence[Move]) -> list[Outcome]:
+    """Places, pays or closes orders, with their stock; one outcome per move, in order. Never raises for one of them.
 
     Call it outside any transaction.
     """
@@ -25,6 +25,6 @@ def move(moves: Sequence[Move]) -> list[Outcome]:
 
 @cache
 def find_flow(name: str) -> Flow:
-    """Returns the `move` of a flow. Those of the split form are loaded only where they are used."""
-    flow: Flow = import_module(f"orders.flows.{name}").move
+    """Returns the `carry_out` of a flow. Those of the split form are loaded only where they are used."""
+    flow: Flow = import_module(f"orders.flows.{name}").carry_out
     return flow

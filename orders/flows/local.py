@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from orders.writer import OrderWriter
+from orders.participant import OrderParticipant
 from stock import services as stock
 from stock.moves import Move, Outcome
 
-WRITER = OrderWriter()
+PARTICIPANT = OrderParticipant()
 
 
-def move(moves: Sequence[Move]) -> list[Outcome]:
-    """Places, pays or closes orders, with their stock; one outcome a move, in order."""
-    return stock.move(moves, writer=WRITER)
+def carry_out(moves: Sequence[Move]) -> list[Outcome]:
+    """Places, pays or closes orders, with their stock; one outcome per move, in order."""
+    return stock.move(moves, participant=PARTICIPANT)

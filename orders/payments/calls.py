@@ -11,8 +11,8 @@ import structlog
 from charites.common.errors import Invalid, Kind, ServiceError
 from orders.errors import BadSignature, PaymentsUnavailable, PaymentUnanswered
 from orders.models import Payment
-from orders.moves import Capture
-from orders.payments.provider import PaymentRequest, Provider, RefundRequest, check_capture, get_provider
+from orders.payloads import Capture
+from orders.payments.port import PaymentRequest, Provider, RefundRequest, check_capture, get_provider
 
 log = structlog.get_logger(__name__)
 

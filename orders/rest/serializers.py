@@ -26,7 +26,7 @@ class PlaceOrderSerializer(StrictSerializer):
     room_id = IdField(required=False, allow_null=True)
 
     def validate_items(self, items: list[dict[str, int]]) -> dict[int, int]:
-        """Lines for the same goods are merged."""
+        """Lines for the same product are merged."""
         quantities: Counter[int] = Counter()
         for item in items:
             quantities[item["goods_id"]] += item["quantity"]

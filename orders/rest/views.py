@@ -20,7 +20,7 @@ from charites.common.rest import (
 )
 from orders import selectors, services
 from orders.models import Order
-from orders.moves import PlaceOrder
+from orders.payloads import PlaceOrder
 from orders.rest.serializers import (
     ListOrdersSerializer,
     NoticeAnswerSerializer,

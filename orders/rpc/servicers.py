@@ -10,7 +10,7 @@ from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.rpc import Call, Servicer, merged, required_id
 from orders import selectors, services
 from orders.models import Order, OrderDetail
-from orders.moves import PlaceOrder
+from orders.payloads import PlaceOrder
 from orders.rpc import orders_pb2
 from orders.rpc.orders_pb2 import (
     CreateOrderRequest,
@@ -88,7 +88,7 @@ def listed_user(identity: Identity, user_id: int) -> int | None:
 
 
 def lines_of(request: CreateOrderRequest) -> list[OrderLine]:
-    """The lines of either form of a request: one goods, or items. Raises Invalid for both at once."""
+    """The lines of either form of a request: one product, or items. Raises Invalid for both at once."""
     if not request.items:
         return [OrderLine(goods_id=request.goods_id, num=request.num)]
     if request.goods_id or request.num:

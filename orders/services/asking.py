@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from charites.common.errors import Busy, OutcomeUnknown
 from charites.common.transactions import run
 from orders.models import Payment
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments import calls
 from orders.payments.schedule import first_question_at
 from orders.services.paying import record_captures

@@ -10,11 +10,11 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import OutcomeUnknown, ServiceError
 from charites.common.threads import each_at_once
-from charites.common.transactions import Undone, reading_the_answer, run
+from charites.common.transactions import Undone, expect_rows, reading_the_answer, run
 from orders import flows, selectors
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
 from orders.models import Order, Payment
-from orders.moves import Closing
+from orders.payloads import Closing
 from orders.payments import calls
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.selectors import OrderWithLines
@@ -47,7 +47,7 @@ def close_due(*, now: datetime) -> int:
 
 def close(order_ids: Sequence[int], closing: Closing) -> list[Outcome]:
     """Closes orders under the given rule; logs what should never happen, counts what did."""
-    outcomes = flows.move([roll_back(order_id, payload=closing) for order_id in order_ids])
+    outcomes = flows.carry_out([roll_back(order_id, payload=closing) for order_id in order_ids])
     for order_id, outcome in zip(order_ids, outcomes, strict=True):
         if outcome.status is Status.OK:
             ORDERS.labels(f"closed_by_{closing.closed_by}").inc()
@@ -133,7 +133,7 @@ def is_unpaid(order: Order) -> bool:
 
 
 def close_payments(begun: Sequence[Payment], *, now: datetime) -> dict[int, Exception]:
-    """Closes begun payments at the provider; returns order_id -> error where that is not settled."""
+    """Closes begun payments at the provider; returns order_id -> error where that is not certain."""
     errors: dict[int, Exception] = {}
 
     def close_one(payment: Payment) -> None:
@@ -181,9 +181,10 @@ def complete_orders(*, order_ids: Sequence[int], actor: str, now: datetime) -> l
     def complete() -> list[int]:
         paid = Order.objects.filter(order_id__in=order_ids, status=Order.Status.PAID).order_by("order_id")
         locked = list(paid.select_for_update().values_list("order_id", flat=True))
-        paid.filter(order_id__in=locked).update(
+        completed = paid.filter(order_id__in=locked).update(
             status=Order.Status.COMPLETED, updated_by=actor, version=F("version") + 1, updated_at=now
         )
+        expect_rows(completed, len(locked))
         return locked
 
     def find() -> list[int] | Undone:

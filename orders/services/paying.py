@@ -13,9 +13,9 @@ from charites.common.transactions import Undone, run
 from orders import flows, selectors
 from orders.errors import OrderStateConflict, PaymentNotFound
 from orders.models import Order, Payment
-from orders.moves import Capture, Paying
+from orders.payloads import Capture, Paying
 from orders.payments import calls
-from orders.payments.provider import PaymentRequest, get_provider
+from orders.payments.port import PaymentRequest, get_provider
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.services.outcomes import ORDERS, error_of
 from stock.moves import Outcome, Status, confirm
@@ -138,7 +138,7 @@ def record_captures(*, captures: Sequence[Capture]) -> list[Exception | None]:
     known = [capture for capture in captures if capture.payment_id in orders]
     spare = next_ids(len(known))
     moves = [confirm(orders[c.payment_id], payload=Paying(c, number)) for c, number in zip(known, spare, strict=True)]
-    outcomes = dict(zip(known, flows.move(moves), strict=True))
+    outcomes = dict(zip(known, flows.carry_out(moves), strict=True))
     return [record_result(capture, outcomes.get(capture)) for capture in captures]
 
 

@@ -15,11 +15,11 @@ from charites.common.ids import next_ids
 from charites.common.models import ADDRESS_LENGTH, MAX_INT64, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
 from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
 from goods.models import Goods
-from messaging.alarm import set_alarm
+from messaging.wakeups import wake_up_at
 from orders import flows, selectors
 from orders.catalogue import Catalogue, read_catalogue
 from orders.models import Order, OrderDetail
-from orders.moves import PlaceOrder, Placing
+from orders.payloads import PlaceOrder, Placing
 from orders.selectors import OrderWithLines
 from orders.services.outcomes import ORDERS, error_of, foreseen
 from stock.moves import Move, Outcome, Status, reserve
@@ -49,7 +49,7 @@ def place_order(*, command: PlaceOrder, now: datetime) -> Placed:
 
 
 def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Placed]:
-    """Places orders and reserves their stock, in one transaction a batch. One result a command, in order.
+    """Places orders and reserves their stock, in one transaction per batch. One result per command, in order.
 
     Price and description come from goods. A command whose key was used for the same request before gets that order
     as it is now. Errors: Invalid, GoodsNotFound, GoodsOffSale, RoomNotFound, StockNotFound, NotEnoughStock,
@@ -66,7 +66,7 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
         results = refused | place_valid(valid, catalogue.goods, now)
     count(results.values())
     for expires_at in {result.order.order.expires_at for result in results.values() if result.order and result.created}:
-        set_alarm(TIMEOUT_TASK, expires_at)
+        wake_up_at(TIMEOUT_TASK, expires_at)
     return [results[index] for index in range(len(commands))]
 
 
@@ -109,7 +109,7 @@ def place_valid(commands: Mapping[int, PlaceOrder], goods: Mapping[int, Goods], 
         moves = {
             index: placing(commands[index], number, goods, now) for index, number in zip(waiting, numbers, strict=True)
         }
-        outcomes = dict(zip(moves, flows.move(list(moves.values())), strict=True))
+        outcomes = dict(zip(moves, flows.carry_out(list(moves.values())), strict=True))
         waiting = [index for index in waiting if number_was_taken(outcomes[index])]
         results |= as_placed({index: (moves[index], outcomes[index]) for index in moves if index not in waiting})
     return results | {index: Placed(error=error_of(outcomes[index])) for index in waiting}
@@ -193,7 +193,7 @@ def placing(command: PlaceOrder, number: int, goods: Mapping[int, Goods], now: d
 
 
 def line_columns(user_id: int, order_id: int, goods: Goods, number: int) -> dict[str, Any]:
-    """The snapshot of a goods as it is sold now."""
+    """The snapshot of a product as it is sold now."""
     return {
         "order_id": order_id,
         "user_id": user_id,

@@ -89,7 +89,7 @@ def ask_now(*, payment_ids: Sequence[int], now: datetime) -> dict[int, Exception
     """Asks the provider about payments on somebody's word, and records the money that it names.
 
     Closes nothing and leaves the planned questions as they are. Returns for each payment that is not captured yet
-    None, or why it is not settled.
+    None, or why nothing is known.
     """
     errors: dict[int, Exception | None] = {}
 

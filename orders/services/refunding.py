@@ -1,7 +1,7 @@
 """Sending money back.
 
 A message starts each refund and tries it again on its ladder; the row says what is due, so that the sweep sends what no
-message cares for any more. Whoever sends has a lease on the row, and the provider sends back once a trade.
+message cares for any more. Whoever sends has a lease on the row, and the provider sends back once per trade.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from orders import selectors
 from orders.errors import PaymentsUnavailable
 from orders.models import Refund
 from orders.payments import calls
-from orders.payments.provider import RefundRequest
+from orders.payments.port import RefundRequest
 from orders.payments.schedule import refund_try_after
 from orders.selectors import DueRefund
 
@@ -69,7 +69,7 @@ def send_all(refunds: Sequence[DueRefund], *, now: datetime) -> dict[int, Except
 def send_refund(due: DueRefund, *, now: datetime) -> None:
     """Tries one refund. Raises PaymentsUnavailable, Busy, OutcomeUnknown.
 
-    The provider sends back once a trade, so that a try whose end could not be written down may be repeated.
+    The provider sends back once per trade, so that a try whose end could not be written down may be repeated.
     """
     refund = due.refund
     lease(refund, now=now)
@@ -79,7 +79,7 @@ def send_refund(due: DueRefund, *, now: datetime) -> None:
         calls.refund(request, channel=due.channel, now=now)
     except PaymentsUnavailable as error:
         REFUNDS.labels("failed").inc()
-        ours = pending.filter(leased_until=now + REFUND_LEASE)
+        ours = pending.filter(attempts=refund.attempts + 1)  # or somebody else is at it: our lease has run out
         reason = calls.reason_of(error)[:500]
         with suppress(Busy, OutcomeUnknown):  # then the lease runs out
             run(lambda: ours.update(leased_until=None, last_error=reason, updated_at=now), name="fail_refund")
@@ -104,9 +104,8 @@ def lease(refund: Refund, *, now: datetime) -> None:
     Raises PaymentsUnavailable when somebody else was faster.
     """
     is_held = refund.leased_until is not None and refund.leased_until > now
-    unclaimed = Refund.objects.filter(
-        pk=refund.pk, status=Refund.Status.PENDING, leased_until=refund.leased_until, attempts=refund.attempts
-    )
+    # Every lease is one more attempt: who has read it before that comes too late.
+    unclaimed = Refund.objects.filter(pk=refund.pk, status=Refund.Status.PENDING, attempts=refund.attempts)
     write = partial(
         unclaimed.update,
         leased_until=now + REFUND_LEASE,

@@ -12,7 +12,7 @@ from lab.kit.factories import NOW, counts, later, make_capture, make_goods, make
 from lab.kit.providers import MUTE, Mute
 from orders.errors import PaymentsUnavailable, PaymentUnanswered
 from orders.models import Order, Payment, Refund
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.services import (
     ask_about_payments,
     begin_payment,

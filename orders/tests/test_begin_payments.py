@@ -78,5 +78,5 @@ def test_take_payments_fills_the_books_and_its_captures_pay_the_orders():
     assert {capture.captured_at for capture in captures} == {later(20)}
     paid = Order.objects.order_by("order_id")
     assert [(order.status, order.trade_id) for order in paid] == [(200, capture.trade_id) for capture in captures]
-    books = SandboxPayment.objects.order_by("payment_id")
-    assert [(row.trade_id, row.status) for row in books] == [(c.trade_id, "captured") for c in captures]
+    ledger = SandboxPayment.objects.order_by("payment_id")
+    assert [(row.trade_id, row.status) for row in ledger] == [(c.trade_id, "captured") for c in captures]

@@ -22,7 +22,7 @@ from lab.kit.providers import AWAY
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
 from orders.flows import local as flow
 from orders.models import Order, Payment, Refund, SandboxPayment
-from orders.moves import Closing
+from orders.payloads import Closing
 from orders.payments.sandbox import capture_payment
 from orders.services import (
     begin_payment,
@@ -213,7 +213,7 @@ def test_a_batch_of_time_outs_goes_by_the_clock_of_each():
     early = Closing(Order.ClosedBy.TIMEOUT, later(TIMEOUT - 1))
     late = Closing(Order.ClosedBy.TIMEOUT, later(TIMEOUT))
 
-    outcomes = flow.move([roll_back(first.order_id, payload=early), roll_back(second.order_id, payload=late)])
+    outcomes = flow.carry_out([roll_back(first.order_id, payload=early), roll_back(second.order_id, payload=late)])
 
     assert [outcome.status for outcome in outcomes] == [Status.REPEATED, Status.OK]
     assert stored(first).status == Order.Status.UNPAID

@@ -1,7 +1,7 @@
 """Defects of the Go original that must not come back. Each has a test here, or is named where it is covered:
 
 * rollback errors swallowed and acknowledged: below, and messaging/tests/test_relay.py
-  (`test_deliver_remote_with_a_receiver_that_raises_retries_only_that_one`);
+  (`test_deliver_due_with_a_receiver_that_raises_retries_only_that_one`);
 * rollback reads without a lock: orders/tests/test_closing.py (`..._at_every_statement_of_...`),
   stock/tests/test_strategy_races.py (`test_confirm_and_roll_back_of_one_order_racing_end_it_once`);
 * time-out closes an order without checking that it is still unpaid: below;
@@ -25,7 +25,7 @@ from django.utils import timezone
 from charites.common.auth import read_authorization
 from charites.common.errors import Unauthenticated
 from goods.models import Room
-from goods.services import put_on_block
+from goods.services import pin_goods
 from lab.kit.factories import (
     SANDBOX,
     counts,
@@ -38,10 +38,10 @@ from lab.kit.factories import (
     stored,
 )
 from lab.kit.interleaving import Interruption
-from messaging import alarm
+from messaging import wakeups
 from orders.flows import local as flow
 from orders.models import Order
-from orders.moves import Closing
+from orders.payloads import Closing
 from orders.services import close_due, record_captures
 from stock.models import Stock, StockRecord
 from stock.moves import Status, reserve, roll_back
@@ -74,7 +74,7 @@ def test_time_out_of_an_order_that_was_paid_meanwhile_closes_nothing(settings):
 
     # The sweep read it as overdue before the money came.
     closing = Closing(Order.ClosedBy.TIMEOUT, later(10**6))
-    outcomes = flow.move([roll_back(order.order_id, payload=closing)])
+    outcomes = flow.carry_out([roll_back(order.order_id, payload=closing)])
 
     assert [outcome.status for outcome in outcomes] == [Status.REPEATED]
     assert stored(order).status == Order.Status.PAID
@@ -132,22 +132,22 @@ def test_a_room_has_one_current_goods():
     make_goods(2)
     make_room(1, goods_ids=[1, 2])
 
-    put_on_block(room_id=1, goods_id=1, actor="staff")
-    put_on_block(room_id=1, goods_id=2, actor="staff")
+    pin_goods(room_id=1, goods_id=1, actor="staff")
+    pin_goods(room_id=1, goods_id=2, actor="staff")
 
     assert list(Room.objects.values_list("current_goods_id", flat=True)) == [2]
 
 
-def test_an_alarm_that_cannot_be_set_takes_nothing_back(monkeypatch):
+def test_a_wake_up_that_cannot_be_set_takes_nothing_back(monkeypatch):
     def refuse(task: str, slot: int) -> None:
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr(alarm, "_alarm", alarm.Alarm(refuse))
+    monkeypatch.setattr(wakeups, "_wakeups", wakeups.WakeUps(refuse))
     make_goods(1, stock=5)
 
     order = make_order({1: 2}, now=timezone.now())
 
     assert stored(order).status == Order.Status.UNPAID
     assert counts(1) == (3, 2, 0)
-    # The row is the timer: no alarm is needed for the order to be closed in time.
+    # The row is the timer: no wake-up is needed for the order to be closed in time.
     assert close_due(now=order.expires_at) == 1

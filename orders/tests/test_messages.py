@@ -13,7 +13,7 @@ from charites.common.logs import request_context
 from lab.kit.factories import NOW, SANDBOX, make_capture, make_goods, make_order, make_payment
 from lab.kit.providers import AWAY
 from messaging.models import Message
-from messaging.relay import deliver_remote
+from messaging.relay import deliver_due
 from orders.errors import BadSignature
 from orders.models import Refund, SandboxPayment
 from orders.payments import signing
@@ -82,15 +82,15 @@ def make_paid_at_the_sandbox() -> SandboxPayment:
 
 
 def test_notice_carries_the_capture_signed_and_the_request_id(shop, settings):
-    books = make_paid_at_the_sandbox()
+    ledger = make_paid_at_the_sandbox()
 
-    assert deliver_remote(now=NOW) == 1
+    assert deliver_due(now=NOW) == 1
 
     ((headers, body),) = shop.notices
     signing.verify(secrets=[settings.PAYMENT_SECRET], headers=headers, body=body, now=timezone.now())
     assert json.loads(body) == {
-        "payment_id": str(books.payment_id),
-        "trade_id": books.trade_id,
+        "payment_id": str(ledger.payment_id),
+        "trade_id": ledger.trade_id,
         "amount": 9950,
         "currency": "CNY",
         "captured_at": NOW.isoformat(),
@@ -104,13 +104,13 @@ def test_notice_that_is_not_answered_with_success_is_sent_again(shop, status):
     make_paid_at_the_sandbox()
     shop.status = status
 
-    deliver_remote(now=NOW)
+    deliver_due(now=NOW)
 
     message = Message.objects.get()
     assert (message.state, message.attempts) == (Message.State.READY, 1)
     assert str(status) in message.last_error
     shop.status = 200
-    assert deliver_remote(now=message.deliver_at) == 1
+    assert deliver_due(now=message.deliver_at) == 1
     message.refresh_from_db()
     assert message.state == Message.State.DONE
     assert [headers["webhook-id"] for headers, _ in shop.notices] == [f"notice-{message.pk}"] * 2
@@ -120,7 +120,7 @@ def test_notice_to_nobody_is_sent_again(settings):
     make_paid_at_the_sandbox()
     settings.PAYMENT_NOTIFY_URL = "http://127.0.0.1:1/"
 
-    deliver_remote(now=NOW)
+    deliver_due(now=NOW)
 
     message = Message.objects.get()
     assert (message.state, message.attempts) == (Message.State.READY, 1)
@@ -134,13 +134,13 @@ def test_notice_during_a_change_of_secrets_gets_through_whoever_changes_first(sh
     message = Message.objects.get()
 
     settings.PAYMENT_SECRET, shop.secrets = new, [old]
-    deliver_remote(now=NOW)
+    deliver_due(now=NOW)
     message.refresh_from_db()
     assert (message.state, message.attempts) == (Message.State.READY, 1)
     assert "401" in message.last_error
 
     shop.secrets = [old, new]  # the receiver learns the next one
-    deliver_remote(now=message.deliver_at)
+    deliver_due(now=message.deliver_at)
     message.refresh_from_db()
     assert message.state == Message.State.DONE
 
@@ -157,7 +157,7 @@ def late_capture() -> Refund:
 def test_refund_is_sent_by_its_message():
     refund = late_capture()
 
-    assert deliver_remote(now=timezone.now()) == 1
+    assert deliver_due(now=timezone.now()) == 1
 
     refund.refresh_from_db()
     assert refund.status == Refund.Status.DONE
@@ -169,7 +169,7 @@ def test_refund_with_the_provider_away_climbs_the_ladder(settings):
     refund = late_capture()
     settings.PAYMENT_PROVIDER = AWAY
 
-    deliver_remote(now=timezone.now())
+    deliver_due(now=timezone.now())
 
     refund.refresh_from_db()
     assert (refund.status, refund.attempts) == (Refund.Status.PENDING, 1)
@@ -180,6 +180,6 @@ def test_refund_with_the_provider_away_climbs_the_ladder(settings):
         """DeliveryFailed({'reason': "ConnectionRefusedError('away')"})""",
     )
     settings.PAYMENT_PROVIDER = SANDBOX
-    deliver_remote(now=message.deliver_at)
+    deliver_due(now=message.deliver_at)
     refund.refresh_from_db()
     assert (refund.status, refund.attempts) == (Refund.Status.DONE, 2)

@@ -10,7 +10,7 @@ from charites.audit import run_audit
 from lab.kit.factories import NOW, SANDBOX, counts, later, make_capture, make_goods, make_order, make_payment
 from lab.kit.interleaving import Background
 from messaging.models import Message
-from messaging.relay import deliver_remote
+from messaging.relay import deliver_due
 from orders.models import Order, Payment, Refund, SandboxPayment
 from orders.payments import signing
 from orders.payments.sandbox import act, capture_payment
@@ -142,8 +142,8 @@ def test_money_taken_after_closing_goes_back_once():
     record_captures(captures=[make_capture(payment, trade_id=trade_id)])  # the callback that carries this very trade
     ask_about_payments(now=later(60))
     Message.objects.filter(pk=notice.pk).delete()
-    deliver_remote(now=timezone.now())
-    deliver_remote(now=timezone.now())
+    deliver_due(now=timezone.now())
+    deliver_due(now=timezone.now())
 
     assert accounts(order) == (300, ["late"])
     assert SandboxPayment.objects.get().refunded == 9950

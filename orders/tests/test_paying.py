@@ -80,9 +80,9 @@ def test_begin_opens_one_payment_for_the_amount_of_the_order():
         Payment.Status.BEGUN,
         None,
     )
-    books = SandboxPayment.objects.get()
-    assert (books.payment_id, books.amount, books.status) == (payment.payment_id, 300, SandboxPayment.Status.OPEN)
-    assert books.expires_at == later(1800 - 60)
+    ledger = SandboxPayment.objects.get()
+    assert (ledger.payment_id, ledger.amount, ledger.status) == (payment.payment_id, 300, SandboxPayment.Status.OPEN)
+    assert ledger.expires_at == later(1800 - 60)
     assert begun.pay_url.startswith("http")
 
 
@@ -365,7 +365,7 @@ def test_capture_after_a_deadlock_counts_once():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_capture_whose_commit_is_lost_is_settled(carried_out):
+def test_capture_whose_commit_is_lost_is_resolved(carried_out):
     make_goods(1, stock=5)
     order = make_order()
     capture = make_capture(make_payment(order))
@@ -522,18 +522,18 @@ def test_send_refunds_returns_the_money_once():
     make_goods(1, stock=5)
     order = make_order()
     payment = make_payment(order, outcome="now")
-    books = SandboxPayment.objects.get()
+    ledger = SandboxPayment.objects.get()
     Payment.objects.update(status=Payment.Status.CLOSED)
     cancel_order(order_id=order.order_id, user_id=7, closed_by=Order.ClosedBy.USER, now=NOW)
-    record(make_capture(payment, trade_id=books.trade_id))
+    record(make_capture(payment, trade_id=ledger.trade_id))
 
     send_refunds(payment_ids=[payment.payment_id], now=later(1))
     send_refunds(payment_ids=[payment.payment_id], now=later(2))
 
     refund = Refund.objects.get()
     assert (refund.status, refund.attempts, refund.reason) == (Refund.Status.DONE, 1, "late")
-    books.refresh_from_db()
-    assert books.refunded == 9950
+    ledger.refresh_from_db()
+    assert ledger.refunded == 9950
 
 
 def test_send_refunds_with_the_provider_away_leaves_them_pending(settings):

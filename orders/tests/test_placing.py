@@ -24,7 +24,7 @@ from lab.kit.factories import (
     make_stock,
 )
 from lab.kit.interleaving import Background, Interruption, LostCommit, Parked, await_lock_wait
-from messaging import alarm
+from messaging import wakeups
 from messaging.models import Message
 from orders.errors import OrderFailed
 from orders.models import Order, OrderDetail
@@ -413,7 +413,7 @@ def test_place_whose_commit_did_not_happen_is_busy_and_can_be_repeated():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_place_that_nothing_can_settle_is_unknown_and_the_key_says_which_later(settings, carried_out):
+def test_place_that_nothing_can_resolve_is_unknown_and_the_key_says_which_later(settings, carried_out):
     settings.TRANSACTION_TRIES = 2
     make_goods(1, stock=5)
 
@@ -473,7 +473,7 @@ def no_numbers(settings):
 
 
 def wake_ups() -> list[tuple[str, int]]:
-    return [(task, slot) for task, slot in alarm._alarm._asked if task == TIMEOUT_TASK]
+    return [(task, slot) for task, slot in wakeups._wakeups._asked if task == TIMEOUT_TASK]
 
 
 def errors_of(placed) -> list[type]:
@@ -537,7 +537,7 @@ def test_place_again_whose_order_cannot_be_read_is_busy_and_the_others_are_place
     assert counts(1) == (3, 2, 0)
 
 
-def test_place_beside_a_twin_of_another_batch_returns_the_stored_one():
+def test_place_beside_a_duplicate_of_another_batch_returns_the_stored_one():
     make_goods(1, stock=5)
     stored = make_order(idempotency_key="k")
 

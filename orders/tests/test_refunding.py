@@ -10,7 +10,7 @@ from lab.kit.factories import make_capture, make_goods, make_order, make_payment
 from lab.kit.interleaving import Background, Parked
 from lab.kit.providers import ELSEWHERE
 from messaging.models import Message
-from messaging.relay import deliver_remote
+from messaging.relay import deliver_due
 from messaging.services import send_again
 from orders.errors import PaymentsUnavailable
 from orders.models import Refund
@@ -127,11 +127,50 @@ def test_two_sweeps_that_have_read_one_refund_send_it_once(provider, refund):
 
 @pytest.mark.servers
 @pytest.mark.django_db(transaction=True)
+def test_sweep_that_comes_late_finds_the_refund_taken_while_the_provider_is_asked(provider, refund):
+    now = timezone.now()
+    found = []
+
+    def let_the_late_one_go(payment_id):
+        provider.script.clear()
+        found.append(late.go())
+
+    with Parked(lambda: send(refund, now), at="^UPDATE shopping_refund") as late:
+        provider.script["refund"] = let_the_late_one_go
+        assert send(refund, now) == {}
+
+    assert [list(errors) for errors in found] == [[refund.payment_id]]
+    assert (sent(provider), provider.refunded) == (1, {TRADE: 5})
+    assert reread(refund).attempts == 1
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_sender_whose_lease_ran_out_leaves_the_next_one_his(provider, refund):
+    """The first one fails at last, while the second one waits for the provider."""
+    now = timezone.now()
+    leases = []
+
+    def let_the_first_one_fail(payment_id):
+        assert list(first.go()) == [payment_id]
+        leases.append(reread(refund).leased_until)
+
+    provider.script["refund"] = ConnectionError("slow")
+    with Parked(lambda: send(refund, now), at="SET leased_until = NULL") as first:
+        provider.script["refund"] = let_the_first_one_fail
+        assert send(refund, now + timedelta(seconds=61)) == {}
+
+    assert leases == [now + timedelta(seconds=121)]
+    assert provider.refunded == {TRADE: 5}
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
 def test_refund_that_twenty_senders_want_to_send_at_once_is_sent_once(provider, refund):
     now, barrier = timezone.now(), Barrier(20)
 
     def race():
-        barrier.wait(20)
+        barrier.wait(120)
         return send(refund, now)
 
     senders = [Background(race) for _ in range(20)]
@@ -170,7 +209,7 @@ def test_refund_whose_message_is_dead_is_tried_until_it_is_there(provider, refun
     now = refund.created_at + timedelta(seconds=1)
     while (message := Message.objects.get()).state == Message.State.READY:
         now = max(now, message.deliver_at)
-        assert deliver_remote(now=now) == 1
+        assert deliver_due(now=now) == 1
         Message.objects.update(deliver_at=now)  # the ladder goes by this machine's clock
     assert message.state == Message.State.DEAD
     assert (reread(refund).attempts, reread(refund).status) == (17, Refund.Status.PENDING)
@@ -185,6 +224,6 @@ def test_refund_whose_message_is_dead_is_tried_until_it_is_there(provider, refun
     assert (reread(refund).attempts, reread(refund).status) == (21, Refund.Status.DONE)
     assert provider.refunded == {TRADE: 5}
     send_again(message_ids=[message.pk], now=timezone.now())
-    deliver_remote(now=timezone.now())
+    deliver_due(now=timezone.now())
     message.refresh_from_db()
     assert (message.state, provider.refunded) == (Message.State.DONE, {TRADE: 5})

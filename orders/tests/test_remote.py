@@ -26,7 +26,7 @@ NOT_ENOUGH = NotEnoughStock(goods_id=1, requested=2, available=1)
 @contextmanager
 def stock_that_answers(answers: list[Answer]) -> Iterator[str]:
     """A server of the stock service's methods: an error of ours, a bare status as a broken connection gives it, or
-    (None) success; one answer a call, in turn."""
+    (None) success; one answer per call, in turn."""
 
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
         given = answers.pop(0)

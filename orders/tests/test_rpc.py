@@ -44,7 +44,7 @@ def callers(transactional_db: None) -> Iterator[Callers]:
 
 
 def wanted(**fields: Any) -> CreateOrderRequest:
-    """A valid request for one piece of goods 1, in the old client's form."""
+    """A valid request for one piece of product 1, in the old client's form."""
     defaults = {"goods_id": 1, "num": 1, "address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}
     return CreateOrderRequest(**{**defaults, **fields})
 

@@ -7,7 +7,7 @@ from lab.kit.interleaving import Background, Parked, await_lock_wait
 from messaging.models import Message
 from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
-from orders.payments.provider import PaymentRequest, RefundRequest
+from orders.payments.port import PaymentRequest, RefundRequest
 from orders.payments.sandbox import Sandbox, act, capture_payment, notify_ladder
 from orders.payments.sandbox.page import read_link
 

@@ -23,7 +23,7 @@ class StockView(Endpoint):
     def get_permissions(self) -> list[object]:  # type: ignore[override]
         return [*super().get_permissions(), *([] if self.request.method == "GET" else [role_required(Role.STAFF)()])]
 
-    @documented("Read the stock of a goods", responses=StockSerializer)
+    @documented("Read the stock of a product", responses=StockSerializer)
     def get(self, request: Request, goods_id: int) -> Response:
         return Response(StockSerializer(selectors.get_stock(goods_id=goods_id)).data)
 

@@ -21,7 +21,7 @@ UNNAMED = "unnamed:"  # how a key begins that nobody gave
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """A change of one goods by `delta` pieces, or (with `target`) up or down to that many available.
+    """A change of one product by `delta` pieces, or (with `target`) up or down to that many available.
 
     `version`: refuse unless the row still has the version that the caller read.
     """
@@ -98,7 +98,7 @@ def lock_rows(goods_ids: set[int]) -> tuple[dict[int, Stock], set[int]]:
     missing = goods_ids - rows.keys()
     if not missing:
         return rows, set()
-    # The exclusive lock of ON DUPLICATE KEY UPDATE settles a race of two first adjustments.
+    # The exclusive lock of ON DUPLICATE KEY UPDATE decides a race of two first adjustments.
     Stock.objects.bulk_create(
         [Stock(goods_id=goods_id) for goods_id in sorted(missing)],
         update_conflicts=True,
@@ -160,7 +160,7 @@ def as_row(adjustment: Adjustment, delta: int) -> StockAdjustment:
 
 
 def insert_log(log: Sequence[StockAdjustment]) -> None:
-    """Stores the adjustments. Raises Stale when somebody stored one of the keys meanwhile, for a goods whose row is
+    """Stores the adjustments. Raises Stale when somebody stored one of the keys meanwhile, for a product whose row is
     not among those we lock: the next try sees it."""
     try:
         StockAdjustment.objects.bulk_create(sorted(log, key=lambda row: str(row.idempotency_key)))
@@ -169,7 +169,7 @@ def insert_log(log: Sequence[StockAdjustment]) -> None:
 
 
 def change_rows(log: Sequence[StockAdjustment]) -> None:
-    """One guarded, relative UPDATE a row of the log, in goods_id order, under the row locks."""
+    """One guarded, relative UPDATE per row of the log, in goods_id order, under the row locks."""
     for row in sorted(log, key=lambda row: row.goods_id):
         matched = Stock.objects.filter(goods_id=row.goods_id, available__gte=-row.delta)
         changed = matched.update(available=F("available") + row.delta, version=F("version") + 1, updated_at=Now())

@@ -9,19 +9,19 @@ from charites.common.ids import next_id
 from charites.common.models import MAX_LINES
 from charites.common.transactions import reading_the_answer
 from stock.models import Stock
-from stock.moves import Move, Outcome, Writer, confirm, deduct, reserve, roll_back
-from stock.records import RecordWriter
+from stock.moves import Move, Outcome, Participant, confirm, deduct, reserve, roll_back
+from stock.records import RecordParticipant
 from stock.selectors import get_stock
 from stock.services.checks import check_goods_id, check_order_id, check_quantities
 from stock.strategies import current_strategy
 
 
-def move(moves: Sequence[Move], *, writer: Writer | None = None) -> list[Outcome]:
-    """Applies moves under the configured strategy, with the writer's rows in the same transaction.
+def move(moves: Sequence[Move], *, participant: Participant | None = None) -> list[Outcome]:
+    """Applies moves under the configured strategy, with the participant's rows in the same transaction.
 
-    Returns one outcome a move, in order, and never raises for one of them. Call it outside any transaction.
+    Returns one outcome per move, in order, and never raises for one of them. Call it outside any transaction.
     """
-    return current_strategy().move(moves, RecordWriter(writer))
+    return current_strategy().move(moves, RecordParticipant(participant))
 
 
 def reserve_stock(*, order_id: int, quantities: Mapping[int, int]) -> None:
@@ -55,7 +55,7 @@ def roll_back_stock(*, order_id: int, goods_ids: Iterable[int]) -> None:
 
 
 def reserve_one(*, order_id: int, goods_id: int, quantity: int) -> Stock:
-    """Reserves pieces of one goods for an order, and returns the stock after it. Raises as `reserve_stock`."""
+    """Reserves pieces of one product for an order, and returns the stock after it. Raises as `reserve_stock`."""
     reserve_stock(order_id=order_id, quantities={goods_id: quantity})
     with reading_the_answer():
         return get_stock(goods_id=goods_id)

@@ -10,7 +10,7 @@ Guarantees: never below zero, whatever runs beside it, because check and change 
 No row matched means that somebody was faster: all of it is undone and tried again, then with the row locked.
 
 Costs: the row lock is held only from the UPDATE to the end of the commit, the shortest of all strategies with one
-transaction an order. On one hot goods the commits still queue behind each other.
+transaction per order. On one hot product the commits still queue behind each other.
 
 Use it whenever there is no reason for something else. The classic mistakes: checking in Python and updating without
 the guard; ignoring the row count; writing `num = <computed value>`; putting the UPDATE first, so that every other

@@ -1,9 +1,9 @@
 """Many buyers, one commit: a coalescer in front of the guarded update.
 
 How it works: it is no other way to lock. What queued up while the last transaction was committing goes into the next
-one, up to `STOCK_GROUP_CAP` moves; the batch is then one `atomic_update`: one multi-row INSERT a table, one guarded
-UPDATE a goods, one COMMIT for all of them. There is no timer: a batch is as large as the load makes it, and shrinks to
-one when there is none. PolarDB and AliSQL do the same inside the database, TigerBeetle makes the batch its unit.
+one, up to `STOCK_GROUP_CAP` moves; the batch is then one `atomic_update`: one multi-row INSERT per table, one guarded
+UPDATE per product, one COMMIT for all of them. There is no timer: a batch is as large as the load makes it, and shrinks
+to one when there is none. PolarDB and AliSQL do the same inside the database, TigerBeetle makes the batch its unit.
 
 Who commits: a caller who finds nobody at work leads: it commits the batches with its own moves by itself, without a
 hand-over. What is queued then goes to one committer thread, so that nobody keeps committing for others. The thread
@@ -17,7 +17,7 @@ Costs: a lone caller pays a queue operation. The queue is bounded (`STOCK_GROUP_
 
 Use it: it is the default. On one hot row with a synced log it is what lets a thousand orders share one sync. The
 classic mistakes: a timer; a leader that keeps committing for others and is never answered itself; waiting for others
-with locks held; twins in one batch; no bound.
+with locks held; duplicates in one batch; no bound.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from django.conf import settings
 from django.db import connection
 
 from charites.common.transactions import refuse_nested
-from stock.moves import BUSY, UNKNOWN, Move, Outcome, Writer
+from stock.moves import BUSY, UNKNOWN, Move, Outcome, Participant
 from stock.strategies.atomic_update import AtomicUpdate
 from stock.strategies.strategy import Strategy
 
@@ -47,7 +47,7 @@ class Waiting(NamedTuple):
     """A move in the queue; `outcome` wakes its caller."""
 
     move: Move
-    writer: Writer
+    participant: Participant
     outcome: "Future[Outcome]"
 
 
@@ -65,7 +65,7 @@ class Turn(Enum):
 
 
 class GroupCommit(Strategy):
-    """One instance a process: its queue is where the process's orders meet."""
+    """One instance per process: its queue is where the process's orders meet."""
 
     name = "group_commit"
 
@@ -77,17 +77,17 @@ class GroupCommit(Strategy):
         self._turn = Turn.NOBODY
         self._committer: threading.Thread | None = None
 
-    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+    def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
         refuse_nested()  # waiting for others with locks held is a deadlock that no database sees
-        entries, leads = self._enter(moves, writer)
+        entries, leads = self._enter(moves, participant)
         if leads:
             self._lead(entries)
         deadline = time.monotonic() + settings.STOCK_GROUP_WAIT_SECONDS
         return [self._await(entry, deadline) for entry in entries]
 
-    async def amove(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
-        """The same for asyncio: no thread a caller. A caller that is cancelled while queued has no effect."""
-        entries, leads = self._enter(moves, writer)
+    async def amove(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
+        """The same for asyncio: no thread per caller. A caller that is cancelled while queued has no effect."""
+        entries, leads = self._enter(moves, participant)
         if leads:
             self._hand_over()
         try:
@@ -99,9 +99,9 @@ class GroupCommit(Strategy):
                 entry.outcome.cancel()
             raise
 
-    def _enter(self, moves: Sequence[Move], writer: Writer) -> tuple[list[Waiting], bool]:
+    def _enter(self, moves: Sequence[Move], participant: Participant) -> tuple[list[Waiting], bool]:
         """Queues the moves; True when the caller finds nobody at work."""
-        entries = [Waiting(move, writer, Future()) for move in moves]
+        entries = [Waiting(move, participant, Future()) for move in moves]
         with self._mutex:
             if self._queue and len(self._queue) + len(entries) > settings.STOCK_GROUP_QUEUE:
                 for entry in entries:
@@ -173,7 +173,7 @@ class GroupCommit(Strategy):
             return
         outcomes = [UNKNOWN] * len(batch)
         try:
-            outcomes = self._inner.move([entry.move for entry in batch], batch[0].writer)
+            outcomes = self._inner.move([entry.move for entry in batch], batch[0].participant)
         except Exception:  # (it promises to raise nothing; what it did before is not known)
             log.exception("group_commit_failed")
         finally:  # whatever happens, nobody waits in vain
@@ -181,12 +181,12 @@ class GroupCommit(Strategy):
                 entry.outcome.set_result(outcome)
 
     def _take(self) -> list[Waiting]:
-        """Takes from the front of the queue: one writer's moves, at most `STOCK_GROUP_CAP`. Twins among them are told
-        apart by the strategy inside, which puts the later one into a transaction of its own."""
+        """Takes from the front of the queue: one participant's moves, at most `STOCK_GROUP_CAP`. Duplicates among them
+        are told apart by the strategy inside, which puts the later one into a transaction of its own."""
         batch: list[Waiting] = []
         with self._mutex:
             while self._queue and len(batch) < max(1, settings.STOCK_GROUP_CAP):
-                if batch and self._queue[0].writer != batch[0].writer:
+                if batch and self._queue[0].participant != batch[0].participant:
                     break
                 batch.append(self._queue.popleft())
         return batch

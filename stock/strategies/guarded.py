@@ -1,11 +1,11 @@
 """What every strategy but the coalescer shares: one batch of moves from BEGIN to COMMIT, read, written, guarded.
 
-1. The writer answers what was done before; no transaction for those.
-2. BEGIN. Read what is available of each goods, in one SELECT (locked or not, here or just before: the strategies
+1. The participant answers what was done before; no transaction for those.
+2. BEGIN. Read what is available of each product, in one SELECT (locked or not, here or just before: the strategies
    differ in it).
 3. First fit, in order of arrival, whole orders: one that does not fit is refused and blocks nobody behind it.
-4. The writer stores the caller's rows and the stock records.
-5. One guarded UPDATE a goods, in goods_id order: it moves the counts only where none falls below zero.
+4. The participant stores the caller's rows and the stock records.
+5. One guarded UPDATE per product, in goods_id order: it moves the counts only where none falls below zero.
 6. COMMIT.
 
 A guard that did not match (the reading was stale), a deadlock or a lock wait undoes all of it; the next try reads the
@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 
 from charites.common.transactions import Limits, Stale, Undone, outermost
 from stock.errors import NotEnoughStock, StockNotFound
-from stock.moves import BUSY, OK, REPEATED, Line, Move, MoveUnit, Outcome, Status, Writer, run_moves
+from stock.moves import BUSY, OK, REPEATED, Line, Move, MoveUnit, Outcome, Participant, Status, run_moves
 from stock.strategies.statements import Reading, add, read_stock, totals
 from stock.strategies.strategy import Strategy
 
@@ -33,11 +33,11 @@ class Guarded(Strategy):
     gave_up = BUSY  # what callers are told when every try met a stale reading
     begin: Callable[[], AbstractContextManager[None]] = staticmethod(outermost)  # what holds rows and stock together
 
-    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
-        return run_moves(moves, Batch(self, writer), self.limits)
+    def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
+        return run_moves(moves, Batch(self, participant), self.limits)
 
     def change(self, change: Line, reading: Reading | None) -> bool:
-        """Moves the counts of one goods; False when what was read is no longer true. Without a reading (nobody takes
+        """Moves the counts of one product; False when what was read is no longer true. Without a reading (nobody takes
         from the goods: pay and close) every strategy writes as `atomic_update` does."""
         return add(change)
 
@@ -45,8 +45,8 @@ class Guarded(Strategy):
 class Batch(MoveUnit):
     """Moves under one strategy."""
 
-    def __init__(self, strategy: Guarded, writer: Writer) -> None:
-        super().__init__(strategy.name, writer)
+    def __init__(self, strategy: Guarded, participant: Participant) -> None:
+        super().__init__(strategy.name, participant)
         self.begin = strategy.begin
         self._strategy = strategy
         self._hint: dict[int, Reading] | None = None  # what was read before BEGIN
@@ -57,7 +57,7 @@ class Batch(MoveUnit):
         fitting, outcomes = first_fit(moves, readings)
         if not fitting:
             return outcomes
-        applied = self.writer.write(fitting)
+        applied = self.participant.write(fitting)
         for change in totals(applied):
             if not self._strategy.change(change, readings.get(change.goods_id)):
                 raise Stale(change.goods_id)

@@ -19,7 +19,7 @@ transaction, no guard, a computed value instead of a relative one.
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from stock.moves import Line, Move, Outcome, Writer
+from stock.moves import Line, Move, Outcome, Participant
 from stock.strategies.atomic_update import AtomicUpdate
 from stock.strategies.guarded import Guarded
 from stock.strategies.statements import Reading, add, write_computed
@@ -31,12 +31,12 @@ class Naive(Guarded):
     locks_next_reads = False
     begin = nullcontext
 
-    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+    def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
         """Only taking stock is done wrong; what ends a reservation is written as `atomic_update` does."""
         takers = [move for move in moves if move.step.takes]
         others = [move for move in moves if not move.step.takes]
-        taken = dict(zip(takers, super().move(takers, writer), strict=True))
-        ended = dict(zip(others, AtomicUpdate().move(others, writer), strict=True))
+        taken = dict(zip(takers, super().move(takers, participant), strict=True))
+        ended = dict(zip(others, AtomicUpdate().move(others, participant), strict=True))
         return [(taken | ended)[move] for move in moves]
 
     def change(self, change: Line, reading: Reading | None) -> bool:

@@ -7,12 +7,12 @@ How it works: the row is read without a lock, with its version. The write happen
 
 No row matched means that somebody else was there: all of it is undone and done again, from a fresh read, with
 exponential back-off and jitter, until `STOCK_OPTIMISTIC_DEADLINE_SECONDS` have passed. Then the caller is told that the
-stock changed too often (40010004, retryable); nothing was taken.
+stock changed too often (40010009, retryable); nothing was taken.
 
 Guarantees: exact, as long as every writer of the row raises the version.
 
-Costs: nothing while nobody competes. On one hot goods most tries are wasted: of n buyers who read the same version, one
-wins, and the work of all others is thrown away.
+Costs: nothing while nobody competes. On one hot product most tries are wasted: of n buyers who read the same version,
+one wins, and the work of all others is thrown away.
 
 Use it where conflicts are rare and a decision takes longer than a statement. The classic mistakes: retrying inside the
 same transaction, which under REPEATABLE READ reads the same old row for ever; a writer that forgets to raise the

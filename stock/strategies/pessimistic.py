@@ -10,7 +10,7 @@ Guarantees: what was read is still true when it is written; no retries for stale
 order, so two orders with the same goods never wait for each other crosswise.
 
 Costs: the row is locked for the whole transaction - every statement of the order runs while all other buyers of the
-goods wait. It is the slowest of the safe ones on one hot goods. SQLite has no row locks: there BEGIN IMMEDIATE locks
+goods wait. It is the slowest of the safe ones on one hot product. SQLite has no row locks: there BEGIN IMMEDIATE locks
 the whole database, which is just as exact.
 
 Use it when the decision needs more than a count, or when refusals must not be based on an unlocked read. The classic

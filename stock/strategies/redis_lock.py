@@ -1,6 +1,6 @@
 """One buyer at a time, by a lock outside the database.
 
-How it works: a lock for each goods, in goods_id order, is taken in Redis before the transaction begins and released
+How it works: a lock for each product, in goods_id order, is taken in Redis before the transaction begins and released
 after it has committed. Inside, the version that was read under the lock is the fence:
 
     SET charites:stock-lock:<goods_id> <token> NX PX <lease>
@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from charites.common.transactions import refuse_nested
 from stock.errors import StockLockFailed
 from stock.locks import holding
-from stock.moves import Line, Move, Outcome, Status, Writer
+from stock.moves import Line, Move, Outcome, Participant, Status
 from stock.strategies.guarded import Guarded, goods_taken
 from stock.strategies.statements import Reading, add, add_if_unchanged
 
@@ -33,11 +33,11 @@ from stock.strategies.statements import Reading, add, add_if_unchanged
 class RedisLock(Guarded):
     name = "redis_lock"
 
-    def move(self, moves: Sequence[Move], writer: Writer) -> list[Outcome]:
+    def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
         refuse_nested()
         try:
             with holding([str(goods_id) for goods_id in goods_taken(moves)]):
-                return super().move(moves, writer)
+                return super().move(moves, participant)
         except StockLockFailed:
             return [Outcome(Status.BUSY, StockLockFailed)] * len(moves)
 

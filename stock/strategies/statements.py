@@ -32,7 +32,7 @@ def read_stock(goods_ids: Sequence[int], *, lock: bool) -> dict[int, Reading]:
 
 
 def totals(moves: Iterable[Move]) -> list[Line]:
-    """Adds up the changes of each goods, in goods_id order."""
+    """Adds up the changes of each product, in goods_id order."""
     sums: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
     for move in moves:
         for line in move.lines:

@@ -52,7 +52,7 @@ def test_adjusting_below_zero_is_refused_for_all(client: Client) -> None:
 
     messages = confirm(client, "adjust", rows(), delta="-11", reason="breakage", key=KEY)
 
-    assert messages == ["Not enough stock of goods 1: 11 asked for, 10 left."]
+    assert messages == ["Not enough stock of product 1: 11 asked for, 10 left."]
     assert (factories.counts(1), factories.counts(2)) == ((10, 0, 0), (100, 0, 0))
     assert LogEntry.objects.count() == 0
 
@@ -87,7 +87,7 @@ def test_new_stock_row_that_exists_is_refused(client: Client) -> None:
 def test_new_stock_row_below_zero_is_refused(client: Client) -> None:
     data = {"goods_id": "3", "delta": "-1", "reason": "odd", "key": KEY}
 
-    assert submit(client, add_url(Stock), data) == ["Not enough stock of goods 3: 1 asked for, 0 left."]
+    assert submit(client, add_url(Stock), data) == ["Not enough stock of product 3: 1 asked for, 0 left."]
     assert not Stock.objects.filter(goods_id=3).exists()
 
 

@@ -7,8 +7,8 @@ from django.db.models import Sum
 
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import Parked
+from lab.kit.participants import NoteParticipant, stored_notes
 from lab.kit.racing import order, race
-from lab.kit.writers import NoteWriter, stored_notes
 from stock.models import StockRecord
 from stock.moves import Status, reserve
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
@@ -43,7 +43,7 @@ def test_unsafe_strategy_between_its_read_and_its_write_sells_the_last_piece_twi
     make_stock(1, 1)
 
     def buy(order_id: int) -> Status:
-        return move([reserve(order_id, {1: 1})], writer=NoteWriter())[0].status
+        return move([reserve(order_id, {1: 1})], participant=NoteParticipant())[0].status
 
     with Parked(lambda: buy(10), at="INSERT INTO auth_group") as slow:
         fast = buy(11)

@@ -5,7 +5,7 @@ from django.db import OperationalError, connection
 
 from lab.kit.factories import make_stock
 from lab.kit.interleaving import Interruption, plain
-from lab.kit.writers import NoteWriter
+from lab.kit.participants import NoteParticipant
 from stock.moves import confirm, reserve, roll_back
 from stock.services import move
 
@@ -28,7 +28,7 @@ def reads_of(moves, *, failures: int = 0) -> list[bool]:
     reads = Reads()
     deadlock = Interruption(OperationalError(1213, "Deadlock"), at="^UPDATE shopping_stock ", times=failures)
     with connection.execute_wrapper(reads), connection.execute_wrapper(deadlock):
-        assert all(outcome.done for outcome in move(moves, writer=None))
+        assert all(outcome.done for outcome in move(moves, participant=None))
     return reads.locked
 
 
@@ -56,6 +56,6 @@ def test_atomic_update_reads_stock_under_lock_when_it_is_run_again(settings):
 @pytest.mark.usefixtures("strategy")
 def test_moves_that_take_nothing_read_no_stock_before_their_records():
     make_stock(1, 5)
-    move([reserve(10, {1: 1}), reserve(11, {1: 1})], writer=NoteWriter())
+    move([reserve(10, {1: 1}), reserve(11, {1: 1})], participant=NoteParticipant())
 
     assert reads_of([confirm(10), roll_back(11)], failures=1) == []

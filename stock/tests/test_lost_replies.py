@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from lab.kit.factories import counts, make_stock
+from lab.kit.participants import stored_notes
 from lab.kit.proxy import LossyProxy
-from lab.kit.writers import stored_notes
 from stock.tests.conftest import SAFE
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
@@ -30,7 +30,7 @@ def test_order_whose_commit_reply_is_lost_is_told_the_truth_and_taken_once(proce
             input="go\n",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=True,
         )
 

@@ -7,7 +7,7 @@ from charites.common import transactions
 from charites.common.transactions import Stale
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import Interruption, plain
-from lab.kit.writers import NoteWriter, stored_notes
+from lab.kit.participants import NoteParticipant, stored_notes
 from stock.errors import StockContended
 from stock.models import Stock
 from stock.moves import Status, reserve
@@ -61,13 +61,13 @@ def test_update_carries_the_version_that_was_read():
 
 def test_each_try_begins_with_a_fresh_read_in_a_fresh_transaction():
     make_stock(1, 5)
-    writer, others = NoteWriter(), OvertakingBuyer(times=3)
+    participant, others = NoteParticipant(), OvertakingBuyer(times=3)
 
     with connection.execute_wrapper(others):
-        outcomes = move([reserve(10, {1: 2})], writer=writer)
+        outcomes = move([reserve(10, {1: 2})], participant=participant)
 
     assert [outcome.status for outcome in outcomes] == [Status.OK]
-    assert writer.batches == [[10]] * 4
+    assert participant.batches == [[10]] * 4
     assert len(others.reads) == others.writes == 4
     assert counts(1) == (3, 2, 0)
 
@@ -78,7 +78,7 @@ def test_stock_that_changes_until_the_deadline_is_busy_with_its_own_code_and_not
     others = OvertakingBuyer(times=100_000)
 
     with connection.execute_wrapper(others):
-        outcome = move([reserve(10, {1: 2})], writer=NoteWriter())[0]
+        outcome = move([reserve(10, {1: 2})], participant=NoteParticipant())[0]
 
     assert outcome.status is Status.BUSY
     assert outcome.error is StockContended
@@ -104,7 +104,7 @@ def test_error_of_the_database_is_not_called_contention(settings):
     full = Interruption(OperationalError(1040, "Too many connections"), at="auth_group", times=1000)
 
     with connection.execute_wrapper(full):
-        outcome = move([reserve(10, {1: 2})], writer=NoteWriter())[0]
+        outcome = move([reserve(10, {1: 2})], participant=NoteParticipant())[0]
 
     assert outcome.error.code == 40010001
 
@@ -133,23 +133,6 @@ def test_end_of_a_reservation_raises_the_version_so_that_a_reader_notices(end):
     end()
 
     assert Stock.objects.get(goods_id=1).version == before + 1
-
-
-def pauses(monkeypatch, attempt: int) -> list[float]:
-    found: list[float] = []
-    monkeypatch.setattr(transactions.time, "sleep", found.append)
-    for _ in range(200):
-        transactions.pause(attempt)
-    return found
-
-
-@pytest.mark.parametrize(("attempt", "longest"), [(0, 0.002), (1, 0.004), (6, 0.128), (7, 0.128), (9_999, 0.128)])
-def test_pauses_grow_to_a_bound_and_differ(monkeypatch, attempt, longest):
-    found = pauses(monkeypatch, attempt)
-
-    assert 0 <= min(found) < longest / 4
-    assert longest * 3 / 4 < max(found) <= longest
-    assert len(set(found)) > 150
 
 
 def test_strategy_gives_its_own_error_for_stale_readings_only():

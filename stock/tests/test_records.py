@@ -28,11 +28,11 @@ def reserve_three() -> None:
     reserve_stock(order_id=ORDER, quantities={1: 3})
 
 
-def reserve_another_goods() -> None:
+def reserve_another_product() -> None:
     reserve_stock(order_id=ORDER, quantities={2: 2})
 
 
-def reserve_one_goods_more() -> None:
+def reserve_one_product_more() -> None:
     reserve_stock(order_id=ORDER, quantities={1: 2, 2: 1})
 
 
@@ -57,16 +57,16 @@ CELLS = [
     (NONE, roll_it_back, (0, ROLLED_BACK), (10, 0, 0), None),
     (IS_RESERVED, reserve_two, (2, RESERVED), (8, 2, 0), None),
     (IS_RESERVED, reserve_three, (2, RESERVED), (8, 2, 0), RecordConflict),
-    (IS_RESERVED, reserve_another_goods, (2, RESERVED), (8, 2, 0), RecordConflict),
-    (IS_RESERVED, reserve_one_goods_more, (2, RESERVED), (8, 2, 0), RecordConflict),
+    (IS_RESERVED, reserve_another_product, (2, RESERVED), (8, 2, 0), RecordConflict),
+    (IS_RESERVED, reserve_one_product_more, (2, RESERVED), (8, 2, 0), RecordConflict),
     (IS_RESERVED, confirm_it, (2, DEDUCTED), (8, 0, 2), None),
     (IS_RESERVED, roll_it_back, (2, ROLLED_BACK), (10, 0, 0), None),
     (IS_ROLLED_BACK, reserve_two, (2, ROLLED_BACK), (10, 0, 0), StockRolledBack),
-    (IS_ROLLED_BACK, reserve_another_goods, (2, ROLLED_BACK), (10, 0, 0), StockRolledBack),
+    (IS_ROLLED_BACK, reserve_another_product, (2, ROLLED_BACK), (10, 0, 0), StockRolledBack),
     (IS_ROLLED_BACK, confirm_it, (2, ROLLED_BACK), (10, 0, 0), RecordConflict),
     (IS_ROLLED_BACK, roll_it_back, (2, ROLLED_BACK), (10, 0, 0), None),
     (IS_TOMBSTONE, reserve_two, (0, ROLLED_BACK), (10, 0, 0), StockRolledBack),
-    (IS_TOMBSTONE, reserve_one_goods_more, (0, ROLLED_BACK), (10, 0, 0), StockRolledBack),
+    (IS_TOMBSTONE, reserve_one_product_more, (0, ROLLED_BACK), (10, 0, 0), StockRolledBack),
     (IS_TOMBSTONE, confirm_it, (0, ROLLED_BACK), (10, 0, 0), RecordConflict),
     (IS_TOMBSTONE, roll_it_back, (0, ROLLED_BACK), (10, 0, 0), None),
     (IS_DEDUCTED, reserve_two, (2, DEDUCTED), (8, 0, 2), None),
@@ -121,7 +121,7 @@ def test_roll_back_gives_back_what_the_record_holds_and_not_what_the_caller_says
     assert (counts(1), counts(2)) == ((10, 0, 0), (10, 0, 0))
 
 
-def test_roll_back_naming_a_goods_that_was_not_reserved_leaves_a_tombstone_for_it():
+def test_roll_back_naming_a_product_that_was_not_reserved_leaves_a_tombstone_for_it():
     make_stock(1, 10)
     reserve_two()
 

@@ -10,10 +10,10 @@ from django.conf import settings as project
 from django.db import OperationalError, connection
 
 from lab.kit.factories import counts, make_stock
-from lab.kit.interleaving import Interruption, LostCommit, plain
+from lab.kit.interleaving import TIMEOUT_SECONDS, Interruption, LostCommit, plain
+from lab.kit.participants import NoteParticipant, stored_notes
 from lab.kit.racing import Worker, order, race
 from lab.kit.shop import wait_until
-from lab.kit.writers import NoteWriter, stored_notes
 from lab.servers import free_port
 from stock.locks import PREFIX, RedisLock
 from stock.models import StockRecord
@@ -64,7 +64,7 @@ def test_locks_of_all_goods_are_held_from_before_the_first_read_until_after_the_
     monkeypatch.setattr(connection, "_commit", noted.commit)
 
     with connection.execute_wrapper(noted):
-        move([reserve(5, {10: 1, 2: 1}), reserve(6, {1: 1})], writer=NoteWriter())
+        move([reserve(5, {10: 1, 2: 1}), reserve(6, {1: 1})], participant=NoteParticipant())
 
     assert {kind for kind, _ in noted.seen} == {"SELECT", "INSERT", "UPDATE", "COMMIT"}
     assert [held for _, held in noted.seen] == [{1, 2, 10}] * len(noted.seen)
@@ -76,7 +76,7 @@ def test_locks_are_taken_in_order_of_the_goods_ids_as_numbers(server):
     make_stock(2, 5)
     make_stock(10, 5)
     with server.monitor() as monitor:
-        move([reserve(5, {10: 1, 2: 1})], writer=NoteWriter())
+        move([reserve(5, {10: 1, 2: 1})], participant=NoteParticipant())
         server.echo("end")
         taken = []
         for entry in monitor.listen():
@@ -107,7 +107,7 @@ def test_lock_that_is_not_obtained_in_time_is_busy_with_its_own_code_and_nothing
     make_stock(1, 5)
     server.set(PREFIX + "1", "somebody")
 
-    outcomes = move([reserve(10, {1: 1}), reserve(11, {1: 1})], writer=NoteWriter())
+    outcomes = move([reserve(10, {1: 1}), reserve(11, {1: 1})], participant=NoteParticipant())
 
     assert [(outcome.status, outcome.error.code) for outcome in outcomes] == [(Status.BUSY, 40010005)] * 2
     assert (counts(1), stored_notes()) == ((5, 0, 0), [])
@@ -119,7 +119,7 @@ def test_redis_that_is_gone_is_busy_with_the_code_of_the_lock(settings):
     settings.STOCK_LOCK_REDIS_URLS = [f"redis://127.0.0.1:{free_port()}/0"]
     make_stock(1, 5)
 
-    outcome = move([reserve(10, {1: 1})], writer=NoteWriter())[0]
+    outcome = move([reserve(10, {1: 1})], participant=NoteParticipant())[0]
 
     assert (outcome.status, outcome.error.code) == (Status.BUSY, 40010005)
     assert counts(1) == (5, 0, 0)
@@ -131,18 +131,18 @@ def test_lock_is_freed_when_the_database_refuses(server):
     full = Interruption(OperationalError(1040, "Too many connections"), at="auth_group", times=1000)
 
     with connection.execute_wrapper(full):
-        move([reserve(10, {1: 1})], writer=NoteWriter())
+        move([reserve(10, {1: 1})], participant=NoteParticipant())
 
     assert not server.exists(PREFIX + "1")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_lock_is_held_until_an_unknown_commit_is_settled(server):
+def test_lock_is_held_until_an_unknown_commit_is_resolved(server):
     make_stock(1, 5)
     noted = HeldDuring(server, 1)
 
     with LostCommit(carried_out=True, error=OperationalError(2013, "gone")), connection.execute_wrapper(noted):
-        outcome = move([reserve(10, {1: 1})], writer=NoteWriter())[0]
+        outcome = move([reserve(10, {1: 1})], participant=NoteParticipant())[0]
 
     assert outcome.status is Status.OK
     assert noted.seen[-1] == ("SELECT", {1})
@@ -188,9 +188,9 @@ def test_holder_stopped_until_its_lease_has_passed_cannot_spoil_the_count(
     try:
         holder.await_ready()
         holder.go()
-        wait_until(lambda: is_stopped(holder), seconds=30, what="the holder stops itself")
-        wait_until(lambda: not server.exists(PREFIX + "1"), seconds=30, what="its lease ends")
-        other = move([reserve(11, {1: 1})], writer=NoteWriter())[0]
+        wait_until(lambda: is_stopped(holder), seconds=TIMEOUT_SECONDS, what="the holder stops itself")
+        wait_until(lambda: not server.exists(PREFIX + "1"), seconds=TIMEOUT_SECONDS, what="its lease ends")
+        other = move([reserve(11, {1: 1})], participant=NoteParticipant())[0]
         assert other.status is Status.OK
         assert holder.process.poll() is None
 
@@ -219,7 +219,7 @@ def test_late_holder_does_not_free_the_lock_of_the_present_one(server):
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(lose_the_lease):
-        outcome = move([reserve(10, {1: 1})], writer=NoteWriter())[0]
+        outcome = move([reserve(10, {1: 1})], participant=NoteParticipant())[0]
 
     assert outcome.status is Status.OK
     assert server.get(PREFIX + "1") == taken[0]

@@ -27,7 +27,7 @@ def test_stock_is_answered_with_its_three_counts() -> None:
 
 
 def test_stock_of_unknown_goods_is_not_found() -> None:
-    assert error_of(buyer().get("/api/stock/1")) == (404, 40010002, "There is no stock of goods 1.")
+    assert error_of(buyer().get("/api/stock/1")) == (404, 40010002, "There is no stock of product 1.")
 
 
 def test_set_writes_the_difference_as_an_adjustment() -> None:
@@ -40,7 +40,7 @@ def test_set_writes_the_difference_as_an_adjustment() -> None:
     assert adjustments() == [(1, 10, "delivery", "staff"), (1, -6, "set", "staff:1")]
 
 
-def test_set_makes_the_first_stock_of_a_goods() -> None:
+def test_set_makes_the_first_stock_of_a_product() -> None:
     response = staff().put("/api/stock/1", {"available": 0, "reason": "new"})
 
     assert response.status_code == 200
@@ -56,7 +56,7 @@ def test_set_with_a_version_that_moved_is_refused() -> None:
     assert error_of(response) == (
         409,
         40010004,
-        "The stock of goods 1 changed in the meantime. Read it again and retry.",
+        "The stock of product 1 changed in the meantime. Read it again and retry.",
     )
     assert counts(1) == (10, 0, 0)
 
@@ -168,7 +168,7 @@ def test_set_with_a_wrong_body_is_invalid(body: object, message: str) -> None:
     [
         (
             {"delta": -11, "reason": "r", "idempotency_key": "k"},
-            (409, 40010003, "Not enough stock of goods 1: 11 asked for, 10 left."),
+            (409, 40010003, "Not enough stock of product 1: 11 asked for, 10 left."),
         ),
         (
             {"delta": 1, "reason": "r"},

@@ -25,7 +25,7 @@ def adjust(delta: int = 0, goods_id: int = 1, **fields) -> Stock:
 
 
 def deltas(goods_id: int = 1) -> list[int]:
-    """The adjustments of a goods, oldest first."""
+    """The adjustments of a product, oldest first."""
     return [row.delta for row in reversed(list_adjustments(goods_id=goods_id))]
 
 
@@ -104,7 +104,7 @@ def test_adjust_of_many_returns_the_rows_in_the_order_asked_for():
     assert [(row.goods_id, row.available) for row in rows] == [(3, 3), (1, 1), (2, 2)]
 
 
-def test_adjust_of_one_goods_twice_in_one_call_does_both():
+def test_adjust_of_one_product_twice_in_one_call_does_both():
     rows = adjust_stock(
         adjustments=[Adjustment(1, "delivery", "staff", delta=5), Adjustment(1, "broken", "staff", delta=-2)]
     )

@@ -13,8 +13,8 @@ from django.db.models import Sum
 
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background, Parked, await_lock_wait, row_lock_waits
+from lab.kit.participants import NoteParticipant, stored_notes
 from lab.kit.racing import order, race
-from lab.kit.writers import NoteWriter, stored_notes
 from stock.models import Stock, StockRecord
 from stock.moves import Status, reserve
 from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
@@ -59,7 +59,7 @@ def test_orders_of_several_goods_crossing_each_other_all_get_an_answer(worker_en
 
 
 @pytest.mark.parametrize("name", SAFE)
-def test_twins_that_race_take_stock_once(worker_environment, name):
+def test_duplicates_that_race_take_stock_once(worker_environment, name):
     make_stock(1, 1000)
     orders = [order(1000 + n, {1: 1}, key=f"key-{n % 6}") for n in range(96)]
 
@@ -87,7 +87,7 @@ def test_strategies_mixed_between_processes_stay_exact(worker_environment):
 
 
 def await_turn() -> None:
-    """Waits until somebody waits: for a row lock, or under redis_lock for the lock of a goods."""
+    """Waits until somebody waits: for a row lock, or under redis_lock for the lock of a product."""
     server, deadline = redis.Redis.from_url(settings.REDIS_URL), time.monotonic() + TIMEOUT_SECONDS
     while not (row_lock_waits() or any(client["cmd"] == "blpop" for client in server.client_list())):
         assert time.monotonic() < deadline, "nobody waits"
@@ -96,7 +96,7 @@ def await_turn() -> None:
 
 
 def reserve_one(order_id: int, pieces: int = 1, goods_id: int = 1) -> Status:
-    return move([reserve(order_id, {goods_id: pieces})], writer=NoteWriter())[0].status
+    return move([reserve(order_id, {goods_id: pieces})], participant=NoteParticipant())[0].status
 
 
 @pytest.mark.usefixtures("strategy")
@@ -139,7 +139,7 @@ def test_reserve_waits_for_an_uncommitted_reservation_and_then_sees_it():
 
 
 @pytest.mark.usefixtures("strategy")
-def test_reserve_twins_racing_on_one_order_take_stock_once():
+def test_reserve_duplicates_racing_on_one_order_take_stock_once():
     make_stock(1, 5)
 
     with (
@@ -204,12 +204,12 @@ def test_roll_back_that_overtakes_its_reservation_wins():
 
 @pytest.mark.usefixtures("strategy")
 def test_a_real_deadlock_reaches_no_caller():
-    """One holds goods 1 and wants goods 2, a statement of somebody else's the other way round."""
+    """One holds product 1 and wants product 2, a statement of somebody else's the other way round."""
     make_stock(1, 5)
     make_stock(2, 5)
 
     def both() -> Status:
-        return move([reserve(10, {1: 1, 2: 1})], writer=NoteWriter())[0].status
+        return move([reserve(10, {1: 1, 2: 1})], participant=NoteParticipant())[0].status
 
     def crosswise() -> None:
         raised = "UPDATE shopping_stock SET sold = sold + 0, version = version + 1 WHERE goods_id = %s"

@@ -67,7 +67,7 @@ def required_id(name: str, value: int) -> int:
 
 
 def merged(lines: Sequence[Any]) -> dict[int, int]:
-    """Returns goods_id -> pieces of {GoodsId, Num} lines; lines of the same goods are added up.
+    """Returns goods_id -> pieces of {GoodsId, Num} lines; lines of the same product are added up.
 
     Raises Invalid for more than 100 lines, a missing id, less than one piece.
     """

@@ -122,7 +122,7 @@ def name_what_is_missing(databases: Sequence[Database]) -> str:
 
 
 def as_table(results: Sequence[Result]) -> Table:
-    """One line a check; the ids that broke it in the last column. Where there are several databases, whose it is."""
+    """One line per check; the ids that broke it in the last column. Where there are several databases, whose it is."""
     has_several = len({result.database for result in results}) > 1
     table = Table(title="Audit")
     if has_several:

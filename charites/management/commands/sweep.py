@@ -1,4 +1,4 @@
-"""The guarantee behind every alarm: what is due gets done, within a second or so. Run any number of copies."""
+"""The guarantee behind every wake-up: what is due gets done, within a second or so. Run any number of copies."""
 
 import signal
 import threading
@@ -29,9 +29,9 @@ def close_orders(now: datetime) -> int:
     return orders.close_due(now=now)
 
 
-def remote(now: datetime) -> int:
-    """Everything that waits for somebody else's server, so that a hanging one delays no close."""
-    work = [relay.deliver_remote]
+def call(now: datetime) -> int:
+    """Calls others: everything that waits for somebody else's server, so that a hanging one delays no close."""
+    work = [relay.deliver_due]
     if "orders" in settings.APPS:
         work += [orders.close_overdue_payments, orders.reconcile]
     return sum(do(now=now) for do in work)
@@ -47,13 +47,13 @@ def tidy(now: datetime) -> int:
     return relay.hold_unknown(now=now) + relay.purge(now=now)
 
 
-LOOPS: dict[str, Work] = {"close": close_orders, "remote": remote, "check": check, "tidy": tidy}
+LOOPS: dict[str, Work] = {"close": close_orders, "call": call, "check": check, "tidy": tidy}
 if "orders" not in settings.APPS:  # the split form: another service's sweep looks after the orders
     del LOOPS["close"]
 
 
 class Command(BaseCommand):
-    help = "Close overdue orders and deliver messages, once a second, until stopped. Any number may run at once."
+    help = "Close overdue orders and deliver messages, once per second, until stopped. Any number may run at once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="do what is due now, say how much, and end")

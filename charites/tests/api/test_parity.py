@@ -34,7 +34,7 @@ STATUSES = {
 }
 CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 RECEIVER = {"address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}
-ITEMS = [(2, 1), (1, 2), (2, 1)]  # goods_id, pieces; goods 2 twice
+ITEMS = [(2, 1), (1, 2), (2, 1)]  # goods_id, pieces; product 2 twice
 
 
 def all_errors(error: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:

@@ -61,7 +61,7 @@ def test_call_lists_the_methods_without_a_token(address: str) -> None:
 
 
 def test_call_tells_of_a_refusal(address: str) -> None:
-    with pytest.raises(CommandError, match="^NOT_FOUND 40010002: There is no stock of goods 1.$") as caught:
+    with pytest.raises(CommandError, match="^NOT_FOUND 40010002: There is no stock of product 1.$") as caught:
         run("Stock.GetStock", '{"GoodsId": 1}', address=address, token=bearer())
 
     assert caught.value.returncode == 1

@@ -14,7 +14,7 @@ from lab.kit.shop import ROOT, Shop, wait_until
 from orders.models import Order
 from stock.models import StockRecord
 
-CLIENT = ROOT / "charites" / "tests" / "api" / "original" / "client.py"
+CLIENT = ROOT / "charites" / "tests" / "api" / "original" / "old_client.py"
 Ask = Callable[..., Any]
 
 
@@ -82,6 +82,6 @@ def test_an_old_client_is_told_why_not(ask: Ask) -> None:
 
     assert ask("Order.CreateOrder", GoodsId=1, Num=2, UserId=42, **address) == [
         "FAILED_PRECONDITION",
-        "Not enough stock of goods 1: 2 asked for, 1 left.",
+        "Not enough stock of product 1: 2 asked for, 1 left.",
     ]
     assert ask("Stock.GetStock", "nonsense", GoodsId=1)[0] == "UNAUTHENTICATED"

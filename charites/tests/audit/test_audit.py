@@ -284,7 +284,7 @@ def test_old_record_without_order_is_found_unless_it_was_rolled_back(shop: Shop)
     assert findings() == {"I3-record-without-order": ["806/2"]}
 
 
-def test_young_record_without_order_may_still_settle(shop: Shop) -> None:
+def test_young_record_without_order_is_in_its_grace_period(shop: Shop) -> None:
     insert_record(806, 2, 1, status=1, at=timezone.now())
     execute(f"UPDATE shopping_stock SET {quoted('lock')} = {quoted('lock')} + 1, num = num - 1 WHERE goods_id = 2")
 
@@ -404,7 +404,7 @@ def test_paid_order_without_its_capture_is_found(shop: Shop) -> None:
 
 @pytest.mark.parametrize(("seconds", "is_found"), [(1190, False), (1210, True)])
 def test_unpaid_order_whose_time_is_long_over_is_found(shop: Shop, seconds: int, is_found: bool) -> None:
-    """Ten minutes to settle, and ten that a silent provider may keep an order open."""
+    """Ten minutes of grace, and ten that a silent provider may keep an order open."""
     at = naive(timezone.now() - timedelta(seconds=seconds))
     execute("UPDATE shopping_order SET expires_at = %s WHERE status = 300", at)
     execute("UPDATE shopping_order SET expires_at = %s WHERE order_id = %s", at, shop.unpaid.order_id)

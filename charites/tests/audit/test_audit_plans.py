@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers, pyte
 
 # Enough for the planner to want an index wherever one helps, and so few goods that the goods alone are no good one.
 RECORDS, GOODS = 6_000, 20
-FEW = 20  # rows that a step may read for each row of another table: those of one order, or of one goods among the stock
+# Rows that a step may read for each row of another table: those of one order, or of one product among the stock.
+FEW = 20
 WHOLE = {"ALL", "index"}  # the ways of reading all rows: of the table, or of an index of it
 # What is rare is found by an index, however large the shop is. All other rules are about all rows.
 FOUND_BY_INDEX = {

@@ -241,7 +241,7 @@ def test_difference_of_which_one_side_is_young_is_no_finding(split: Split, table
     assert (young, old) == ({}, {("orders + stock", "I3-line-without-record"): [f"{order_id}/2"]})
 
 
-def test_young_record_without_order_may_still_settle(split: Split) -> None:
+def test_young_record_without_order_is_in_its_grace_period(split: Split) -> None:
     split.insert_record(806, 2, 1, status=1)
     split.in_stock("UPDATE shopping_stock SET `lock` = `lock` + 1, num = num - 1 WHERE goods_id = 2")
     split.in_stock("UPDATE shopping_stock_record SET updated_at = %s WHERE order_id = 806", adapt(timezone.now()))
@@ -255,7 +255,7 @@ def test_young_record_without_order_may_still_settle(split: Split) -> None:
 def test_twenty_thousand_lines_are_compared_page_by_page(split: Split) -> None:
     first, count = 10**18, 10_000
     fill(split, first, count)
-    # Around the border of two pages of lines (two an order), of two pages of orders, and at both ends.
+    # Around the border of two pages of lines (two per order), of two pages of orders, and at both ends.
     edges = [first, first + PAGE_ROWS // 2 - 1, first + PAGE_ROWS // 2, first + PAGE_ROWS - 1, first + PAGE_ROWS]
     missing = [*edges, first + count - 1]
     for order_id in missing:

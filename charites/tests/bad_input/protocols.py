@@ -33,7 +33,7 @@ REST_ROUTES = {
     "get_stock": ("GET", "/api/stock/{goods_id}"),
     "get_goods": ("GET", "/api/goods/{goods_id}"),
     "list_room_goods": ("GET", "/api/rooms/{room_id}/goods"),
-    "put_on_block": ("PUT", "/api/rooms/{room_id}/current"),
+    "pin_goods": ("PUT", "/api/rooms/{room_id}/current"),
 }
 GATEWAY_ROUTES = {
     "place": "/v1/createorder",

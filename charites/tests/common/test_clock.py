@@ -1,9 +1,11 @@
 """The database's time, between two readings of its clock."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, OperationalError, connection
 
 from charites.common import clock
 from charites.common.clock import READ_EVERY_SECONDS, DatabaseClock, read_database_time
@@ -20,7 +22,9 @@ class Database:
     def read(self) -> datetime | None:
         self.asked += 1
         self.monotonic += self.delay / 2
-        told = None if self.is_away else self.time
+        if self.is_away:
+            raise OperationalError(2013, "Lost connection")
+        told = self.time
         self.monotonic += self.delay / 2
         return told
 
@@ -79,12 +83,48 @@ def test_while_the_database_is_away_the_last_reading_holds_and_it_is_not_asked_a
     assert database.asked == 2
 
 
-def test_before_the_first_reading_this_machines_time_has_to_do() -> None:
+def test_before_the_first_reading_nobody_gets_a_time() -> None:
     database = Database()
-    database.is_away = True
-    before = datetime.now(UTC)
+    ours = make(database)
 
-    assert before <= make(database).now() <= datetime.now(UTC)
+    database.is_away = True
+    for _ in range(2):
+        with pytest.raises(OperationalError):
+            ours.now()
+    database.is_away = False
+
+    assert (ours.now(), database.asked) == (database.time, 3)
+
+
+def test_first_reading_is_waited_for_by_all_who_come_meanwhile() -> None:
+    """Four loops of a sweep start at once."""
+    is_asked, may_answer, asked = Event(), Event(), []
+
+    def read() -> datetime:
+        asked.append(1)
+        is_asked.set()
+        assert may_answer.wait(30)
+        return NOON
+
+    ours = DatabaseClock(read, lambda: 100.0)
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(ours.now) for _ in range(4)]
+        assert is_asked.wait(30)
+        assert not any(future.done() for future in found)
+        may_answer.set()
+        assert [future.result(30) for future in found] == [NOON] * 4
+
+    assert len(asked) == 1
+
+
+def test_a_forked_child_reads_anew() -> None:
+    database = Database()
+    ours = make(database)
+    ours.now()
+
+    ours.forget()
+
+    assert (ours.now(), database.asked) == (database.time, 2)
 
 
 @pytest.mark.servers
@@ -98,6 +138,20 @@ def test_mariadb_is_asked_past_the_statements_that_are_counted(django_assert_num
             assert read_database_time() == NOON + timedelta(seconds=0.5)
     finally:
         connection.close()
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_connection_that_was_cut_is_an_error_that_services_know() -> None:
+    connection.ensure_connection()
+    with connection.cursor() as cursor, pytest.raises(DatabaseError):
+        cursor.execute("KILL CONNECTION CONNECTION_ID()")
+
+    with pytest.raises(OperationalError):
+        read_database_time()
+
+    connection.close()
+    assert read_database_time()
 
 
 @pytest.mark.sqlite

@@ -20,7 +20,7 @@ from charites.common import errors, rpc
 from charites.common.errors import Busy, InternalError, Invalid, Kind, NotFound, ServiceError, as_service_error
 
 MODULES = (errors, rpc, goods.errors, stock.errors, orders.errors, messaging.errors)
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def all_below(base: type[ServiceError]) -> Iterator[type[ServiceError]]:
@@ -109,7 +109,7 @@ def test_every_error_has_a_whole_text_in_both_languages(error, language):
 def test_text_comes_in_the_language_of_the_reader():
     error = stock.errors.NotEnoughStock(goods_id=3, requested=2, available=1)
 
-    assert error.message == "Not enough stock of goods 3: 2 asked for, 1 left."
+    assert error.message == "Not enough stock of product 3: 2 asked for, 1 left."
     with translation.override("zh-hans"):
         assert re.search(r"[\u4e00-\u9fff]", error.message)
 

@@ -45,7 +45,7 @@ PLACES = re.compile(r"%\(\w+\)[-+ 0#]*[\d.]*\w|\{\w+\}|</?\w+>|%%")
 ASKS_FOR_CHINESE = ["zh-hans", "zh-Hans", "zh-CN", "zh-CN,zh;q=0.9,en;q=0.8", "zh"]
 ASKS_FOR_ENGLISH = ["", "en", "en-GB,en;q=0.9", "fr", "*", "en,zh-CN;q=0.5", ";;,q=x"]
 
-SHORT = "Not enough stock of goods 1: 3 asked for, 2 left."
+SHORT = "Not enough stock of product 1: 3 asked for, 2 left."
 SHORT_IN_CHINESE = "商品 1 库存不足：需要 3 件，剩余 2 件。"
 NO_TOKEN = "This needs a valid token. Send the header 'Authorization: Bearer <token>'."
 NO_TOKEN_IN_CHINESE = "需要有效的令牌。请发送请求头“Authorization: Bearer <token>”。"

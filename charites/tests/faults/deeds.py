@@ -6,7 +6,7 @@ from typing import Any
 
 from charites.common import clock
 from goods.models import Goods, Room, RoomGoods
-from goods.services import put_on_block
+from goods.services import pin_goods
 from lab.kit.factories import (
     counts,
     make_capture,
@@ -45,9 +45,9 @@ def order_state(_number: int, order: Order) -> str:
     """Order, payments and what the provider has, in the order of their numbers."""
     stored = Order.objects.get(order_id=order.order_id)
     payments = Payment.objects.filter(order_id=order.order_id).order_by("payment_id")
-    books = SandboxPayment.objects.filter(payment_id__in=payments.values("payment_id")).order_by("payment_id")
+    ledger = SandboxPayment.objects.filter(payment_id__in=payments.values("payment_id")).order_by("payment_id")
     words = [stored.get_status_display(), *(f"payment {payment.status}" for payment in payments)]
-    return ", ".join([*words, *(f"provider {row.status}" for row in books)])
+    return ", ".join([*words, *(f"provider {row.status}" for row in ledger)])
 
 
 def placed_state(number: int, _made: Any) -> str:
@@ -99,7 +99,7 @@ def listed_room(number: int) -> Room:
 
 def pinned_room(number: int) -> Room:
     room = listed_room(number)
-    put_on_block(room_id=number, goods_id=number, actor="staff")
+    pin_goods(room_id=number, goods_id=number, actor="staff")
     return room
 
 

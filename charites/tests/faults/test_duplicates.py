@@ -28,7 +28,7 @@ from orders.services import record_captures
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 
 COPIES = 100
-SWEEPS = 13  # 13 x 8 remote deliveries are all hundred of them at once
+SWEEPS = 13  # 13 x 8 deliveries are all hundred of them at once
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def at_once(function: Callable[[], Any], times: int) -> list[Any]:
     def call(_number: int) -> Any:
         try:
             connection.ensure_connection()
-            start.wait(60)
+            start.wait(120)
             return function()
         finally:
             connection.close()
@@ -96,7 +96,7 @@ def at_once(function: Callable[[], Any], times: int) -> list[Any]:
 
 def sweep(seconds_later: float = 0) -> int:
     """One round of a sweep's delivery; returns how many messages it claimed."""
-    return relay.deliver_remote(now=timezone.now() + timedelta(seconds=seconds_later))
+    return relay.deliver_due(now=timezone.now() + timedelta(seconds=seconds_later))
 
 
 def sweep_all(seconds_later: float = 0) -> None:

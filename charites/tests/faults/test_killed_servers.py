@@ -121,15 +121,6 @@ def expect_the_truth(history: History) -> None:
     assert history.numbers(Told.NOTHING) <= {OutcomeUnknown.code}
 
 
-def summary(history: History) -> str:
-    told = history.told()
-    yes = sum(count for word, count in told.items() if word.is_yes)
-    return (
-        f"{len(history.calls)} calls by {len({call.client for call in history.calls})} customers: {yes} yes, "
-        f"{told[Told.NO]} no, {told[Told.BUSY]} busy, {told[Told.NOTHING]} without an answer and asked again"
-    )
-
-
 def test_servers_killed_under_load_and_in_mid_batch_told_nobody_a_lie(servers: list[Server], trials: Trials) -> None:
     kills = trials.count(sample=2, full=70)  # of each server; half of them at a statement
     history, done = History(), Counter[str]()
@@ -156,7 +147,7 @@ def test_servers_killed_under_load_and_in_mid_batch_told_nobody_a_lie(servers: l
     expect_the_truth(history)
     assert history.told()[Told.NOTHING] > 0
     words = ", ".join(f"{count} {where}" for where, count in sorted(done.items()))
-    trials.tell(f"{kills * len(servers)} kills of {len(servers)} servers under load: {words}; {summary(history)}")
+    trials.tell(f"{kills * len(servers)} kills of {len(servers)} servers under load: {words}; {history.summary()}")
 
 
 def test_servers_killed_at_rest_have_kept_what_they_told(servers: list[Server], trials: Trials) -> None:
@@ -174,4 +165,4 @@ def test_servers_killed_at_rest_have_kept_what_they_told(servers: list[Server], 
                 customer.ask_until_known(customer.wishes[-1])
 
     expect_the_truth(history)
-    trials.tell(f"{rounds * len(servers)} kills at rest, the last wishes asked again: {summary(history)}")
+    trials.tell(f"{rounds * len(servers)} kills at rest, the last wishes asked again: {history.summary()}")

@@ -29,9 +29,9 @@ pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 CLAIM_SECONDS = 1  # then another sweep may take over what a dead one had
 # Where it is killed. A handler has returned when its message is about to be marked.
 HANDLED = {
-    "loops": ["remote"],
+    "loops": ["call"],
     "armed_by": "INSERT INTO auth_group",
-    "stop_at": "UPDATE messaging_message SET state",
+    "stop_at": "UPDATE messaging_message SET .*state = .* WHERE",
 }
 CLOSING = {"loops": ["close"], "armed_by": "FROM shopping_order .* FOR UPDATE", "stop_at": ""}
 CLOSING_STATEMENTS = 6  # from the lock of the orders to COMMIT
@@ -114,7 +114,7 @@ def _topics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def finish() -> None:
     """What a sweep does later on, when the claims of the dead ones have run out."""
     later = timezone.now() + timedelta(seconds=CLAIM_SECONDS + 1)
-    while relay.deliver_remote(now=later) + services.close_due(now=later):
+    while relay.deliver_due(now=later) + services.close_due(now=later):
         pass
 
 
@@ -123,7 +123,7 @@ def test_sweeps_killed_between_handler_and_mark_repeat_no_effect(
 ) -> None:
     make_goods(1, stock=1_000_000)
     kills = trials.count(sample=1, full=25)
-    with Load() as load, Sweeper(process_environment, loops=["remote", "close"]):
+    with Load() as load, Sweeper(process_environment, loops=["call", "close"]):
         for _ in range(kills):
             skip = trials.random.randrange(CLOSING_STATEMENTS)
             for where in (HANDLED, {**CLOSING, "skip": skip}):

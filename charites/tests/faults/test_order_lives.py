@@ -21,14 +21,14 @@ from lab.kit.trials import Trials
 from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.registry import unregister
-from messaging.relay import deliver_remote
+from messaging.relay import deliver_due
 from messaging.services import prepare_many
 from orders import remote, services
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentNotFound
-from orders.flows import transactional as split
-from orders.messages import register_tidings
+from orders.flows import half_message as split
+from orders.messages import register_notifications
 from orders.models import Order, Payment, SandboxPayment
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments import sandbox
 from orders.services.placing import placing
 from stock.moves import Outcome, Status
@@ -53,10 +53,10 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockService]:
 def _split(settings: Any, stock: StockService) -> Iterator[None]:
     settings.APPS = ["goods", "orders"]
     settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
-    settings.ORDER_FLOW = "transactional"
+    settings.ORDER_FLOW = "half_message"
     settings.PAYMENT_PROVIDER = SANDBOX
     settings.ORDER_PAY_TIMEOUT_SECONDS = TIMEOUT_SECONDS
-    register_tidings()
+    register_notifications()
     make_goods(1)
     yield
     for topic in TOPICS:
@@ -65,13 +65,14 @@ def _split(settings: Any, stock: StockService) -> Iterator[None]:
 
 
 class Life:
-    """One order. Its policy is stored already: placing it has begun, and hangs before the stock service hears of it."""
+    """One order. Its compensation is stored already: placing it has begun, and hangs before the stock service hears of
+    it."""
 
     def __init__(self) -> None:
         self.start = timezone.now()
         self.order_id = next_id()
         self.move = placing(make_command({1: 2}), self.order_id, {1: Goods.objects.get()}, self.start)
-        self.policies = {self.order_id: prepare_many([split.policy(self.move)])[0]}
+        self.compensations = {self.order_id: prepare_many([split.compensation(self.move)])[0]}
         self.placed: Outcome | None = None
 
     def happen(self, event: str) -> None:
@@ -88,8 +89,9 @@ class Life:
         whose order was placed opens the pay page."""
         answers = split.reserve([self.move])
         reserved = [move for move, answer in answers.items() if answer.done]
-        self.placed = (answers | split.write_orders(reserved, split.TellingWriter(self.policies)))[self.move]
-        split.end_policies(self.policies, answers, {self.move: self.placed})
+        participant = split.NotifyingParticipant(self.compensations)
+        self.placed = (answers | split.write_orders(reserved, participant))[self.move]
+        split.end_compensations(self.compensations, answers, {self.move: self.placed})
         if self.placed.status is Status.OK:
             services.begin_payment(order_id=self.order_id, user_id=BUYER_ID, outcome="page", now=self.start)
 
@@ -121,7 +123,7 @@ class Life:
         with suppress(OrderNotFound, OrderStateConflict):
             services.cancel_order(order_id=self.order_id, user_id=BUYER_ID, closed_by=closed_by, now=self.start)
 
-    def settle(self) -> None:
+    def come_round(self) -> None:
         """What comes round again later: the callback, the check, the sweep, every message."""
         self.payment_callback()
         self.check()
@@ -144,7 +146,7 @@ class Life:
 
 def deliver() -> None:
     """Delivers everything that is due within a day."""
-    while deliver_remote(now=timezone.now() + timedelta(days=1)):
+    while deliver_due(now=timezone.now() + timedelta(days=1)):
         pass
 
 
@@ -160,7 +162,7 @@ def test_life_of_an_order_in_every_order_of_its_events_ends_well(stock: StockSer
             life.happen(event)
             if trials.random.random() < 0.5:
                 deliver()  # the sweep may come round in between, or not
-        life.settle()
+        life.come_round()
         endings[life.ending(stock)] += 1
 
     assert stock.counts(1) == (PIECES - sold - 2 * endings["paid"], 0, sold + 2 * endings["paid"])
@@ -172,7 +174,7 @@ def test_life_of_an_order_in_every_order_of_its_events_ends_well(stock: StockSer
 
 
 def findings_of_both(stock: StockService) -> list[str]:
-    """What the audit over the databases of both services finds, once everything has had its time to settle."""
+    """What the audit over the databases of both services finds, once every grace period is over."""
     other = open_database("stock", stock.database_url)
     with closing(other.connection):
         results = run_audit(now=timezone.now() + timedelta(hours=2), databases=[own_database(), other])

@@ -22,7 +22,7 @@ from messaging.models import Message
 from orders import services
 from orders.errors import OrderStateConflict
 from orders.models import Order, Payment, Refund, SandboxPayment
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments import sandbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]

@@ -50,7 +50,7 @@ def sweep_for_days() -> None:
     """Rounds of all loops that deliver; between two of them passes more time than any ladder's longest step."""
     for hours in range(0, 3 * 20, 3):
         now = timezone.now() + timedelta(hours=hours)
-        while relay.deliver_remote(now=now) + relay.hold_unknown(now=now):
+        while relay.deliver_due(now=now) + relay.hold_unknown(now=now):
             pass
 
 

@@ -74,7 +74,7 @@ def _stock(settings: Any) -> None:
         make_stock(goods_id, PIECES)
 
 
-def check_books(order_ids: range) -> Counter[int]:
+def check_ledger(order_ids: range) -> Counter[int]:
     """The audit finds nothing and no piece is lost; returns how many orders are in which state."""
     states = Counter(map(state_of, order_ids))
     reserved, sold = TAKEN * states[RESERVED], TAKEN * states[DEDUCTED]
@@ -93,7 +93,7 @@ def test_steps_in_every_order_end_as_the_table_says(trials: Trials) -> None:
         for step in steps:
             state, done = TABLE[step, state]
             assert (is_done(STEPS[step], order_id), state_of(order_id)) == (done, state), steps
-    states = check_books(range(1, len(chosen) + 1))
+    states = check_ledger(range(1, len(chosen) + 1))
 
     trials.tell(f"{len(chosen)} of {len(orders)} orders of five steps; in the end: {told(states)}")
 
@@ -142,7 +142,7 @@ def test_two_steps_meet_at_every_pair_of_statements(
         meet_at_random(sides, functions(order_id), trials.random)
 
     assert {state_of(order_id) for order_id in together} <= legal
-    states = check_books(range(1, together.stop))
+    states = check_ledger(range(1, together.stop))
     trials.tell(
         f"{len(chosen)} of {len(pairs)} pairs of {statements[0]} and {statements[1]} statements, "
         f"{random_ones} random interleavings; in the end: {told(states)}"

@@ -42,7 +42,7 @@ class Call:
         return ", ".join(filter(None, [self.title, self.door.name, self.commit]))
 
 
-UNSETTLED = (Said.UNKNOWN, Said.UNKNOWN)
+UNRESOLVED = (Said.UNKNOWN, Said.UNKNOWN)
 STOCK, ADJUSTMENT = "UPDATE shopping_stock ", "INSERT INTO shopping_stock_adjustment"
 BEGUN, AT_PROVIDER = "INSERT INTO shopping_payment", "INSERT INTO sandbox_payment"
 CHANGED_AT_PROVIDER = "UPDATE sandbox_payment"
@@ -163,11 +163,11 @@ def entry(number: int) -> RoomGoods:
 
 
 def admin_pin(door: Admin, n: int, _room: Room, last: Answer | None) -> Raw:
-    return door.act("put_on_block", entry(n), last)
+    return door.act("pin_goods", entry(n), last)
 
 
 def admin_unpin(door: Admin, _n: int, room: Room, last: Answer | None) -> Raw:
-    return door.act("clear_block", room, last)
+    return door.act("unpin", room, last)
 
 
 def admin_take_out(door: Admin, n: int, _room: Room, last: Answer | None) -> Raw:
@@ -179,7 +179,7 @@ def admin_add_to_list(door: Admin, n: int, _room: Room, last: Answer | None) -> 
 
 
 def goods_form(number: int) -> dict[str, str]:
-    """What the form of a goods holds."""
+    """What the form of a product holds."""
     texts = {"title": "New title", "brief": "", "brand_name": "", "head_imgs": "[]", "videos": "[]", "detail": "[]"}
     numbers = {"goods_id": str(number), "status": "0", "category_id": "0", "code": "0"}
     return {**texts, **numbers, "price": "9950", "market_price": "12900", "ext_json": "{}"}
@@ -211,7 +211,7 @@ def admin_check_again(door: Admin, _n: int, message: Message, last: Answer | Non
 
 def three_commits(title: str, door: type[Door], send: Callable[..., Raw]) -> list[Call]:
     """Cancelling an order whose payment has begun: at the provider, in the payment's row, and the order itself."""
-    call = Call(title, door, deeds.CANCEL_BEGUN, send, CHANGED_AT_PROVIDER, UNSETTLED, "closed at the provider")
+    call = Call(title, door, deeds.CANCEL_BEGUN, send, CHANGED_AT_PROVIDER, UNRESOLVED, "closed at the provider")
     ours = replace(call, at="UPDATE shopping_payment", commit="the payment's row")
     return [call, ours, replace(call, at=STOCK, told=(Said.DONE, Said.UNKNOWN), commit="the order")]
 
@@ -226,7 +226,7 @@ CALLS = [
     Call("set, without a key, /v1", Rest, deeds.SET, set_through_gateway, ADJUSTMENT, looks_first=True),
     Call("set, without a key", Grpc, deeds.SET, partial(grpc_set, metadata=False), ADJUSTMENT, looks_first=True),
     Call("sell without an order", Grpc, deeds.DEDUCT, grpc_deduct, STOCK, looks_first=True),
-    Call("reserve one goods", Grpc, deeds.RESERVE, grpc_reserve_one, STOCK),
+    Call("reserve one product", Grpc, deeds.RESERVE, grpc_reserve_one, STOCK),
     Call("reserve", Grpc, deeds.RESERVE, partial(grpc_step, method="ReserveStock"), STOCK),
     Call("confirm", Grpc, deeds.CONFIRM, partial(grpc_step, method="ConfirmStock"), STOCK),
     Call("roll back", Grpc, deeds.ROLL_BACK, partial(grpc_step, method="RollbackStock"), STOCK),
@@ -234,11 +234,11 @@ CALLS = [
     Call("place, with a key", Grpc, deeds.PLACE, grpc_place, STOCK),
     Call("place, without a key", Rest, deeds.PLACE, partial(place, with_key=False), STOCK, looks_first=True),
     Call("pay", Rest, deeds.PAY, pay, BEGUN, commit="the payment's row"),
-    Call("pay", Rest, deeds.PAY, pay, AT_PROVIDER, UNSETTLED, "opened at the provider"),
+    Call("pay", Rest, deeds.PAY, pay, AT_PROVIDER, UNRESOLVED, "opened at the provider"),
     Call("pay", Grpc, deeds.PAY, grpc_pay, BEGUN, commit="the payment's row"),
-    Call("pay", Grpc, deeds.PAY, grpc_pay, AT_PROVIDER, UNSETTLED, "opened at the provider"),
+    Call("pay", Grpc, deeds.PAY, grpc_pay, AT_PROVIDER, UNRESOLVED, "opened at the provider"),
     Call(
-        "pay at once", Rest, deeds.PAY_AT_ONCE, partial(pay, outcome="now"), AT_PROVIDER, UNSETTLED, "at the provider"
+        "pay at once", Rest, deeds.PAY_AT_ONCE, partial(pay, outcome="now"), AT_PROVIDER, UNRESOLVED, "at the provider"
     ),
     Call(
         "pay at once",
@@ -246,10 +246,10 @@ CALLS = [
         deeds.PAY_AT_ONCE,
         partial(grpc_pay, outcome="now"),
         AT_PROVIDER,
-        UNSETTLED,
+        UNRESOLVED,
         "at the provider",
     ),
-    Call("pay", PayPage, deeds.PAGE, pay_on_page, CHANGED_AT_PROVIDER, UNSETTLED),
+    Call("pay", PayPage, deeds.PAGE, pay_on_page, CHANGED_AT_PROVIDER, UNRESOLVED),
     Call("news of money", Rest, deeds.NOTICE, notify, STOCK),
     Call("cancel", Rest, deeds.CANCEL, cancel, STOCK),
     Call("cancel", Grpc, deeds.CANCEL, grpc_cancel, STOCK),
@@ -260,7 +260,7 @@ CALLS = [
     Call("complete", Rest, deeds.COMPLETE, complete, "UPDATE shopping_order "),
     Call("complete", Admin, deeds.COMPLETE, admin_complete, "UPDATE shopping_order "),
     Call("send money back", Admin, deeds.REFUND, admin_refund, "attempts + 1", commit="the lease"),
-    Call("send money back", Admin, deeds.REFUND, admin_refund, CHANGED_AT_PROVIDER, UNSETTLED, "sent by the provider"),
+    Call("send money back", Admin, deeds.REFUND, admin_refund, CHANGED_AT_PROVIDER, UNRESOLVED, "sent by the provider"),
     Call(
         "send money back",
         Admin,
@@ -280,15 +280,22 @@ CALLS = [
         deeds.ADD_TO_LIST,
         admin_add_to_list,
         "INSERT INTO shopping_room_goods",
-        UNSETTLED,
+        UNRESOLVED,
     ),
-    Call("take out of a room's list", Admin, deeds.TAKE_OUT, admin_take_out, "UPDATE shopping_room_goods", UNSETTLED),
-    Call("new goods", Admin, deeds.NEW_GOODS, admin_new_goods, "INSERT INTO shopping_goods", UNSETTLED),
-    Call("change a goods", Admin, deeds.CHANGE_GOODS, admin_change_goods, "UPDATE shopping_goods", UNSETTLED),
-    Call("take off sale", Admin, deeds.OFF_SALE, admin_off_sale, "UPDATE shopping_goods", UNSETTLED),
-    Call("delete a goods", Admin, deeds.DELETE_GOODS, admin_delete_goods, "UPDATE shopping_goods", UNSETTLED),
-    Call("send a dead message again", Admin, deeds.SEND_AGAIN, admin_send_again, "UPDATE messaging_message", UNSETTLED),
+    Call("take out of a room's list", Admin, deeds.TAKE_OUT, admin_take_out, "UPDATE shopping_room_goods", UNRESOLVED),
+    Call("new goods", Admin, deeds.NEW_GOODS, admin_new_goods, "INSERT INTO shopping_goods", UNRESOLVED),
+    Call("change a product", Admin, deeds.CHANGE_GOODS, admin_change_goods, "UPDATE shopping_goods", UNRESOLVED),
+    Call("take off sale", Admin, deeds.OFF_SALE, admin_off_sale, "UPDATE shopping_goods", UNRESOLVED),
+    Call("delete a product", Admin, deeds.DELETE_GOODS, admin_delete_goods, "UPDATE shopping_goods", UNRESOLVED),
     Call(
-        "check a half message again", Admin, deeds.CHECK_AGAIN, admin_check_again, "UPDATE messaging_message", UNSETTLED
+        "send a dead message again", Admin, deeds.SEND_AGAIN, admin_send_again, "UPDATE messaging_message", UNRESOLVED
+    ),
+    Call(
+        "check a half message again",
+        Admin,
+        deeds.CHECK_AGAIN,
+        admin_check_again,
+        "UPDATE messaging_message",
+        UNRESOLVED,
     ),
 ]

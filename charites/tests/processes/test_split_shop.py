@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 STUBS = {"goods": GoodsStub, "stock": StockStub, "orders": OrderStub}
 BUYER, OTHER_BUYER = bearer(1), bearer(2)
 LONG_AGO = "2026-01-01 00:00:00"
-SECONDS = 60  # a bound for slow machines, no measurement
+SECONDS = 120  # a bound for slow machines, no measurement
 
 
 class Site:
@@ -41,7 +41,7 @@ class Site:
         self.shop = shop
 
     def call(self, service: str, method: str, request: Any, *, token: str = BUYER) -> Any:
-        with Client(self.shop[service].grpc_address, token=token, timeout_seconds=20, tries=1) as client:
+        with Client(self.shop[service].grpc_address, token=token, timeout_seconds=60, tries=1) as client:
             return getattr(client.stub(STUBS[service]), method)(request)
 
     def refusal(self, service: str, method: str, request: Any, *, token: str = BUYER) -> StatusCode:
@@ -89,7 +89,7 @@ def order_of(quantities: dict[int, int]) -> CreateOrderRequest:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[Site]:
-    settings = {"DEMO": "true", "AUDIT_SETTLING_SECONDS": "0", "ORDER_PAY_TIMEOUT_SECONDS": "1800"}
+    settings = {"DEMO": "true", "AUDIT_GRACE_SECONDS": "0", "ORDER_PAY_TIMEOUT_SECONDS": "1800"}
     with django_db_blocker.unblock(), ExitStack() as stack:
         databases = {name: stack.enter_context(own_database()) for name in STUBS}
         shop = stack.enter_context(SplitShop(tmp_path_factory.mktemp("split"), {**os.environ, **settings}, databases))
@@ -155,7 +155,7 @@ def test_every_service_keeps_its_callers_apart(site: Site) -> None:
             assert site.refusal(service, method, request, token=token) == StatusCode.UNAUTHENTICATED
     assert site.counts(5) == before
     assert site.statuses(order_id) == [Order.Status.UNPAID]
-    with Client(site.shop["orders"].grpc_address, token="token", timeout_seconds=20) as client:
+    with Client(site.shop["orders"].grpc_address, token="token", timeout_seconds=60) as client:
         with pytest.raises(grpc.RpcError) as strange:
             client.stub(StockStub).ReserveStock(reserve)
     assert strange.value.code() == StatusCode.UNIMPLEMENTED

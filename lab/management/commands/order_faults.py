@@ -17,7 +17,7 @@ from rich.table import Table
 from lab.faults.private_shop import PrivateShop, ShopFailed
 from lab.faults.steps import FLOWS, STEPS, Step
 from lab.faults.story import Event, Run, Story
-from lab.faults.true_state import Books
+from lab.faults.true_state import Ledger
 from lab.race.processes import RaceFailed
 from lab.servers import ServerFailed
 
@@ -29,7 +29,7 @@ COLOURS = {"fault": "red", "repair": "green", "answer": "cyan", "buyer": "cyan",
 class Command(BaseCommand):
     help = (
         "Place orders in a private split shop and kill something at a chosen step, once with the direct flow, which "
-        "leaks, and once with the transactional one, which must not. Exit code 1 when anything is not as expected."
+        "leaks, and once with the half_message one, which must not. Exit code 1 when anything is not as expected."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -68,10 +68,10 @@ def play(steps: Sequence[Step], flows: Sequence[str], folder: Path, console: Con
     with ExitStack() as stack:
         with console.status("starting a private shop: three services, three databases, a sweep, a broker"):
             shop = stack.enter_context(PrivateShop(folder))
-        books = stack.enter_context(Books(shop.urls))
+        ledger = stack.enter_context(Ledger(shop.urls))
         for goods_id, run in enumerate(runs, start=FIRST_GOODS_ID):
             console.print(f"\n[bold]{run.step.name}, {run.flow} flow[/bold]")
-            Story(shop, books, run, goods_id, lambda event: console.print(as_line(event))).play()
+            Story(shop, ledger, run, goods_id, lambda event: console.print(as_line(event))).play()
             console.print(verdict(run))
     return runs
 

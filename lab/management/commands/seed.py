@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from lab.demo import fixture_catalogue, history
+from lab.demo import fixture_catalogue, past_orders
 from lab.terminal import console_on
 
 MAX_ORDERS = 1_000_000
@@ -50,28 +50,28 @@ class Command(BaseCommand):
         if orders:
             console.print(table_of_orders(self.make_orders(orders, seed_number, console)))
 
-    def make_orders(self, number: int, seed_number: int, console: Console) -> history.History:
+    def make_orders(self, number: int, seed_number: int, console: Console) -> past_orders.History:
         """Shows how far it is while it makes the orders."""
         columns = (TextColumn("orders"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("orders", total=number)
             try:
-                return history.make_orders(
+                return past_orders.make_orders(
                     number=number,
                     now=timezone.now(),
                     random=Random(seed_number),
                     report=lambda count: progress.advance(task, count),
                 )
-            except history.NoSandbox as error:
+            except past_orders.NoSandbox as error:
                 raise CommandError("Demo orders are paid at the sandbox provider: turn DEMO on.") from error
-            except history.NothingForSale as error:
+            except past_orders.NothingForSale as error:
                 raise CommandError(
-                    "No goods of the catalogue is on sale in a room, so there is nothing to buy."
+                    "No product of the catalogue is on sale in a room, so there is nothing to buy."
                 ) from error
 
 
 class RateColumn(ProgressColumn):
-    """Orders a second so far."""
+    """Orders per second so far."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -96,7 +96,7 @@ def table_of_rows(seeded: list[fixture_catalogue.Seeded]) -> Table:
     return table
 
 
-def table_of_orders(made: history.History) -> Table:
+def table_of_orders(made: past_orders.History) -> Table:
     """What became of the orders, of the money that did not pay one, and which errors there were."""
     table = Table(title="Orders", title_justify="left")
     table.add_column("")

@@ -41,19 +41,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--strategy", default="all", metavar="all|NAME[,NAME]", help=", ".join(STRATEGIES))
-        parser.add_argument("--stock", type=at_least_one, default=100, metavar="N", help="pieces of each goods")
+        parser.add_argument("--stock", type=at_least_one, default=100, metavar="N", help="pieces of each product")
         parser.add_argument("--buyers", type=at_least_one, default=400, metavar="N", help="one attempt each")
         parser.add_argument("--processes", type=at_least_one, default=4, metavar="N")
         parser.add_argument("--threads", type=at_least_one, default=16, metavar="N", help="of each process")
-        parser.add_argument("--quantity", type=at_least_one, default=1, metavar="N", help="pieces a buyer wants")
-        parser.add_argument("--goods", type=at_least_one, default=1, metavar="N", help="with more, two an order")
+        parser.add_argument("--quantity", type=at_least_one, default=1, metavar="N", help="pieces that a buyer wants")
+        parser.add_argument("--goods", type=at_least_one, default=1, metavar="N", help="with more, two per order")
         parser.add_argument("--via", choices=["service", "grpc"], default="service")
         parser.add_argument("--address", default="", metavar="HOST:PORT", help="race a running server, as it is")
         parser.add_argument("--token", default="", help="the authorization value for --address: 'Bearer ...'")
         parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report with drawings")
         parser.add_argument("--drawing", type=Path, metavar="FILE.svg", help="write the report's first drawing")
         parser.add_argument("--json", type=Path, metavar="FILE")
-        parser.add_argument("--seed", type=int, default=1, metavar="N", help="of who wants which goods")
+        parser.add_argument("--seed", type=int, default=1, metavar="N", help="of who wants which product")
 
     def handle(self, **options: Any) -> None:
         strategies = find_strategies(options["strategy"])
@@ -73,7 +73,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(race.faults))
 
     def run_with_progress(self, plan: Plan, strategies: list[type[Strategy]]) -> Race:
-        """Runs the race behind a bar a strategy; without a terminal there are none."""
+        """Runs the race behind a bar per strategy; without a terminal there are none."""
         columns = (TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             names = [THE_SERVERS_OWN] if plan.address else [strategy.name for strategy in strategies]

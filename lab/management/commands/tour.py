@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from lab.terminal import console_on
 from lab.tour.curl_client import Client, TourFailed
-from lab.tour.tour import Tour
+from lab.tour.walk import Tour
 
 
 class Command(BaseCommand):

@@ -9,15 +9,15 @@ from django.db import connection
 
 from charites.common.transactions import run
 from orders.models import SandboxPayment
-from orders.moves import Capture
-from orders.payments.provider import PaymentRequest
+from orders.payloads import Capture
+from orders.payments.port import PaymentRequest
 from orders.payments.sandbox.notices import announce, as_capture, notice_of
 
 LATE_CALLBACK = timedelta(seconds=5)  # after a payment was taken though closed: the shop has closed the order by then
 
 
 def insert_open(request: PaymentRequest) -> None:
-    """Opens a payment in the books unless it is there."""
+    """Opens a payment in the ledger unless it is there."""
     SandboxPayment.objects.bulk_create(
         [
             SandboxPayment(

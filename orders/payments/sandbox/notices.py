@@ -15,9 +15,9 @@ from messaging.errors import DeliveryFailed
 from messaging.models import Message
 from messaging.services import Draft, publish, publish_many, send_again
 from orders.models import SandboxPayment
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments import signing
-from orders.payments.provider import check_capture
+from orders.payments.port import check_capture
 
 CHANNEL = "sandbox"
 NOTIFY_TOPIC = "payment_notify"
@@ -40,7 +40,7 @@ def announce(payment_id: int, *, deliver_at: datetime) -> None:
 def announce_again(*, payment_ids: Sequence[int], now: datetime) -> list[int]:
     """Sends the callbacks of captured payments once more, delivered before or not; returns whose.
 
-    A callback that was given up gets a new series of tries; otherwise a new one is made from the books.
+    A callback that was given up gets a new series of tries; otherwise a new one is made from the ledger.
     """
     captured = SandboxPayment.objects.filter(
         payment_id__in=payment_ids, status=SandboxPayment.Status.CAPTURED

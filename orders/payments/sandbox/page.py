@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from charites.common import clock
 from orders.errors import PaymentNotFound, PaymentsUnavailable
 from orders.models import SandboxPayment
-from orders.payments.provider import get_provider
+from orders.payments.port import get_provider
 from orders.payments.sandbox.ledger import act
 from orders.payments.sandbox.notices import CHANNEL
 from orders.payments.sandbox.provider import Sandbox

@@ -12,15 +12,15 @@ from charites.common.errors import Invalid
 from charites.common.transactions import run
 from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
-from orders.moves import Capture
+from orders.payloads import Capture
 from orders.payments import signing
-from orders.payments.provider import PaymentRequest, RefundRequest
+from orders.payments.port import PaymentRequest, RefundRequest
 from orders.payments.sandbox.ledger import capture_payment, insert_open, write_capture
 from orders.payments.sandbox.notices import CHANNEL, as_capture, notice_of
 
 
 class Sandbox:
-    """See `orders.payments.provider.Provider`. Outcomes of `begin`: `now` pays at once, `page` waits for the page."""
+    """See `orders.payments.port.Provider`. Outcomes of `begin`: `now` pays at once, `page` waits for the page."""
 
     channel = CHANNEL
 

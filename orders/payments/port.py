@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from charites.common.models import MAX_INT64
 from orders.errors import PaymentsUnavailable
 from orders.models import CURRENCY_LENGTH, TRADE_LENGTH
-from orders.moves import Capture
+from orders.payloads import Capture
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Provider(Protocol):
         """Returns the capture of a payment, or None while there is none."""
 
     def refund(self, request: RefundRequest, *, timeout_seconds: float, now: datetime) -> None:
-        """Sends money back. Once a trade: the same again, also at the same moment, is harmless."""
+        """Sends money back. Once per trade: the same again, also at the same moment, is harmless."""
 
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
         """Returns the capture that a callback reports. Raises BadSignature, Invalid."""

@@ -22,9 +22,9 @@ from lab.demo.order_plan import Fate, Market, Moment, Planned, Shelf, make_plan,
 from messaging import relay
 from orders import services
 from orders.models import Order, Refund
-from orders.moves import Capture, Closing
+from orders.payloads import Capture, Closing
 from orders.payments import sandbox
-from orders.payments.provider import PaymentRequest
+from orders.payments.port import PaymentRequest
 from orders.services.closing import close
 from stock.services import Adjustment, adjust_stock
 
@@ -40,7 +40,7 @@ CLOSED_BY = {
 
 
 class NothingForSale(Exception):
-    """Every goods of the catalogue is off sale or gone, or its room is."""
+    """Every product of the catalogue is off sale or gone, or its room is."""
 
 
 class NoSandbox(Exception):
@@ -71,7 +71,7 @@ def make_orders(*, number: int, now: datetime, random: Random, report: Callable[
     receive_delivery(pieces_needed(plan))
     history = History()
     for moment in plan:
-        carry_out(moment, history)
+        live_through(moment, history)
         report(len(moment.orders))
     deliver_refunds(sum(history.refunds.values()))
     return history
@@ -108,7 +108,7 @@ def receive_delivery(pieces: Counter[int]) -> None:
 Placed = dict[int, Fate]  # order_id -> what becomes of it
 
 
-def carry_out(moment: Moment, history: History) -> None:
+def live_through(moment: Moment, history: History) -> None:
     """Places the orders of a moment and lets happen to each what the plan says.
 
     A shop that runs at the same time closes what it finds overdue; then the order is late, as in life.
@@ -116,7 +116,7 @@ def carry_out(moment: Moment, history: History) -> None:
     at = moment.at or timezone.now()
     placed = place(moment.orders, at, history)
     pay(placed, at, history)
-    settle(placed, at)
+    end_orders(placed, at)
     note(placed, history)
 
 
@@ -156,7 +156,7 @@ def as_taken(request: PaymentRequest, fate: Fate) -> PaymentRequest:
 
 
 def take_again(requests: Sequence[PaymentRequest], *, now: datetime) -> list[Capture]:
-    """A second transaction of its own in the provider's books for payments that brought their money before."""
+    """A second transaction of its own in the provider's ledger for payments that brought their money before."""
     numbers = next_ids(len(requests))
     again = [replace(request, payment_id=number) for request, number in zip(requests, numbers, strict=True)]
     captures = sandbox.take_payments(again, now=now)
@@ -165,7 +165,7 @@ def take_again(requests: Sequence[PaymentRequest], *, now: datetime) -> list[Cap
     ]
 
 
-def settle(placed: Placed, at: datetime) -> None:
+def end_orders(placed: Placed, at: datetime) -> None:
     """Closes what is given up or overdue, and completes what was sent."""
     timeout = timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS)
     for closed_by in (Order.ClosedBy.USER, Order.ClosedBy.STAFF, Order.ClosedBy.TIMEOUT):
@@ -194,5 +194,5 @@ def label_of(status: Order.Status, closed_by: str) -> str:
 def deliver_refunds(count: int) -> None:
     """Sends the money back, as the sweep would; it does so too when it runs."""
     for _ in range(count // AT_ONCE + 1):
-        if not relay.deliver_remote(now=timezone.now()):
+        if not relay.deliver_due(now=timezone.now()):
             return

@@ -1,4 +1,4 @@
-"""What orders asks of stock: the payloads that travel with a move, as plain data."""
+"""What is asked of orders, and the payloads that travel with a move of stock: plain data."""
 
 import hashlib
 import json

@@ -1,7 +1,7 @@
-"""A process that sets alarms with the settings of its environment: `python -m lab.kit.alarm_setter`.
+"""A process that sets wake-ups with the settings of its environment: `python -m lab.kit.wakeup_setter`.
 
 For each line, a number of seconds, it sends the countdown for that time, and prints one line of JSON: the error's name
-or null, how long it took, and how many files and connections the process has open.
+or null, and how many files and connections the process has open.
 """
 
 import json
@@ -14,11 +14,11 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charites.settings")
 django.setup()
 
-from messaging.alarm import SLOT_SECONDS, publish  # noqa: E402 (after setup)
+from messaging.wakeups import SLOT_SECONDS, publish  # noqa: E402 (after setup)
 from orders.services import TIMEOUT_TASK  # noqa: E402
 
 
-def set_alarm(seconds: float) -> str | None:
+def set_wake_up(seconds: float) -> str | None:
     """Returns the name of the error, if there was one."""
     try:
         publish(TIMEOUT_TASK, int(time.time() + seconds) // SLOT_SECONDS)
@@ -28,8 +28,7 @@ def set_alarm(seconds: float) -> str | None:
 
 
 for line in sys.stdin:
-    started = time.monotonic()
-    error = set_alarm(float(line))
-    answer = {"error": error, "seconds": time.monotonic() - started, "open": len(os.listdir("/proc/self/fd"))}
+    error = set_wake_up(float(line))
+    answer = {"error": error, "open": len(os.listdir("/proc/self/fd"))}
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()

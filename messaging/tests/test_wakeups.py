@@ -9,16 +9,18 @@ import pytest
 from celery import current_app
 from prometheus_client import REGISTRY
 
-from messaging import alarm as alarm_module
-from messaging.alarm import QUEUE_LENGTH, REMEMBERED_SLOTS, SLOT_SECONDS, Alarm, publish
+from lab.kit.interleaving import Background
+from messaging import wakeups as wakeups_module
+from messaging.wakeups import QUEUE_LENGTH, REMEMBERED_SLOTS, SLOT_SECONDS, WakeUps, publish
 
+SECONDS = 60  # a bound for busy machines, no measurement
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SLOT = int(START.timestamp()) // SLOT_SECONDS
 
 
 @pytest.fixture
 def task() -> str:
-    """A name of its own: threads of earlier tests may still set alarms."""
+    """A name of its own: threads of earlier tests may still set wake-ups."""
     return f"tests.{uuid.uuid4().hex}"
 
 
@@ -27,7 +29,7 @@ def at(seconds: float) -> datetime:
 
 
 class Broker:
-    """Takes alarms; may be broken, or hang until it is released."""
+    """Takes wake-ups; may be broken, or hang until it is released."""
 
     def __init__(self, *, error: Exception | None = None, hangs: bool = False) -> None:
         self.error, self.taken = error, []
@@ -36,54 +38,54 @@ class Broker:
             self.released.set()
 
     def __call__(self, task: str, slot: int) -> None:
-        self.released.wait(30)
+        assert self.released.wait(SECONDS)
         self.taken.append((task, slot))
         if self.error:
             raise self.error
 
 
 def counted(outcome: str) -> float:
-    return REGISTRY.get_sample_value("charites_alarms_total", {"outcome": outcome}) or 0.0
+    return REGISTRY.get_sample_value("charites_wakeups_total", {"outcome": outcome}) or 0.0
 
 
 def await_count(outcome: str, number: float) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SECONDS
     while counted(outcome) < number:
-        assert time.monotonic() < deadline, f"only {counted(outcome)} alarms were {outcome}"
+        assert time.monotonic() < deadline, f"only {counted(outcome)} wake-ups were {outcome}"
         time.sleep(0.005)
 
 
-def test_set_many_times_in_one_slot_sets_one_alarm(task):
+def test_set_many_times_in_one_slot_sets_one_wake_up(task):
     broker, before, left_before = Broker(), counted("set"), counted("left")
-    alarm = Alarm(broker)
+    wakeups = WakeUps(broker)
 
     for seconds in (0, 1, 4.999):
-        alarm.set(task, at(seconds))
-    alarm.set(task, at(5))
+        wakeups.set(task, at(seconds))
+    wakeups.set(task, at(5))
     await_count("set", before + 2)
 
     assert broker.taken == [(task, SLOT), (task, SLOT + 1)]
     assert counted("left") == left_before  # nor was Redis asked again
 
 
-def test_set_of_one_slot_for_two_tasks_sets_two_alarms(task):
+def test_set_of_one_slot_for_two_tasks_sets_two_wake_ups(task):
     broker, before = Broker(), counted("set")
-    alarm = Alarm(broker)
+    wakeups = WakeUps(broker)
 
-    alarm.set(task, START)
-    alarm.set(f"{task}.other", START)
+    wakeups.set(task, START)
+    wakeups.set(f"{task}.other", START)
     await_count("set", before + 2)
 
     assert broker.taken == [(task, SLOT), (f"{task}.other", SLOT)]
 
 
-def test_set_in_two_processes_sets_one_alarm(task):
+def test_set_in_two_processes_sets_one_wake_up(task):
     first, second = Broker(), Broker()
     set_before, left_before = counted("set"), counted("left")
 
-    Alarm(first).set(task, START)
+    WakeUps(first).set(task, START)
     await_count("set", set_before + 1)
-    Alarm(second).set(task, START)
+    WakeUps(second).set(task, START)
     await_count("left", left_before + 1)
 
     assert (first.taken, second.taken) == ([(task, SLOT)], [])
@@ -91,15 +93,13 @@ def test_set_in_two_processes_sets_one_alarm(task):
 
 def test_set_with_a_hanging_broker_returns_at_once_and_drops_what_does_not_fit(task):
     broker, before = Broker(hangs=True), counted("dropped")
-    alarm = Alarm(broker)
-    alarm.set(task, START)
+    wakeups = WakeUps(broker)
+    wakeups.set(task, START)
 
-    started = time.monotonic()
     for n in range(1, QUEUE_LENGTH + 50):
-        alarm.set(task, at(n * SLOT_SECONDS))
-    seconds = time.monotonic() - started
+        wakeups.set(task, at(n * SLOT_SECONDS))
 
-    assert seconds < 1
+    assert broker.taken == []  # it hangs until we say so: nobody has waited for it
     # One may be in the thread's hand, or still in the queue.
     assert counted("dropped") - before in (48, 49, 50)
     broker.released.set()
@@ -107,10 +107,10 @@ def test_set_with_a_hanging_broker_returns_at_once_and_drops_what_does_not_fit(t
 
 def test_set_with_a_broken_broker_is_counted_and_forgotten(task):
     before = counted("failed")
-    alarm = Alarm(Broker(error=ConnectionError("no broker")))
+    wakeups = WakeUps(Broker(error=ConnectionError("no broker")))
 
-    alarm.set(task, START)
-    alarm.set(task, at(5))
+    wakeups.set(task, START)
+    wakeups.set(task, at(5))
     await_count("failed", before + 2)
 
 
@@ -123,7 +123,7 @@ def test_set_without_redis_is_left_to_the_sweep(task, settings):
     }
     broker, before = Broker(), counted("left")
 
-    Alarm(broker).set(task, START)
+    WakeUps(broker).set(task, START)
     await_count("left", before + 1)
 
     assert broker.taken == []
@@ -136,30 +136,27 @@ def test_set_when_no_thread_can_be_started_does_not_raise(task, monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", refuse)
     before = counted("dropped")
 
-    Alarm(Broker()).set(task, START)
+    WakeUps(Broker()).set(task, START)
 
     assert counted("dropped") == before + 1
 
 
 def test_set_remembers_a_bounded_number_of_slots(task):
-    alarm = Alarm(Broker())
+    wakeups = WakeUps(Broker())
 
     for n in range(REMEMBERED_SLOTS + 10):
-        alarm.set(task, at(n * SLOT_SECONDS))
+        wakeups.set(task, at(n * SLOT_SECONDS))
 
-    assert len(alarm._asked) == REMEMBERED_SLOTS
+    assert len(wakeups._asked) == REMEMBERED_SLOTS
 
 
-def test_publish_to_a_broker_that_hangs_gives_up_soon(monkeypatch):
+def test_publish_to_a_broker_that_hangs_gives_up(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("CELERY_BROKER_WRITE_URL", f"redis://127.0.0.1:{mute.getsockname()[1]}/0")
 
-        started = time.monotonic()
-        with pytest.raises(Exception, match="(?i)time"):
-            publish("task", SLOT)
-        seconds = time.monotonic() - started
-
-    assert seconds < 4
+        with Background(lambda: publish("task", SLOT)) as publishing:
+            with pytest.raises(Exception, match="(?i)time"):
+                publishing.result()
 
 
 def test_publish_carries_the_slot_and_no_ids():
@@ -168,7 +165,7 @@ def test_publish_carries_the_slot_and_no_ids():
         queue = current_app.conf.task_default_queue
         channel.queue_purge(queue)
         publish("task", SLOT)
-        message = connection.SimpleQueue(queue).get(block=True, timeout=5)
+        message = connection.SimpleQueue(queue).get(block=True, timeout=SECONDS)
         message.ack()
 
     _args, kwargs, _ = message.payload
@@ -178,12 +175,12 @@ def test_publish_carries_the_slot_and_no_ids():
     assert datetime.fromisoformat(message.headers["eta"]) == at(SLOT_SECONDS)
 
 
-def test_alarm_of_a_forked_child_works_although_a_thread_held_the_lock():
-    mutex = alarm_module._alarm._mutex
+def test_wake_up_of_a_forked_child_works_although_a_thread_held_the_lock():
+    mutex = wakeups_module._wakeups._mutex
     with mutex:
         child = os.fork()
         if child == 0:
-            is_free = alarm_module._alarm._mutex.acquire(timeout=5)
+            is_free = wakeups_module._wakeups._mutex.acquire(timeout=SECONDS)
             os._exit(0 if is_free else 1)
     _, status = os.waitpid(child, 0)
 

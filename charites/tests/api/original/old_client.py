@@ -1,6 +1,6 @@
 """An old client: generated from the original contract, knows nothing else. A program of its own.
 
-    python client.py ADDRESS AUTHORIZATION Service.Method JSON
+    python old_client.py ADDRESS AUTHORIZATION Service.Method JSON
 
 Prints the reply as JSON, or the status and its text, as a JSON list of two.
 """
@@ -39,7 +39,7 @@ def main(address: str, authorization: str, name: str, request: str) -> None:
     with grpc.insecure_channel(address) as channel:
         try:
             reply = getattr(getattr(stubs, f"{service}Stub")(channel), method)(
-                message, metadata=[("authorization", authorization)], timeout=10
+                message, metadata=[("authorization", authorization)], timeout=60
             )
         except grpc.RpcError as error:
             answer = [error.code().name, error.details()]

@@ -1,15 +1,15 @@
-"""Orders here, stock at another service: a half message insures every reservation.
+"""Orders here, stock at another service: a half message stands by to undo every reservation.
 
 Placing:
 
-1. `prepare`: a policy, "give the stock of this order back", stored as a half message.
+1. `prepare`: a compensation, "give the stock of this order back", stored as a half message.
 2. `Stock.ReserveStock`, all lines or none.
-3. One transaction: abort the policy, insert the order.
+3. One transaction: abort the compensation, insert the order.
 
-What dies in between is repaired by the check-back: it finds the policy still half and lets the roll back through.
-Afterwards a transaction of step 3 that comes late finds its policy decided, and gives up. Paying and closing publish
-"confirm" or "roll back" in the transaction that changes the order. docs/distributed-transactions.md says what else
-could be done, and why this.
+What dies in between is repaired by the check-back: it finds the compensation still half and lets the roll back through.
+Afterwards a transaction of step 3 that comes late finds its compensation decided, and gives up. Paying and closing
+publish "confirm" or "roll back" in the transaction that changes the order. docs/distributed-transactions.md says what
+else could be done, and why this.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,8 +25,8 @@ from messaging.registry import Answer
 from messaging.services import Draft, HalfMessageGone, abort, prepare_many, publish_many, submit
 from orders import remote, selectors
 from orders.errors import StockCallFailed
-from orders.moves import Closing, Paying, Placing
-from orders.writer import OrderWriter
+from orders.participant import OrderParticipant
+from orders.payloads import Closing, Paying, Placing
 from stock.errors import NotEnoughStock
 from stock.moves import OK, REPEATED, Move, MoveUnit, Outcome, Status, failed, run_moves
 
@@ -37,50 +37,52 @@ CONFIRM_TOPIC = "stock_confirm"
 ROLL_BACK_TOPIC = "stock_roll_back"
 NO_ANSWER = Outcome(Status.BUSY, StockCallFailed)
 
-WRITER = OrderWriter()
+PARTICIPANT = OrderParticipant()
 
 
 class OrdersOnly(MoveUnit):
     """The transaction of a batch of orders; the stock is elsewhere."""
 
     def work(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
-        written = set(self.writer.write(moves))
+        written = set(self.participant.write(moves))
         return {move: OK if move in written else REPEATED for move in moves}
 
 
-def write_orders(moves: Sequence[Move], writer: OrderWriter) -> dict[Move, Outcome]:
-    """Places, pays or closes the orders of moves, and whatever else the writer writes with them."""
-    return dict(zip(moves, run_moves(moves, OrdersOnly("orders", writer)), strict=True))
+def write_orders(moves: Sequence[Move], participant: OrderParticipant) -> dict[Move, Outcome]:
+    """Places, pays or closes the orders of moves, and whatever else the participant writes with them."""
+    return dict(zip(moves, run_moves(moves, OrdersOnly("orders", participant)), strict=True))
 
 
 @dataclass(frozen=True)
-class TellingWriter(OrderWriter):
+class NotifyingParticipant(OrderParticipant):
     """Writes orders and, in the same transaction, what the stock service is to be told.
 
-    `policies`: order_id -> the half message that insures its reservation. Lock order: message first.
+    `compensations`: order_id -> the half message that undoes its reservation. Lock order: message first.
     """
 
-    policies: Mapping[int, int] = field(default_factory=dict)
+    compensations: Mapping[int, int] = field(default_factory=dict)
 
     def write(self, moves: Sequence[Move]) -> list[Move]:
-        if self.policies:
-            abort([self.policies[move.order_id] for move in moves])
+        if self.compensations:
+            abort([self.compensations[move.order_id] for move in moves])
         written = super().write(moves)
-        publish_many([*tidings(written, Paying, CONFIRM_TOPIC), *tidings(written, Closing, ROLL_BACK_TOPIC)])
+        publish_many(
+            [*notifications(written, Paying, CONFIRM_TOPIC), *notifications(written, Closing, ROLL_BACK_TOPIC)]
+        )
         return written
 
 
-TELLING_WRITER = TellingWriter()
+NOTIFYING_PARTICIPANT = NotifyingParticipant()
 
 
-def tidings(moves: Sequence[Move], kind: type, topic: str) -> list[Draft]:
+def notifications(moves: Sequence[Move], kind: type, topic: str) -> list[Draft]:
     """What stock is told of orders that were paid or closed."""
     order_ids = [str(move.order_id) for move in moves if isinstance(move.payload, kind)]
     return [Draft(topic, order_id, {"order_id": order_id}) for order_id in order_ids]
 
 
-def move(moves: Sequence[Move]) -> list[Outcome]:
-    """Places, pays or closes orders; one outcome a move, in order. Stock follows within a second or so."""
+def carry_out(moves: Sequence[Move]) -> list[Outcome]:
+    """Places, pays or closes orders; one outcome per move, in order. Stock follows within a second or so."""
     placings = [move for move in moves if isinstance(move.payload, Placing)]
     others = [move for move in moves if not isinstance(move.payload, Placing)]
     outcomes = place(placings) | pay_and_close(others)
@@ -88,29 +90,32 @@ def move(moves: Sequence[Move]) -> list[Outcome]:
 
 
 def pay_and_close(moves: Sequence[Move]) -> dict[Move, Outcome]:
-    """Changes orders and publishes what stock is to be told, in one transaction a batch."""
-    return write_orders(moves, TELLING_WRITER)
+    """Changes orders and publishes what stock is to be told, in one transaction per batch."""
+    return write_orders(moves, NOTIFYING_PARTICIPANT)
 
 
 def place(moves: Sequence[Move]) -> dict[Move, Outcome]:
-    """Places orders whose stock is reserved elsewhere, each insured by a half message."""
+    """Places orders whose stock is reserved elsewhere, each with a half message that would undo it."""
     try:
-        settled = WRITER.settle(moves)
+        settled = PARTICIPANT.settle(moves)
         todo = [move for move in moves if move not in settled]
         if not todo:
             return settled
-        policies = dict(zip((move.order_id for move in todo), prepare_many(list(map(policy, todo))), strict=True))
+        compensations = dict(
+            zip((move.order_id for move in todo), prepare_many(list(map(compensation, todo))), strict=True)
+        )
     except (OperationalError, InterfaceError, Busy, OutcomeUnknown) as error:
-        log.warning("orders_database_away", error=repr(error))  # a policy that is there gives back what nobody took
+        # A compensation that is stored gives back what nobody took.
+        log.warning("orders_database_away", error=repr(error))
         return dict.fromkeys(moves, NO_ANSWER)
     answers = reserve(todo)
     reserved = [move for move in todo if answers[move] is OK]
-    outcomes = answers | write_orders(reserved, TellingWriter(policies))
-    end_policies(policies, answers, outcomes)
-    return settled | {move: without_policy(outcome) for move, outcome in outcomes.items()}
+    outcomes = answers | write_orders(reserved, NotifyingParticipant(compensations))
+    end_compensations(compensations, answers, outcomes)
+    return settled | {move: without_compensation(outcome) for move, outcome in outcomes.items()}
 
 
-def policy(move: Move) -> Draft:
+def compensation(move: Move) -> Draft:
     """The half message that gives an order's stock back."""
     goods_ids = [str(line.goods_id) for line in move.lines]
     return Draft(UNPLACED_TOPIC, str(move.order_id), {"order_id": str(move.order_id), "goods_ids": goods_ids})
@@ -135,19 +140,19 @@ def as_outcome(move: Move, error: Exception | None) -> Outcome:
     return failed(error)
 
 
-def end_policies(
-    policies: Mapping[int, int], answers: Mapping[Move, Outcome], outcomes: Mapping[Move, Outcome]
+def end_compensations(
+    compensations: Mapping[int, int], answers: Mapping[Move, Outcome], outcomes: Mapping[Move, Outcome]
 ) -> None:
-    """Decides over the policies of orders that were not placed: withdrawn where stock refused, for then there is
+    """Decides over the compensations of orders that were not placed: withdrawn where stock refused, for then there is
     nothing to give back; let through where something was, or may have been, reserved. An unknown commit is left to the
     check-back."""
     refused = [m for m, answer in answers.items() if answer is not OK and answer is not NO_ANSWER]
     unplaced = [m for m in answers if m not in refused and outcomes[m].status not in (Status.OK, Status.UNKNOWN)]
     try:
-        withdraw([policies[move.order_id] for move in refused])
-        submit([policies[move.order_id] for move in unplaced])
+        withdraw([compensations[move.order_id] for move in refused])
+        submit([compensations[move.order_id] for move in unplaced])
     except (Busy, OutcomeUnknown) as error:
-        log.warning("policies_left_to_check_back", error=repr(error.__cause__))
+        log.warning("compensations_left_to_check_back", error=repr(error.__cause__))
 
 
 def withdraw(message_ids: Collection[int]) -> None:
@@ -157,11 +162,11 @@ def withdraw(message_ids: Collection[int]) -> None:
     try:
         run(lambda: abort(message_ids), name="withdraw")
     except HalfMessageGone as error:
-        log.warning("policy_decided_already", error=str(error))
+        log.warning("compensation_decided_already", error=str(error))
 
 
-def without_policy(outcome: Outcome) -> Outcome:
-    """An order whose policy was decided meanwhile took too long: it was not placed, and may be tried again."""
+def without_compensation(outcome: Outcome) -> Outcome:
+    """An order whose compensation was decided meanwhile took too long: it was not placed, and may be tried again."""
     return NO_ANSWER if outcome.error is HalfMessageGone else outcome
 
 
@@ -173,7 +178,7 @@ def roll_back_unplaced(messages: Sequence[Message]) -> None:
     placed = placed_among(messages)
     for message in messages:
         if message.pk in placed:
-            log.error("policy_of_a_placed_order", order_id=message.key)  # its number belongs to another order
+            log.error("compensation_of_a_placed_order", order_id=message.key)  # its number belongs to another order
             continue
         goods_ids = [int(goods_id) for goods_id in message.payload["goods_ids"]]
         remote.roll_back_stock(order_id=int(message.payload["order_id"]), goods_ids=goods_ids)

@@ -1,9 +1,9 @@
-"""The best-effort alarm clock in front of the sweep; the only caller of Celery.
+"""The best-effort wake-ups in front of the sweep; the only caller of Celery.
 
-One alarm a five-second slot: a Celery countdown that carries the slot and no ids, so that ten thousand orders of one
-slot cost one task. It is set from a thread of its own with a bounded queue and half-second time-outs: a broker that
+One wake-up per five-second slot: a Celery countdown that carries the slot and no ids, so that ten thousand orders of
+one slot cost one task. It is set from a thread of its own with a bounded queue and half-second time-outs: a broker that
 hangs delays no order. When it cannot be set, that is counted and forgotten; the sweep does the work a second later.
-The reason is in docs/adr/0004-alarm-per-slot.md.
+The reason is in docs/adr/0004-wake-up-per-slot.md.
 """
 
 import os
@@ -28,18 +28,18 @@ SLOT_SECONDS = 5
 QUEUE_LENGTH = 256
 REMEMBERED_SLOTS = 1024
 TIMEOUT_SECONDS = 0.5
-# By what the client of each broker calls them. RabbitMQ confirms: without that, an alarm that it refused, or for which
+# By what the client of each broker calls them. RabbitMQ confirms: without that, a wake-up that it refused, or for which
 # it has no queue, would count as set.
 IMPATIENCE: dict[str, dict[str, Any]] = {
     "redis": {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS},
     "amqp": {"read_timeout": TIMEOUT_SECONDS, "write_timeout": TIMEOUT_SECONDS, "confirm_publish": True},
 }
 
-ALARMS = Counter("charites_alarms", "Alarms for time slots.", ["outcome"])
+WAKE_UPS = Counter("charites_wakeups", "Wake-ups for time slots.", ["outcome"])
 
 
-class Alarm:
-    """Sets alarms in the background. One instance a process; the thread starts with the first alarm."""
+class WakeUps:
+    """Sets wake-ups in the background. One instance per process; the thread starts with the first wake-up."""
 
     def __init__(self, publish: Callable[[str, int], None]) -> None:
         self._publish = publish
@@ -54,36 +54,36 @@ class Alarm:
 
     def set(self, task: str, at: datetime) -> None:
         """Asks for `task` to run when the slot of `at` has passed. Returns at once and never raises."""
-        alarm = (task, int(at.timestamp()) // SLOT_SECONDS)
+        wake_up = (task, int(at.timestamp()) // SLOT_SECONDS)
         with self._mutex:
-            if alarm in self._asked:
+            if wake_up in self._asked:
                 return
-            self._asked[alarm] = None
+            self._asked[wake_up] = None
             if len(self._asked) > REMEMBERED_SLOTS:
                 self._asked.popitem(last=False)
             try:
                 self._start_thread()
-                self._queue.put_nowait(alarm)
+                self._queue.put_nowait(wake_up)
             except (queue.Full, RuntimeError):  # RuntimeError: this machine has no thread left
-                ALARMS.labels("dropped").inc()
+                WAKE_UPS.labels("dropped").inc()
 
     def _start_thread(self) -> None:
         if not self._is_running:
-            threading.Thread(target=self._run, name="alarm", daemon=True).start()
+            threading.Thread(target=self._run, name="wakeups", daemon=True).start()
             self._is_running = True
 
     def _run(self) -> None:
         while True:
             task, slot = self._queue.get()
             try:
-                # Many processes see the same slot; the first one sets the alarm. Without Redis nobody does.
-                first = cache.add(f"alarm:{task}:{slot}", 1, timeout=24 * 3600)
+                # Many processes see the same slot; the first one sets the wake-up. Without Redis nobody does.
+                first = cache.add(f"wake-up:{task}:{slot}", 1, timeout=24 * 3600)
                 if first:
                     self._publish(task, slot)
-                ALARMS.labels("set" if first else "left").inc()
-            except Exception as error:  # noqa: BLE001 (an alarm is never worth more than a count)
-                ALARMS.labels("failed").inc()
-                log.warning("alarm_failed", task=task, slot=slot, error=repr(error))
+                WAKE_UPS.labels("set" if first else "left").inc()
+            except Exception as error:  # noqa: BLE001 (a wake-up is never worth more than a count)
+                WAKE_UPS.labels("failed").inc()
+                log.warning("wake_up_failed", task=task, slot=slot, error=repr(error))
 
 
 def impatient_connection() -> Connection:
@@ -127,14 +127,14 @@ def drop(connection: Connection) -> None:
         transport.cycle.poller.close()  # kombu leaves it open until its garbage is collected
 
 
-_alarm = Alarm(publish)
-os.register_at_fork(after_in_child=_alarm.forget)
+_wakeups = WakeUps(publish)
+os.register_at_fork(after_in_child=_wakeups.forget)
 
 
-def set_alarm(task: str, at: datetime) -> None:
+def wake_up_at(task: str, at: datetime) -> None:
     """Asks for a Celery task to run soon after `at`, best effort; not for the past, where the sweep looks already.
 
     Call it after commit.
     """
     if at > clock.now():
-        _alarm.set(task, at)
+        _wakeups.set(task, at)

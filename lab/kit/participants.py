@@ -1,4 +1,4 @@
-"""Writers for the tests of strategies: they store rows that have nothing to do with orders."""
+"""Participants for the tests of strategies: they store rows that have nothing to do with orders."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ POISON, LEFT_OUT = "poison", "left out"
 
 
 class Poison(Exception):
-    """What the writer raises for a move with the payload POISON."""
+    """What the participant raises for a move with the payload POISON."""
 
 
-class NoteWriter:
-    """Stores one row a move under its key: a group of django.contrib.auth, whose name is unique.
+class NoteParticipant:
+    """Stores one row per move under its key: a group of django.contrib.auth, whose name is unique.
 
     The payload says how a move goes: POISON makes `write` raise, LEFT_OUT makes it leave the move out.
     """

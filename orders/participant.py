@@ -15,17 +15,18 @@ from django.db.models import Case, CharField, DateTimeField, F, Q, QuerySet, Val
 from django.db.models.functions import Now
 
 from charites.common.errors import KeyReused
+from charites.common.transactions import expect_rows
 from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
-from orders.moves import Capture, Closing, Paying, Placing
+from orders.payloads import Capture, Closing, Paying, Placing
 from stock.moves import OK, REPEATED, Move, Outcome, Status
 
 REFUND_TOPIC = "payment_refund"
 
 
-class OrderWriter:
-    """Orders' part of a move; see `stock.moves.Writer`."""
+class OrderParticipant:
+    """Orders' part of a move; see `stock.moves.Participant`."""
 
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         keyed = [move for move in moves if isinstance(move.payload, Placing) and move.payload.order["idempotency_key"]]
@@ -129,9 +130,10 @@ def write_closings(moves: Sequence[Move]) -> list[Move]:
     ]
     for closed_by in sorted({move.payload.closed_by for move in closing}):
         order_ids = [move.order_id for move in closing if move.payload.closed_by == closed_by]
-        unpaid.filter(order_id__in=order_ids).update(
+        closed = unpaid.filter(order_id__in=order_ids).update(
             status=Order.Status.CLOSED, closed_by=closed_by, version=F("version") + 1, updated_at=Now()
         )
+        expect_rows(closed, len(order_ids))
     return closing
 
 
@@ -198,9 +200,9 @@ def payment_id_of(move: Move, payments: dict[int, Payment]) -> int:
 def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
     """Writes what came in into the payment rows: amount and currency are the provider's word, not what we asked for."""
     first = [move.payload.capture for move in moves if payment_id_of(move, payments) == move.payload.capture.payment_id]
-    open_rows = Payment.objects.exclude(status=Payment.Status.CAPTURED)
     if first:
-        open_rows.filter(payment_id__in=[capture.payment_id for capture in first]).update(
+        open_rows = Payment.objects.exclude(status=Payment.Status.CAPTURED)
+        stored = open_rows.filter(payment_id__in=[capture.payment_id for capture in first]).update(
             status=Payment.Status.CAPTURED,
             trade_id=by_payment(first, lambda capture: capture.trade_id, CharField()),
             amount=by_payment(first, lambda capture: capture.amount),
@@ -209,6 +211,7 @@ def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
             last_error="",
             updated_at=Now(),
         )
+        expect_rows(stored, len(first))
     Payment.objects.bulk_create(
         Payment(
             payment_id=move.payload.spare_payment_id,
@@ -250,7 +253,7 @@ def mark_paid(moves: Sequence[Move]) -> None:
         return
     order_ids = [move.order_id for move in moves]
     paid_at = by_order(moves, lambda capture: capture.captured_at, DateTimeField())
-    Order.objects.filter(order_id__in=order_ids, status=Order.Status.UNPAID).update(
+    paid = Order.objects.filter(order_id__in=order_ids, status=Order.Status.UNPAID).update(
         status=Order.Status.PAID,
         pay_channel=by_order(moves, lambda capture: capture.channel, CharField()),
         trade_id=by_order(moves, lambda capture: capture.trade_id, CharField()),
@@ -258,6 +261,7 @@ def mark_paid(moves: Sequence[Move]) -> None:
         version=F("version") + 1,
         updated_at=Now(),
     )
+    expect_rows(paid, len(order_ids))
     OrderDetail.objects.filter(order_id__in=order_ids).update(pay_time=paid_at, updated_at=Now())
 
 

@@ -33,12 +33,12 @@ from lab.kit.stock_service import StockService
 from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.registry import unregister
-from messaging.relay import deliver_remote
+from messaging.relay import deliver_due
 from messaging.services import HalfMessageGone, submit
 from orders import remote, services
 from orders.errors import GoodsCallFailed, StockCallFailed
-from orders.flows import direct, transactional
-from orders.messages import register_tidings
+from orders.flows import direct, half_message
+from orders.messages import register_notifications
 from orders.models import Order
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.models import StockRecord
@@ -57,11 +57,11 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockService]:
 
 @pytest.fixture(autouse=True)
 def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
-    """This process is the goods and the order service; five pieces of goods 1, ten of goods 2, at the other one."""
+    """This process is the goods and the order service; five pieces of product 1, ten of product 2, at the other one."""
     settings.APPS = ["goods", "orders"]
     settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
-    settings.ORDER_FLOW = "transactional"
-    register_tidings()
+    settings.ORDER_FLOW = "half_message"
+    register_notifications()
     make_goods(1)
     make_goods(2)
     stock.set_stock(1, 5)
@@ -72,10 +72,10 @@ def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
     remote.client.cache_clear()
 
 
-TOPICS = (transactional.UNPLACED_TOPIC, transactional.CONFIRM_TOPIC, transactional.ROLL_BACK_TOPIC)
+TOPICS = (half_message.UNPLACED_TOPIC, half_message.CONFIRM_TOPIC, half_message.ROLL_BACK_TOPIC)
 
 
-def states(topic: str = transactional.UNPLACED_TOPIC) -> list[str]:
+def states(topic: str = half_message.UNPLACED_TOPIC) -> list[str]:
     return list(Message.objects.filter(topic=topic).order_by("pk").values_list("state", flat=True))
 
 
@@ -93,7 +93,7 @@ days = count(2 * 10**3)
 
 def deliver() -> int:
     """A round on a day of its own: whatever was put on its ladder is due again."""
-    return deliver_remote(now=later(86_400 * next(days)))
+    return deliver_due(now=later(86_400 * next(days)))
 
 
 def check() -> int:
@@ -103,7 +103,7 @@ def check() -> int:
 # The usual way
 
 
-def test_placing_reserves_elsewhere_and_withdraws_its_policy(stock: StockService) -> None:
+def test_placing_reserves_elsewhere_and_withdraws_its_compensation(stock: StockService) -> None:
     order = make_order({1: 2, 2: 1})
 
     assert stock.records(order.order_id) == [(1, 2, RESERVED), (2, 1, RESERVED)]
@@ -126,7 +126,7 @@ def test_paying_sells_what_was_reserved(stock: StockService) -> None:
 
     assert stored(order).status == Order.Status.PAID
     assert stock.records(order.order_id) == [(1, 2, RESERVED)]
-    assert states(transactional.CONFIRM_TOPIC) == ["ready"]
+    assert states(half_message.CONFIRM_TOPIC) == ["ready"]
     assert deliver() == 1
     assert stock.records(order.order_id) == [(1, 2, DEDUCTED)]
     assert stock.counts(1) == (3, 0, sold + 2)
@@ -139,7 +139,7 @@ def test_paying_twice_tells_stock_once(stock: StockService) -> None:
     assert services.record_captures(captures=[capture, capture]) == [None, None]
     assert services.record_captures(captures=[capture]) == [None]
 
-    assert states(transactional.CONFIRM_TOPIC) == ["ready"]
+    assert states(half_message.CONFIRM_TOPIC) == ["ready"]
     deliver()
 
 
@@ -220,7 +220,7 @@ def test_a_stock_service_that_is_away_answers_busy_and_takes_nothing_once_it_is_
     order_id = int(Message.objects.get().key)
 
     # The connection finds the service again within a second or so; until then the message goes down its ladder.
-    wait_until(lambda: deliver() and states() == ["done"], seconds=30, what="the roll back is delivered")
+    wait_until(lambda: deliver() and states() == ["done"], seconds=120, what="the roll back is delivered")
 
     assert stock.records(order_id) == [(1, 0, ROLLED_BACK)]
     assert available(stock) == 5
@@ -239,13 +239,13 @@ def test_a_reservation_that_arrives_after_its_roll_back_is_refused(stock: StockS
 # Died in between
 
 
-def reserve_and_die() -> tuple[transactional.Move, int]:
-    """Goes as far as the reservation, as a process that is killed then. Returns the move and its policy."""
+def reserve_and_die() -> tuple[half_message.Move, int]:
+    """Goes as far as the reservation, as a process that is killed then. Returns the move and its compensation."""
     command = make_command({1: 2})
     catalogue = services.placing.find_catalogue([command])
     move = services.placing.placing(command, next_id(), catalogue.goods, NOW)
-    (message_id,) = transactional.prepare_many([transactional.policy(move)])
-    assert transactional.reserve([move]) == {move: transactional.OK}
+    (message_id,) = half_message.prepare_many([half_message.compensation(move)])
+    assert half_message.reserve([move]) == {move: half_message.OK}
     return move, message_id
 
 
@@ -266,11 +266,11 @@ def test_a_local_transaction_that_comes_after_the_check_places_nothing(stock: St
     move, message_id = reserve_and_die()
     check()
 
-    writer = transactional.TellingWriter({move.order_id: message_id})
-    outcome = transactional.write_orders([move], writer)[move]
+    participant = half_message.NotifyingParticipant({move.order_id: message_id})
+    outcome = half_message.write_orders([move], participant)[move]
 
     assert outcome.error is HalfMessageGone
-    assert transactional.without_policy(outcome) is transactional.NO_ANSWER
+    assert half_message.without_compensation(outcome) is half_message.NO_ANSWER
     assert not Order.objects.exists()
     deliver()
     assert available(stock) == 5
@@ -279,7 +279,7 @@ def test_a_local_transaction_that_comes_after_the_check_places_nothing(stock: St
 @pytest.mark.servers
 def test_the_check_leaves_a_local_transaction_alone_that_is_open(stock: StockService) -> None:
     with Parked(lambda: make_order({1: 2}), at="INSERT INTO shopping_order ") as buyer:
-        Message.objects.get()  # the policy is still half to everybody else
+        Message.objects.get()  # the compensation is still half to everybody else
         assert check() == 0
         order = buyer.go()
 
@@ -313,17 +313,17 @@ def test_an_insert_that_fails_gives_the_stock_back(stock: StockService) -> None:
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_a_commit_whose_reply_is_lost_is_settled(
+def test_a_commit_whose_reply_is_lost_is_resolved(
     stock: StockService, monkeypatch: pytest.MonkeyPatch, carried_out: bool
 ) -> None:
-    placing = transactional.OrdersOnly.work
+    placing = half_message.OrdersOnly.work
     lost = LostCommit(carried_out=carried_out, error=OperationalError(2013, "Lost connection"))
 
     def place_and_lose(*arguments: Any) -> Any:
         lost.__enter__()
         return placing(*arguments)
 
-    monkeypatch.setattr(transactional.OrdersOnly, "work", place_and_lose)
+    monkeypatch.setattr(half_message.OrdersOnly, "work", place_and_lose)
     try:
         (placed,) = services.place_orders(commands=[make_command({1: 2})], now=NOW)
     finally:
@@ -338,9 +338,9 @@ def test_a_commit_whose_reply_is_lost_is_settled(
         make_order_leave(order)
 
 
-def test_twins_of_one_key_leave_one_reservation(stock: StockService) -> None:
+def test_duplicates_of_one_key_leave_one_reservation(stock: StockService) -> None:
     """Both pass the look at stored keys; the unique key decides, and the loser's stock goes back."""
-    commands = [make_command({1: 1}, idempotency_key="twin")] * 3
+    commands = [make_command({1: 1}, idempotency_key="duplicate")] * 3
 
     placed = services.place_orders(commands=commands, now=NOW)
 
@@ -352,8 +352,8 @@ def test_twins_of_one_key_leave_one_reservation(stock: StockService) -> None:
     make_order_leave(Order.objects.get())
 
 
-def test_the_policy_of_an_order_that_is_there_gives_nothing_back(stock: StockService) -> None:
-    """Should two orders ever meet in one number, the second one's policy must not touch the first one's stock."""
+def test_the_compensation_of_an_order_that_is_there_gives_nothing_back(stock: StockService) -> None:
+    """Should two orders ever meet in one number, the second one's compensation must not touch the first one's stock."""
     order = make_order({1: 2})
     again = Message.objects.get()
 
@@ -370,7 +370,7 @@ def test_the_policy_of_an_order_that_is_there_gives_nothing_back(stock: StockSer
 
 
 def test_the_direct_flow_leaks_where_the_other_one_does_not(stock: StockService, settings: SimpleNamespace) -> None:
-    """The negative control: without a policy nobody ever learns of the reservation."""
+    """The negative control: without a compensation nobody ever learns of the reservation."""
     settings.ORDER_FLOW = "direct"
     broken = Interruption(OperationalError(1114, "The table is full"), at="INSERT INTO shopping_order ", times=99)
 
@@ -482,7 +482,7 @@ def test_a_hundred_copies_of_each_message_at_once_take_effect_once(stock: StockS
     while deliver():  # busy answers have gone one step down their ladder
         pass
 
-    assert set(states() + states(transactional.CONFIRM_TOPIC) + states(transactional.ROLL_BACK_TOPIC)) == {
+    assert set(states() + states(half_message.CONFIRM_TOPIC) + states(half_message.ROLL_BACK_TOPIC)) == {
         "done",
         "aborted",
     }

@@ -177,7 +177,7 @@ class Tour:
             tuple(stock[name] - seen[0][1][name] for name in ("available", "reserved", "sold")) for _, stock in seen
         ]
         if moved != [(0, 0, 0), (-BOUGHT_PIECES, BOUGHT_PIECES, 0), (-BOUGHT_PIECES, 0, BOUGHT_PIECES)]:
-            raise TourFailed(f"The stock of goods {BOUGHT_ID} did not move by two: is somebody else buying it?")
+            raise TourFailed(f"The stock of product {BOUGHT_ID} did not move by two: is somebody else buying it?")
 
     def rush(self) -> None:
         self.step(
@@ -263,7 +263,7 @@ class Tour:
             available = self.stock(goods_id)["available"]
             if available != stock["available"]:
                 raise TourFailed(
-                    f"Goods {goods_id} had {stock['available']} pieces available before the tour and has {available} "
+                    f"Product {goods_id} had {stock['available']} pieces available before the tour and has {available} "
                     "now: did somebody else buy meanwhile?"
                 )
 
