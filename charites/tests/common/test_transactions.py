@@ -189,6 +189,13 @@ def test_tries_are_bounded_and_end_as_busy_with_nothing_written(time: Time) -> N
     assert stored() == []
 
 
+def test_what_was_answered_before_stays_answered_when_the_others_are_busy() -> None:
+    names = Names(*[DEADLOCK] * 9)
+    names.known = {"a": "known"}
+
+    assert run_set(["a", "b"], names) == {"a": "known", "b": f"b busy: {DEADLOCK}"}
+
+
 @pytest.mark.parametrize(("seconds", "tries"), [(4.0, 3), (3.0, 3), (2.9, 2), (0, 1)])
 def test_no_try_begins_after_the_deadline(time: Time, seconds: float, tries: int) -> None:
     class Slow(Names):
