@@ -102,13 +102,16 @@ def put_off(undecided: list[Message], raised: Mapping[int, str], *, now: datetim
     be asked about have a day, in which newer code may come. `raised`: why the check of some gave no answer."""
     for half in undecided:
         has_check = check_of(half) is not None
-        half.last_error = raised.get(half.pk, half.last_error) if has_check else "no check yet"
+        half.last_error = raised.get(half.pk, "no answer") if has_check else "no check yet"
         half.checks += has_check
         half.deliver_at = now + timedelta(seconds=settings.MESSAGE_CHECK_SECONDS)
         is_over = half.checks >= settings.MESSAGE_CHECKS if has_check else half.created_at < now - UNKNOWN_LIFETIME
         if is_over:
             half.state, half.died_half = Message.State.DEAD, True
-            half.last_error = f"the check gave up after {half.checks} times: {half.last_error or 'no answer'}"[:500]
+            given_up = (
+                f"the check gave up after {half.checks} times" if has_check else "nobody could be asked for a day"
+            )
+            half.last_error = f"{given_up}: {half.last_error}"[:500]
             after_commit(partial(tell_dead, half))
         half.updated_at = now
     fields = ["checks", "deliver_at", "updated_at", "state", "died_half", "last_error"]

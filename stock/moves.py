@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from charites.common.errors import OutcomeUnknown, ServiceError
+from charites.common.errors import InternalError, Invalid, OutcomeUnknown, ServiceError
 from charites.common.transactions import Limits, Undone, Unit, run_set
 from stock.errors import StockBusy
 
@@ -108,8 +108,10 @@ class Outcome:
         return self.status in (Status.OK, Status.REPEATED)
 
     def as_error(self) -> Exception | None:
-        """Makes the error, for whoever raises it."""
-        return self.error(**self.details) if self.error else None
+        """Makes the error, for whoever raises it; one that nobody foresaw stays inside."""
+        if self.error is None or issubclass(self.error, ServiceError):
+            return self.error(**self.details) if self.error else None
+        return InternalError()
 
 
 OK = Outcome(Status.OK)
@@ -120,6 +122,8 @@ UNKNOWN = Outcome(Status.UNKNOWN, OutcomeUnknown)
 
 def failed(error: Exception) -> Outcome:
     """A move that cannot be carried out. What nobody foresaw is logged here, where its stack is known."""
+    if isinstance(error, Invalid):
+        return Outcome(Status.FAILED, Invalid, {"reason": error.text, **error.details})
     if isinstance(error, ServiceError):
         return Outcome(Status.FAILED, type(error), error.details)
     log.error("move_failed", exc_info=error)
@@ -147,6 +151,8 @@ class Participant(Protocol):
 class MoveUnit(Unit[Move, Outcome]):
     """Moves and their participant as the runner of transactions takes them; `work` is left to those who use it."""
 
+    can_find = True
+
     def __init__(self, name: str, participant: Participant) -> None:
         self.name, self.participant = name, participant
 
@@ -172,7 +178,7 @@ class MoveUnit(Unit[Move, Outcome]):
 
 
 def run_moves(moves: Sequence[Move], unit: MoveUnit, limits: Limits | None = None) -> list[Outcome]:
-    """Runs moves in as few transactions as their keys allow; one outcome per move, in order."""
+    """Runs moves in one transaction for each run of moves whose keys differ; one outcome per move, in order."""
     outcomes: dict[Move, Outcome] = {}
     for batch in without_duplicates(moves):
         outcomes |= run_set(batch, unit, limits)

@@ -1,7 +1,8 @@
 """The time that decides: the database's. A process whose own clock is wrong closes no order early and opens no sale.
 
 The database's clock is read every few seconds; in between the monotonic clock, which nobody sets, carries it on.
-Adapters and loops ask here and hand `now` down: no service asks a clock, and rows are stamped by the database itself.
+Adapters and loops ask here and hand `now` down: no service asks a clock. New rows are stamped by this clock, changed
+ones by the `now` of their change, or by the database itself.
 """
 
 import os
@@ -36,8 +37,9 @@ class DatabaseClock:
         self,
         read: Callable[[], datetime | None],
         monotonic: Callable[[], float] = time.monotonic,
+        may_read: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._read, self._monotonic = read, monotonic
+        self._read, self._monotonic, self._may_read = read, monotonic, may_read
         self.forget()
 
     def forget(self) -> None:
@@ -52,7 +54,9 @@ class DatabaseClock:
         The first one is waited for, and raises what reading raises: until then nothing tells a right clock of this
         machine from a wrong one.
         """
-        if self._reading is None:
+        if not self._may_read():
+            pass  # another time
+        elif self._reading is None:
             with self._first_look:
                 if self._reading is None:
                     self._reading = self._measure()
@@ -79,11 +83,11 @@ class DatabaseClock:
 
 
 def read_database_time() -> datetime | None:
-    """Asks the database for its time; None where it is this machine's own (SQLite), and inside of a transaction.
+    """Asks the database for its time; None where it is this machine's own (SQLite).
 
     Past Django's cursor: a look at the clock is no statement of whoever asks for the time. Raises Django's errors.
     """
-    if connection.vendor != "mysql" or connection.in_atomic_block:
+    if connection.vendor != "mysql":
         return None
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
@@ -92,7 +96,7 @@ def read_database_time() -> datetime | None:
     return told.replace(tzinfo=UTC)
 
 
-_clock = DatabaseClock(read_database_time)
+_clock = DatabaseClock(read_database_time, may_read=lambda: not connection.in_atomic_block)
 os.register_at_fork(after_in_child=_clock.forget)
 
 

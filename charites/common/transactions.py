@@ -66,6 +66,16 @@ class Limits(NamedTuple):
     seconds: float
 
 
+class Budget(NamedTuple):
+    """What is left of them to one call, its parts and halves included."""
+
+    limits: Limits
+    deadline: float  # of the monotonic clock
+
+    def is_spent(self, attempts: int) -> bool:
+        return attempts >= self.limits.tries or time.monotonic() > self.deadline
+
+
 @contextmanager
 def outermost() -> Iterator[None]:
     """BEGIN ... COMMIT. Raises NestedTransaction inside another one, but for a test case's own."""
@@ -76,19 +86,26 @@ def outermost() -> Iterator[None]:
 
 def required() -> None:
     """Raises NoTransaction unless a transaction is open."""
-    if not connection.in_atomic_block:
+    if not is_open():
         raise NoTransaction("This belongs inside the transaction of its caller.")
 
 
 def after_commit(call: Callable[[], object]) -> None:
-    """Calls something once the open transaction has committed. Its errors are logged: they undo nothing."""
+    """Calls something once the open transaction has committed. Its errors are logged: they undo nothing. Raises
+    NoTransaction outside of one."""
+    required()
     transaction.on_commit(call, robust=True)
 
 
-def refuse_nested() -> None:
-    """Raises NestedTransaction inside a transaction that is not a test case's own."""
+def is_open() -> bool:
+    """Whether a transaction is open, one that a test case has put around itself not counted."""
     blocks = connection.atomic_blocks
-    if connection.in_atomic_block and not getattr(blocks[-1] if blocks else None, "_from_testcase", False):
+    return connection.in_atomic_block and not getattr(blocks[-1] if blocks else None, "_from_testcase", False)
+
+
+def refuse_nested() -> None:
+    """Raises NestedTransaction inside a transaction."""
+    if is_open():
         raise NestedTransaction("A transaction that may be run again is the outermost one: call this outside of any.")
 
 
@@ -105,9 +122,10 @@ def expect_rows(changed: int, expected: int) -> None:
 
 
 class Unit(Generic[Item, Result]):
-    """What `run_set` runs: one instance per call. `attempt` counts from 0."""
+    """What `run_set` runs: one instance per call, also for its parts, one after the other. `attempt` counts from 0."""
 
     name: str  # in metrics and logs
+    can_find = False  # whether `find` can tell anything
     begin: Callable[[], AbstractContextManager[None]] = staticmethod(outermost)
 
     def before(self, items: Sequence[Item], attempt: int) -> Mapping[Item, Result]:
@@ -120,10 +138,10 @@ class Unit(Generic[Item, Result]):
 
     def find(self, items: Sequence[Item]) -> Mapping[Item, Result] | None:
         """Returns, by locking reads, those of the items that were committed; None when that cannot be told."""
-        return None
+        raise NotImplementedError
 
     def undone(self, item: Item, how: Undone, error: Exception) -> Result:
-        """Returns what to answer for an item that is not done, or raises it. Keeps nothing of the error but words."""
+        """Returns what to answer for an item that is not done (and keeps nothing of the error but words), or raises."""
         raise NotImplementedError
 
     def apart(self, items: Sequence[Item]) -> list[Sequence[Item]]:
@@ -135,7 +153,11 @@ def run_set(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits | No
     """Runs the items in one transaction, with retries and bisection. Returns a result for each; see the module."""
     refuse_nested()
     limits = limits or Limits(settings.TRANSACTION_TRIES, settings.TRANSACTION_DEADLINE_SECONDS)
-    deadline, attempt = time.monotonic() + limits.seconds, 0
+    return run_from(0, items, unit, Budget(limits, time.monotonic() + limits.seconds))
+
+
+def run_from(attempt: int, items: Sequence[Item], unit: Unit[Item, Result], budget: Budget) -> dict[Item, Result]:
+    """Goes on with an attempt: parts and halves of a set share its tries and its time, and have one try at least."""
     while True:
         answered: dict[Item, Result] = {}
         todo, is_sent = items, False
@@ -146,7 +168,7 @@ def run_set(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits | No
                 return answered
             parts = unit.apart(todo) if attempt else [todo]
             if len(parts) > 1:
-                return answered | run_parts(parts, unit, limits)
+                return answered | run_parts(attempt, parts, unit, budget)
             with unit.begin():
                 done = unit.work(todo, attempt)
                 refuse_silent_rollback()
@@ -155,29 +177,33 @@ def run_set(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits | No
         except Exception as error:  # noqa: BLE001 (each kind has its answer)
             drop_broken_connection()
             if is_sent:
-                return answered | resolve(todo, unit, limits, error)
+                return answered | resolve(todo, unit, budget.limits, error)
             if not is_outage(error) and not isinstance(error, Stale):
-                return answered | bisect(todo, unit, limits, error)
+                return answered | bisect(attempt, todo, unit, budget, error)
             attempt += 1
-            if not (reason := reason_to_retry(error)) or attempt >= limits.tries or time.monotonic() > deadline:
+            if not (reason := reason_to_retry(error)) or budget.is_spent(attempt):
                 return answered | {item: unit.undone(item, Undone.BUSY, error) for item in todo}
             RETRIES.labels(unit.name, reason).inc()
         pause(attempt - 1)
 
 
-def run_parts(parts: Sequence[Sequence[Item]], unit: Unit[Item, Result], limits: Limits) -> dict[Item, Result]:
+def run_parts(
+    attempt: int, parts: Sequence[Sequence[Item]], unit: Unit[Item, Result], budget: Budget
+) -> dict[Item, Result]:
     """Runs the parts one after the other, each in a transaction of its own."""
     results: dict[Item, Result] = {}
     for part in parts:
-        results |= run_set(part, unit, limits)
+        results |= run_from(attempt, part, unit, budget)
     return results
 
 
-def bisect(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits, error: Exception) -> dict[Item, Result]:
+def bisect(
+    attempt: int, items: Sequence[Item], unit: Unit[Item, Result], budget: Budget, error: Exception
+) -> dict[Item, Result]:
     """Runs halves of a set whose work raised. One that stands alone may be the late one of two duplicates."""
     if len(items) > 1:
         half = len(items) // 2
-        return run_parts([items[:half], items[half:]], unit, limits)
+        return run_parts(attempt, [items[:half], items[half:]], unit, budget)
     try:
         answered = unit.before(items, 1)
     except Exception as unanswered:  # noqa: BLE001 (as above)
@@ -190,7 +216,7 @@ def bisect(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits, erro
 def resolve(items: Sequence[Item], unit: Unit[Item, Result], limits: Limits, error: Exception) -> dict[Item, Result]:
     """Asks, by locking reads, for which of the items a COMMIT without a reply was carried out."""
     deadline = time.monotonic() + limits.seconds
-    for attempt in range(limits.tries):
+    for attempt in range(limits.tries if unit.can_find else 0):
         try:
             with outermost():
                 found = unit.find(items)
@@ -212,6 +238,7 @@ class Single(Unit[None, Result]):
 
     def __init__(self, name: str, work: Callable[[], Result], find: Callable[[], Result | Undone]) -> None:
         self.name, self._work, self._find = name, work, find
+        self.can_find = find is not nobody_can_tell
 
     def work(self, items: Sequence[None], attempt: int) -> Mapping[None, Result]:
         return {None: self._work()}
@@ -250,6 +277,8 @@ def reading_the_answer() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if not is_outage(error):
+            raise
         raise OutcomeUnknown from error
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from charites.common.transactions import is_open
 from lab.kit.sql_guard import complaints
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def author() -> str | None:
 
 def watch(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """A wrapper for `connection.execute_wrappers`: notes what is wrong, and lets the statement through."""
-    if not context["connection"].in_atomic_block and WRITE.match(sql) and (place := author()):
+    if not is_open() and WRITE.match(sql) and (place := author()):
         complaints.append(f"{place} writes outside of any transaction: {sql}")
     return execute(sql, params, many, context)
 

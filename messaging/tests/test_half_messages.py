@@ -113,7 +113,8 @@ def test_submit_lets_half_messages_be_delivered_once(topic):
 def test_abort_withdraws_half_messages():
     message_ids = prepare_many([Draft("topic", key, {}) for key in "ab"])
 
-    abort(message_ids)
+    with transaction.atomic():
+        abort(message_ids)
 
     assert states() == {"a": "aborted", "b": "aborted"}
     assert submit(message_ids) == 0

@@ -23,6 +23,10 @@ from stock.strategies.statements import Reading, add, read_stock, totals
 from stock.strategies.strategy import Strategy
 
 
+class RecordsDisagree(RuntimeError):
+    """A stock row does not hold what the records say is reserved of it: a defect, and no reason to try again."""
+
+
 class Guarded(Strategy):
     """Subclasses choose how stock is read and written, and what surrounds that."""
 
@@ -52,15 +56,16 @@ class Batch(MoveUnit):
         self._hint: dict[int, Reading] | None = None  # what was read before BEGIN
 
     def work(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
-        """The heart: from BEGIN to COMMIT."""
+        """The heart: between BEGIN and COMMIT, which `run_set` sends."""
         readings = self._hint if self._hint is not None else self._read(moves, lock=self._locks(attempt))
         fitting, outcomes = first_fit(moves, readings)
         if not fitting:
             return outcomes
         applied = self.participant.write(fitting)
         for change in totals(applied):
-            if not self._strategy.change(change, readings.get(change.goods_id)):
-                raise Stale(change.goods_id)
+            reading = readings.get(change.goods_id)
+            if not self._strategy.change(change, reading):
+                raise Stale(change.goods_id) if reading else RecordsDisagree(change)
         effective = {move.order_id for move in applied}
         return outcomes | {move: OK if move.order_id in effective else REPEATED for move in fitting}
 

@@ -45,7 +45,7 @@ def test_unsafe_strategy_between_its_read_and_its_write_sells_the_last_piece_twi
     def buy(order_id: int) -> Status:
         return move([reserve(order_id, {1: 1})], participant=NoteParticipant())[0].status
 
-    with Parked(lambda: buy(10), at="INSERT INTO auth_group") as slow:
+    with Parked(lambda: buy(10), at="UPDATE shopping_stock ") as slow:
         fast = buy(11)
         assert slow.go() is Status.OK
 
