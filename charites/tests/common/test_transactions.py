@@ -272,14 +272,69 @@ def test_a_connection_that_is_cut_before_commit_is_opened_again() -> None:
         def work(self, items: Sequence[str], attempt: int) -> Mapping[str, str]:
             if not attempt:
                 Group.objects.create(name="of the first try")
-                with connection.cursor() as cursor, suppress(OperationalError):
-                    cursor.execute("KILL CONNECTION CONNECTION_ID()")
+                cut_connection()
             return super().work(items, attempt)
 
     names = Cut()
 
     assert run_set(["a"], names) == {"a": "done"}
     assert ([attempt for _, attempt in names.tried], stored()) == ([0, 1], ["a"])
+
+
+def cut_connection() -> None:
+    with connection.cursor() as cursor, suppress(OperationalError):
+        cursor.execute("KILL CONNECTION CONNECTION_ID()")
+
+
+@pytest.mark.servers
+def test_a_connection_that_is_cut_during_the_search_is_left_behind() -> None:
+    class Cut(Names):
+        def before(self, items: Sequence[str], attempt: int) -> Mapping[str, str]:
+            if attempt:
+                cut_connection()
+                stored()
+            return {}
+
+    (answer,) = run_set(["a"], Cut(bad={"a": NotFound()})).values()
+
+    assert answer.startswith("a busy: (20")
+    assert stored() == []
+
+
+@pytest.mark.servers
+def test_a_connection_that_is_cut_before_the_first_statement_is_opened_again() -> None:
+    class Cut(Names):
+        def before(self, items: Sequence[str], attempt: int) -> Mapping[str, str]:
+            if not attempt:
+                cut_connection()
+            stored()
+            return super().before(items, attempt)
+
+    names = Cut()
+
+    assert run_set(["a"], names) == {"a": "done"}
+    assert names.tried == [(["a"], 1)]
+
+
+@pytest.mark.servers
+def test_a_connection_that_is_cut_between_two_looks_after_a_lost_commit_is_opened_again(
+    time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names()
+    away = Interruption(TOO_MANY, at="SELECT .*auth_group", times=1)
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        if len(time.pauses) == 1:
+            cut_connection()
+
+    monkeypatch.setattr(transactions.time, "sleep", sleep)
+
+    with LostCommit(carried_out=True, error=CUT), connection.execute_wrapper(away):
+        assert run_set(["a"], names) == {"a": "found"}
+
+    assert len(names.asked_after) == 2
+    assert len(time.pauses) == 2  # the look between could not even begin
 
 
 # What is not run again
@@ -463,7 +518,8 @@ def test_database_that_stays_away_leaves_it_unknown_after_as_many_looks(time: Ti
     assert (len(names.asked_after), len(time.pauses)) == (3, 3)
 
 
-def test_looks_after_a_lost_commit_end_at_the_deadline(time: Time) -> None:
+@pytest.mark.parametrize(("seconds", "looks"), [(4.0, 3), (3.0, 3), (2.9, 2)])
+def test_looks_after_a_lost_commit_end_at_the_deadline(time: Time, seconds: float, looks: int) -> None:
     class Slow(Names):
         def find(self, items: Sequence[str]) -> Mapping[str, str] | None:
             time.seconds += 1.5
@@ -473,9 +529,9 @@ def test_looks_after_a_lost_commit_end_at_the_deadline(time: Time) -> None:
     names = Slow()
 
     with LostCommit(carried_out=True, error=CUT):
-        assert run_set(["a"], names, Limits(tries=99, seconds=4)) == {"a": f"a unknown: {CUT}"}
+        assert run_set(["a"], names, Limits(tries=99, seconds=seconds)) == {"a": f"a unknown: {CUT}"}
 
-    assert len(names.asked_after) == 3
+    assert len(names.asked_after) == looks
 
 
 def test_look_whose_own_commit_is_lost_is_repeated() -> None:
