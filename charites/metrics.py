@@ -22,8 +22,8 @@ class StateCollector(Collector):
     """Gauges that are the same whichever process answers, because they come from the database."""
 
     def collect(self) -> Iterator[Metric]:
-        now = clock.now()
         try:
+            now = clock.now()
             messages, due = count_by_state(), oldest_due_at(now=now)
             overdue = oldest_overdue_at(now=now) if "orders" in settings.APPS else None
         except Error as error:

@@ -77,12 +77,12 @@ def deliver_one(message: Message, *, now: datetime) -> None:
     with request_context(message.headers.get("request_id"), topic=message.topic, message_id=message.pk):
         try:
             registration.handler([message])
-            is_done = change_claimed(message, state=Message.State.DONE, last_error="")
         except Exception as error:  # noqa: BLE001 (the sweep outlives every receiver)
             give_back(registration, message, error, now=now)
-        else:
-            if is_done:
-                DELIVERIES.labels(registration.topic, "done").inc()
+            return
+        # Where it cannot be marked, its claim runs out, and the receiver gets it again: that is no failure of its.
+        if change_claimed(message, state=Message.State.DONE, last_error=""):
+            DELIVERIES.labels(registration.topic, "done").inc()
 
 
 def change_claimed(message: Message, **columns: object) -> bool:

@@ -99,14 +99,20 @@ def abort(message_ids: Collection[int]) -> None:
         raise HalfMessageGone(f"{len(message_ids) - aborted} of {len(message_ids)} half messages are decided already.")
 
 
+def revive(message_ids: Collection[int], *, now: datetime) -> int:
+    """`send_again` inside the caller's transaction; none is no error."""
+    required()
+    dead = Message.objects.filter(pk__in=message_ids, state=Message.State.DEAD, died_half=False)
+    ready = {"state": Message.State.READY, "deliver_at": now, "attempts": 0, "lease": "", "claimed_until": None}
+    return dead.update(**ready, updated_at=now)
+
+
 def send_again(*, message_ids: Sequence[int], now: datetime) -> int:
     """Makes messages whose delivery was given up ready again, with a fresh ladder; returns how many.
 
     Raises MessageNotFound when there was none, Busy, OutcomeUnknown.
     """
-    dead = Message.objects.filter(pk__in=message_ids, state=Message.State.DEAD, died_half=False)
-    ready = {"state": Message.State.READY, "deliver_at": now, "attempts": 0, "lease": "", "claimed_until": None}
-    revived = run(lambda: dead.update(**ready, updated_at=now), name="send_again")
+    revived = run(lambda: revive(message_ids, now=now), name="send_again")
     if not revived:
         raise MessageNotFound
     return revived

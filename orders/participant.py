@@ -76,11 +76,16 @@ def find_captures(moves: Sequence[Move]) -> dict[Move, Outcome]:
 
 
 def find_closings(moves: Sequence[Move]) -> dict[Move, Outcome]:
-    """Which orders are closed."""
+    """Which orders are closed, by whom these moves say or by somebody faster."""
     if not moves:
         return {}
-    locked = dict(lock(Order.objects.order_by("order_id"), moves).values_list("order_id", "status"))
-    return {move: OK for move in moves if locked.get(move.order_id) == Order.Status.CLOSED}
+    rows = lock(Order.objects.order_by("order_id"), moves).filter(status=Order.Status.CLOSED)
+    closed_by = dict(rows.values_list("order_id", "closed_by"))
+    return {
+        move: OK if closed_by[move.order_id] == move.payload.closed_by else REPEATED
+        for move in moves
+        if move.order_id in closed_by
+    }
 
 
 def find_placings(moves: Sequence[Move]) -> dict[Move, Outcome]:

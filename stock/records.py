@@ -159,5 +159,7 @@ def finished_line(step: Step, record: StockRecord) -> Line:
 
 def is_there(move: Move, records: Sequence[StockRecord]) -> bool:
     """Whether a move whose COMMIT had no reply was carried out."""
-    wanted = {Step.RESERVE: RESERVED, Step.CONFIRM: DEDUCTED, Step.ROLL_BACK: ROLLED_BACK, Step.DEDUCT: DEDUCTED}
+    if move.step is Step.RESERVE:
+        return bool(records) and judge_reserve(move, records) is REPEATED
+    wanted = {Step.CONFIRM: DEDUCTED, Step.ROLL_BACK: ROLLED_BACK, Step.DEDUCT: DEDUCTED}
     return bool(records) and all(record.status == wanted[move.step] for record in records)

@@ -19,7 +19,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 
 from charites.common.errors import Busy, OutcomeUnknown
-from charites.common.transactions import run
+from charites.common.transactions import Undone, run
 from messaging.models import Message
 from messaging.registry import Answer
 from messaging.services import Draft, HalfMessageGone, abort, prepare_many, publish_many, submit
@@ -42,6 +42,11 @@ PARTICIPANT = OrderParticipant()
 
 class OrdersOnly(MoveUnit):
     """The transaction of a batch of orders; the stock is elsewhere."""
+
+    def undone(self, move: Move, how: Undone, error: Exception) -> Outcome:
+        if isinstance(error, HalfMessageGone):  # the check-back was faster, as it may be
+            return Outcome(Status.FAILED, HalfMessageGone)
+        return super().undone(move, how, error)
 
     def work(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
         written = set(self.participant.write(moves))

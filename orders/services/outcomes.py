@@ -22,4 +22,6 @@ def foreseen(error: Exception | None) -> ServiceError:
 
 def error_of(outcome: Outcome) -> ServiceError:
     """Makes the error of a move that was not carried out."""
+    if outcome.error and not issubclass(outcome.error, ServiceError):
+        return OrderFailed()  # its stack is in the log
     return foreseen(outcome.as_error())

@@ -76,13 +76,16 @@ def apply_adjustments(adjustments: Sequence[Adjustment]) -> list[Stock]:
 def find_adjustments(adjustments: Sequence[Adjustment]) -> list[Stock] | Undone:
     """After a COMMIT without a reply: the rows, if the keys are stored, which waits for whoever is storing them.
 
-    All keys that the callers know: some may be stored from before. Of the others only those that changed something are.
+    All keys that the callers know, for these changes: some may be stored from before. Of the others those that changed
+    nothing are not stored, so one is enough.
     """
     keys = [adjustment.idempotency_key for adjustment in adjustments]
     rows = StockAdjustment.objects.filter(idempotency_key__in=keys).order_by("idempotency_key").select_for_update()
-    stored = {row.idempotency_key for row in rows}
-    missing = [a for a in adjustments if is_named(a) and a.idempotency_key not in stored]
-    return read_rows(adjustments) if stored and not missing else Undone.BUSY
+    stored = {str(row.idempotency_key): row for row in rows}
+    named = [adjustment for adjustment in adjustments if is_named(adjustment)]
+    unnamed = {str(adjustment.idempotency_key) for adjustment in adjustments} - {str(a.idempotency_key) for a in named}
+    is_done = all(is_same(stored.get(str(a.idempotency_key)), a) for a in named)
+    return read_rows(adjustments) if is_done and (not unnamed or unnamed & stored.keys()) else Undone.BUSY
 
 
 def read_rows(adjustments: Sequence[Adjustment]) -> list[Stock]:
@@ -124,16 +127,18 @@ def is_named(adjustment: Adjustment) -> bool:
 def is_repeated(adjustment: Adjustment, known: Mapping[str, StockAdjustment]) -> bool:
     """Whether the key was used for this change before. Raises KeyReused when it was used for another."""
     stored = known.get(str(adjustment.idempotency_key))
-    if stored is None:
-        return False
-    same = (stored.goods_id, stored.reason, stored.target) == (
-        adjustment.goods_id,
-        adjustment.reason,
-        adjustment.target,
-    )
-    if not same or (adjustment.target is None and stored.delta != adjustment.delta):
+    if stored and not is_same(stored, adjustment):
         raise KeyReused(key=adjustment.idempotency_key)
-    return True
+    return stored is not None
+
+
+def is_same(stored: StockAdjustment | None, adjustment: Adjustment) -> bool:
+    """Whether a stored row is this very change."""
+    if stored is None or (stored.goods_id, stored.reason) != (adjustment.goods_id, adjustment.reason):
+        return False
+    if adjustment.target is None:
+        return stored.target is None and stored.delta == adjustment.delta
+    return stored.target == adjustment.target
 
 
 def delta_of(adjustment: Adjustment, row: Stock) -> int:

@@ -49,18 +49,17 @@ def act(*, payment_id: int, outcome: str, now: datetime) -> None:
             run(lambda: open_rows.update(pays_when_closed=True, updated_at=now), name="sandbox_late")
 
 
-def capture_payment(*, payment_id: int, now: datetime, announced: bool = True, though_closed: bool = False) -> bool:
+def capture_payment(*, payment_id: int, now: datetime, announced: bool = True) -> bool:
     """Takes the buyer's money while the payment is open and not expired, and announces it; whether it did.
 
-    Without `announced` the callback is lost. `though_closed`: it is taken although the payment is closed, and the
-    callback comes a little later.
+    Without `announced` the callback is lost.
     """
-    write = partial(write_capture, payment_id, now=now, announced=announced, though_closed=though_closed)
-    return run(write, name="sandbox_capture")
+    return run(partial(write_capture, payment_id, now=now, announced=announced), name="sandbox_capture")
 
 
 def write_capture(payment_id: int, *, now: datetime, announced: bool = True, though_closed: bool = False) -> bool:
-    """`capture_payment` inside the caller's transaction."""
+    """`capture_payment` inside the caller's transaction. `though_closed`: the money is taken although the payment is
+    closed, and the callback comes a little later."""
     wanted = SandboxPayment.objects.filter(payment_id=payment_id, status=SandboxPayment.Status.OPEN, expires_at__gt=now)
     if though_closed:
         wanted = SandboxPayment.objects.filter(payment_id=payment_id, status=SandboxPayment.Status.CLOSED)
@@ -70,6 +69,16 @@ def write_capture(payment_id: int, *, now: datetime, announced: bool = True, tho
     if captured and announced:
         announce(payment_id, deliver_at=now + LATE_CALLBACK if though_closed else now)
     return captured == 1
+
+
+def write_close(payment_id: int, *, now: datetime) -> bool:
+    """Closes an open payment inside the caller's transaction; whether it did."""
+    open_rows = SandboxPayment.objects.filter(payment_id=payment_id, status=SandboxPayment.Status.OPEN)
+    closed = open_rows.update(status=SandboxPayment.Status.CLOSED, updated_at=now)
+    if closed and SandboxPayment.objects.filter(payment_id=payment_id, pays_when_closed=True).exists():
+        # What no provider should do, and some do: its word is that the payment is closed.
+        write_capture(payment_id, now=now, though_closed=True)
+    return closed == 1
 
 
 def take_payments(requests: Sequence[PaymentRequest], *, now: datetime) -> list[Capture]:

@@ -13,7 +13,7 @@ from charites.common import clock
 from charites.common.transactions import run
 from messaging.errors import DeliveryFailed
 from messaging.models import Message
-from messaging.services import Draft, publish, publish_many, send_again
+from messaging.services import Draft, publish, publish_many, revive
 from orders.models import SandboxPayment
 from orders.payloads import Capture
 from orders.payments import signing
@@ -46,12 +46,14 @@ def announce_again(*, payment_ids: Sequence[int], now: datetime) -> list[int]:
         payment_id__in=payment_ids, status=SandboxPayment.Status.CAPTURED
     ).order_by("payment_id")
     rows = {str(row.payment_id): row for row in captured}
-    dead = Message.objects.filter(topic=NOTIFY_TOPIC, key__in=list(rows), state=Message.State.DEAD)
-    revived = dict(dead.values_list("key", "pk"))
-    if revived:
-        send_again(message_ids=list(revived.values()), now=now)
-    drafts = [Draft(NOTIFY_TOPIC, key, notice_of(row), now) for key, row in rows.items() if key not in revived]
-    run(lambda: publish_many(drafts), name="sandbox_announce")
+
+    def write() -> None:
+        dead = Message.objects.filter(topic=NOTIFY_TOPIC, key__in=list(rows), state=Message.State.DEAD)
+        revived = dict(dead.values_list("key", "pk"))
+        revive(list(revived.values()), now=now)
+        publish_many([Draft(NOTIFY_TOPIC, key, notice_of(row), now) for key, row in rows.items() if key not in revived])
+
+    run(write, name="sandbox_announce")
     return [row.payment_id for row in rows.values()]
 
 

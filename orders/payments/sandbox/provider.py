@@ -15,7 +15,7 @@ from orders.models import SandboxPayment
 from orders.payloads import Capture
 from orders.payments import signing
 from orders.payments.port import PaymentRequest, RefundRequest
-from orders.payments.sandbox.ledger import capture_payment, insert_open, write_capture
+from orders.payments.sandbox.ledger import insert_open, write_capture, write_close
 from orders.payments.sandbox.notices import CHANNEL, as_capture, notice_of
 
 
@@ -35,11 +35,7 @@ class Sandbox:
         return f"{settings.PUBLIC_URL}/sandbox/pay/{link}"
 
     def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:
-        open_rows = SandboxPayment.objects.filter(payment_id=payment_id, status=SandboxPayment.Status.OPEN)
-        if run(lambda: open_rows.update(status=SandboxPayment.Status.CLOSED, updated_at=now), name="sandbox_close"):
-            if SandboxPayment.objects.filter(payment_id=payment_id, pays_when_closed=True).exists():
-                # What no provider should do, and some do: its word is that the payment is closed.
-                capture_payment(payment_id=payment_id, now=now, though_closed=True)
+        if run(lambda: write_close(payment_id, now=now), name="sandbox_close"):
             return None
         return self.query(payment_id, timeout_seconds=timeout_seconds)
 
