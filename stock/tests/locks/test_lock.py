@@ -1,9 +1,8 @@
-"""Locks in Redis, against real servers: who waits, who is woken, and what a dead holder or server costs."""
+"""One lock on one server: who waits, who is woken, and what a dead holder costs."""
 
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -11,56 +10,8 @@ from django.conf import settings as project
 
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.shop import wait_until
-from lab.servers import EmbeddedRedis, free_port
-from stock.errors import StockLockFailed
-from stock.locks import PREFIX, QuorumLock, RedisLock, holding, lock_of
-
-LEASE = 60.0
-FOR_EVER = 10.0 * TIMEOUT_SECONDS  # longer than any wait of these tests
-
-
-@pytest.fixture
-def server() -> Iterator[redis.Redis]:
-    client = redis.Redis.from_url(project.REDIS_URL, decode_responses=True)
-    forget(client)
-    yield client
-    forget(client)
-    client.close()
-
-
-def forget(client: redis.Redis) -> None:
-    for key in client.scan_iter(PREFIX + "*"):
-        client.delete(key)
-
-
-@pytest.fixture
-def lock(server: redis.Redis) -> RedisLock:
-    return RedisLock(project.REDIS_URL)
-
-
-def await_waiters(client: redis.Redis, number: int) -> None:
-    """Waits until that many clients sleep in BLPOP."""
-
-    def asleep() -> bool:
-        return sum(info["cmd"] == "blpop" and "b" in info["flags"] for info in client.client_list()) >= number
-
-    wait_until(asleep, seconds=TIMEOUT_SECONDS, what=f"{number} waiters")
-
-
-class Noise:
-    """Counts the commands that a server carries out, by name, as the server counts them."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-        client.config_resetstat()
-
-    def calls(self) -> dict[str, int]:
-        stats = self._client.info("commandstats")
-        names = {"set", "blpop", "evalsha", "eval"}
-        return {name: stats[f"cmdstat_{name}"]["calls"] for name in names if f"cmdstat_{name}" in stats}
-
-
-# One server
+from stock.locks import PREFIX, RedisLock
+from stock.tests.locks.lock_servers import FOR_EVER, LEASE, Noise, await_waiters
 
 
 def test_lock_that_is_free_is_taken_with_a_lease(server, lock):
@@ -241,146 +192,3 @@ def test_lock_whose_set_lost_its_reply_is_given_back(server):
 
     assert proxy.lost == 1
     assert server.exists(PREFIX + "1") == 0
-
-
-# Several names
-
-
-def test_holding_takes_all_names_in_the_order_given_and_frees_all(server):
-    with holding(["1", "2", "10"]):
-        held = {name: server.exists(PREFIX + name) for name in ("1", "2", "10")}
-
-    assert held == {"1": 1, "2": 1, "10": 1}
-    assert not any(server.exists(PREFIX + name) for name in ("1", "2", "10"))
-
-
-def test_holding_frees_all_when_the_body_raises(server):
-    with pytest.raises(ValueError, match="body"):
-        with holding(["1", "2"]):
-            raise ValueError("body")
-
-    assert not any(server.exists(PREFIX + name) for name in ("1", "2"))
-
-
-def test_holding_that_fails_at_one_name_frees_those_before_and_takes_none_behind(server, lock, settings):
-    settings.STOCK_LOCK_WAIT_SECONDS = 0.05
-    lock.acquire("2", wait_seconds=0, lease_seconds=LEASE)
-    noise = Noise(server)
-
-    with pytest.raises(StockLockFailed) as caught:
-        with holding(["1", "2", "3"]):
-            pytest.fail("the lock of 2 is somebody else's")
-
-    assert caught.value.code == 40010005
-    assert [server.exists(PREFIX + name) for name in ("1", "2", "3")] == [0, 1, 0]
-    assert noise.calls()["set"] <= 4  # 1 once, 2 a few times, 3 never
-
-
-def test_holding_fails_without_waiting_when_redis_is_gone(settings):
-    settings.STOCK_LOCK_REDIS_URLS = [f"redis://127.0.0.1:{free_port()}/0"]
-    settings.STOCK_LOCK_WAIT_SECONDS = FOR_EVER
-
-    with Background(hold_one) as holder, pytest.raises(StockLockFailed) as caught:
-        holder.result()
-
-    assert isinstance(caught.value.__cause__, redis.ConnectionError)
-
-
-def test_holding_fails_while_redis_hangs(settings):
-    with EmbeddedRedis() as hanging:
-        settings.STOCK_LOCK_REDIS_URLS = [hanging.url]
-        settings.STOCK_LOCK_WAIT_SECONDS = FOR_EVER
-        hold_one()
-        hanging.pause()
-
-        with Background(hold_one) as holder, pytest.raises(StockLockFailed) as caught:
-            holder.result()
-        lock_of((hanging.url,))._redis.close()
-
-    assert isinstance(caught.value.__cause__, redis.TimeoutError)
-
-
-def hold_one() -> None:
-    with holding(["1"]):
-        pass
-
-
-def test_holding_goes_on_when_redis_ends_inside(settings):
-    """Only the lock is gone: what it protects has its own fence."""
-    with EmbeddedRedis() as mortal:
-        settings.STOCK_LOCK_REDIS_URLS = [mortal.url]
-        with holding(["1"]):
-            mortal.kill()
-
-
-# A quorum
-
-
-@pytest.fixture
-def three() -> Iterator[list[EmbeddedRedis]]:
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(EmbeddedRedis()) for _ in range(3)]
-
-
-def urls(servers: list[EmbeddedRedis]) -> list[str]:
-    return [server.url for server in servers]
-
-
-def tokens(servers: list[EmbeddedRedis]) -> list[str | None]:
-    found = []
-    for server in servers:
-        with redis.Redis.from_url(server.url, decode_responses=True) as client:
-            found.append(client.get(PREFIX + "1"))
-    return found
-
-
-def test_quorum_takes_the_lock_on_all_servers_and_frees_it_there(three):
-    lock = QuorumLock(urls(three))
-
-    token = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
-    held = tokens(three)
-    lock.release("1", token, lease_seconds=LEASE)
-
-    assert held == [token] * 3
-    assert tokens(three) == [None] * 3
-
-
-def test_quorum_gives_the_lock_to_one_at_a_time(three):
-    first = QuorumLock(urls(three)).acquire("1", wait_seconds=0, lease_seconds=LEASE)
-
-    assert QuorumLock(urls(three)).acquire("1", wait_seconds=0.1, lease_seconds=LEASE) is None
-    assert tokens(three) == [first] * 3
-
-
-def test_quorum_without_one_server_works_and_still_excludes(three, settings):
-    settings.STOCK_LOCK_REDIS_URLS, settings.STOCK_LOCK_WAIT_SECONDS = urls(three), 0.2
-    three[0].kill()
-
-    with holding(["1"]):
-        with pytest.raises(StockLockFailed):
-            with holding(["1"]):
-                pytest.fail("two holders")
-
-    assert tokens(three[1:]) == [None, None]
-
-
-def test_quorum_without_two_servers_is_busy_and_keeps_nothing(three, settings):
-    settings.STOCK_LOCK_REDIS_URLS, settings.STOCK_LOCK_WAIT_SECONDS = urls(three), 0.2
-    three[0].kill()
-    three[1].kill()
-
-    with pytest.raises(StockLockFailed) as caught:
-        with holding(["1"]):
-            pytest.fail("one of three is no majority")
-
-    assert caught.value.code == 40010005
-    assert tokens(three[2:]) == [None]
-
-
-def test_quorum_whose_minority_gave_the_lock_gives_it_back(three):
-    with redis.Redis.from_url(three[0].url) as first, redis.Redis.from_url(three[1].url) as second:
-        first.set(PREFIX + "1", "somebody")
-        second.set(PREFIX + "1", "somebody")
-
-    assert QuorumLock(urls(three)).acquire("1", wait_seconds=0, lease_seconds=LEASE) is None
-    assert tokens(three) == ["somebody", "somebody", None]
