@@ -1,14 +1,12 @@
-"""Payments that may have brought money without a word: who asks about them, when, and what comes of it."""
+"""Payments that may have brought money without a word: who asks about them, and when."""
 
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connection
 
 from lab.kit.factories import (
     NOW,
     SANDBOX,
-    counts,
     later,
     make_capture,
     make_closed_order,
@@ -17,56 +15,14 @@ from lab.kit.factories import (
     make_payment,
     stored,
 )
-from lab.kit.interleaving import Interruption, Parked
+from lab.kit.interleaving import Parked
 from lab.kit.providers import AWAY, ELSEWHERE
-from messaging.models import Message
-from orders.models import Order, Payment, Refund
-from orders.services import (
-    ask_about_payments,
-    ask_now,
-    cancel_order,
-    close_due,
-    close_overdue_payments,
-    reconcile,
-    record_captures,
-)
+from orders.models import Order, Payment
+from orders.services import ask_about_payments, ask_now, cancel_order, close_due, close_overdue_payments, reconcile
+from orders.tests.conftest import TIMEOUT
+from orders.tests.paying.asked import CLOSED_ANYWAY, STEPS, asked, closed_anyway, refunds, reread
 
-pytestmark = pytest.mark.django_db
-
-TIMEOUT = 1800
-CLOSED_ANYWAY = later(TIMEOUT + 600)  # the provider had ten minutes to answer
-STEPS = [timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)]
-
-
-@pytest.fixture(autouse=True)
-def _timeout(settings):
-    settings.ORDER_PAY_TIMEOUT_SECONDS = TIMEOUT
-
-
-def closed_anyway(provider) -> Payment:
-    """A begun payment whose order was closed because nobody answered about it."""
-    provider.script.update(close=ConnectionError("away"), query=None)
-    make_goods(1, stock=5)
-    order = make_order()
-    payment = make_payment(order)
-    close_overdue_payments(now=CLOSED_ANYWAY)
-    assert stored(order).status == Order.Status.CLOSED
-    assert reread(payment).status == Payment.Status.BEGUN
-    provider.calls.clear()
-    return payment
-
-
-def reread(payment: Payment) -> Payment:
-    return Payment.objects.get(pk=payment.pk)
-
-
-def refunds() -> list[tuple[int, str, str]]:
-    return list(Refund.objects.order_by("pk").values_list("payment_id", "reason", "status"))
-
-
-def asked(provider, payment: Payment) -> int:
-    """How often the provider was asked about a payment's money."""
-    return provider.calls.count(("query", payment.payment_id))
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pay_timeout")]
 
 
 # When
@@ -179,85 +135,6 @@ def test_provider_that_is_away_or_another_one_gives_no_answer(provider, settings
 
     assert (reread(payment).status, reread(payment).questions) == (Payment.Status.BEGUN, 1)
     assert provider.calls == []
-
-
-# Money
-
-
-@pytest.mark.parametrize("step", STEPS, ids=str)
-def test_money_that_a_question_finds_is_sent_back_once(provider, step):
-    payment = closed_anyway(provider)
-    for earlier in STEPS[: STEPS.index(step)]:
-        ask_about_payments(now=CLOSED_ANYWAY + earlier)
-    capture = make_capture(payment)
-    provider.script["query"] = capture
-
-    ask_about_payments(now=CLOSED_ANYWAY + step)
-    for seconds in (1, 3600, 86400):
-        assert ask_about_payments(now=CLOSED_ANYWAY + step + timedelta(seconds=seconds)) == 0
-    assert record_captures(captures=[capture]) == [None]  # its callback, days late
-
-    assert refunds() == [(payment.payment_id, "late", "pending")]
-    assert Message.objects.filter(topic="payment_refund").count() == 1
-    assert (reread(payment).status, reread(payment).next_question_at) == (Payment.Status.CAPTURED, None)
-    assert counts(1) == (5, 0, 0)
-
-
-def test_money_of_a_payment_that_the_provider_had_closed_is_sent_back(provider):
-    make_goods(1, stock=5)
-    order = make_order()
-    payment = make_payment(order)
-    cancel_order(order_id=order.order_id, user_id=7, closed_by=Order.ClosedBy.USER, now=NOW)
-    provider.script["query"] = make_capture(payment)
-
-    ask_about_payments(now=NOW + STEPS[0])
-
-    assert refunds() == [(payment.payment_id, "late", "pending")]
-
-
-def test_money_of_a_payment_beside_the_one_that_paid_is_sent_back(provider):
-    make_goods(1, stock=5)
-    order = make_order()
-    first = make_payment(order)
-    Payment.objects.update(status=Payment.Status.CLOSED)
-    second = make_payment(order)
-    record_captures(captures=[make_capture(first)])
-    provider.script["query"] = lambda payment_id: make_capture(second)
-
-    assert ask_about_payments(now=CLOSED_ANYWAY + STEPS[0]) == 1
-
-    assert refunds() == [(second.payment_id, "double", "pending")]
-    assert stored(order).trade_id == reread(first).trade_id
-
-
-def test_money_that_cannot_be_recorded_now_is_asked_about_again(provider, settings):
-    settings.TRANSACTION_DEADLINE_SECONDS = -1.0
-    payment = closed_anyway(provider)
-    provider.script["query"] = make_capture(payment)
-    deadlock = Interruption(OperationalError(1213, "Deadlock found"), at="INSERT INTO shopping_refund", times=10)
-
-    with connection.execute_wrapper(deadlock):
-        ask_about_payments(now=CLOSED_ANYWAY + STEPS[0])
-    assert (refunds(), reread(payment).questions) == ([], 0)
-    assert ask_about_payments(now=CLOSED_ANYWAY + STEPS[0] + timedelta(seconds=31)) == 1
-
-    assert refunds() == [(payment.payment_id, "late", "pending")]
-
-
-def test_money_that_comes_in_while_the_last_question_is_asked_is_not_lost(provider, settings):
-    settings.TRANSACTION_DEADLINE_SECONDS = -1.0
-    payment = closed_anyway(provider)
-    for step in STEPS[:-1]:
-        ask_about_payments(now=CLOSED_ANYWAY + step)
-    provider.script["close"] = make_capture(payment)  # there was none a moment ago
-    deadlock = Interruption(OperationalError(1213, "Deadlock found"), at="INSERT INTO shopping_refund", times=10)
-
-    with connection.execute_wrapper(deadlock):
-        ask_about_payments(now=CLOSED_ANYWAY + STEPS[-1])
-    assert reread(payment).status == Payment.Status.BEGUN
-    ask_about_payments(now=CLOSED_ANYWAY + STEPS[-1] + timedelta(seconds=31))
-
-    assert refunds() == [(payment.payment_id, "late", "pending")]
 
 
 # Several sweeps
