@@ -10,7 +10,7 @@
 * deduction looks up by `id`, rollback by `goods_id`: below;
 * only one variant writes the record: below, and every test of stock/tests/strategies/contract;
 * the version column overflows: below;
-* the Snowflake node is fixed at 1: charites/tests/common/test_ids.py (`test_two_owners_in_one_millisecond_...`);
+* the Snowflake node is fixed at 1: charites/tests/common/ids/test_owners.py (`test_two_owners_in_one_millisecond_...`);
 * SetStock and GetStock are stubs: stock/tests/test_adjusting.py, stock/tests/test_rpc.py;
 * no way to pay: orders/tests/paying;
 * any non-empty token passes: below, and charites/tests/common/test_auth.py;
