@@ -19,6 +19,11 @@ def make_message(**columns: Any) -> Message:
     return message
 
 
+def state_of(message: Message) -> str:
+    message.refresh_from_db()
+    return message.state
+
+
 class Receiver:
     """Stores a row (a group of django.contrib.auth) for a message, once, and raises for the keys in `bad`."""
 

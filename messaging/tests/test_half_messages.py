@@ -16,15 +16,7 @@ from messaging.errors import MessageNotFound
 from messaging.models import Message
 from messaging.registry import Answer, register, unregister
 from messaging.relay import deliver_due
-from messaging.services import (
-    Draft,
-    HalfMessageGone,
-    abort,
-    check_again,
-    prepare_many,
-    send_again,
-    submit,
-)
+from messaging.services import Draft, HalfMessageGone, abort, check_again, prepare_many, send_again, submit
 
 pytestmark = pytest.mark.django_db
 RACE = pytest.mark.django_db(transaction=True)

@@ -2,7 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab.kit.factories import SANDBOX
 from lab.kit.providers import SCRIPTED, Scripted
+
+TIMEOUT = 1800
 
 
 @pytest.fixture
@@ -12,3 +15,13 @@ def provider(settings) -> Iterator[type[Scripted]]:
     settings.PAYMENT_PROVIDER = SCRIPTED
     yield Scripted
     Scripted.reset()
+
+
+@pytest.fixture
+def pay_timeout(settings) -> None:
+    settings.ORDER_PAY_TIMEOUT_SECONDS = TIMEOUT
+
+
+@pytest.fixture
+def sandbox(settings, pay_timeout: None) -> None:
+    settings.PAYMENT_PROVIDER = SANDBOX

@@ -2,17 +2,17 @@
 
 * rollback errors swallowed and acknowledged: below, and messaging/tests/test_relay.py
   (`test_deliver_due_with_a_receiver_that_raises_retries_only_that_one`);
-* rollback reads without a lock: orders/tests/test_closing.py (`..._at_every_statement_of_...`),
-  stock/tests/test_strategy_races.py (`test_confirm_and_roll_back_of_one_order_racing_end_it_once`);
+* rollback reads without a lock: orders/tests/closing/test_closing_races.py (`..._at_every_statement_of_...`),
+  stock/tests/strategies/test_strategy_races.py (`test_confirm_and_roll_back_of_one_order_racing_end_it_once`);
 * time-out closes an order without checking that it is still unpaid: below;
 * check-back answers from process memory: there is no check-back yet;
 * the optimistic variant subtracts 1 whatever was asked: below;
 * deduction looks up by `id`, rollback by `goods_id`: below;
-* only one variant writes the record: below, and every test of stock/tests/test_strategy_contract.py;
+* only one variant writes the record: below, and every test of stock/tests/strategies/contract;
 * the version column overflows: below;
-* the Snowflake node is fixed at 1: charites/tests/common/test_ids.py (`test_two_owners_in_one_millisecond_...`);
-* SetStock and GetStock are stubs: stock/tests/test_services.py, stock/tests/test_rpc.py;
-* no way to pay: orders/tests/test_paying.py;
+* the Snowflake node is fixed at 1: charites/tests/common/ids/test_owners.py (`test_two_owners_in_one_millisecond_...`);
+* SetStock and GetStock are stubs: stock/tests/test_adjusting.py, stock/tests/test_rpc.py;
+* no way to pay: orders/tests/paying;
 * any non-empty token passes: below, and charites/tests/common/test_auth.py;
 * two current goods in a room: below;
 * a delay message that fails to send after the order committed returns the order's stock: below.

@@ -13,7 +13,7 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
-from charites.tests.api.test_rest import OPEN, ROUTES
+from charites.tests.api.routes import OPEN, ROUTES
 from lab.kit.rest_client import anybody
 from lab.kit.shop import Shop
 

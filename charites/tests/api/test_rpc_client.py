@@ -1,0 +1,123 @@
+"""The client that services call each other with."""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from charites.common.errors import Busy, NotFound
+from charites.common.rpc import Call, Client, may_repeat
+from charites.tests.api.probe import WAIT_SECONDS, probe, raising
+from lab.kit.factories import bearer
+from lab.kit.grpc_server import grpc_server, refusal
+from lab.kit.shop import wait_until
+from stock.rpc.stock_pb2 import StockLevel
+from stock.rpc.stock_pb2_grpc import StockStub
+
+
+def busy_times(number: int) -> Callable[[Any, Call], Message]:
+    """Is busy so many times, then answers."""
+    left = [Busy()] * number
+
+    def behaviour(request: Any, call: Call) -> Message:
+        if left:
+            raise left.pop()
+        return StockLevel(num=1)
+
+    return behaviour
+
+
+def test_the_client_sends_token_and_request_id_and_tries_again_when_busy() -> None:
+    calls, methods = probe(busy_times(2))
+
+    with grpc_server(methods) as address, Client(address, token=bearer(5), timeout_seconds=WAIT_SECONDS) as client:
+        reply = client.stub(StockStub).ReduceStock(StockLevel(), metadata=[("x-request-id", "shop-1")])
+
+    assert reply == StockLevel(num=1)
+    assert [(call.identity.user_id, call.metadata["x-request-id"]) for call in calls] == [(5, "shop-1")] * 3
+
+
+def test_the_client_deals_its_calls_out_to_several_addresses_in_turn() -> None:
+    probes = [probe(), probe()]
+    (one_calls, one_methods), (two_calls, two_methods) = probes
+    with grpc_server(one_methods) as one, grpc_server(two_methods) as two:
+        with Client(f"ipv4:{one},{two}", token=bearer(), timeout_seconds=WAIT_SECONDS) as client:
+            stub: Any = client.stub(StockStub)
+            wait_until(
+                lambda: stub.GetStock(StockLevel()) is not None and one_calls and two_calls,
+                seconds=WAIT_SECONDS,
+                what="both are connected",
+            )
+            before = len(one_calls), len(two_calls)
+            for _ in range(20):
+                stub.GetStock(StockLevel())
+
+    assert (len(one_calls) - before[0], len(two_calls) - before[1]) == (10, 10)
+
+
+def test_the_client_goes_on_with_the_address_that_is_left() -> None:
+    calls, methods = probe()
+    with (
+        grpc_server(methods) as alive,
+        Client(f"ipv4:127.0.0.1:1,{alive}", token=bearer(), timeout_seconds=WAIT_SECONDS) as client,
+    ):
+        stub: Any = client.stub(StockStub)
+        for _ in range(10):
+            stub.GetStock(StockLevel())
+
+    assert len(calls) == 10
+
+
+def test_the_client_asks_for_a_token_for_each_call() -> None:
+    calls, methods = probe()
+    tokens = iter([bearer(5), bearer(6)])
+    with (
+        grpc_server(methods) as address,
+        Client(address, token=lambda: next(tokens), timeout_seconds=WAIT_SECONDS) as client,
+    ):
+        stub: Any = client.stub(StockStub)
+        stub.GetStock(StockLevel())
+        stub.GetStock(StockLevel())
+
+    assert [call.identity.user_id for call in calls] == [5, 6]
+
+
+def test_the_client_gives_up_after_its_tries() -> None:
+    calls, methods = probe(raising(Busy()))
+
+    with grpc_server(methods) as address, Client(address, token=bearer(), timeout_seconds=WAIT_SECONDS) as client:
+        assert refusal(client.stub(StockStub).GetStock, StockLevel()) == ("UNAVAILABLE", 10000004)
+
+    assert len(calls) == 3
+
+
+def test_the_client_asks_once_when_the_answer_is_no() -> None:
+    calls, methods = probe(raising(NotFound()))
+
+    with grpc_server(methods) as address, Client(address, token=bearer(), timeout_seconds=WAIT_SECONDS) as client:
+        assert refusal(client.stub(StockStub).GetStock, StockLevel()) == ("NOT_FOUND", 10000003)
+
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "metadata", "expected"),
+    [
+        ("/Stock/GetStock", [], True),
+        ("/Stock/ReserveStock", [], True),
+        ("/Stock/ReduceStock", [], False),
+        ("/Order/CreateOrder", [], False),
+        ("/Order/CreateOrder", [("idempotency-key", "k")], True),
+        ("/Nobody/Knows", [], False),
+    ],
+)
+def test_a_call_whose_connection_broke_is_repeated_only_where_that_is_harmless(
+    path: str, metadata: list[tuple[str, str]], expected: bool
+) -> None:
+    with Client("127.0.0.1:1", tries=1, timeout_seconds=WAIT_SECONDS) as client, pytest.raises(grpc.RpcError) as broken:
+        client.channel.unary_unary(path)(b"")
+    assert broken.value.code() is grpc.StatusCode.UNAVAILABLE
+
+    assert may_repeat(path, metadata, broken.value) is expected

@@ -1,0 +1,179 @@
+"""Limits of gRPC: sizes, calls at once, calls whose time passes or whose caller leaves."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any
+
+import grpc
+import pytest
+from django.test import override_settings
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from charites.common.rpc import Call
+from charites.tests.api.probe import WAIT_SECONDS, probe
+from lab.kit.grpc_server import Caller, Callers, grpc_callers, refusal
+from stock.rpc import stock_pb2
+from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel
+
+
+class Gate:
+    """A behaviour that waits inside the method until it is opened, and says when it is inside."""
+
+    def __init__(self) -> None:
+        self.inside, self.opened = threading.Semaphore(0), threading.Event()
+
+    def __call__(self, request: Any, call: Call) -> Message:
+        self.inside.release()
+        assert self.opened.wait(WAIT_SECONDS)
+        return StockLevel(num=1)
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+def outcome(future: "Future[Any]") -> tuple[str, int]:
+    """The refusal of a call that runs in a thread."""
+    return refusal(lambda _request: future.result(WAIT_SECONDS), None)
+
+
+def raw(callers: Callers, data: bytes) -> None:
+    """Sends bytes as they are to Stock.GetStock."""
+    callers.buyer().client.channel.unary_unary("/Stock/GetStock")(data)
+
+
+@pytest.mark.parametrize("data", [b"\x1a" + b"\xff" * 9, b"\x0a\x05ab"], ids=["endless", "cut"])
+def test_what_is_no_message_is_invalid(data: bytes) -> None:
+    calls, methods = probe()
+
+    with grpc_callers(methods) as callers:
+        assert refusal(lambda data: raw(callers, data), data) == ("INVALID_ARGUMENT", 10000001)
+    assert calls == []
+
+
+def test_a_message_over_the_limit_is_invalid() -> None:
+    calls, methods = probe()
+    too_large = OrderStockRequest(items=[stock_pb2.StockLine(goods_id=2**62, num=2**62)] * 4000)
+    assert 64 * 1024 < too_large.ByteSize() < 256 * 1024
+
+    with grpc_callers(methods) as callers:
+        assert refusal(callers.service().stock.ReserveStock, too_large) == ("INVALID_ARGUMENT", 10000001)
+    assert calls == []
+
+
+def test_a_huge_message_and_huge_metadata_are_refused_by_the_transport() -> None:
+    calls, methods = probe()
+
+    with grpc_callers(methods) as callers:
+        with pytest.raises(grpc.RpcError) as message:
+            raw(callers, b"\x00" * 1_000_000)
+        with pytest.raises(grpc.RpcError) as metadata:
+            callers.buyer().stock.GetStock(StockLevel(), metadata=[("filler", "x" * 20_000)])
+
+    assert message.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert metadata.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert calls == []
+
+
+def test_more_calls_than_allowed_are_busy_at_once_and_the_others_finish(threads: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    calls, methods = probe(gate)
+
+    with override_settings(GRPC_MAX_WORKERS=1, GRPC_MAX_CONCURRENT=2), grpc_callers(methods) as callers:
+        method = callers.buyer().stock.GetStock
+        running = threads.submit(method, StockLevel())
+        assert gate.inside.acquire(timeout=WAIT_SECONDS)
+        others = [threads.submit(method, StockLevel()) for _ in range(3)]
+        refused = [next(answers) for answers in [as_completed(others, WAIT_SECONDS)] for _ in range(2)]
+        gate.opened.set()
+        finished = [future.result(WAIT_SECONDS) for future in [running, *others] if future not in refused]
+
+    assert [outcome(future) for future in refused] == [("UNAVAILABLE", 10000004)] * 2
+    assert finished == [StockLevel(num=1)] * 2
+    assert len(calls) == 2
+
+
+def test_a_call_whose_time_passes_while_it_waits_is_dropped(threads: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    calls, methods = probe(gate)
+
+    patient = {"GRPC_MAX_WORKERS": 1, "GRPC_DEADLINE_SECONDS": WAIT_SECONDS}
+    with override_settings(**patient), grpc_callers(methods) as callers:
+        method = callers.buyer().stock.GetStock
+        running = threads.submit(method, StockLevel(num=1))
+        assert gate.inside.acquire(timeout=WAIT_SECONDS)
+        with override_settings(GRPC_DEADLINE_SECONDS=0.1):
+            waiting = threads.submit(method, StockLevel(num=2))
+            refused = outcome(waiting)
+        gate.opened.set()
+        assert running.result(WAIT_SECONDS) == StockLevel(num=1)
+
+    assert refused == ("DEADLINE_EXCEEDED", 10000012)
+    assert "Nothing was done" in waiting.exception().details()
+    assert len(calls) == 1
+
+
+def test_a_call_whose_time_passes_while_it_runs_is_told_that_nobody_knows(threads: ThreadPoolExecutor) -> None:
+    for seconds in (0.3, 3.0, 30.0):  # the time may pass on its way, on a busy machine: then with more of it
+        gate = Gate()
+        _calls, methods = probe(gate)
+        with override_settings(GRPC_DEADLINE_SECONDS=seconds), grpc_callers(methods) as callers:
+            running = threads.submit(callers.buyer().stock.GetStock, StockLevel(num=1))
+            refused, has_begun = outcome(running), gate.inside.acquire(blocking=False)
+            gate.opened.set()
+        if has_begun:
+            break
+
+    assert has_begun
+    assert refused == ("DEADLINE_EXCEEDED", 10000005)
+    assert "It is not known" in running.exception().details()
+
+
+def test_a_call_whose_caller_gave_up_while_it_waited_is_dropped(threads: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    calls, methods = probe(gate)
+
+    with override_settings(GRPC_MAX_WORKERS=1), grpc_callers(methods) as callers:
+        caller = callers.buyer()
+        method = caller.stock.GetStock
+        running = threads.submit(method, StockLevel())
+        assert gate.inside.acquire(timeout=WAIT_SECONDS)
+        with pytest.raises(grpc.RpcError) as caught:
+            method(StockLevel(), timeout=0.2)
+        arrived_before(caller)
+        gate.opened.set()
+        assert running.result(WAIT_SECONDS).num == 1
+        method(StockLevel(goods_id=9))
+
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert len(calls) == 2
+
+
+def test_a_call_that_is_cancelled_while_it_waits_is_dropped(threads: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    calls, methods = probe(gate)
+
+    with override_settings(GRPC_MAX_WORKERS=1), grpc_callers(methods) as callers:
+        caller = callers.buyer()
+        running = threads.submit(caller.stock.GetStock, StockLevel())
+        assert gate.inside.acquire(timeout=WAIT_SECONDS)
+        waiting = caller.stock.GetStock.future(StockLevel())
+        arrived_before(caller)
+        waiting.cancel()
+        arrived_before(caller)
+        gate.opened.set()
+        assert running.result(WAIT_SECONDS).num == 1
+        caller.stock.GetStock(StockLevel())
+
+    assert len(calls) == 2
+
+
+def arrived_before(caller: Caller) -> None:
+    """Makes a call that waits for nobody: what was sent before it, on the same connection, has arrived."""
+    check = caller.client.stub(health_pb2_grpc.HealthStub).Check
+    for _ in range(3):
+        check(health_pb2.HealthCheckRequest())

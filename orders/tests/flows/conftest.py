@@ -1,0 +1,34 @@
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from lab.kit.factories import make_goods
+from lab.kit.stock_service import StockService
+from messaging.registry import unregister
+from orders import remote
+from orders.messages import register_notifications
+from orders.tests.flows.half_messages import TOPICS
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockService]:
+    with StockService(tmp_path_factory.mktemp("stock")) as service:
+        yield service
+
+
+@pytest.fixture
+def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
+    """This process is the goods and the order service; five pieces of product 1, ten of product 2, at the other one."""
+    settings.APPS = ["goods", "orders"]
+    settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
+    settings.ORDER_FLOW = "half_message"
+    register_notifications()
+    make_goods(1)
+    make_goods(2)
+    stock.set_stock(1, 5)
+    stock.set_stock(2, 10)
+    yield
+    for topic in TOPICS:
+        unregister(topic)
+    remote.client.cache_clear()

@@ -1,0 +1,20 @@
+from collections.abc import Iterator
+
+import pytest
+
+from lab.kit.interleaving import TIMEOUT_SECONDS
+from lab.kit.shop import wait_until
+from stock.strategies import group_commit
+from stock.strategies.group_commit import GroupCommit
+
+
+@pytest.fixture
+def group() -> Iterator[GroupCommit]:
+    made = GroupCommit()
+    yield made
+    wait_until(lambda: made._committer is None, seconds=TIMEOUT_SECONDS, what="the committer ends")
+
+
+@pytest.fixture(autouse=True)
+def _short_idleness(monkeypatch) -> None:
+    monkeypatch.setattr(group_commit, "IDLE_SECONDS", 0.05)
