@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from lab.bench.timeouts import await_worker, place, prepare, show_lateness, watch
-from lab.kit.shop import Shop
+from lab.kit.processes.shop import Shop
 from lab.servers import MariaDB, RabbitMQ, Redis
 
 THREADS = 8

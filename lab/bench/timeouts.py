@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from lab.kit.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop, wait_until
 from lab.servers import MariaDB, RabbitMQ, Redis
 
 PAY_TIMEOUT_SECONDS, BATCH, LOOK_SECONDS = 1800, 250, 0.02

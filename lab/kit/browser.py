@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import httpx
 
-from lab.kit.shop import START_SECONDS, STOP_SECONDS, wait_until
+from lab.kit.processes.shop import START_SECONDS, STOP_SECONDS, wait_until
 from lab.servers import LOOPBACK
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's own name of a reference to an element

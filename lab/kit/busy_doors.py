@@ -19,7 +19,7 @@ from charites.common import clock
 from lab.kit.factories import bearer, make_command
 from lab.kit.grpc_server import grpc_callers, grpc_server, refusal
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
-from lab.kit.shop import wait_until
+from lab.kit.processes.shop import wait_until
 from lab.servers import LOOPBACK, free_port
 from orders import remote, services
 from orders.errors import StockCallFailed

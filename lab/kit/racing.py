@@ -19,10 +19,10 @@ def order(order_id: int, quantities: dict[int, int], key: str | None = None) -> 
 
 
 class Worker:
-    """A process of lab/kit/worker.py, which waits for `go`."""
+    """A process of lab/kit/processes/worker.py, which waits for `go`."""
 
     def __init__(self, environment: Mapping[str, str], **wanted: Any) -> None:
-        command = [sys.executable, "-m", "lab.kit.worker", json.dumps(wanted)]
+        command = [sys.executable, "-m", "lab.kit.processes.worker", json.dumps(wanted)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen(command, env=environment, text=True, **pipes)
         self.retries = 0

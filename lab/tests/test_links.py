@@ -78,4 +78,5 @@ def test_page_of_the_kit_names_every_helper() -> None:
     kit = links.ROOT / "lab" / "kit"
 
     named = set(links.LINK.findall((kit / "README.md").read_text()))
-    assert {path.name for path in kit.glob("*.py")} - named == {"__init__.py"}
+    helpers = {str(path.relative_to(kit)) for path in kit.rglob("*.py") if path.name != "__init__.py"}
+    assert helpers - named == set()

@@ -11,7 +11,7 @@ import pytest
 from lab.faults.steps import STEPS
 from lab.faults.story import Run
 from lab.faults.true_state import Count
-from lab.kit.shop import ROOT
+from lab.kit.processes.shop import ROOT
 
 CLEAN = Count(available=6, reserved=4, sold=0, ordered=4)
 LEAKED = Count(available=4, reserved=6, sold=0, ordered=4)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.kit.shop import START_SECONDS, Shop, wait_until
-from lab.kit.stock_service import StockService
+from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
+from lab.kit.processes.stock_service import StockService
 from lab.servers import LOOPBACK
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from charites.audit import run_audit
 from lab.demo.fixture_catalogue import load_catalogue
-from lab.kit.shop import Shop
+from lab.kit.processes.shop import Shop
 from lab.servers import LOOPBACK, free_port
 from lab.tour.curl_client import Answer, Call, TourFailed, check, shortened
 from orders.models import Order

@@ -14,6 +14,6 @@ def strategy(request: pytest.FixtureRequest, settings) -> Strategy:
 
 @pytest.fixture
 def worker_environment(process_environment: dict[str, str]) -> dict[str, str]:
-    """For processes of `lab.kit.worker`: patience, so that a busy answer means a defect and no slow machine."""
+    """For processes of `lab.kit.processes.worker`: patience, so that busy means a defect and no slow machine."""
     patience = ("TRANSACTION_DEADLINE_SECONDS", "STOCK_OPTIMISTIC_DEADLINE_SECONDS", "STOCK_LOCK_WAIT_SECONDS")
     return {**process_environment, "TRANSACTION_TRIES": "12", **dict.fromkeys(patience, "30")}

@@ -13,7 +13,7 @@ import pytest
 from lab.kit.factories import counts, make_stock
 from lab.kit.grpc_server import Callers
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
-from lab.kit.shop import START_SECONDS, Shop, wait_until
+from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from stock.models import StockRecord
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLine
 

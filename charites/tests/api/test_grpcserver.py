@@ -14,7 +14,7 @@ from django.db import transaction
 from charites.common.rpc import Client
 from lab.kit.factories import counts, make_goods, make_stock
 from lab.kit.grpc_server import Callers, refusal
-from lab.kit.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop, wait_until
 from orders.models import Order
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from stock.models import Stock

@@ -14,8 +14,8 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from charites.tests.api.routes import OPEN, ROUTES
+from lab.kit.processes.shop import Shop
 from lab.kit.rest_client import anybody
-from lab.kit.shop import Shop
 
 UNDOCUMENTED = {"api/schema", "api/docs"}
 METHODS = {"get", "post", "put"}

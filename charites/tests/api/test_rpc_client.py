@@ -12,7 +12,7 @@ from charites.common.rpc import Call, Client, may_repeat
 from charites.tests.api.probe import WAIT_SECONDS, probe, raising
 from lab.kit.factories import bearer
 from lab.kit.grpc_server import grpc_server, refusal
-from lab.kit.shop import wait_until
+from lab.kit.processes.shop import wait_until
 from stock.rpc.stock_pb2 import StockLevel
 from stock.rpc.stock_pb2_grpc import StockStub
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from lab.generate.grpc_code import generated, stale
-from lab.kit.shop import ROOT
+from lab.kit.processes.shop import ROOT
 
 
 def test_the_generated_code_is_up_to_date() -> None:

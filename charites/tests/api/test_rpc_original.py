@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.kit.factories import counts, make_goods, make_room
-from lab.kit.shop import ROOT, Shop, wait_until
+from lab.kit.processes.shop import ROOT, Shop, wait_until
 from orders.models import Order
 from stock.models import StockRecord
 

@@ -11,7 +11,7 @@ import pytest
 
 from charites.common.rpc import read_error
 from lab.kit.factories import bearer, counts, make_goods
-from lab.kit.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop, wait_until
 from orders.models import Order, OrderDetail
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub

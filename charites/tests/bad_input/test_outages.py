@@ -14,7 +14,7 @@ from charites.common.auth import Role
 from charites.common.rpc import read_error
 from charites.tests.bad_input.test_matrix import INTERNALS
 from lab.kit.factories import bearer
-from lab.kit.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop, wait_until
 from lab.servers import MariaDB, Redis
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub

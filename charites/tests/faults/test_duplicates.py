@@ -15,7 +15,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from lab.kit.factories import SANDBOX, counts, make_capture, make_goods, make_order, make_payment
 from lab.kit.findings import findings, wrong_endings
-from lab.kit.shop import Shop
+from lab.kit.processes.shop import Shop
 from lab.kit.trials import Trials
 from messaging import relay
 from messaging.models import Message

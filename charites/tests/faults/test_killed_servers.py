@@ -15,12 +15,12 @@ import pytest
 from django.db import connection
 
 from charites.common.errors import KeyReused, OutcomeUnknown
-from lab.kit.customers import Crowd, Customer, RestDoor, RpcDoor
 from lab.kit.factories import make_goods
 from lab.kit.findings import findings
 from lab.kit.history import History, Told, contradictions, miscounts, read_truth
+from lab.kit.processes.customers import Crowd, Customer, RestDoor, RpcDoor
+from lab.kit.processes.shop import START_SECONDS, Shop
 from lab.kit.proxy import COMMIT, ArmedProxy, Fate, Point
-from lab.kit.shop import START_SECONDS, Shop
 from lab.kit.trials import Trials
 from stock.errors import NotEnoughStock
 

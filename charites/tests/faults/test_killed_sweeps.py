@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from lab.kit.factories import counts, make_command, make_goods
 from lab.kit.findings import findings, wrong_endings
+from lab.kit.processes.shop import START_SECONDS
 from lab.kit.receivers import effects, publish_some, register_receivers, unregister_receivers
-from lab.kit.shop import START_SECONDS
 from lab.kit.trials import Trials
 from messaging import relay
 from messaging.models import Message
@@ -38,10 +38,10 @@ CLOSING_STATEMENTS = 6  # from the lock of the orders to COMMIT
 
 
 class Sweeper:
-    """A process of `lab.kit.sweeper`; leaving the block ends it."""
+    """A process of `lab.kit.processes.sweeper`; leaving the block ends it."""
 
     def __init__(self, environment: dict[str, str], **options: Any) -> None:
-        command = [sys.executable, "-m", "lab.kit.sweeper"]
+        command = [sys.executable, "-m", "lab.kit.processes.sweeper"]
         options = {"claim_seconds": CLAIM_SECONDS, "skip": 0, **options}
         self._process = subprocess.Popen(
             [*command, json.dumps(options)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

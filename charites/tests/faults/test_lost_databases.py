@@ -14,10 +14,10 @@ import pytest
 
 from charites.audit import open_database
 from charites.common.errors import KeyReused, OutcomeUnknown
-from lab.kit.customers import Crowd, Customer, Door, RestDoor, RpcDoor
 from lab.kit.history import History, Told, Truth, contradictions, miscounts, read_truth
+from lab.kit.processes.customers import Crowd, Customer, Door, RestDoor, RpcDoor
+from lab.kit.processes.shop import Shop, wait_until
 from lab.kit.proxy import Proxy
-from lab.kit.shop import Shop, wait_until
 from lab.kit.trials import Trials
 from lab.servers import LOOPBACK, MariaDB
 from stock.errors import NotEnoughStock

@@ -16,7 +16,7 @@ from charites.common.ids import next_id
 from goods.models import Goods
 from lab.kit.factories import BUYER_ID, SANDBOX, make_command, make_goods
 from lab.kit.findings import unheard_of, wrong_endings
-from lab.kit.stock_service import StockService
+from lab.kit.processes.stock_service import StockService
 from lab.kit.trials import Trials
 from messaging.check_back import check_back
 from messaging.models import Message

@@ -15,7 +15,7 @@ import pytest
 
 from charites.common.ids import EPOCH_MS
 from charites.common.models import Node
-from lab.kit.shop import START_SECONDS, wait_until
+from lab.kit.processes.shop import START_SECONDS, wait_until
 from lab.kit.trials import Trials
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
@@ -27,14 +27,14 @@ FROZEN_MS = EPOCH_MS + 200_000_000_000
 
 
 class Numberer:
-    """A process of `lab.kit.numberer`."""
+    """A process of `lab.kit.processes.numberer`."""
 
     def __init__(self, environment: dict[str, str], nodes: range = NODES) -> None:
         self._environment = {**environment, "NODE_FIRST": str(nodes.start), "NODE_LAST": str(nodes.stop - 1)}
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "lab.kit.numberer", str(LEASE_SECONDS)]
+        command = [sys.executable, "-m", "lab.kit.processes.numberer", str(LEASE_SECONDS)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, env=self._environment, stdin=pipe, stdout=pipe, text=True)
 

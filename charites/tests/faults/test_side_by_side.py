@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from lab.kit.factories import BUYER_ID, SANDBOX, counts, make_command, make_goods
 from lab.kit.findings import unheard_of, wrong_endings
-from lab.kit.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop, wait_until
 from lab.kit.trials import Trials
 from messaging.models import Message
 from orders import services

@@ -27,7 +27,7 @@ from lab.kit.factories import (
     stored,
 )
 from lab.kit.message_rows import make_message
-from lab.kit.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop, wait_until
 from lab.kit.trials import Trials
 from messaging import wakeups
 from messaging.models import Message

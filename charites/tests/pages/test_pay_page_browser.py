@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from lab.kit.browser import Browser, find_browser
 from lab.kit.factories import bearer, counts, make_goods
-from lab.kit.shop import START_SECONDS, Shop, wait_until
+from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from orders.models import Order, Payment, Refund, SandboxPayment
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]

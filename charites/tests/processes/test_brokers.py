@@ -20,7 +20,7 @@ from pytest_django.fixtures import Settings
 
 from charites.brokers import kind_of, refuse_old_celery, refuse_unfit_broker
 from lab.kit.factories import bearer, make_goods, make_order, stored
-from lab.kit.shop import ROOT, START_SECONDS, Shop, wait_until
+from lab.kit.processes.shop import ROOT, START_SECONDS, Shop, wait_until
 from lab.servers import EmbeddedRedis, RabbitMQ, Server
 from orders.models import Order
 
@@ -114,10 +114,10 @@ def test_process_with_an_unfit_broker_does_not_start_and_says_why(
 
 
 class Setter:
-    """A process that sends countdowns; see lab/kit/wakeup_setter.py."""
+    """A process that sends countdowns; see lab/kit/processes/wakeup_setter.py."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "lab.kit.wakeup_setter"]
+        command = [sys.executable, "-m", "lab.kit.processes.wakeup_setter"]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -10,8 +10,8 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.kit.factories import later, make_command, make_goods, make_order, make_paid_order
+from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from lab.kit.rest_client import anybody, buyer
-from lab.kit.shop import START_SECONDS, Shop, wait_until
 from messaging.models import Message
 from messaging.services import publish
 from orders import services

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.kit.shop import ROOT
+from lab.kit.processes.shop import ROOT
 
 pytestmark = pytest.mark.once
 

@@ -17,7 +17,7 @@ from charites.common.rpc import Client
 from goods.rpc.goods_pb2 import GoodsDetail
 from goods.rpc.goods_pb2_grpc import GoodsStub
 from lab.kit.factories import bearer
-from lab.kit.shop import START_SECONDS, SplitShop, wait_until
+from lab.kit.processes.shop import START_SECONDS, SplitShop, wait_until
 from lab.race.database import own_database
 from orders.models import Order
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderLine, OrderRequest, PayOrderRequest

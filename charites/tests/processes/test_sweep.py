@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from lab.kit.factories import make_goods, make_stock
-from lab.kit.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop, wait_until
 from orders.models import Order
 from orders.payloads import PlaceOrder
 from orders.services import place_order, place_orders

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from lab.kit.factories import make_goods
-from lab.kit.stock_service import StockService
+from lab.kit.processes.stock_service import StockService
 from messaging.registry import unregister
 from orders import remote
 from orders.messages import register_notifications

@@ -4,7 +4,7 @@ from itertools import count
 
 from charites.common.ids import next_id
 from lab.kit.factories import BUYER_ID, NOW, later, make_command
-from lab.kit.stock_service import StockService
+from lab.kit.processes.stock_service import StockService
 from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.relay import deliver_due

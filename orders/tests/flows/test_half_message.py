@@ -18,8 +18,8 @@ from lab.kit.factories import (
     make_room,
     stored,
 )
-from lab.kit.shop import wait_until
-from lab.kit.stock_service import StockService
+from lab.kit.processes.shop import wait_until
+from lab.kit.processes.stock_service import StockService
 from messaging.models import Message
 from orders import remote, services
 from orders.errors import GoodsCallFailed, StockCallFailed

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from lab.kit.factories import BUYER_ID, NOW, later, make_command, make_order, make_paid_order
-from lab.kit.stock_service import StockService
+from lab.kit.processes.stock_service import StockService
 from messaging.models import Message
 from messaging.services import submit
 from orders import services

@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 
 from lab.kit.factories import NOW, make_command, make_order, make_paid_order
 from lab.kit.interleaving import Interruption, LostCommit, Parked
-from lab.kit.stock_service import StockService
+from lab.kit.processes.stock_service import StockService
 from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.services import HalfMessageGone, submit

@@ -3,7 +3,7 @@
 import redis
 
 from lab.kit.interleaving import TIMEOUT_SECONDS
-from lab.kit.shop import wait_until
+from lab.kit.processes.shop import wait_until
 from stock.locks import PREFIX
 
 LEASE = 60.0

@@ -9,7 +9,7 @@ import redis
 from django.conf import settings as project
 
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
-from lab.kit.shop import wait_until
+from lab.kit.processes.shop import wait_until
 from stock.locks import PREFIX, RedisLock
 from stock.tests.locks.lock_servers import FOR_EVER, LEASE, Noise, await_waiters
 

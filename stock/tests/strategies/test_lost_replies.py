@@ -25,7 +25,7 @@ def test_order_whose_commit_reply_is_lost_is_told_the_truth_and_taken_once(proce
     with LossyProxy((host, int(port)), after=b"UPDATE shopping_stock ", carried_out=carried_out) as proxy:
         address = process_environment["DATABASE_URL"].replace(f":{port}/", f":{proxy.port}/")
         done = subprocess.run(
-            [sys.executable, "-m", "lab.kit.worker", json.dumps({"strategy": name, "threads": [orders]})],
+            [sys.executable, "-m", "lab.kit.processes.worker", json.dumps({"strategy": name, "threads": [orders]})],
             env={**process_environment, "DATABASE_URL": address},
             input="go\n",
             capture_output=True,

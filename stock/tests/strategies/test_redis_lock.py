@@ -12,8 +12,8 @@ from django.db import OperationalError, connection
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import TIMEOUT_SECONDS, Interruption, LostCommit, plain
 from lab.kit.participants import NoteParticipant, stored_notes
+from lab.kit.processes.shop import wait_until
 from lab.kit.racing import Worker, order, race
-from lab.kit.shop import wait_until
 from lab.servers import free_port
 from stock.locks import PREFIX, RedisLock
 from stock.models import StockRecord

@@ -38,7 +38,7 @@ def test_threads_of_one_process_never_share_an_id():
 
 
 def test_processes_never_share_an_id(process_environment):
-    command = [sys.executable, "-m", "lab.kit.id_worker", "2", "20", "50"]
+    command = [sys.executable, "-m", "lab.kit.processes.id_worker", "2", "20", "50"]
     workers = [
         subprocess.Popen(command, env=process_environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -81,7 +81,7 @@ def test_two_that_make_the_same_new_node_at_once_do_not_share_it(clock):
 
 def test_forked_child_takes_a_node_of_its_own_although_a_thread_held_the_lock(process_environment):
     done = subprocess.run(
-        [sys.executable, "-m", "lab.kit.id_worker", "fork"],
+        [sys.executable, "-m", "lab.kit.processes.id_worker", "fork"],
         env=process_environment,
         capture_output=True,
         text=True,

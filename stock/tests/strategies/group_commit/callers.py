@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.participants import NoteParticipant
-from lab.kit.shop import wait_until
+from lab.kit.processes.shop import wait_until
 from stock.moves import Move, Outcome, Status, reserve
 from stock.records import RecordParticipant
 from stock.strategies.group_commit import GroupCommit, Turn

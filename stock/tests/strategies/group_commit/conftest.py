@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.kit.interleaving import TIMEOUT_SECONDS
-from lab.kit.shop import wait_until
+from lab.kit.processes.shop import wait_until
 from stock.strategies import group_commit
 from stock.strategies.group_commit import GroupCommit
 

@@ -11,7 +11,7 @@ from django.db import connections
 from charites.common.errors import OutcomeUnknown
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import TIMEOUT_SECONDS
-from lab.kit.shop import wait_until
+from lab.kit.processes.shop import wait_until
 from stock.models import StockRecord
 from stock.moves import Move, Status
 from stock.records import RecordParticipant

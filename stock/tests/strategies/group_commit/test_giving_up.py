@@ -4,7 +4,7 @@ import pytest
 
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import TIMEOUT_SECONDS
-from lab.kit.shop import wait_until
+from lab.kit.processes.shop import wait_until
 from stock.errors import StockBusy
 from stock.moves import Status
 from stock.records import RecordParticipant

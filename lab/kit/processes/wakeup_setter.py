@@ -1,4 +1,4 @@
-"""A process that sets wake-ups with the settings of its environment: `python -m lab.kit.wakeup_setter`.
+"""A process that sets wake-ups with the settings of its environment: `python -m lab.kit.processes.wakeup_setter`.
 
 For each line, a number of seconds, it sends the countdown for that time, and prints one line of JSON: the error's name
 or null, and how many files and connections the process has open.

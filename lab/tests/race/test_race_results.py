@@ -6,7 +6,7 @@ from lab.race.race_plan import Plan, baskets, deal
 from lab.race.results import EXACT, OVERSOLD, STRANDED
 from lab.race.runner import expected_verdict
 from lab.race.table import as_text
-from lab.tests.race_results import race, result
+from lab.tests.race.race_results import race, result
 from stock.strategies import STRATEGIES
 
 EXACT_RACE = ["sold", "sold", "sold", "refused", "refused"]

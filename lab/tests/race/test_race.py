@@ -20,16 +20,16 @@ from charites.audit import run_audit
 from charites.common.auth import Role
 from lab.kit.factories import bearer, counts, make_stock
 from lab.kit.grpc_server import grpc_server
-from lab.kit.shop import wait_until
+from lab.kit.processes.shop import wait_until
 from lab.race import running_shop
 from lab.race.child import use
 from lab.race.database import PREFIX
 from lab.race.runner import THE_SERVERS_OWN
-from lab.tests import broken_strategies
+from lab.tests.race import broken_strategies
 from stock.models import Stock, StockRecord
 from stock.strategies import STRATEGIES
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = {"stock": 8, "buyers": 48, "processes": 2, "threads": 8}
 
 pytestmark = pytest.mark.django_db(transaction=True)

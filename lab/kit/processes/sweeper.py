@@ -1,4 +1,4 @@
-"""A sweep that a test kills: `python -m lab.kit.sweeper <options as JSON>`.
+"""A sweep that a test kills: `python -m lab.kit.processes.sweeper <options as JSON>`.
 
 It runs the loops of the real one over the topic of `receivers`, without a pause, and says "running". With `stop_at`
 (a pattern, or COMMIT) it stands still there once it has been through `armed_by`, and after `skip` more statements; it

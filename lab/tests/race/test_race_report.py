@@ -8,7 +8,7 @@ from lab.race import readme
 from lab.race.pieces import NARROW, WIDE, Panels, draw_pieces
 from lab.race.report import as_html
 from lab.race.results import OVERSOLD
-from lab.tests.race_results import race, result
+from lab.tests.race.race_results import race, result
 
 SVG = "{http://www.w3.org/2000/svg}"
 RACE = race(

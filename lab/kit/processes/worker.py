@@ -1,4 +1,4 @@
-"""A process that races for stock: `python -m lab.kit.worker <settings as JSON>`.
+"""A process that races for stock: `python -m lab.kit.processes.worker <settings as JSON>`.
 
 It says "ready", waits for a line, lets its threads place their orders, and prints what each of them was told, and how
 often a strategy tried again. With `stop_at` (a pattern) it stops itself before its first statement that matches.

@@ -16,7 +16,7 @@ import httpx
 
 from lab.servers import LOOPBACK, free_port, still_free
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS, STOP_SECONDS = 180, 60  # bounds for busy machines, no measurements
 
 

@@ -1,4 +1,4 @@
-"""A process that takes order numbers on demand: `python -m lab.kit.numberer <lease seconds>`.
+"""A process that takes order numbers on demand: `python -m lab.kit.processes.numberer <lease seconds>`.
 
 It reads commands, one line of JSON each: `{"take": 5}`, `{"fork": 5}` (a child takes them, then the process itself as
 many), `{"clock": -10}` (changes the wall clock by seconds), `{"freeze": 1790000000000}` (the wall clock stands there).

@@ -1,4 +1,4 @@
-"""A process that takes order numbers: `python -m lab.kit.id_worker <threads> <calls per thread> <ids per call>`.
+"""A process that takes order numbers: `python -m lab.kit.processes.id_worker <threads> <calls a thread> <ids a call>`.
 
 It says "ready", waits for a line, and prints all its ids. With `fork` it takes one id, forks while another thread
 holds the lock, and both sides print what they get.

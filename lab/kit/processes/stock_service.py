@@ -11,7 +11,7 @@ from typing import Self
 
 from charites.common.auth import service_header
 from charites.common.rpc import Client
-from lab.kit.shop import ROOT, START_SECONDS, STOP_SECONDS, wait_until
+from lab.kit.processes.shop import ROOT, START_SECONDS, STOP_SECONDS, wait_until
 from lab.servers import LOOPBACK, free_port, still_free
 from stock.rpc.stock_pb2 import StockLevel
 from stock.rpc.stock_pb2_grpc import StockStub
