@@ -127,6 +127,7 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marker, reason = ("sqlite", "is about SQLite itself") if MARIADB else ("servers", "needs TEST_DATABASE=mariadb")
     for item in items:

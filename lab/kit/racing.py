@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-PROCESSES, THREADS = 4, 4
-TIMEOUT_SECONDS = 120
+PROCESSES, THREADS = 2, 8
+TIMEOUT_SECONDS = 300  # a bound for busy machines, no measurement
 
 Order = dict[str, Any]
 
@@ -49,14 +49,19 @@ class Worker:
 
 
 def race(
-    environment: Mapping[str, str], strategies: Sequence[str], orders: Sequence[Order], *, threads: int = THREADS
+    environment: Mapping[str, str],
+    strategies: Sequence[str],
+    orders: Sequence[Order],
+    *,
+    processes: int = PROCESSES,
+    threads: int = THREADS,
 ) -> dict[int, str]:
     """Deals the orders to all threads of all processes, starts them at once; returns order_id -> answer.
 
     The strategies are dealt to the processes in turn.
     """
-    hands = [orders[n :: PROCESSES * threads] for n in range(PROCESSES * threads)]
-    dealt = zip(range(PROCESSES), itertools.cycle(strategies), strict=False)
+    hands = [orders[n :: processes * threads] for n in range(processes * threads)]
+    dealt = zip(range(processes), itertools.cycle(strategies), strict=False)
     workers = [
         Worker(environment, strategy=strategy, threads=hands[n * threads : (n + 1) * threads]) for n, strategy in dealt
     ]

@@ -119,6 +119,7 @@ def test_twenty_buyers_of_the_last_five_get_five_orders_from_two_servers(shop: S
     assert counts(1) == (0, 5, 0)
 
 
+@pytest.mark.once
 def test_a_taken_port_is_said_in_one_sentence(shop: Shop) -> None:
     with socket.create_server(("127.0.0.1", shop.grpc_port)):
         done = shop.manage("grpcserver")
@@ -128,6 +129,7 @@ def test_a_taken_port_is_said_in_one_sentence(shop: Shop) -> None:
     assert f"Cannot listen on 127.0.0.1 port {shop.grpc_port}" in done.stderr
 
 
+@pytest.mark.once
 def test_the_demo_listens_on_loopback_only(shop: Shop) -> None:
     shop.given["DEMO"] = "true"
 
@@ -137,6 +139,7 @@ def test_the_demo_listens_on_loopback_only(shop: Shop) -> None:
     assert "loopback only" in done.stderr
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -151,6 +154,7 @@ def test_incomplete_tls_is_said_in_one_sentence(shop: Shop, options: list[str], 
     assert expected in done.stderr
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
 def test_tls_is_served(shop: Shop, tmp_path: Path) -> None:
     make_stock(1, 10)

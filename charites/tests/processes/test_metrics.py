@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from charites.common.transactions import outermost
 from lab.kit.factories import later, make_command, make_goods, make_order, make_paid_order
 from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from lab.kit.rest_client import anybody, buyer
@@ -87,7 +88,8 @@ def test_overdue_orders_and_messages_are_read_from_the_database() -> None:
     began = timezone.now()
     order.expires_at = later(-100, start=began)
     order.save()
-    publish("nobody_takes_it", {"v": 1}, key="1", deliver_at=later(-50, start=began))
+    with outermost():
+        publish("nobody_takes_it", {"v": 1}, key="1", deliver_at=later(-50, start=began))
 
     overdue, due = read("charites_oldest_overdue_order_seconds"), read("charites_oldest_due_message_seconds")
     took = (timezone.now() - began).total_seconds()

@@ -26,7 +26,7 @@ from stock.models import StockRecord
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel, StockLine
 from stock.rpc.stock_pb2_grpc import StockStub
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # `make run-split` is tested on SQLite
 
 STUBS = {"goods": GoodsStub, "stock": StockStub, "orders": OrderStub}
 BUYER, OTHER_BUYER = bearer(1), bearer(2)

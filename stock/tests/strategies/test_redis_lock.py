@@ -158,7 +158,7 @@ def test_burst_of_buyers_is_served_or_refused_for_lack_of_stock_and_none_for_the
     make_stock(1, buyers // 2)
     orders = [order(1000 + n, {1: 1}) for n in range(buyers)]
 
-    answers = race(worker_environment, ["redis_lock"], orders, threads=threads)
+    answers = race(worker_environment, ["redis_lock"], orders, processes=4, threads=threads)
 
     assert Counter(answers.values()) == {"ok": buyers // 2, "not enough": buyers // 2}
     assert counts(1) == (0, buyers // 2, 0)

@@ -75,7 +75,7 @@ def test_strategies_mixed_between_processes_stay_exact(worker_environment):
     make_stock(1, 40)
     orders = [order(1000 + n, {1: 1 + n % 2}) for n in range(96)]
 
-    answers = race(worker_environment, SAFE, orders)
+    answers = race(worker_environment, SAFE, orders, processes=len(SAFE), threads=4)
 
     pieces = sum(1 + order_id % 2 for order_id, answer in answers.items() if answer == "ok")
     assert set(answers.values()) == {"ok", "not enough"}
