@@ -61,13 +61,18 @@ def plan(cursor: Any, check: Check) -> list[Step]:
     return [Step(*row) for row in cursor.fetchall()]
 
 
+def rows_of(step: Step) -> int:
+    """How many rows the planner expects; with a rowid filter it adds how many of them that leaves."""
+    return int((step.rows or "0").split()[0])
+
+
 def quadratic_steps(steps: list[Step]) -> list[Step]:
     """The steps that read many rows of a table again for each row of another."""
     found, begun = [], set()
     for step in steps:
         is_repeated = step.select in begun or step.kind.startswith("DEPENDENT")
         is_guess = step.table.startswith("<")  # how many rows of a result have one key, the planner does not know
-        is_long = step.access in WHOLE or (int(step.rows or 0) > FEW and not is_guess)
+        is_long = step.access in WHOLE or (rows_of(step) > FEW and not is_guess)
         if (is_repeated and is_long) or "join buffer" in step.extra:
             found.append(step)
         begun.add(step.select)

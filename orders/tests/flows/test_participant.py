@@ -114,7 +114,7 @@ def test_cancel_whose_commit_is_lost_is_not_done_when_the_order_was_paid_meanwhi
         with LostCommit(carried_out=False, error=OperationalError(2013, "Lost connection")):
             return cancel_orders(order_ids=[order.order_id], closed_by=Order.ClosedBy.USER, now=NOW)
 
-    with Parked(cancel, at="status( AS status)? FROM shopping_order .* FOR UPDATE") as cancelling:
+    with Parked(cancel, at="closed_by( AS closed_by)? FROM shopping_order .* FOR UPDATE") as cancelling:
         assert record_captures(captures=[capture]) == [None]
         errors = cancelling.go()
 
