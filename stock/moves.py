@@ -107,6 +107,11 @@ class Outcome:
     def done(self) -> bool:
         return self.status in (Status.OK, Status.REPEATED)
 
+    @property
+    def words(self) -> str:
+        """The error for people who look at this program, in a line; empty without one."""
+        return f"{self.error.__name__}({dict(self.details) or ''})" if self.error else ""
+
     def as_error(self) -> Exception | None:
         """Makes the error, for whoever raises it; one that nobody foresaw stays inside."""
         if self.error is None or issubclass(self.error, ServiceError):

@@ -46,7 +46,7 @@ class Service:
     @staticmethod
     def buy(order_id: int, quantities: dict[int, int]) -> tuple[str, str]:
         outcome = move([reserve(order_id, quantities)])[0]
-        return STATUS.get(outcome.status, "error"), repr(outcome.as_error())
+        return STATUS.get(outcome.status, "error"), outcome.words
 
 
 class Caller:

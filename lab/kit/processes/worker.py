@@ -36,7 +36,7 @@ def place(order: dict[str, Any]) -> str:
         outcome = move([reserve(order["order_id"], quantities, key=order["key"])], participant=NoteParticipant())[0]
         if outcome.status is not Status.BUSY:
             is_answer = outcome.done or outcome.status is Status.NOT_ENOUGH
-            return outcome.status.value if is_answer else repr(outcome.as_error())
+            return outcome.status.value if is_answer else outcome.words
     return "busy"
 
 
