@@ -6,8 +6,9 @@ from charites.common.transactions import outermost
 from lab.kit import autocommit_guard, sql_guard
 from lab.kit.factories import make_goods, make_order, make_stock
 from orders.models import Order
+from stock import records
 from stock.models import Stock
-from stock.moves import Line
+from stock.moves import Line, reserve
 from stock.strategies import statements
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,3 +63,11 @@ def test_reading_needs_no_transaction():
 )
 def test_writes_of_our_tables_are_told_from_the_rest(sql, is_write):
     assert bool(autocommit_guard.WRITE.match(sql)) is is_write
+
+
+def test_rows_that_django_wraps_a_block_of_its_own_around_are_found_too():
+    records.insert_records([reserve(10, {1: 2})])
+
+    (complaint,) = sql_guard.complaints
+    sql_guard.complaints.clear()
+    assert " writes outside of any transaction: INSERT INTO " in complaint

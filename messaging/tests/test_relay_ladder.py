@@ -4,11 +4,12 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from prometheus_client import REGISTRY
 
+from charites.common.errors import Busy
 from lab.kit.factories import NOW, later
-from lab.kit.interleaving import plain
+from lab.kit.interleaving import Interruption, plain
 from lab.kit.message_rows import Receiver, make_message, state_of
 from messaging import registry
 from messaging.models import Message
@@ -177,3 +178,15 @@ def test_dead_message_that_is_sent_again_has_its_day_again():
     hold_unknown(now=later(90_000))
 
     assert state_of(message) == "ready"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_message_that_was_taken_but_could_not_be_marked_is_no_failure_of_its_receiver(receive):
+    receiver = receive(Receiver())
+    message = make_message(attempts=len(RETRY_LADDER))
+    full = Interruption(OperationalError(1040, "Too many connections"), at=CHANGE.pattern, times=9)
+
+    with connection.execute_wrapper(full), pytest.raises(Busy):
+        deliver_due(now=NOW)
+
+    assert (receiver.calls, state_of(message)) == ([["5"]], "ready")

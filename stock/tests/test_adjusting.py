@@ -1,14 +1,18 @@
 """Stock that staff adjust or set."""
 
+from dataclasses import replace
+
 import pytest
 
 from charites.common.errors import Invalid, KeyReused
 from charites.common.models import MAX_INT64
+from charites.common.transactions import Undone, outermost
 from lab.kit.factories import counts, make_stock
 from stock.errors import NotEnoughStock, StockChanged
 from stock.models import Stock, StockAdjustment
 from stock.selectors import list_adjustments
 from stock.services import Adjustment, adjust_stock, reserve_stock
+from stock.services.adjusting import find_adjustments
 from stock.tests.adjusting import adjust, deltas
 
 pytestmark = pytest.mark.django_db
@@ -228,3 +232,21 @@ def test_adjust_beyond_what_a_column_holds_counts_what_is_reserved_and_sold():
         adjust(1)
 
     assert counts(1) == (MAX_INT64 - 5, 5, 0)
+
+
+def test_find_of_an_adjustment_does_not_take_another_under_its_key_for_its_own():
+    adjust(2, idempotency_key="lorry-7")
+    mine = Adjustment(1, "count", "staff:1", delta=2, idempotency_key="lorry-7")
+
+    with outermost():
+        assert find_adjustments([mine])[0].available == 2
+        assert find_adjustments([replace(mine, delta=1000)]) is Undone.BUSY
+
+
+def test_find_of_adjustments_of_which_only_an_older_one_is_stored_finds_nothing():
+    adjust(2, idempotency_key="lorry-7")
+    known = Adjustment(1, "count", "staff:1", delta=2, idempotency_key="lorry-7")
+    nameless = Adjustment(1, "count", "staff:1", delta=5, idempotency_key="unnamed:of this call")
+
+    with outermost():
+        assert find_adjustments([known, nameless]) is Undone.BUSY

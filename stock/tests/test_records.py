@@ -3,10 +3,12 @@
 import pytest
 
 from charites.common.errors import ServiceError
+from charites.common.transactions import outermost
 from lab.kit.factories import counts, make_stock
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
 from stock.moves import Status, confirm, reserve, roll_back
+from stock.records import RecordParticipant
 from stock.selectors import list_records
 from stock.services import confirm_stock, deduct_stock, move, reserve_stock, roll_back_stock
 
@@ -173,3 +175,13 @@ def test_deduction_without_an_order_leaves_a_receipt():
     assert (record.num, record.status, record.kind) == (3, DEDUCTED, StockRecord.Source.RECEIPT)
     assert stock.available == 7
     assert counts(1) == (7, 0, 3)
+
+
+def test_find_of_a_reservation_does_not_take_other_lines_for_its_own():
+    make_stock(1, 9)
+    reserve_two()
+
+    with outermost():
+        found = RecordParticipant().find([reserve(ORDER, {1: 3}), same := reserve(ORDER, {1: 2})])
+
+    assert list(found) == [same]

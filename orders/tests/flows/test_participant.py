@@ -105,6 +105,17 @@ def test_find_of_a_closing_does_not_take_another_end_for_its_own():
         assert OrderParticipant().find([cancelling]) == {}
 
 
+def test_find_of_a_closing_that_somebody_else_did_first_is_no_deed_of_ours():
+    order = make_order({1: 2})
+    close_due(now=later(10**6))
+    cancelling = roll_back(order.order_id, payload=Closing(Order.ClosedBy.USER, NOW))
+
+    with outermost():
+        (outcome,) = OrderParticipant().find([cancelling]).values()
+
+    assert outcome.status is Status.REPEATED
+
+
 def test_cancel_whose_commit_is_lost_is_not_done_when_the_order_was_paid_meanwhile():
     order = make_order({1: 2})
     capture = make_capture(make_payment(order))
