@@ -24,6 +24,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.test import TransactionTestCase
 
+from charites.common import clock
 from lab.kit import autocommit_guard, sql_guard
 from lab.servers import EmbeddedRedis, MariaDB, Redis, Server
 from lab.servers.command_line import addresses
@@ -148,6 +149,16 @@ def shared_file(item: pytest.Item) -> str:
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(FOLDER / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clock_has_been_read(request: pytest.FixtureRequest) -> None:
+    """The clock's first look needs the database, which is closed to many a test; from then on it carries itself."""
+    if MARIADB:
+        request.getfixturevalue("django_db_setup")
+        with request.getfixturevalue("django_db_blocker").unblock():
+            clock.now()
+            connection.close()
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from sqlite3 import connect
 from types import TracebackType
 from typing import Self
 
-from charites.common.auth import service_header
+from charites.common.auth import Role
 from charites.common.rpc import Client
+from lab.kit.factories import bearer
 from lab.kit.processes.shop import ROOT, START_SECONDS, STOP_SECONDS, wait_until
 from lab.servers import LOOPBACK, free_port, still_free
 from stock.rpc.stock_pb2 import StockLevel
@@ -61,7 +62,7 @@ class StockService:
             stdout=self._log,
             stderr=self._log,
         )
-        with Client(self.address, token=service_header, timeout_seconds=2, tries=1) as client:
+        with Client(self.address, token=bearer(0, Role.SERVICE), timeout_seconds=2, tries=1) as client:
             wait_until(lambda: self._answers(client), seconds=START_SECONDS, what="the stock service answers")
 
     def stop(self) -> None:
@@ -72,7 +73,7 @@ class StockService:
             self._process = None
 
     def set_stock(self, goods_id: int, available: int) -> None:
-        with Client(self.address, token=service_header, timeout_seconds=60) as client:
+        with Client(self.address, token=bearer(0, Role.SERVICE), timeout_seconds=60) as client:
             client.stub(StockStub).SetStock(StockLevel(goods_id=goods_id, num=available))
 
     def counts(self, goods_id: int) -> tuple[int, int, int]:
