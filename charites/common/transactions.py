@@ -182,6 +182,7 @@ def run_from(attempt: int, items: Sequence[Item], unit: Unit[Item, Result], budg
                 return answered | bisect(attempt, todo, unit, budget, error)
             attempt += 1
             if not (reason := reason_to_retry(error)) or budget.is_spent(attempt):
+                log.warning("transaction_given_up", work=unit.name, items=len(todo), tries=attempt, error=repr(error))
                 return answered | {item: unit.undone(item, Undone.BUSY, error) for item in todo}
             RETRIES.labels(unit.name, reason).inc()
         pause(attempt - 1)

@@ -49,7 +49,8 @@ class StoppingItself:
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if not self._has_stopped and self._at.search(plain(sql)):
             self._has_stopped = True
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this very thread: sent to the process it may reach the main thread first, and this one would run on.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         return execute(sql, params, many, context)
 
 
