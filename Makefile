@@ -8,7 +8,7 @@ FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 pyth
 BOOTSTRAP = @$(if $(FOUND),,echo "charites: Python 3.11 or newer is needed and no python3 is on PATH: install one, or name it with PYTHON=/path/to/python3."; exit 1;) $(FOUND) lab/setup/bootstrap.py
 IN_VENV := .venv/bin/python
 # Many tests wait for processes, so a few more workers than cores keep the cores at work. Each has servers of its own.
-SIDE_BY_SIDE = --numprocesses 3 --dist loadgroup
+SIDE_BY_SIDE = --numprocesses 3
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 

@@ -29,7 +29,7 @@ from lab.kit import autocommit_guard, sql_guard
 from lab.servers import EmbeddedRedis, MariaDB, Redis, Server
 from lab.servers.command_line import addresses
 
-pytest_plugins = ["lab.kit.trials"]
+pytest_plugins = ["lab.kit.trials", "lab.kit.dealing"]
 
 # What a controller of pytest-xdist made is its own: its workers, who inherit it, make theirs.
 MADE = "CHARITES_TESTS_MADE"
@@ -128,21 +128,11 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marker, reason = ("sqlite", "is about SQLite itself") if MARIADB else ("servers", "needs TEST_DATABASE=mariadb")
     for item in items:
         if item.get_closest_marker(marker):
             item.add_marker(pytest.mark.skip(reason=reason))
-        if file := shared_file(item):
-            item.add_marker(pytest.mark.xdist_group(file))
-
-
-def shared_file(item: pytest.Item) -> str:
-    """The file of a test that shares a fixture with others of its file, so that one worker makes it once; else ""."""
-    definitions = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else []
-    is_sharing = any(definition.scope == "module" for found in definitions for definition in found)
-    return item.path.stem if is_sharing else ""
 
 
 @pytest.fixture(scope="session")
