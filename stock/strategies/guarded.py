@@ -1,7 +1,7 @@
 """What every strategy but the coalescer shares: one batch of moves from BEGIN to COMMIT, read, written, guarded.
 
 1. The participant answers what was done before; no transaction for those.
-2. BEGIN. Read what is available of each product, in one SELECT (locked or not, here or just before: the strategies
+2. BEGIN. Read what is available of each product, in one SELECT (locked or not, here or before step 1: the strategies
    differ in it).
 3. First fit, in order of arrival, whole orders: one that does not fit is refused and blocks nobody behind it.
 4. The participant stores the caller's rows and the stock records.
@@ -59,6 +59,8 @@ class Batch(MoveUnit):
         """The heart: between BEGIN and COMMIT, which `run_set` sends."""
         readings = self._hint if self._hint is not None else self._read(moves, lock=self._locks(attempt))
         fitting, outcomes = first_fit(moves, readings)
+        if outcomes and self._hint is None:
+            outcomes |= self.participant.settle(list(outcomes))  # see `before`: a key is looked up after its stock
         if not fitting:
             return outcomes
         applied = self.participant.write(fitting)
@@ -70,12 +72,16 @@ class Batch(MoveUnit):
         return outcomes | {move: OK if move.order_id in effective else REPEATED for move in fitting}
 
     def before(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
-        """Repeats, and (only as a hint, before the first try) what obviously does not fit."""
-        self._hint = None
+        """Repeats, and (only as a hint, before the first try) what obviously does not fit.
+
+        The stock first, then the keys: who is told "not enough" while another call with the same key takes the last
+        piece would else believe that there is no order.
+        """
+        reads_ahead = self._strategy.reads_ahead and not attempt
+        self._hint = self._read(moves, lock=False) if reads_ahead else None
         answered = super().before(moves, attempt)
         todo = [move for move in moves if move not in answered]
-        if todo and self._strategy.reads_ahead and not attempt:
-            self._hint = self._read(todo, lock=False)
+        if todo and self._hint is not None:
             fitting, refused = first_fit(todo, self._hint)
             if not fitting:
                 return answered | refused

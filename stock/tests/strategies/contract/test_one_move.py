@@ -6,11 +6,12 @@ from django.test.utils import CaptureQueriesContext
 
 from charites.common.transactions import NestedTransaction
 from lab.kit.factories import counts, make_stock
-from lab.kit.interleaving import plain
+from lab.kit.interleaving import Parked, plain
 from lab.kit.participants import LEFT_OUT, NoteParticipant, stored_notes
 from stock.errors import NotEnoughStock, StockNotFound
-from stock.moves import REPEATED, Outcome, Status, confirm, reserve
+from stock.moves import OK, REPEATED, Outcome, Status, confirm, reserve
 from stock.services import move
+from stock.strategies import get_strategy
 from stock.tests.strategies.contract.answers import records, statuses
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("strategy")]
@@ -88,6 +89,21 @@ def test_move_of_a_repeated_key_is_answered_without_any_effect():
     assert outcomes == [REPEATED]
     assert participant.batches == []
     assert counts(1) == (3, 2, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_move_whose_key_took_the_last_piece_since_it_was_looked_up_is_a_repeat(strategy):
+    """"Not enough" would be untrue for a caller who asks again: the call before has the piece."""
+    make_stock(1, 1)
+    ours, again = (reserve(order_id, {1: 1}, key="k") for order_id in (10, 11))
+    if strategy.name == "redis_lock":
+        strategy = get_strategy("atomic_update")  # two that want the same goods stand in line before they look
+
+    with Parked(lambda: strategy.move([again], NoteParticipant()), at="FROM auth_group", after=True) as parked:
+        assert move([ours], participant=NoteParticipant()) == [OK]
+        assert parked.go() == [REPEATED]
+
+    assert (counts(1), stored_notes()) == ((0, 1, 0), ["k"])
 
 
 def test_move_inside_a_transaction_is_refused_and_does_nothing():
