@@ -115,7 +115,8 @@ def put_off(undecided: list[Message], raised: Mapping[int, str], *, now: datetim
             after_commit(partial(tell_dead, half))
         half.updated_at = now
     fields = ["checks", "deliver_at", "updated_at", "state", "died_half", "last_error"]
-    Message.objects.filter(state=Message.State.HALF).bulk_update(undecided, fields)
+    changed = Message.objects.filter(state=Message.State.HALF).bulk_update(undecided, fields)
+    expect_rows(changed, len(undecided))
     return undecided
 
 
