@@ -128,11 +128,14 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marker, reason = ("sqlite", "is about SQLite itself") if MARIADB else ("servers", "needs TEST_DATABASE=mariadb")
     for item in items:
         if item.get_closest_marker(marker):
             item.add_marker(pytest.mark.skip(reason=reason))
+        if isinstance(item, pytest.Function) and "process_environment" in item.fixturenames:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -117,6 +117,7 @@ def test_image_holds_the_shop_without_instruments_and_tests(image: Path) -> None
     assert [path for path in image.rglob("*") if path.name in ("tests", "conftest.py", ".env")] == []
 
 
+@pytest.mark.slow
 def test_image_migrates_and_collects_its_files(image: Path) -> None:
     migrated = manage(image, "migrate", "--verbosity", "0")
     collected = manage(image, "collectstatic", "--noinput", "--verbosity", "0")
@@ -126,6 +127,7 @@ def test_image_migrates_and_collects_its_files(image: Path) -> None:
     assert (image / "static" / "catalogue" / "goods-1-1.svg").exists()
 
 
+@pytest.mark.slow
 def test_image_has_no_commands_of_the_lab(image: Path) -> None:
     commands = manage(image, "help", "--commands").stdout.split()
 

@@ -32,7 +32,7 @@ from stock.strategies import STRATEGIES
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = {"stock": 8, "buyers": 48, "processes": 2, "threads": 8}
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)
@@ -231,7 +231,6 @@ def test_race_of_a_running_server_keeps_off_goods_that_it_has(tmp_path, monkeypa
 # Ends
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
 )

@@ -151,6 +151,7 @@ def test_move_whose_commit_did_not_happen_is_busy_without_effect():
 def test_move_whose_commit_nothing_can_resolve_is_unknown(settings, carried_out):
     make_stock(1, 5)
     settings.TRANSACTION_TRIES = 2
+    settings.STOCK_OPTIMISTIC_DEADLINE_SECONDS = 0.1
 
     with LostCommit(carried_out=carried_out, error=GONE, times=1000):
         outcomes = move([reserve(10, {1: 2})], participant=NoteParticipant())

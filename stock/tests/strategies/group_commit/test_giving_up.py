@@ -13,6 +13,7 @@ from stock.tests.strategies.group_commit.callers import Callers, GatedParticipan
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.slow
 def test_caller_whose_time_is_up_while_queued_is_busy_without_effect(group, settings):
     make_stock(1, 5)
 
@@ -31,6 +32,7 @@ def test_caller_whose_time_is_up_while_queued_is_busy_without_effect(group, sett
     assert counts(1) == (3, 2, 0)
 
 
+@pytest.mark.slow
 def test_caller_whose_time_is_up_while_its_batch_runs_is_told_that_nobody_knows(group, settings):
     make_stock(1, 5)
     settings.STOCK_GROUP_WAIT_SECONDS = 5.0  # longer than a busy machine takes to begin the batch
