@@ -1,7 +1,6 @@
 """The one place where a transaction begins. Its intents by name, and the runner that knows how each one ended.
 
-`outermost`: BEGIN to COMMIT here, never inside another. `required`: the caller's transaction has to be open.
-`after_commit`: only if and when it commits.
+`outermost`: BEGIN to COMMIT here, never inside another. `required`: inside the caller's. `after_commit`: once it has.
 
 `run` (one thing) and `run_set` (many) begin an outermost transaction and see it to its end:
 
@@ -178,14 +177,19 @@ def run_from(attempt: int, items: Sequence[Item], unit: Unit[Item, Result], budg
             drop_broken_connection()
             if is_sent:
                 return answered | resolve(todo, unit, budget.limits, error)
-            if not is_outage(error) and not isinstance(error, Stale):
-                return answered | bisect(attempt, todo, unit, budget, error)
-            attempt += 1
-            if not (reason := reason_to_retry(error)) or budget.is_spent(attempt):
-                log.warning("transaction_given_up", work=unit.name, items=len(todo), tries=attempt, error=repr(error))
+            if is_wrong := not is_outage(error) and not isinstance(error, Stale):
+                if len(todo) == 1:
+                    return answered | refuse(todo, unit, error)
+            elif not (reason := reason_to_retry(error)) or budget.is_spent(attempt + 1):
+                log.warning("transaction_given_up", work=unit.name, tries=attempt + 1, error=repr(error))
                 return answered | {item: unit.undone(item, Undone.BUSY, error) for item in todo}
-            RETRIES.labels(unit.name, reason).inc()
-        pause(attempt - 1)
+            else:
+                RETRIES.labels(unit.name, reason).inc()
+        if is_wrong:  # outside of the block above, or what a half raises would drag this error along
+            half = len(todo) // 2
+            return answered | run_parts(attempt, [todo[:half], todo[half:]], unit, budget)
+        pause(attempt)
+        attempt += 1
 
 
 def run_parts(
@@ -198,13 +202,8 @@ def run_parts(
     return results
 
 
-def bisect(
-    attempt: int, items: Sequence[Item], unit: Unit[Item, Result], budget: Budget, error: Exception
-) -> dict[Item, Result]:
-    """Runs halves of a set whose work raised. One that stands alone may be the late one of two duplicates."""
-    if len(items) > 1:
-        half = len(items) // 2
-        return run_parts(attempt, [items[:half], items[half:]], unit, budget)
+def refuse(items: Sequence[Item], unit: Unit[Item, Result], error: Exception) -> dict[Item, Result]:
+    """Answers for the one item whose work raised. It may be the late one of two duplicates."""
     try:
         answered = unit.before(items, 1)
     except Exception as unanswered:  # noqa: BLE001 (as above)

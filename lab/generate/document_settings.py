@@ -99,7 +99,7 @@ MEANINGS = {
     "LOG_LEVEL": "Least level that is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR`.",
     "WEB_PROCESSES": "Processes of the web server.",
     "WEB_THREADS": "Threads of each process of the web server.",
-    "WEB_BACKPRESSURE": "Requests that each process of the web server takes at once; more wait in the listen queue.",
+    "WEB_BACKPRESSURE": "Connections that each process of the web server takes at once, idle ones included; more wait.",
     "WORKER_THREADS": "Threads of the Celery worker.",
 }
 

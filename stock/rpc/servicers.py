@@ -1,6 +1,9 @@
 """The gRPC service `Stock`."""
 
+from django.utils.translation import gettext_lazy as _
+
 from charites.common.auth import Role
+from charites.common.errors import Invalid
 from charites.common.rpc import Call, Servicer, allow, merged, required_id
 from stock import selectors, services
 from stock.rpc import stock_pb2
@@ -31,6 +34,8 @@ class StockServicer(Servicer):
     def ReduceStock(self, request: StockLevel, call: Call) -> StockLevel:
         if request.order_id:
             return self.reserve_one(request, call)
+        if call.idempotency_key():
+            raise Invalid("idempotency_key", _("is not taken here, where every call sells; reserve under an OrderId"))
         receipt_id, stock = services.deduct_stock(goods_id=request.goods_id, quantity=request.num)
         return StockLevel(goods_id=stock.goods_id, num=stock.available, order_id=receipt_id)
 

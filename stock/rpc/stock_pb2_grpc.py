@@ -84,8 +84,8 @@ class StockServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReduceStock(self, request, context):
-        """Without OrderId: sells Num pieces at once, under a fresh receipt (the reply's OrderId). With OrderId: reserves
-        them for that order. For staff and services; with OrderId for services only.
+        """Without OrderId: sells Num pieces at once, under a fresh receipt (the reply's OrderId); every call sells, so a key is
+        refused. With OrderId: reserves them for that order, once. For staff and services; with OrderId for services only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

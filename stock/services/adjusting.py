@@ -133,8 +133,10 @@ def is_repeated(adjustment: Adjustment, known: Mapping[str, StockAdjustment]) ->
 
 
 def is_same(stored: StockAdjustment | None, adjustment: Adjustment) -> bool:
-    """Whether a stored row is this very change."""
-    if stored is None or (stored.goods_id, stored.reason) != (adjustment.goods_id, adjustment.reason):
+    """Whether a stored row is this very change, by the same hand: two people may think of one key."""
+    if stored is None:
+        return False
+    if (stored.goods_id, stored.reason, stored.actor) != (adjustment.goods_id, adjustment.reason, adjustment.actor):
         return False
     if adjustment.target is None:
         return stored.target is None and stored.delta == adjustment.delta
@@ -149,7 +151,8 @@ def delta_of(adjustment: Adjustment, row: Stock) -> int:
     if row.available + delta < 0:
         raise NotEnoughStock(goods_id=row.goods_id, requested=-delta, available=row.available)
     if row.available + row.reserved + row.sold + delta > MAX_INT64:
-        raise Invalid("delta", _("makes the stock larger than %(limit)s"), limit=MAX_INT64)
+        field = "delta" if adjustment.target is None else "available"
+        raise Invalid(field, _("makes the stock larger than %(limit)s"), limit=MAX_INT64)
     return delta
 
 

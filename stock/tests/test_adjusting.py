@@ -152,8 +152,9 @@ def test_adjust_with_a_repeated_key_is_done_once():
         Adjustment(1, "count", "staff:1", delta=4, idempotency_key="k"),
         Adjustment(2, "count", "staff:1", delta=3, idempotency_key="k"),
         Adjustment(1, "delivery", "staff:1", delta=3, idempotency_key="k"),
+        Adjustment(1, "count", "staff:2", delta=3, idempotency_key="k"),
     ],
-    ids=["other delta", "other goods", "other reason"],
+    ids=["other delta", "other goods", "other reason", "another hand"],
 )
 def test_adjust_with_the_key_of_another_adjustment_is_refused(other):
     make_stock(1, 5)
@@ -228,8 +229,10 @@ def test_adjust_beyond_what_a_column_holds_counts_what_is_reserved_and_sold():
     adjust(MAX_INT64)
     reserve_stock(order_id=10, quantities={1: 5})
 
-    with pytest.raises(Invalid):
-        adjust(1)
+    for field, change in {"delta": {"delta": 1}, "available": {"target": MAX_INT64}}.items():
+        with pytest.raises(Invalid) as refused:
+            adjust(**change)
+        assert refused.value.details["field"] == field
 
     assert counts(1) == (MAX_INT64 - 5, 5, 0)
 

@@ -93,6 +93,15 @@ def test_reduce_stock_without_an_order_sells_what_was_asked_for_under_fresh_rece
     assert list(StockRecord.objects.values_list("kind", flat=True)) == ["receipt", "receipt"]
 
 
+def test_reduce_stock_with_a_key_is_refused_where_every_call_sells(callers: Callers) -> None:
+    make_stock(1, 10)
+    reduce = callers.service().stock.ReduceStock
+
+    assert refusal(reduce, StockLevel(goods_id=1, num=3), metadata=[("idempotency-key", "k")]) == INVALID
+
+    assert counts(1) == (10, 0, 0)
+
+
 def test_reduce_stock_with_an_order_reserves_once(callers: Callers) -> None:
     make_stock(1, 10)
     method = callers.service().stock.ReduceStock

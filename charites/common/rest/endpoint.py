@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.plumbing import get_lib_doc_excludes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
@@ -50,6 +51,11 @@ class Endpoint(APIView):
 
     authentication_classes: list[type[BaseAuthentication]] = [BearerAuthentication]
     parser_classes = [Parser]
+
+
+def without_words_for_callers() -> list[type]:
+    """Returns the classes whose docstrings are for those who read the code, not for the schema."""
+    return [*get_lib_doc_excludes(), Endpoint]  # type: ignore[no-untyped-call]
 
 
 def role_required(*roles: auth.Role) -> type[BasePermission]:

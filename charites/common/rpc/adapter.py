@@ -61,8 +61,12 @@ def parse(message_class: type[Message], data: bytes) -> Message:
 
 
 def texts(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
-    """Returns the metadata that are text."""
-    return {key: value for key, value in metadata or () if isinstance(value, str)}
+    """Returns the metadata that are text; what comes several times is one value with commas, as in HTTP."""
+    found: dict[str, str] = {}
+    for key, value in metadata or ():
+        if isinstance(value, str):
+            found[key] = f"{found[key]},{value}" if key in found else value
+    return found
 
 
 def language(metadata: Mapping[str, str]) -> str:

@@ -155,6 +155,14 @@ def test_create_order_with_one_key_in_metadata_and_field_is_one_order(callers: C
     assert counts(1) == (9, 1, 0)
 
 
+def test_create_order_with_two_keys_in_metadata_has_the_key_that_rest_would_read(callers: Callers) -> None:
+    make_goods(1, stock=10)
+
+    callers.buyer().order.CreateOrder(wanted(), metadata=[("idempotency-key", "k1"), ("idempotency-key", "k2")])
+
+    assert Order.objects.get().idempotency_key == "k1,k2"
+
+
 def test_create_order_with_a_used_key_and_another_request_is_refused(callers: Callers) -> None:
     make_goods(1, stock=10)
     create = callers.buyer().order.CreateOrder

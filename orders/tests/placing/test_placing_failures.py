@@ -8,7 +8,6 @@ from charites.common import ids
 from charites.common.errors import Busy, Invalid, OutcomeUnknown
 from lab.kit.factories import NOW, counts, make_command, make_goods, make_order, make_room
 from lab.kit.interleaving import Interruption, LostCommit
-from messaging import wakeups
 from orders.errors import OrderFailed
 from orders.models import Order, OrderDetail
 from orders.services import TIMEOUT_TASK, place_orders
@@ -106,10 +105,6 @@ def no_numbers(settings):
     ids._snowflake.forget()
 
 
-def wake_ups() -> list[tuple[str, int]]:
-    return [(task, slot) for task, slot in wakeups._wakeups._asked if task == TIMEOUT_TASK]
-
-
 def test_place_without_numbers_is_busy_for_every_command(no_numbers):
     make_goods(1, stock=5)
 
@@ -142,7 +137,8 @@ def test_place_keeps_what_was_placed_when_numbers_run_out_afterwards(monkeypatch
     handed_out = iter([[taken, 12, 13]])
     monkeypatch.setattr(placing_module, "next_ids", lambda count: next(handed_out, None) or real(count))
     now = timezone.now()
-    known = wake_ups()
+    asked = []
+    monkeypatch.setattr(placing_module, "wake_up_at", lambda task, at: asked.append((task, at)))
 
     placed = place_orders(commands=[make_command(), make_command({1: 9}), make_command()], now=now)
 
@@ -150,7 +146,7 @@ def test_place_keeps_what_was_placed_when_numbers_run_out_afterwards(monkeypatch
     assert placed[2].created
     assert placed[2].order.order.order_id == Order.objects.exclude(order_id=taken).get().order_id
     assert counts(1) == (4, 1, 0)
-    assert len(wake_ups()) == len(known) + 1
+    assert asked == [(TIMEOUT_TASK, placed[2].order.order.expires_at)]
 
 
 def test_place_again_whose_order_cannot_be_read_is_busy_and_the_others_are_placed():

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from django.db import IntegrityError, InterfaceError, OperationalError
 
 from charites.common.errors import NotFound
-from charites.common.transactions import run_set
+from charites.common.transactions import Undone, Unit, run_set
 from charites.tests.common.transactions.names import CUT, DEADLOCK, NO_SUCH_VALUE, TOO_MANY, Names, Time, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,6 +45,19 @@ def test_one_that_spoils_the_batch_is_found_and_the_others_are_done() -> None:
         ["e"],
     ]
     assert stored() == list("abce")
+
+
+def test_error_of_one_does_not_drag_along_what_the_batches_around_it_raised() -> None:
+    class Raising(Unit[str, BaseException | None]):
+        name = "raising"
+
+        def work(self, items: Sequence[str], attempt: int) -> Mapping[str, BaseException | None]:
+            raise NotFound
+
+        def undone(self, item: str, how: Undone, error: Exception) -> BaseException | None:
+            return error.__context__
+
+    assert run_set(list("abcdefgh"), Raising()) == dict.fromkeys("abcdefgh")
 
 
 def test_each_of_several_that_spoil_a_batch_gets_its_own_error() -> None:

@@ -93,7 +93,7 @@ def test_move_of_a_repeated_key_is_answered_without_any_effect():
 
 @pytest.mark.django_db(transaction=True)
 def test_move_whose_key_took_the_last_piece_since_it_was_looked_up_is_a_repeat(strategy):
-    """"Not enough" would be untrue for a caller who asks again: the call before has the piece."""
+    """ "Not enough" would be untrue for a caller who asks again: the call before has the piece."""
     make_stock(1, 1)
     ours, again = (reserve(order_id, {1: 1}, key="k") for order_id in (10, 11))
     if strategy.name == "redis_lock":
