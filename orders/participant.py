@@ -20,6 +20,7 @@ from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
 from orders.payloads import Capture, Closing, Paying, Placing
+from orders.rows import find_keys, insert_orders
 from stock.moves import OK, REPEATED, Move, Outcome, Status
 
 REFUND_TOPIC = "payment_refund"
@@ -29,7 +30,7 @@ class OrderParticipant:
     """Orders' part of a move; see `stock.moves.Participant`."""
 
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
-        keyed = [move for move in moves if isinstance(move.payload, Placing) and move.payload.order["idempotency_key"]]
+        keyed = [move for move in moves if isinstance(move.payload, Placing) and move.payload.order.idempotency_key]
         return settle_keys(keyed) if keyed else {}
 
     def write(self, moves: Sequence[Move]) -> list[Move]:
@@ -49,20 +50,20 @@ class OrderParticipant:
 
 def by_key(moves: Iterable[Move]) -> QuerySet[Order]:
     """The orders that are stored under the idempotency keys of these placements."""
-    wanted = [Q(user_id=m.payload.order["user_id"], idempotency_key=m.payload.order["idempotency_key"]) for m in moves]
+    wanted = [Q(user_id=m.payload.order.user_id, idempotency_key=m.payload.order.idempotency_key) for m in moves]
     return Order.objects.filter(reduce(or_, wanted))
 
 
 def settle_keys(moves: Sequence[Move]) -> dict[Move, Outcome]:
     """Answers placements whose key is stored: the same request again, or a misuse of the key."""
-    stored = {(o.user_id, o.idempotency_key): o.request_digest for o in by_key(moves)}
+    stored = find_keys(move.payload.order for move in moves)
     outcomes = {}
     for move in moves:
         order = move.payload.order
-        digest = stored.get((order["user_id"], order["idempotency_key"]))
+        digest = stored.get((order.user_id, order.idempotency_key))
         if digest is not None:
-            reused = Outcome(Status.FAILED, KeyReused, {"key": order["idempotency_key"]})
-            outcomes[move] = REPEATED if digest == order["request_digest"] else reused
+            reused = Outcome(Status.FAILED, KeyReused, {"key": order.idempotency_key})
+            outcomes[move] = REPEATED if digest == order.request_digest else reused
     return outcomes
 
 
@@ -93,7 +94,7 @@ def find_placings(moves: Sequence[Move]) -> dict[Move, Outcome]:
     if not moves:
         return {}
     numbers = set(lock(Order.objects.order_by("order_id"), moves).values_list("order_id", flat=True))
-    keyed = [move for move in moves if move.order_id not in numbers and move.payload.order["idempotency_key"]]
+    keyed = [move for move in moves if move.order_id not in numbers and move.payload.order.idempotency_key]
     if keyed:
         list(by_key(keyed).order_by("order_id").select_for_update())
     stored = settle_keys(keyed) if keyed else {}
@@ -101,12 +102,9 @@ def find_placings(moves: Sequence[Move]) -> dict[Move, Outcome]:
 
 
 def write_placings(moves: Sequence[Move]) -> list[Move]:
-    """Inserts orders and their lines, sorted by order number."""
-    moves = sorted(moves, key=lambda move: move.order_id)
-    if moves:
-        Order.objects.bulk_create(Order(**move.payload.order) for move in moves)
-        OrderDetail.objects.bulk_create(OrderDetail(**line) for move in moves for line in move.payload.lines)
-    return moves
+    """Inserts orders and their lines."""
+    insert_orders([move.payload for move in moves])
+    return list(moves)
 
 
 def write_closings(moves: Sequence[Move]) -> list[Move]:

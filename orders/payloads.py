@@ -4,8 +4,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
+from goods.models import Goods
 from orders.models import Order
 
 
@@ -40,12 +41,39 @@ class Capture:
     captured_at: datetime
 
 
+class NewOrder(NamedTuple):
+    """The columns of an order that is not the same for all new ones."""
+
+    order_id: int
+    user_id: int
+    room_id: int | None
+    pay_amount: int
+    created_at: datetime
+    expires_at: datetime
+    address: str
+    name: str
+    phone: str
+    idempotency_key: str | None
+    request_digest: str
+
+
+class NewLine(NamedTuple):
+    """Pieces of a product, as the catalogue had it when the order was placed."""
+
+    goods: Goods
+    num: int
+
+    @property
+    def pay_amount(self) -> int:
+        return self.goods.price * self.num
+
+
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Payload of a reservation: the columns of the order and of its lines."""
+    """Payload of a reservation: the order and its lines."""
 
-    order: dict[str, Any]
-    lines: tuple[dict[str, Any], ...]
+    order: NewOrder
+    lines: tuple[NewLine, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from charites.common.rows import SetStatement
 from charites.common.transactions import expect_rows
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
@@ -23,6 +24,20 @@ WORDS = {
     Step.ROLL_BACK: _("rolled back"),
     Step.DEDUCT: _("deducted"),
 }
+TAKEN = {
+    Step.RESERVE: (RESERVED.value, Record.Source.ORDER.value),
+    Step.DEDUCT: (DEDUCTED.value, Record.Source.RECEIPT.value),
+}
+INSERT_RECORDS = SetStatement(
+    """
+    INSERT INTO shopping_stock_record (
+        order_id, goods_id, num, status, kind, created_at, updated_at, created_by, updated_by, version, is_deleted
+    )
+    SELECT order_id, goods_id, num, status, kind, {now}, {now}, '', '', 0, FALSE
+    FROM {sent}
+    """,
+    sent={"order_id": "number", "goods_id": "number", "num": "number", "status": "number", "kind": "text"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +104,12 @@ def judge_reserve(move: Move, records: Sequence[StockRecord]) -> Outcome:
 
 def insert_records(moves: Sequence[Move]) -> None:
     """Inserts the records of moves that take stock, sorted by their unique key. Raises IntegrityError for repeats."""
-    Record.objects.bulk_create(
-        Record(
-            order_id=move.order_id,
-            goods_id=line.goods_id,
-            num=-line.available,
-            status=RESERVED if move.step is Step.RESERVE else DEDUCTED,
-            kind=Record.Source.ORDER if move.step is Step.RESERVE else Record.Source.RECEIPT,
-        )
-        for move in sorted(moves, key=lambda move: move.order_id)
-        for line in move.lines
+    INSERT_RECORDS.insert(
+        [
+            (move.order_id, line.goods_id, -line.available, *TAKEN[move.step])
+            for move in sorted(moves, key=lambda move: move.order_id)
+            for line in move.lines
+        ]
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -19,7 +18,7 @@ from messaging.wakeups import wake_up_at
 from orders import flows, selectors
 from orders.catalogue import Catalogue, read_catalogue
 from orders.models import Order, OrderDetail
-from orders.payloads import PlaceOrder, Placing
+from orders.payloads import NewLine, NewOrder, PlaceOrder, Placing
 from orders.selectors import OrderWithLines
 from orders.services.outcomes import ORDERS, error_of, foreseen
 from stock.moves import Move, Outcome, Status, reserve
@@ -28,6 +27,7 @@ from stock.services import check_key
 log = structlog.get_logger(__name__)
 
 TIMEOUT_TASK = "shopping_order_pay_timeout"
+SNAPSHOT = ("goods_id", "title", "market_price", "price", "brief", "head_imgs", "videos", "detail")
 NUMBER_TRIES = 3  # a number that exists already, after every other precaution: take another one
 
 
@@ -171,43 +171,22 @@ def check_items(quantities: Mapping[int, int], goods: Mapping[int, Goods]) -> No
 
 def placing(command: PlaceOrder, number: int, goods: Mapping[int, Goods], now: datetime) -> Move:
     """The move that places one order: its stock, and the columns of its rows."""
-    lines = tuple(
-        line_columns(command.user_id, number, goods[goods_id], quantity)
-        for goods_id, quantity in sorted(command.quantities.items())
+    lines = tuple(NewLine(goods[goods_id], pieces) for goods_id, pieces in sorted(command.quantities.items()))
+    order = NewOrder(
+        order_id=number,
+        user_id=command.user_id,
+        room_id=command.room_id,
+        pay_amount=sum(line.pay_amount for line in lines),
+        created_at=now,
+        expires_at=now + timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS),
+        address=command.address,
+        name=command.name,
+        phone=command.phone,
+        idempotency_key=command.idempotency_key,
+        request_digest=command.digest() if command.idempotency_key else "",
     )
-    order = {
-        "order_id": number,
-        "user_id": command.user_id,
-        "room_id": command.room_id,
-        "created_at": now,
-        "pay_amount": sum(line["pay_amount"] for line in lines),
-        "expires_at": now + timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS),
-        "receive_address": command.address,
-        "receive_name": command.name,
-        "receive_phone": command.phone,
-        "idempotency_key": command.idempotency_key,
-        "request_digest": command.digest() if command.idempotency_key else "",
-    }
     key = (command.user_id, command.idempotency_key) if command.idempotency_key else number
     return reserve(number, command.quantities, key=key, payload=Placing(order, lines))
-
-
-def line_columns(user_id: int, order_id: int, goods: Goods, number: int) -> dict[str, Any]:
-    """The snapshot of a product as it is sold now."""
-    return {
-        "order_id": order_id,
-        "user_id": user_id,
-        "goods_id": goods.goods_id,
-        "title": goods.title,
-        "market_price": goods.market_price,
-        "price": goods.price,
-        "brief": goods.brief,
-        "head_imgs": goods.head_imgs,
-        "videos": goods.videos,
-        "detail": goods.detail,
-        "num": number,
-        "pay_amount": goods.price * number,
-    }
 
 
 def number_was_taken(outcome: Outcome) -> bool:
@@ -226,8 +205,26 @@ def new_or_refused(move: Move, outcome: Outcome) -> Placed:
     """The result of a command that nobody had sent before."""
     if outcome.status is not Status.OK:
         return Placed(error=error_of(outcome))
-    lines = [OrderDetail(**line) for line in move.payload.lines]
-    return Placed(OrderWithLines(Order(**move.payload.order), lines), created=True)
+    return Placed(as_stored(move.payload), created=True)
+
+
+def as_stored(placing: Placing) -> OrderWithLines:
+    """A new order as it was inserted."""
+    order = placing.order._asdict()
+    receiver = {f"receive_{name}": order.pop(name) for name in ("address", "name", "phone")}
+    lines = [
+        OrderDetail(
+            order_id=placing.order.order_id,
+            user_id=placing.order.user_id,
+            created_at=placing.order.created_at,
+            updated_at=placing.order.created_at,
+            **{name: getattr(line.goods, name) for name in SNAPSHOT},
+            num=line.num,
+            pay_amount=line.pay_amount,
+        )
+        for line in placing.lines
+    ]
+    return OrderWithLines(Order(**order, **receiver, updated_at=placing.order.created_at), lines)
 
 
 def read_repeated(keys: Mapping[int, Hashable]) -> dict[int, Placed]:

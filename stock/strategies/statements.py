@@ -4,11 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db import connection
 
-from stock.models import Stock
+from charites.common.rows import for_database
 from stock.moves import Line, Move
+
+READ = "SELECT goods_id, num, `lock`, sold, version FROM shopping_stock"
+STAMP = "version = version + 1, updated_at = {now}"
+MOVE = f"UPDATE shopping_stock SET num = num + %s, `lock` = `lock` + %s, sold = sold + %s, {STAMP}"
+OVERWRITE = f"UPDATE shopping_stock SET num = %s, `lock` = %s, sold = %s, {STAMP}"
 
 
 class Reading(NamedTuple):
@@ -25,10 +29,11 @@ def read_stock(goods_ids: Sequence[int], *, lock: bool) -> dict[int, Reading]:
     """Returns the stock rows by goods_id, in one SELECT, locked in goods_id order if asked."""
     if not goods_ids:
         return {}
-    rows = Stock.objects.filter(goods_id__in=goods_ids).order_by("goods_id")
-    if lock:
-        rows = rows.select_for_update()
-    return {row[0]: Reading(*row) for row in rows.values_list(*Reading._fields)}
+    wanted = ", ".join(["%s"] * len(goods_ids))
+    locked = " FOR UPDATE" if lock and connection.features.has_select_for_update else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{READ} WHERE goods_id IN ({wanted}) ORDER BY goods_id{locked}", goods_ids)
+        return {row[0]: Reading(*row) for row in cursor.fetchall()}
 
 
 def totals(moves: Iterable[Move]) -> list[Line]:
@@ -44,40 +49,36 @@ def totals(moves: Iterable[Move]) -> list[Line]:
 
 
 def add(change: Line) -> bool:
-    """The guarded UPDATE: moves the counts where none falls below zero, and raises the version. True if it did.
-
-    UPDATE shopping_stock SET num = num + ?, `lock` = `lock` + ?, sold = sold + ?, version = version + 1
-    WHERE goods_id = ? AND num >= ? AND `lock` >= ?
-    """
-    changes = {"available": change.available, "reserved": change.reserved, "sold": change.sold}
-    guards = {f"{column}__gte": -delta for column, delta in changes.items() if delta < 0}
-    moved = {column: F(column) + delta for column, delta in changes.items() if delta}
-    rows = Stock.objects.filter(goods_id=change.goods_id, **guards)
-    return rows.update(**moved, version=F("version") + 1, updated_at=Now()) == 1
+    """The guarded UPDATE: moves the counts where none falls below zero, and raises the version. True if it did."""
+    return update(f"{MOVE} WHERE goods_id = %s AND num >= %s AND `lock` >= %s AND sold >= %s", change, *below(change))
 
 
 def add_if_unchanged(change: Line, reading: Reading) -> bool:
     """The same relative UPDATE, where the row still has the version that was read. True if it did."""
-    rows = Stock.objects.filter(goods_id=change.goods_id, version=reading.version)
-    return (
-        rows.update(
-            available=F("available") + change.available,
-            reserved=F("reserved") + change.reserved,
-            sold=F("sold") + change.sold,
-            version=F("version") + 1,
-            updated_at=Now(),
-        )
-        == 1
-    )
+    return update(f"{MOVE} WHERE goods_id = %s AND version = %s", change, reading.version)
 
 
 def write_computed(change: Line, reading: Reading) -> bool:
     """The mistake of the unsafe strategies: the new counts are computed from what was read, some time ago."""
-    Stock.objects.filter(goods_id=change.goods_id).update(
-        available=reading.available + change.available,
-        reserved=reading.reserved + change.reserved,
-        sold=reading.sold + change.sold,
-        version=F("version") + 1,
-        updated_at=Now(),
+    counts = Line(
+        change.goods_id,
+        reading.available + change.available,
+        reading.reserved + change.reserved,
+        reading.sold + change.sold,
     )
+    update(f"{OVERWRITE} WHERE goods_id = %s", counts)
     return True
+
+
+def update(sql: str, numbers: Line, *conditions: int) -> bool:
+    """Runs an UPDATE of one row, whose parameters are three numbers, the goods_id, and the conditions. True if the row
+    met them."""
+    goods_id, *counts = numbers
+    with connection.cursor() as cursor:
+        cursor.execute(for_database(sql, connection.vendor), [*counts, goods_id, *conditions])
+        return bool(cursor.rowcount == 1)
+
+
+def below(change: Line) -> tuple[int, int, int]:
+    """What has to be there so that nothing falls below zero."""
+    return -change.available, -change.reserved, -change.sold

@@ -1,0 +1,13 @@
+"""Sets of rows on MySQL (8.0.4 and later) and MariaDB (10.6 and later)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+NOW: Final = "CURRENT_TIMESTAMP(6)"
+TYPES: Final = {"number": "BIGINT", "text": "LONGTEXT", "time": "DATETIME(6)"}
+
+
+def json_table(name: str, columns: Mapping[str, str]) -> str:
+    """A table of this name, whose rows are the arrays of a JSON parameter; columns: name -> kind."""
+    paths = ", ".join(f"{column} {TYPES[kind]} PATH '$[{n}]'" for n, (column, kind) in enumerate(columns.items()))
+    return f"JSON_TABLE(%s, '$[*]' COLUMNS ({paths})) AS {name}"

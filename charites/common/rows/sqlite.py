@@ -1,0 +1,12 @@
+"""Sets of rows on SQLite, which takes a value as it comes: its times are texts."""
+
+from collections.abc import Mapping
+from typing import Final
+
+NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
+
+
+def json_table(name: str, columns: Mapping[str, str]) -> str:
+    """A table of this name, whose rows are the arrays of a JSON parameter; columns: name -> kind."""
+    values = ", ".join(f"json_extract(value, '$[{n}]') AS {column}" for n, column in enumerate(columns))
+    return f"(SELECT {values} FROM json_each(%s)) AS {name}"

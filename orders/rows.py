@@ -1,0 +1,124 @@
+"""The rows of new orders and of their lines, and the keys of old ones, as sets; see `charites/common/rows`."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from charites.common.rows import SetStatement
+from goods.models import Goods
+from orders.models import Order
+from orders.payloads import NewLine, NewOrder, Placing
+
+INSERT_ORDERS = SetStatement(
+    f"""
+    INSERT INTO shopping_order (
+        order_id, user_id, room_id, pay_amount, created_at, updated_at, expires_at,
+        receive_address, receive_name, receive_phone, idempotency_key, request_digest,
+        status, closed_by, pay_channel, trade_id, created_by, updated_by, version, is_deleted
+    )
+    SELECT order_id, user_id, room_id, pay_amount, created_at, created_at, expires_at,
+        address, name, phone, idempotency_key, request_digest,
+        {Order.Status.UNPAID.value}, '', '', '', '', '', 0, FALSE
+    FROM {{sent}}
+    """,
+    sent={
+        "order_id": "number",
+        "user_id": "number",
+        "room_id": "number",
+        "pay_amount": "number",
+        "created_at": "time",
+        "expires_at": "time",
+        "address": "text",
+        "name": "text",
+        "phone": "text",
+        "idempotency_key": "text",
+        "request_digest": "text",
+    },
+)
+
+INSERT_LINES = SetStatement(
+    """
+    INSERT INTO shopping_order_detail (
+        order_id, user_id, goods_id, num, pay_amount, created_at, updated_at,
+        title, market_price, price, brief, head_imgs, videos, detail,
+        created_by, updated_by, version, is_deleted
+    )
+    SELECT order_id, user_id, goods_id, num, pay_amount, created_at, created_at,
+        title, market_price, price, brief, head_imgs, videos, detail,
+        '', '', 0, FALSE
+    FROM {sent} JOIN {shared} ON shared.snapshot = sent.snapshot_of
+    """,
+    sent={
+        "order_id": "number",
+        "user_id": "number",
+        "num": "number",
+        "pay_amount": "number",
+        "created_at": "time",
+        "snapshot_of": "number",
+    },
+    shared={
+        "snapshot": "number",
+        "goods_id": "number",
+        "title": "text",
+        "market_price": "number",
+        "price": "number",
+        "brief": "text",
+        "head_imgs": "text",
+        "videos": "text",
+        "detail": "text",
+    },
+)
+
+FIND_KEYS = SetStatement(
+    """
+    SELECT stored.user_id, stored.idempotency_key, stored.request_digest
+    FROM {sent} JOIN shopping_order AS stored
+        ON stored.user_id = sent.user_id AND stored.idempotency_key = sent.idempotency_key
+    """,
+    sent={"user_id": "number", "idempotency_key": "text"},
+)
+
+
+def find_keys(orders: Iterable[NewOrder]) -> dict[tuple[int, str | None], str]:
+    """Which keys of these orders are stored: (user_id, key) -> the digest of the request that it came with."""
+    keys = [(order.user_id, order.idempotency_key) for order in orders]
+    return {(user_id, key): digest for user_id, key, digest in FIND_KEYS.select(keys)}
+
+
+def insert_orders(placings: Sequence[Placing]) -> None:
+    """Inserts orders, by their numbers, and their lines. Raises IntegrityError for a number or key that is taken."""
+    placings = sorted(placings, key=lambda placing: placing.order.order_id)
+    INSERT_ORDERS.insert([placing.order for placing in placings])
+    snapshots = Snapshots()
+    lines = [line_row(placing, line, snapshots) for placing in placings for line in placing.lines]
+    INSERT_LINES.insert(lines, snapshots.by_number())
+
+
+class Snapshots:
+    """The goods of a batch as they are sold, each once. Calls that meet in a batch may have read them before and after
+    a change, so one product may be in it twice."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[int | str, ...], int] = {}
+        self._known: dict[int, int] = {}  # by the identity of what was read, which its line keeps alive
+
+    def number_of(self, goods: Goods) -> int:
+        number = self._known.get(id(goods))
+        if number is None:
+            number = self._numbers.setdefault(snapshot(goods), len(self._numbers))
+            self._known[id(goods)] = number
+        return number
+
+    def by_number(self) -> dict[int, tuple[int | str, ...]]:
+        return {number: snapshot for snapshot, number in self._numbers.items()}
+
+
+def snapshot(goods: Goods) -> tuple[int | str, ...]:
+    """What a line keeps of a product as it is sold now."""
+    lists = (json.dumps(value) for value in (goods.head_imgs, goods.videos, goods.detail))
+    return (goods.goods_id, goods.title, goods.market_price, goods.price, goods.brief, *lists)
+
+
+def line_row(placing: Placing, line: NewLine, snapshots: Snapshots) -> tuple[object, ...]:
+    order = placing.order
+    number = snapshots.number_of(line.goods)
+    return (order.order_id, order.user_id, line.num, line.pay_amount, order.created_at, number)
