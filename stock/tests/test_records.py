@@ -1,7 +1,10 @@
 """Every cell of the table of what arrives against what is there, under every strategy, by order id."""
 
+from datetime import timedelta
+
 import pytest
 
+from charites.common import clock
 from charites.common.errors import ServiceError
 from charites.common.transactions import outermost
 from lab.kit.factories import counts, make_stock
@@ -185,3 +188,25 @@ def test_find_of_a_reservation_does_not_take_other_lines_for_its_own():
         found = RecordParticipant().find([reserve(ORDER, {1: 3}), same := reserve(ORDER, {1: 2})])
 
     assert list(found) == [same]
+
+
+def test_records_are_what_the_orm_would_have_written():
+    make_stock(1, 9)
+    make_stock(2, 9)
+    reserve_stock(order_id=ORDER, quantities={1: 2, 2: 3})
+    receipt, _stock = deduct_stock(goods_id=1, quantity=1)
+
+    reserved = {"order_id": ORDER, "status": RESERVED, "kind": StockRecord.Source.ORDER}
+    expected = [
+        StockRecord(**reserved, goods_id=1, num=2),
+        StockRecord(**reserved, goods_id=2, num=3),
+        StockRecord(order_id=receipt, status=DEDUCTED, kind=StockRecord.Source.RECEIPT, goods_id=1, num=1),
+    ]
+    times = {"id", "created_at", "updated_at"}
+    columns = [field.attname for field in StockRecord._meta.fields if field.attname not in times]
+    found = list(StockRecord.objects.order_by("order_id", "goods_id"))
+    assert [[getattr(row, name) for name in columns] for row in found] == [
+        [getattr(row, name) for name in columns] for row in expected
+    ]
+    assert {row.created_at == row.updated_at for row in found} == {True}
+    assert all(abs(row.created_at - clock.now()) < timedelta(minutes=5) for row in found)
