@@ -20,7 +20,7 @@ from lab.kit.factories import (
 from lab.kit.interleaving import Background, LostCommit, Parked, await_lock_wait
 from orders.models import Order, Payment
 from orders.participant import OrderParticipant
-from orders.payloads import Closing, Paying, Placing
+from orders.payloads import Closing, NewOrder, Paying, Placing
 from orders.services import cancel_orders, close_due, place_order, record_captures
 from stock.errors import StockBusy
 from stock.moves import Move, Outcome, Participant, Status, confirm, reserve, roll_back
@@ -56,7 +56,7 @@ def find(move: Move, participant: Participant) -> Outcome:
 
 def test_find_of_an_order_waits_for_the_transaction_that_inserted_it():
     # The number is known only inside, so it is asked for by its key.
-    order = {"order_id": 404, "user_id": 7, "idempotency_key": "k", "request_digest": digest()}
+    order = NewOrder(404, 7, None, 1, NOW, NOW, "a", "n", "p", idempotency_key="k", request_digest=digest())
     placing = reserve(404, {1: 1}, key=(7, "k"), payload=Placing(order, ()))
 
     status = resolved_while(
