@@ -210,3 +210,11 @@ def test_records_are_what_the_orm_would_have_written():
     ]
     assert {row.created_at == row.updated_at for row in found} == {True}
     assert all(abs(row.created_at - clock.now()) < timedelta(minutes=5) for row in found)
+
+
+def test_records_of_a_batch_are_inserted_by_their_orders_whatever_order_they_come_in():
+    make_stock(1, 9)
+
+    move([reserve(order_id, {1: 1}) for order_id in (12, 10, 11)])
+
+    assert list(StockRecord.objects.order_by("pk").values_list("order_id", flat=True)) == [10, 11, 12]

@@ -1,6 +1,7 @@
 """Orders and lines as sets: column by column what the ORM would have written, whatever the words, in one statement or
 many."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -161,8 +162,8 @@ def test_number_or_key_that_is_taken_is_an_integrity_error():
 def test_keys_are_found_letter_by_letter_and_by_their_user():
     keys = ["key", "KEY", "k%s'\\\"", "[1, null]"]
     make_goods(1, stock=99)
-    for key in keys:
-        place_order(command=make_command(idempotency_key=key), now=NOW)
+    for key, user_id in itertools.product([*keys, "not asked for"], (7, 9)):
+        place_order(command=make_command(user_id=user_id, idempotency_key=key), now=NOW)
     order = make_placing(1, "a").order
     asked = [
         order._replace(user_id=user_id, idempotency_key=key) for key in [*keys, "Key", "cle"] for user_id in (7, 8)
@@ -170,8 +171,7 @@ def test_keys_are_found_letter_by_letter_and_by_their_user():
 
     found = find_keys(asked)
 
-    assert {key for _user, key in found} == set(keys)
-    assert {user for user, _key in found} == {make_command().user_id}
+    assert found.keys() == {(7, key) for key in keys}
     assert set(map(len, found.values())) == {64}
 
 
