@@ -64,8 +64,12 @@ class DatabaseClock:
         elif self._monotonic() >= self._read_next:
             self._read_next = self._monotonic() + READ_EVERY_SECONDS  # first, so that other threads go on meanwhile
             self._reading = self._measure_again() or self._reading
+        return self.carried() or datetime.now(UTC)
+
+    def carried(self) -> datetime | None:
+        """The time without a look at the database; None before the first one."""
         if self._reading is None:
-            return datetime.now(UTC)
+            return None
         return self._reading.time + timedelta(seconds=self._monotonic() - self._reading.monotonic)
 
     def _measure_again(self) -> Reading | None:
@@ -103,3 +107,8 @@ os.register_at_fork(after_in_child=_clock.forget)
 def now() -> datetime:
     """Returns the database's time, in UTC."""
     return _clock.now()
+
+
+def carried() -> datetime | None:
+    """Returns the database's time as far as it is known without asking, for those who may not wait; else None."""
+    return _clock.carried() if connection.vendor == "mysql" else datetime.now(UTC)

@@ -116,7 +116,7 @@ def queue_full() -> Iterator[None]:
     with full, Background(lambda: group.move([reserve(1, {1: 1})], PARTICIPANT)):
         holding.holds.wait(TIMEOUT_SECONDS)
         with Background(lambda: group.move([reserve(2, {1: 1})], PARTICIPANT)):
-            wait_until(lambda: group._queue, seconds=TIMEOUT_SECONDS, what="the queue is full")
+            wait_until(lambda: group.batches._queue, seconds=TIMEOUT_SECONDS, what="the queue is full")
             try:
                 yield
             finally:

@@ -21,6 +21,7 @@ from charites.common.rest import (
 from orders import selectors, services
 from orders.models import Order
 from orders.payloads import PlaceOrder
+from orders.queue import place_next
 from orders.rest.serializers import (
     ListOrdersSerializer,
     NoticeAnswerSerializer,
@@ -66,7 +67,7 @@ class OrderListView(Endpoint):
             room_id=body.get("room_id"),
             idempotency_key=idempotency_key(request),
         )
-        placed = services.place_order(command=command, now=clock.now())
+        placed = place_next(command=command)
         return Response(OrderSerializer(placed.order).data, 201 if placed.created else 200)
 
 

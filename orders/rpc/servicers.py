@@ -7,10 +7,11 @@ from charites.common import clock
 from charites.common.auth import Identity, Role
 from charites.common.errors import Invalid
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
-from charites.common.rpc import Call, Servicer, merged, required_id
+from charites.common.rpc import Call, Job, Servicer, merged, queued, required_id
 from orders import selectors, services
 from orders.models import Order, OrderDetail
-from orders.payloads import PlaceOrder
+from orders.payloads import PlaceOrder, Placing
+from orders.queue import PLACING
 from orders.rpc import orders_pb2
 from orders.rpc.orders_pb2 import (
     CreateOrderRequest,
@@ -31,7 +32,8 @@ OUTCOMES = ("now", "page")
 class OrderServicer(Servicer):
     descriptor = orders_pb2.DESCRIPTOR.services_by_name["Order"]
 
-    def CreateOrder(self, request: CreateOrderRequest, call: Call) -> OrderReply:
+    @queued
+    def CreateOrder(self, request: CreateOrderRequest, call: Call) -> Job[PlaceOrder, services.Placed]:
         command = PlaceOrder(
             user_id=call.identity.acting_for(request.user_id),
             quantities=merged(lines_of(request)),
@@ -41,8 +43,7 @@ class OrderServicer(Servicer):
             room_id=request.room_id or None,
             idempotency_key=call.idempotency_key(request.idempotency_key),
         )
-        placed = services.place_order(command=command, now=clock.now())
-        return as_reply(placed.order) if placed.order else OrderReply()
+        return Job(PLACING, command, placed_reply)
 
     def GetOrder(self, request: OrderRequest, call: Call) -> OrderReply:
         order_id = required_id("order_id", request.order_id)
@@ -94,6 +95,45 @@ def lines_of(request: CreateOrderRequest) -> list[OrderLine]:
     if request.goods_id or request.num:
         raise Invalid("items", _("excludes GoodsId and Num"))
     return list(request.items)
+
+
+def placed_reply(placed: services.Placed) -> OrderReply:
+    """What became of a command. Raises its error."""
+    if placed.error:
+        raise placed.error
+    if placed.new:
+        return new_reply(placed.new)
+    return as_reply(placed.stored) if placed.stored else OrderReply()
+
+
+def new_reply(placing: Placing) -> OrderReply:
+    """A new order, from what was inserted."""
+    order = placing.order
+    return OrderReply(
+        order_id=order.order_id,
+        user_id=order.user_id,
+        status=Order.Status.UNPAID,
+        status_label=str(Order.Status.UNPAID.label),
+        pay_amount=order.pay_amount,
+        created_at=order.created_at,
+        expires_at=order.expires_at,
+        address=order.address,
+        name=order.name,
+        phone=order.phone,
+        room_id=order.room_id or 0,
+        items=[
+            OrderItem(
+                goods_id=line.goods.goods_id,
+                num=line.num,
+                title=line.goods.title,
+                price=line.goods.price,
+                market_price=line.goods.market_price,
+                pay_amount=line.pay_amount,
+                head_imgs=map(str, line.goods.head_imgs),
+            )
+            for line in placing.lines
+        ],
+    )
 
 
 def as_reply(found: OrderWithLines) -> OrderReply:

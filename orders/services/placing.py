@@ -1,5 +1,6 @@
 """Placing orders: validate, take price and description from goods, reserve the stock, all as sets."""
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,11 +34,19 @@ NUMBER_TRIES = 3  # a number that exists already, after every other precaution: 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What became of one command: an order, new or stored under the same key before, or the error."""
+    """What became of one command: a new order, the one stored under the same key before, or the error."""
 
-    order: OrderWithLines | None = None
-    created: bool = False
+    new: Placing | None = None
+    stored: OrderWithLines | None = None
     error: Exception | None = None
+
+    @property
+    def created(self) -> bool:
+        return self.new is not None
+
+    @property
+    def order(self) -> OrderWithLines | None:
+        return as_stored(self.new) if self.new else self.stored
 
 
 def place_order(*, command: PlaceOrder, now: datetime) -> Placed:
@@ -65,7 +74,7 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
         valid = {index: command for index, command in enumerate(commands) if index not in refused}
         results = refused | place_valid(valid, catalogue.goods, now)
     count(results.values())
-    for expires_at in {result.order.order.expires_at for result in results.values() if result.order and result.created}:
+    for expires_at in {result.new.order.expires_at for result in results.values() if result.new}:
         wake_up_at(TIMEOUT_TASK, expires_at)
     return [results[index] for index in range(len(commands))]
 
@@ -205,7 +214,7 @@ def new_or_refused(move: Move, outcome: Outcome) -> Placed:
     """The result of a command that nobody had sent before."""
     if outcome.status is not Status.OK:
         return Placed(error=error_of(outcome))
-    return Placed(as_stored(move.payload), created=True)
+    return Placed(new=move.payload)
 
 
 def as_stored(placing: Placing) -> OrderWithLines:
@@ -234,13 +243,16 @@ def read_repeated(keys: Mapping[int, Hashable]) -> dict[int, Placed]:
     except Error as error:
         return refused_all(keys, error)
     return {
-        index: Placed(stored[key]) if isinstance(key, tuple) and key in stored else Placed(error=foreseen(None))
+        index: Placed(stored=stored[key]) if isinstance(key, tuple) and key in stored else Placed(error=foreseen(None))
         for index, key in keys.items()
     }
 
 
 def count(results: Iterable[Placed]) -> None:
     """Counts orders by what became of them."""
-    for result in results:
-        outcome = type(result.error).__name__ if result.error else "placed" if result.created else "repeated"
-        ORDERS.labels(outcome).inc()
+    outcomes = Counter(
+        type(result.error).__name__ if result.error else "placed" if result.created else "repeated"
+        for result in results
+    )
+    for outcome, number in outcomes.items():
+        ORDERS.labels(outcome).inc(number)

@@ -1,17 +1,20 @@
 """gRPC: what servicers, server and clients stand on."""
 
-from charites.common.rpc.adapter import REQUEST_ID_KEY, DeadlinePassed
+from charites.common.rpc.adapter import REQUEST_ID_KEY
 from charites.common.rpc.client import Client, may_repeat
 from charites.common.rpc.server import serving
 from charites.common.rpc.servicer import (
     IDEMPOTENCY_KEY,
     Call,
+    DeadlinePassed,
+    Job,
     Method,
     Servicer,
     allow,
     installed_methods,
     merged,
     methods_of,
+    queued,
     required_id,
 )
 from charites.common.rpc.status import STATUS, as_status, read_error, rebuild
@@ -23,6 +26,7 @@ __all__ = [
     "Call",
     "Client",
     "DeadlinePassed",
+    "Job",
     "Method",
     "Servicer",
     "allow",
@@ -31,6 +35,7 @@ __all__ = [
     "may_repeat",
     "merged",
     "methods_of",
+    "queued",
     "read_error",
     "rebuild",
     "required_id",

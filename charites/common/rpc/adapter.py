@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 import grpc
 import structlog
 from django.conf import settings
+from django.db import close_old_connections
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation.trans_real import parse_accept_lang_header
@@ -22,21 +24,16 @@ from grpc import StatusCode
 from grpc_status import rpc_status
 
 from charites.common import logs
+from charites.common.auth import Identity, identify_at_once, read_authorization
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error
-from charites.common.rpc.servicer import Method
+from charites.common.rpc.servicer import DeadlinePassed, Job, Method
 from charites.common.rpc.status import STATUS, as_status
 from charites.common.threads import with_context
 
 log = structlog.get_logger(__name__)
 
 REQUEST_ID_KEY = "x-request-id"
-
-
-class DeadlinePassed(OutcomeUnknown):
-    """The call waited for its turn longer than it had time; it was never begun."""
-
-    code = 10000012
-    text = _("The call's deadline passed before its turn came. Nothing was done.")
+Answer = TypeVar("Answer")
 
 
 def work(method: Method, metadata: Mapping[str, str], data: bytes) -> Message | ServiceError:
@@ -47,6 +44,19 @@ def work(method: Method, metadata: Mapping[str, str], data: bytes) -> Message | 
         error = as_service_error(cause)
         logs.log_unforeseen(error, cause)
         return error
+
+
+def identify(header: str) -> Identity | ServiceError:
+    """Runs in a thread: who calls, where that takes a look at the database."""
+    close_old_connections()
+    try:
+        return read_authorization(header)
+    except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
+        error = as_service_error(cause)
+        logs.log_unforeseen(error, cause)
+        return error
+    finally:
+        close_old_connections()
 
 
 def parse(message_class: type[Message], data: bytes) -> Message:
@@ -100,7 +110,7 @@ class Adapter:
             translation.override(language(metadata)),
         ):
             seconds = min(settings.GRPC_DEADLINE_SECONDS, context.time_remaining() or settings.GRPC_DEADLINE_SECONDS)
-            answer = await self._answer(partial(work, method, metadata, data), seconds)
+            answer = await self._answer(method, metadata, data, seconds)
             error = answer if isinstance(answer, ServiceError) else None
             account(method.name, error, time.monotonic() - started)
             context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
@@ -110,11 +120,43 @@ class Adapter:
                 await context.abort(status.code, status.details, trailing)
             return answer
 
-    async def _answer(self, job: Callable[[], Message | ServiceError], seconds: float) -> Message | ServiceError:
-        """Runs a job in a thread, when one is free, and waits as long as the call has time."""
+    async def _answer(
+        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float
+    ) -> Message | ServiceError:
+        """Answers one call if there are not too many."""
         if self._calls >= settings.GRPC_MAX_CONCURRENT:
             return Busy()
         self._calls += 1
+        try:
+            if method.is_queued:
+                return await self._queue(method, metadata, data, seconds)
+            return await self._in_thread(partial(work, method, metadata, data), seconds)
+        finally:
+            self._calls -= 1
+
+    async def _queue(
+        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float
+    ) -> Message | ServiceError:
+        """Has a queue answer, and waits without a thread."""
+        deadline = time.monotonic() + seconds
+        try:
+            header = metadata.get("authorization", "")
+            if (identity := identify_at_once(header)) is None:
+                found = await self._in_thread(partial(identify, header), seconds)
+                if isinstance(found, ServiceError):
+                    return found
+                identity = found
+            job = method.begin(identity, metadata, partial(parse, method.request_class, data))
+            if not isinstance(job, Job):
+                raise TypeError(f"{method.name} is queued, and returned {type(job).__name__}.")
+            return await job.done(deadline - time.monotonic())
+        except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
+            error = as_service_error(cause)
+            logs.log_unforeseen(error, cause)
+            return error
+
+    async def _in_thread(self, job: Callable[[], Answer | ServiceError], seconds: float) -> Answer | ServiceError:
+        """Runs a job in a thread, when one is free, and waits as long as the call has time."""
         running = self._threads.submit(with_context(job))
         try:
             done, _waiting = await asyncio.wait([asyncio.wrap_future(running)], timeout=seconds)
@@ -123,7 +165,6 @@ class Adapter:
             return DeadlinePassed() if running.cancel() else OutcomeUnknown()
         finally:
             running.cancel()  # the caller hung up: a job that has not begun need not begin
-            self._calls -= 1
 
     def close(self) -> None:
         """Waits for the jobs that have begun."""

@@ -7,7 +7,7 @@ same methods through the same `Method.answer`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from django.apps import apps
 from django.conf import settings
@@ -20,7 +20,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from charites.common.auth import Identity, Role, read_authorization
-from charites.common.errors import Invalid, one_key
+from charites.common.batches import Batches, Item, Result, Unserved
+from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, one_key
 from charites.common.models import MAX_INT64, MAX_LINES
 
 IDEMPOTENCY_KEY = "idempotency-key"
@@ -38,6 +39,43 @@ class Call:
         return one_key(self.metadata.get(IDEMPOTENCY_KEY), given or None)
 
 
+class DeadlinePassed(OutcomeUnknown):
+    """The call waited for its turn longer than it had time; it was never begun."""
+
+    code = 10000012
+    text = _("The call's deadline passed before its turn came. Nothing was done.")
+
+
+UNSERVED: Mapping[Unserved, type[ServiceError]] = {
+    Unserved.FULL: Busy,
+    Unserved.LATE: DeadlinePassed,
+    Unserved.UNKNOWN: OutcomeUnknown,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[Item, Result]):
+    """What a queued method returns: an item for a queue, and the way from its result to the reply, or to an error."""
+
+    queue: Batches[Item, Result]
+    item: Item
+    reply: Callable[[Result], Message]
+
+    async def done(self, seconds: float) -> Message:
+        """Waits without a thread. Raises what became of the item."""
+        return self._answer(await self.queue.acall([self.item], seconds=seconds))
+
+    def wait(self, seconds: float) -> Message:
+        """Waits in this thread. Raises what became of the item."""
+        return self._answer(self.queue.call([self.item], seconds=seconds))
+
+    def _answer(self, outcomes: Sequence[Result | Unserved]) -> Message:
+        (outcome,) = outcomes
+        if isinstance(outcome, Unserved):
+            raise UNSERVED[outcome]
+        return self.reply(outcome)
+
+
 class Servicer(services.Service):
     """Base of an app's servicer. `descriptor` names its service; each method of it is one here, with that name:
     `def GetStock(self, request: StockLevel, call: Call) -> StockLevel`.
@@ -46,7 +84,7 @@ class Servicer(services.Service):
     descriptor: ClassVar[ServiceDescriptor]
 
 
-Behaviour = TypeVar("Behaviour", bound=Callable[..., Message])
+Behaviour = TypeVar("Behaviour", bound=Callable[..., Message | Job[Any, Any]])
 
 
 def allow(*roles: Role) -> Callable[[Behaviour], Behaviour]:
@@ -57,6 +95,12 @@ def allow(*roles: Role) -> Callable[[Behaviour], Behaviour]:
         return behaviour
 
     return mark
+
+
+def queued(behaviour: Behaviour) -> Behaviour:
+    """Decorates a servicer's method that returns a `Job`. It runs in the event loop: it touches nothing that waits."""
+    behaviour.is_queued = True  # type: ignore[attr-defined]
+    return behaviour
 
 
 def required_id(name: str, value: int) -> int:
@@ -87,8 +131,9 @@ class Method:
     """One method of a servicer, and the way into it."""
 
     descriptor: MethodDescriptor
-    behave: Callable[[Message, Call], Message]
+    behave: Callable[[Message, Call], Message | Job[Any, Any]]
     roles: tuple[Role, ...]
+    is_queued: bool = False
 
     @property
     def name(self) -> str:
@@ -106,11 +151,17 @@ class Method:
         """Checks token and role, then reads the request and calls the servicer. Raises what the servicer raises."""
         close_old_connections()
         try:
-            identity = read_authorization(metadata.get("authorization", ""))
-            identity.require(*self.roles)
-            return self.behave(read(), Call(identity, metadata))
+            reply = self.begin(read_authorization(metadata.get("authorization", "")), metadata, read)
+            return reply.wait(settings.GRPC_DEADLINE_SECONDS) if isinstance(reply, Job) else reply
         finally:
             close_old_connections()
+
+    def begin(
+        self, identity: Identity, metadata: Mapping[str, str], read: Callable[[], Message]
+    ) -> Message | Job[Any, Any]:
+        """Checks the role, reads the request and calls the servicer. Raises what it raises."""
+        identity.require(*self.roles)
+        return self.behave(read(), Call(identity, metadata))
 
 
 def methods_of(servicer: type[Servicer]) -> list[Method]:
@@ -121,7 +172,8 @@ def methods_of(servicer: type[Servicer]) -> list[Method]:
         if not hasattr(servicer, descriptor.name):
             raise TypeError(f"{servicer.__name__} lacks {descriptor.name}.")
         behave = getattr(instance, descriptor.name)
-        methods.append(Method(descriptor, behave, getattr(behave, "allowed_roles", tuple(Role))))
+        roles = getattr(behave, "allowed_roles", tuple(Role))
+        methods.append(Method(descriptor, behave, roles, getattr(behave, "is_queued", False)))
     return methods
 
 

@@ -5,12 +5,15 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
+
+from charites.common.batches import Turn, Unserved
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.participants import NoteParticipant
 from lab.kit.processes.shop import wait_until
 from stock.moves import Move, Outcome, Status, reserve
 from stock.records import RecordParticipant
-from stock.strategies.group_commit import GroupCommit, Turn
+from stock.strategies.group_commit import UNSERVED, GroupCommit, Queued
 
 
 class GatedParticipant(NoteParticipant):
@@ -58,12 +61,14 @@ class Callers:
             came.set()
             return group.move(moves, RecordParticipant(participant or self.participant))
 
-        before = len(group._queue)
+        before = len(group.batches._queue)
         caller = self._stack.enter_context(Background(run))
         came.wait(TIMEOUT_SECONDS)
-        if group._turn is not Turn.NOBODY:
+        if group.batches._turn is not Turn.NOBODY:
             wait_until(
-                lambda: not caller.is_running or len(group._queue) > before, seconds=TIMEOUT_SECONDS, what="a place"
+                lambda: not caller.is_running or len(group.batches._queue) > before,
+                seconds=TIMEOUT_SECONDS,
+                what="a place",
             )
         return caller
 
@@ -82,3 +87,10 @@ def one(order_id: int, pieces: int = 1, **changes: Any) -> Move:
 
 def statuses(caller: Background) -> list[Status]:
     return [outcome.status for outcome in caller.result()]
+
+
+async def amove(group: GroupCommit, moves: Sequence[Move], participant: NoteParticipant) -> list[Outcome]:
+    """Moves from asyncio, through the same queue."""
+    queued = [Queued(move, RecordParticipant(participant)) for move in moves]
+    outcomes = await group.batches.acall(queued, seconds=settings.STOCK_GROUP_WAIT_SECONDS)
+    return [UNSERVED[outcome] if isinstance(outcome, Unserved) else outcome for outcome in outcomes]

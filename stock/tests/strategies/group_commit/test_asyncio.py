@@ -8,8 +8,7 @@ import pytest
 from lab.kit.factories import counts, make_stock
 from lab.kit.participants import NoteParticipant, stored_notes
 from stock.moves import Outcome, Status
-from stock.records import RecordParticipant
-from stock.tests.strategies.group_commit.callers import GatedParticipant, one
+from stock.tests.strategies.group_commit.callers import GatedParticipant, amove, one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -19,7 +18,7 @@ def test_asyncio_callers_share_batches_and_use_no_thread_each(group):
     participant = NoteParticipant()
 
     async def buy_all() -> list[list[Outcome]]:
-        return await asyncio.gather(*(group.amove([one(10 + n)], RecordParticipant(participant)) for n in range(64)))
+        return await asyncio.gather(*(amove(group, [one(10 + n)], participant) for n in range(64)))
 
     outcomes = asyncio.run(buy_all())
 
@@ -29,7 +28,7 @@ def test_asyncio_callers_share_batches_and_use_no_thread_each(group):
 
 
 def test_asyncio_caller_without_moves_is_answered(group):
-    assert asyncio.run(group.amove([], RecordParticipant(NoteParticipant()))) == []
+    assert asyncio.run(amove(group, [], NoteParticipant())) == []
 
 
 async def arrival(participant: GatedParticipant, order_id: int) -> None:
@@ -41,10 +40,10 @@ def test_asyncio_caller_cancelled_while_queued_has_no_effect_and_harms_nobody(gr
     participant = GatedParticipant(10)
 
     async def scenario() -> list[Outcome]:
-        first = asyncio.create_task(group.amove([one(10)], RecordParticipant(participant)))
+        first = asyncio.create_task(amove(group, [one(10)], participant))
         await arrival(participant, 10)
-        cancelled = asyncio.create_task(group.amove([one(11), one(12)], RecordParticipant(participant)))
-        behind = asyncio.create_task(group.amove([one(13)], RecordParticipant(participant)))
+        cancelled = asyncio.create_task(amove(group, [one(11), one(12)], participant))
+        behind = asyncio.create_task(amove(group, [one(13)], participant))
         await asyncio.sleep(0)
         cancelled.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -65,10 +64,10 @@ def test_asyncio_caller_cancelled_while_its_batch_runs_harms_no_neighbour(group)
     participant = GatedParticipant(10, 11)
 
     async def scenario() -> list[Outcome]:
-        first = asyncio.create_task(group.amove([one(10)], RecordParticipant(participant)))
+        first = asyncio.create_task(amove(group, [one(10)], participant))
         await arrival(participant, 10)
-        cancelled = asyncio.create_task(group.amove([one(11)], RecordParticipant(participant)))
-        neighbour = asyncio.create_task(group.amove([one(12)], RecordParticipant(participant)))
+        cancelled = asyncio.create_task(amove(group, [one(11)], participant))
+        neighbour = asyncio.create_task(amove(group, [one(12)], participant))
         await asyncio.sleep(0)
         participant.open(10)
         await arrival(participant, 11)
@@ -90,10 +89,10 @@ def test_asyncio_caller_whose_time_is_up_while_queued_is_busy_without_effect(gro
     participant = GatedParticipant(10)
 
     async def scenario() -> tuple[list[Outcome], list[Outcome]]:
-        first = asyncio.create_task(group.amove([one(10)], RecordParticipant(participant)))
+        first = asyncio.create_task(amove(group, [one(10)], participant))
         await arrival(participant, 10)
         settings.STOCK_GROUP_WAIT_SECONDS = 0.01
-        late = await group.amove([one(11)], RecordParticipant(participant))
+        late = await amove(group, [one(11)], participant)
         participant.open()
         return await first, late
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import pytest
 from django.db import connections
 
+from charites.common import batches
+from charites.common.batches import Turn
 from charites.common.errors import OutcomeUnknown
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import TIMEOUT_SECONDS
@@ -15,8 +17,8 @@ from lab.kit.processes.shop import wait_until
 from stock.models import StockRecord
 from stock.moves import Move, Status
 from stock.records import RecordParticipant
-from stock.strategies import get_strategy, group_commit
-from stock.strategies.group_commit import GroupCommit, Turn
+from stock.strategies import get_strategy
+from stock.strategies.group_commit import GroupCommit
 from stock.strategies.strategy import Strategy
 from stock.tests.strategies.group_commit.callers import Callers, GatedParticipant, one, statuses
 
@@ -42,18 +44,18 @@ def test_committer_ends_when_idle_closes_its_connection_and_starts_again(group):
             participant.open(leader)
             assert statuses(waiting) == [Status.OK]
             assert participant.used is not connections["default"]
-            committer = group._committer
-            wait_until(lambda: group._committer is None, seconds=TIMEOUT_SECONDS, what="the committer ends")
+            committer = group.batches._committer
+            wait_until(lambda: group.batches._committer is None, seconds=TIMEOUT_SECONDS, what="the committer ends")
             if committer:
                 committer.join(TIMEOUT_SECONDS)
             assert participant.used.connection is None
-            assert group._turn is Turn.NOBODY
+            assert group.batches._turn is Turn.NOBODY
 
     assert counts(1) == (5, 4, 0)
 
 
 def test_idle_committer_is_woken_and_does_not_sleep_on(monkeypatch):
-    monkeypatch.setattr(group_commit, "IDLE_SECONDS", 10.0 * TIMEOUT_SECONDS)
+    monkeypatch.setattr(batches, "IDLE_SECONDS", 10.0 * TIMEOUT_SECONDS)
     make_stock(1, 9)
     group = GroupCommit()
 
@@ -61,12 +63,12 @@ def test_idle_committer_is_woken_and_does_not_sleep_on(monkeypatch):
         for leader in (10, 20):
             callers.lead(leader)
             waiting = callers.call(one(leader + 1))
-            committer = group._committer
+            committer = group.batches._committer
             callers.participant.open(leader)
             assert statuses(waiting) == [Status.OK]
-            wait_until(lambda: group._work._waiters, seconds=TIMEOUT_SECONDS, what="the committer sleeps")
+            wait_until(lambda: group.batches._work._waiters, seconds=TIMEOUT_SECONDS, what="the committer sleeps")
 
-    assert committer is group._committer is not None
+    assert committer is group.batches._committer is not None
 
 
 class FailingStrategy(Strategy):
@@ -123,7 +125,7 @@ def test_process_that_may_start_no_thread_lets_the_next_caller_commit_for_those_
         leader = callers.lead(10)
         waiting = callers.call(one(11))
         with monkeypatch.context() as patch:
-            patch.setattr(group_commit.threading.Thread, "start", refuse)
+            patch.setattr(batches.threading.Thread, "start", refuse)
             participant.open(10)
             assert statuses(leader) == [Status.OK]
             outcomes = group.move([one(12)], RecordParticipant(participant))
@@ -153,7 +155,7 @@ leader.start()
 participant.await_arrival(10)
 queued = threading.Thread(target=lambda: move([reserve(11, {1: 1})], participant=participant))
 queued.start()
-while not parents._queue:
+while not parents.batches._queue:
     pass
 warnings.simplefilter("ignore")
 child = os.fork()

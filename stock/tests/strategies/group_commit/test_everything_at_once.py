@@ -38,16 +38,16 @@ def mixed_orders(threads: int, each: int) -> list[list[Move]]:
 def test_sixty_four_callers_with_duplicates_reused_keys_and_poison_are_counted_exactly(group, callers):
     make_stock(1, 150)
     make_stock(2, 250)
-    participant, hands = RecordParticipant(NoteParticipant()), mixed_orders(64, 10)
+    notes, hands = NoteParticipant(), mixed_orders(64, 10)
     answers: dict[int, Outcome] = {}
 
     def buy(hand: list[Move]) -> None:
         for move in hand:
-            answers[move.order_id] = group.move([move], participant)[0]
+            answers[move.order_id] = group.move([move], RecordParticipant(notes))[0]
 
     async def abuy(hand: list[Move]) -> None:
         for move in hand:
-            answers[move.order_id] = (await group.amove([move], participant))[0]
+            answers[move.order_id] = (await amove(group, [move], notes))[0]
 
     async def abuy_all() -> None:
         await asyncio.gather(*map(abuy, hands))

@@ -6,13 +6,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from charites.common.batches import Turn
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import Background, plain
 from lab.kit.participants import NoteParticipant
 from stock.moves import Status
 from stock.records import RecordParticipant
 from stock.strategies import get_strategy
-from stock.strategies.group_commit import Turn
 from stock.strategies.strategy import Strategy
 from stock.tests.strategies.group_commit.callers import Callers, GatedParticipant, one, statuses
 
@@ -30,7 +30,7 @@ def test_lone_caller_commits_by_itself_with_the_statements_of_atomic_update(grou
     make_stock(1, 5)
 
     assert statements_of(group, 10) == statements_of(get_strategy("atomic_update"), 11)
-    assert group._committer is None
+    assert group.batches._committer is None
     assert counts(1) == (3, 2, 0)
 
 
@@ -43,13 +43,13 @@ def test_lone_caller_with_more_moves_than_the_cap_commits_all_of_them_by_itself(
 
     assert [outcome.status for outcome in outcomes] == [Status.OK] * 5
     assert participant.batches == [[10, 11], [12, 13], [14]]
-    assert group._committer is None
+    assert group.batches._committer is None
 
 
 def test_call_without_moves_leaves_nobody_leading(group):
     assert group.move([], RecordParticipant(NoteParticipant())) == []
 
-    assert group._turn is Turn.NOBODY
+    assert group.batches._turn is Turn.NOBODY
 
 
 def test_what_queues_while_a_batch_commits_goes_into_the_next_one_in_order_of_arrival(group):

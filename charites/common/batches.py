@@ -1,0 +1,268 @@
+"""Many callers, one batch: what queued up while the last batch was under way goes into the next one.
+
+There is no timer: a batch is as large as the load makes it, and shrinks to one when there is none. A thread that finds
+nobody at work leads: it carries out its own items by itself, without a hand-over. What is queued then goes to one
+thread, the committer, so that nobody keeps working for others; it starts when it is needed and ends when the queue has
+been empty for a moment. Callers of asyncio always use the committer, and wait without a thread.
+
+The queue is bounded: past it, refused at once. Whoever gives up while queued has no effect, nor has an item whose time
+was up when its turn came; one whose batch is under way is told that nobody knows.
+"""
+
+import asyncio
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from enum import Enum
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import structlog
+from django.db import close_old_connections, connection
+
+log = structlog.get_logger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+IDLE_SECONDS = 2.0  # how long the committer keeps its thread and its connection for the next burst
+
+
+class Unserved(Enum):
+    """Why an item has no result."""
+
+    FULL = "full"  # so is the queue; nothing was done
+    LATE = "late"  # its time was up before its turn came; nothing was done
+    UNKNOWN = "unknown"  # its batch is under way, or broke
+
+
+class Turn(Enum):
+    """Whose turn it is to carry out batches.
+
+    NOBODY ── a caller comes ──> CALLER ── its own items are done ──┬─ the queue is empty ──> NOBODY
+                                   ^                                └─ others wait ──> COMMITTER
+    COMMITTER ── a batch, and the queue is empty ──> NOBODY          (no thread to be had: NOBODY)
+    """
+
+    NOBODY = "nobody"
+    CALLER = "caller"  # whoever found nobody at work, until its own items are done
+    COMMITTER = "committer"  # the one thread that works for all who came meanwhile
+
+
+class Bounds(NamedTuple):
+    """How many items go into one batch, and how many may wait for one."""
+
+    batch: int
+    queue: int
+
+
+class Entry(Generic[Item, Result]):
+    """An item in the queue."""
+
+    __slots__ = ("call", "is_open", "item", "outcome")
+
+    def __init__(self, item: Item, call: "Call[Item, Result]") -> None:
+        self.item, self.call = item, call
+        self.is_open = True  # neither taken nor given up, which the mutex of the queue decides
+        self.outcome: Result | Unserved = Unserved.UNKNOWN
+
+
+class Call(Generic[Item, Result]):
+    """A caller and its items. It waits in a thread or, with a future, in asyncio."""
+
+    __slots__ = ("deadline", "entries", "future", "is_answered", "left")
+
+    def __init__(self, items: Sequence[Item], seconds: float, future: "asyncio.Future[None] | None" = None) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.entries: list[Entry[Item, Result]] = [Entry(item, self) for item in items]
+        self.left = len(items)
+        self.future = future
+        self.is_answered = threading.Event() if future is None else None
+
+    def outcomes(self) -> list[Result | Unserved]:
+        return [entry.outcome for entry in self.entries]
+
+
+class Batches(Generic[Item, Result]):
+    """The queue in front of something that takes many.
+
+    `carry_out` gives a result for each item of a batch, in order, and raises nothing; `bounds` are looked up for every
+    batch; items share one only if they `fit` the first of it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        carry_out: Callable[[list[Item]], Sequence[Result]],
+        bounds: Callable[[], Bounds],
+        fit: Callable[[Item, Item], bool] = lambda first, other: True,
+    ) -> None:
+        self._name, self._carry_out, self._bounds, self._fit = name, carry_out, bounds, fit
+        self.forget()
+
+    def forget(self) -> None:
+        """Starts from nothing. A forked child does: it has no thread, and nobody there would open the lock."""
+        self._mutex = threading.Lock()
+        self._work = threading.Condition(self._mutex)
+        self._queue: deque[Entry[Item, Result]] = deque()
+        self._turn = Turn.NOBODY
+        self._committer: threading.Thread | None = None
+
+    def call(self, items: Sequence[Item], *, seconds: float) -> list[Result | Unserved]:
+        """Has the items carried out, and waits for at most so long; one outcome each, in order."""
+        call: Call[Item, Result] = Call(items, seconds)
+        if self._enter(call):
+            self._lead(call)
+        if call.is_answered and call.left and not call.is_answered.wait(seconds):
+            self._give_up(call)
+        return call.outcomes()
+
+    async def acall(self, items: Sequence[Item], *, seconds: float) -> list[Result | Unserved]:
+        """The same for asyncio: no thread per caller. A caller that is cancelled while queued has no effect."""
+        loop = asyncio.get_running_loop()
+        call: Call[Item, Result] = Call(items, seconds, loop.create_future())
+        if self._enter(call):
+            self._hand_over()
+        if call.future and call.left:
+            timer = loop.call_later(seconds, wake_all, [call.future])
+            try:
+                await call.future
+            finally:
+                timer.cancel()
+                self._give_up(call)
+        return call.outcomes()
+
+    def _enter(self, call: Call[Item, Result]) -> bool:
+        """Queues the items; True when the caller finds nobody at work."""
+        with self._mutex:
+            if self._queue and len(self._queue) + len(call.entries) > self._bounds().queue:
+                call.left = 0
+                for entry in call.entries:
+                    entry.outcome = Unserved.FULL
+                return False
+            self._queue.extend(call.entries)
+            leads = self._turn is Turn.NOBODY and bool(call.entries)
+            if leads:
+                self._turn = Turn.CALLER
+        return leads
+
+    def _give_up(self, call: Call[Item, Result]) -> None:
+        """Takes back what is still queued. It stays in its place, and is passed over there."""
+        with self._mutex:
+            close_entries(entry for entry in call.entries if entry.is_open)
+
+    def _lead(self, call: Call[Item, Result]) -> None:
+        """Carries out batches until the caller's own items are done; who came meanwhile is left to the committer."""
+        try:
+            while call.left:
+                self._carry_out_batch()
+        finally:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Leaves what is queued to the committer, or nobody at work when nothing is."""
+        with self._mutex:
+            self._pass_on()
+            if self._turn is Turn.COMMITTER and self._committer is None:
+                self._start_committer()
+            self._work.notify()
+
+    def _start_committer(self) -> None:
+        """Where no thread can be started, the next caller leads, and works for those in front of it, too."""
+        committer = threading.Thread(target=self._work_for_others, name=self._name, daemon=True)
+        try:
+            committer.start()
+            self._committer = committer
+        except RuntimeError:
+            log.exception("batches_without_thread", queue=self._name)
+            self._turn = Turn.NOBODY
+
+    def _work_for_others(self) -> None:
+        """The committer: batches while there are any, then waits a moment for more, then ends."""
+        try:
+            while self._await_turn():
+                close_old_connections()
+                self._carry_out_batch()
+                with self._mutex:
+                    self._pass_on()
+        except BaseException:
+            with self._mutex:
+                self._committer = None
+            self._hand_over()  # to another one
+            raise
+        finally:
+            connection.close()
+
+    def _await_turn(self) -> bool:
+        """Waits until items are handed over; False when none were for a while, and the thread may end."""
+        with self._work:
+            if self._work.wait_for(lambda: self._turn is Turn.COMMITTER, IDLE_SECONDS):
+                return True
+            self._committer = None
+            return False
+
+    def _pass_on(self) -> None:
+        """Whoever has carried out a batch says whose turn it is next. Needs the mutex."""
+        self._turn = Turn.COMMITTER if self._queue else Turn.NOBODY
+
+    def _carry_out_batch(self) -> None:
+        """One batch: what queued up while the last one was under way."""
+        batch = self._take()
+        outcomes: Sequence[Result | Unserved] = [Unserved.UNKNOWN] * len(batch)
+        try:
+            if batch:
+                outcomes = self._carry_out([entry.item for entry in batch])
+        except Exception:  # (it promises to raise nothing; what it did before is not known)
+            log.exception("batch_failed", queue=self._name)
+        finally:  # whatever happens, nobody waits in vain
+            for entry, outcome in zip(batch, outcomes, strict=True):
+                entry.outcome = outcome
+            count_down(batch)
+
+    def _take(self) -> list[Entry[Item, Result]]:
+        """Takes what fits together from the front of the queue, and answers those who came too late."""
+        batch: list[Entry[Item, Result]] = []
+        late: list[Entry[Item, Result]] = []
+        now, most = time.monotonic(), max(1, self._bounds().batch)
+        with self._mutex:
+            while self._queue and len(batch) < most:
+                if batch and not self._fit(batch[0].item, self._queue[0].item):
+                    break
+                entry = self._queue.popleft()
+                if entry.is_open:
+                    (batch if now < entry.call.deadline else late).append(entry)
+            close_entries(late)
+            for entry in batch:
+                entry.is_open = False
+        count_down(late)
+        return batch
+
+
+def close_entries(entries: "Iterable[Entry[Any, Any]]") -> None:
+    """Nothing will become of these."""
+    for entry in entries:
+        entry.is_open, entry.outcome = False, Unserved.LATE
+
+
+def count_down(entries: "Sequence[Entry[Any, Any]]") -> None:
+    """Wakes the callers all of whose items have an outcome now: each event loop once."""
+    futures: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+    for entry in entries:
+        call = entry.call
+        call.left -= 1
+        if call.left:
+            continue
+        if call.is_answered:
+            call.is_answered.set()
+        if call.future:
+            futures[call.future.get_loop()].append(call.future)
+    for loop, waiting in futures.items():
+        with suppress(RuntimeError):  # a loop that has ended waits for nobody
+            loop.call_soon_threadsafe(wake_all, waiting)
+
+
+def wake_all(futures: "Sequence[asyncio.Future[None]]") -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
