@@ -15,7 +15,7 @@ from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("goods", "stock", "orders", "messaging")
 SHOP = ("charites", *APPS)
-ADAPTERS = {"rest", "rpc", "admin", "tasks", "messages", "management"}
+ADAPTERS = {"rest", "rpc", "admin", "tasks", "messages", "management", "queue"}
 # The wake-ups look whether their time has passed already; the sandbox stands for a company with a clock of its own.
 EDGES = (["wakeups"], *(["payments", "sandbox", name] for name in ("page", "notices", "admin")))
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]

@@ -250,9 +250,10 @@ def read_repeated(keys: Mapping[int, Hashable]) -> dict[int, Placed]:
 
 def count(results: Iterable[Placed]) -> None:
     """Counts orders by what became of them."""
-    outcomes = Counter(
-        type(result.error).__name__ if result.error else "placed" if result.created else "repeated"
-        for result in results
-    )
+    outcomes = Counter(outcome_of(result) for result in results)
     for outcome, number in outcomes.items():
         ORDERS.labels(outcome).inc(number)
+
+
+def outcome_of(result: Placed) -> str:
+    return type(result.error).__name__ if result.error else "placed" if result.created else "repeated"

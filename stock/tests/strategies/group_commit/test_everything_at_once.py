@@ -13,6 +13,7 @@ from lab.kit.participants import POISON, NoteParticipant, Poison, stored_notes
 from stock.models import StockRecord
 from stock.moves import Move, Outcome, Status, reserve
 from stock.records import RecordParticipant
+from stock.tests.strategies.group_commit.callers import amove
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
