@@ -46,6 +46,7 @@ class DatabaseClock:
         """Starts anew. A forked child does: nobody there would open the lock."""
         self._first_look = threading.Lock()
         self._reading: Reading | None = None
+        self._is_ours = False  # the database's time is this machine's
         self._read_next = 0.0
 
     def now(self) -> datetime:
@@ -69,7 +70,7 @@ class DatabaseClock:
     def carried(self) -> datetime | None:
         """The time without a look at the database; None before the first one."""
         if self._reading is None:
-            return None
+            return datetime.now(UTC) if self._is_ours else None
         return self._reading.time + timedelta(seconds=self._monotonic() - self._reading.monotonic)
 
     def _measure_again(self) -> Reading | None:
@@ -83,6 +84,7 @@ class DatabaseClock:
         """Reads the database's clock: it said so half way between question and answer."""
         asked = self._monotonic()
         told = self._read()
+        self._is_ours = told is None
         return Reading(told, (asked + self._monotonic()) / 2) if told else None
 
 
@@ -111,4 +113,4 @@ def now() -> datetime:
 
 def carried() -> datetime | None:
     """Returns the database's time as far as it is known without asking, for those who may not wait; else None."""
-    return _clock.carried() if connection.vendor == "mysql" else datetime.now(UTC)
+    return _clock.carried()

@@ -46,9 +46,9 @@ MEANINGS = {
     ),
     "STOCK_LOCK_WAIT_SECONDS": "How many seconds `redis_lock` waits for the locks of an order.",
     "STOCK_LOCK_LEASE_SECONDS": "After this many seconds a lock of `redis_lock` ends by itself.",
-    "STOCK_GROUP_CAP": "How many moves `group_commit` puts into one transaction.",
-    "STOCK_GROUP_QUEUE": "How many moves may wait in a process of `group_commit`; more are answered busy.",
-    "STOCK_GROUP_WAIT_SECONDS": "After this many seconds a move that waits for `group_commit` is given up.",
+    "STOCK_GROUP_CAP": "How many orders, or moves of `group_commit`, go into one batch.",
+    "STOCK_GROUP_QUEUE": "How many orders, or moves of `group_commit`, may wait in a process; more are answered busy.",
+    "STOCK_GROUP_WAIT_SECONDS": "After this many seconds an order or a move that waits for its batch is given up.",
     "ORDER_PAY_TIMEOUT_SECONDS": "Seconds until an unpaid order is closed and its stock goes back. `make run` says 60.",
     "ORDER_TIMEOUT_BATCH": "How many overdue orders are closed in one transaction.",
     "MESSAGE_FIRST_CHECK_SECONDS": (

@@ -4,7 +4,7 @@ import gc
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
 from typing import Any
 
@@ -33,6 +33,7 @@ from stock.strategies.group_commit import GroupCommit
 from stock.strategies.strategy import Strategy
 
 LONG_SECONDS = 3600.0  # longer than anybody asks
+LET_GO_SECONDS = 10.0
 Ask = Callable[[], None]
 KINDS = (WSGIRequest, Request, Message, PlaceOrder, Move)
 OUR_FILES = ("goods/", "stock/", "orders/")  # the options of a .proto file are messages, too
@@ -47,9 +48,15 @@ def live_requests() -> list[Any]:
 
 
 def left_behind(before: Sequence[Any]) -> dict[str, int]:
-    """What is alive now and was not before, by kind."""
+    """What stays alive and was not before, by kind. A thread that has answered lets go a moment later."""
     old = {id(thing) for thing in before}
-    return dict(Counter(type(thing).__name__ for thing in live_requests() if id(thing) not in old))
+
+    def found() -> dict[str, int]:
+        return dict(Counter(type(thing).__name__ for thing in live_requests() if id(thing) not in old))
+
+    with suppress(AssertionError):
+        wait_until(lambda: not found(), seconds=LET_GO_SECONDS, what="threads let go")
+    return found()
 
 
 def is_ours(message: Message) -> bool:

@@ -9,6 +9,8 @@ Guarantees: exact, and what `atomic_update` guarantees, for each move by itself:
 batch, and two moves with one key never share one. Served in order of arrival within a process. A caller who gives up
 while queued has no effect; one whose batch is under way is told that the outcome is unknown.
 
+Orders arrive here in batches already (orders/queue.py); payments, cancellations and reservations of others meet here.
+
 Costs: a lone caller pays a queue operation. The queue is bounded (`STOCK_GROUP_QUEUE`): past it, busy at once.
 
 Use it: it is the default. On one hot row with a synced log it is what lets a thousand orders share one sync. The

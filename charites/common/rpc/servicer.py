@@ -171,9 +171,11 @@ def methods_of(servicer: type[Servicer]) -> list[Method]:
     for descriptor in servicer.descriptor.methods:
         if not hasattr(servicer, descriptor.name):
             raise TypeError(f"{servicer.__name__} lacks {descriptor.name}.")
-        behave = getattr(instance, descriptor.name)
-        roles = getattr(behave, "allowed_roles", tuple(Role))
-        methods.append(Method(descriptor, behave, roles, getattr(behave, "is_queued", False)))
+        declared = getattr(servicer, descriptor.name)
+        is_queued = getattr(declared, "is_queued", False)
+        # The framework closes old connections around a call, in whatever thread: a queued one has none.
+        behave = getattr(servicer() if is_queued else instance, descriptor.name)
+        methods.append(Method(descriptor, behave, getattr(declared, "allowed_roles", tuple(Role)), is_queued))
     return methods
 
 

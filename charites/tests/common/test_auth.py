@@ -7,10 +7,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from charites.common import clock
 from charites.common.auth import (
     LEEWAY_SECONDS,
     Identity,
     Role,
+    identify_at_once,
     issue_pair,
     issue_token,
     read_authorization,
@@ -85,6 +87,35 @@ def test_token_of_a_key_that_is_being_replaced_is_accepted(settings):
 
     assert read_authorization(f"Bearer {old}").user_id == 7
     assert read_authorization(f"Bearer {token()}").user_id == 7
+
+
+def test_token_that_was_verified_before_still_expires_and_goes_with_its_key(settings, monkeypatch):
+    header = f"Bearer {token(lifetime_seconds=60)}"
+    assert read_authorization(header).user_id == identify_at_once(header).user_id == 7
+
+    later = timezone.now() + timedelta(seconds=60 + LEEWAY_SECONDS + 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "carried", lambda: later)
+        with pytest.raises(TokenExpired):
+            identify_at_once(header)
+    settings.SECRET_KEY = OTHER_KEY
+    for read in (read_authorization, identify_at_once):
+        with pytest.raises(Unauthenticated):
+            read(header)
+
+
+def test_event_loop_leaves_to_a_thread_what_needs_the_database(settings, monkeypatch):
+    header = f"Bearer {token()}"
+    monkeypatch.setattr(clock, "carried", lambda: None)
+    assert identify_at_once(header) is None  # nobody has read the clock yet
+    monkeypatch.undo()
+
+    settings.DEMO = True
+    assert [identify_at_once(known) for known in ("Bearer buyer", "Bearer staff", "token")] == [None] * 3
+    assert identify_at_once(header).user_id == 7
+    for bad in ("Bearer nobody", "", "Basic x"):
+        with pytest.raises(Unauthenticated):
+            identify_at_once(bad)
 
 
 def test_token_whose_claims_were_changed_is_refused():

@@ -117,6 +117,26 @@ def test_first_reading_is_waited_for_by_all_who_come_meanwhile() -> None:
     assert len(asked) == 1
 
 
+def test_who_may_not_wait_gets_the_time_that_is_carried_on_and_none_before_the_first_reading() -> None:
+    database = Database()
+    ours = make(database)
+
+    assert ours.carried() is None
+    ours.now()
+    database.monotonic += 10 * READ_EVERY_SECONDS
+    assert (ours.carried(), database.asked) == (database.time, 1)
+
+
+def test_who_may_not_wait_gets_the_time_of_this_machine_where_it_is_the_databases() -> None:
+    ours = DatabaseClock(lambda: None)
+
+    assert ours.carried() is None
+    ours.now()
+    carried = ours.carried()
+    assert carried is not None
+    assert abs(carried - datetime.now(UTC)) < timedelta(minutes=1)
+
+
 def test_a_forked_child_reads_anew() -> None:
     database = Database()
     ours = make(database)

@@ -1,0 +1,234 @@
+"""The queue in front of placing, from gRPC's event loop and REST's threads: who shares a batch and harms nobody."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import grpc
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from charites.common.errors import Busy, OutcomeUnknown
+from lab.kit.factories import counts, make_command, make_goods
+from lab.kit.grpc_server import Callers, refusal
+from lab.kit.interleaving import TIMEOUT_SECONDS, Background
+from lab.kit.processes.shop import wait_until
+from orders import queue
+from orders.models import Order
+from orders.payloads import PlaceOrder
+from orders.queue import PLACING, place_next
+from orders.services import Placed
+from orders.tests.api.rpc_orders import wanted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Gate:
+    """Stands in front of every batch, and notes who is in it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self._arrived, self._open = threading.Semaphore(0), threading.Semaphore(0)
+        self._is_wide = False
+
+    def __call__(self, commands: Sequence[PlaceOrder]) -> list[Placed]:
+        self.batches.append([command.user_id for command in commands])
+        self._arrived.release()
+        if not self._is_wide:
+            assert self._open.acquire(timeout=TIMEOUT_SECONDS)
+        return queue.place_batch(commands)
+
+    def await_batch(self) -> None:
+        assert self._arrived.acquire(timeout=TIMEOUT_SECONDS), "no batch came"
+
+    def open(self, *, wide: bool = True) -> None:
+        self._is_wide = wide
+        self._open.release()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    made = Gate()
+    monkeypatch.setattr(PLACING, "_carry_out", made)
+    yield made
+    made.open()
+    wait_until(lambda: PLACING._committer is None, seconds=TIMEOUT_SECONDS, what="the committer ends")
+
+
+@pytest.fixture(autouse=True)
+def _short_idleness(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charites.common.batches.IDLE_SECONDS", 0.05)
+
+
+def await_queued(number: int) -> None:
+    wait_until(lambda: len(PLACING._queue) >= number, seconds=TIMEOUT_SECONDS, what=f"{number} are queued")
+
+
+def outcome(call: grpc.Future) -> str:
+    try:
+        call.result(TIMEOUT_SECONDS)
+    except grpc.RpcError as error:
+        return str(error.code().name)
+    except grpc.FutureCancelledError:
+        return "cancelled"
+    return "ok"
+
+
+def test_what_comes_while_a_batch_is_placed_is_the_next_one_and_each_gets_its_own_answer(
+    callers: Callers, gate: Gate
+) -> None:
+    make_goods(1, stock=4)
+    make_goods(2, stock=9, status=1)
+    create = callers.service().order.CreateOrder
+    first = create.future(wanted(user_id=1))
+    gate.await_batch()
+    requests = [
+        wanted(user_id=2),
+        wanted(user_id=3, goods_id=2),  # off sale
+        wanted(user_id=4, num=5),  # more than there is
+        wanted(user_id=5, goods_id=3),  # none such
+        wanted(user_id=6, idempotency_key="k"),
+        wanted(user_id=6, idempotency_key="k"),
+        wanted(user_id=6, idempotency_key="k", num=2),  # the key of another request
+        wanted(user_id=7, address=""),
+        wanted(user_id=8),
+        wanted(user_id=9),  # nothing is left by then
+    ]
+    calls = []
+    for request in requests:
+        calls.append(create.future(request))
+        await_queued(len(calls))  # first come, first served
+    gate.open()
+
+    refused = "FAILED_PRECONDITION"
+    assert outcome(first) == "ok"
+    assert [outcome(call) for call in calls] == [
+        *("ok", refused, refused, "NOT_FOUND", "ok", "ok", "INVALID_ARGUMENT", "INVALID_ARGUMENT", "ok", refused)
+    ]
+    assert calls[4].result() == calls[5].result()
+    assert gate.batches == [[1], [2, 3, 4, 5, 6, 6, 6, 7, 8, 9]]
+    assert (counts(1), counts(2), Order.objects.count()) == ((0, 4, 0), (9, 0, 0), 4)
+
+
+def test_call_whose_deadline_passes_while_it_is_queued_has_no_effect(callers: Callers, gate: Gate) -> None:
+    make_goods(1, stock=9)
+    create = callers.service().order.CreateOrder
+    first = create.future(wanted(user_id=1))
+    gate.await_batch()
+
+    late = create.future(wanted(user_id=2), timeout=0.3)
+    assert outcome(late) == "DEADLINE_EXCEEDED"
+    behind = create.future(wanted(user_id=3))
+    await_queued(2)
+    gate.open()
+
+    assert (outcome(first), outcome(behind)) == ("ok", "ok")
+    assert gate.batches == [[1], [3]]
+    assert counts(1) == (7, 2, 0)
+
+
+def test_call_that_is_cancelled_while_it_is_queued_has_no_effect(callers: Callers, gate: Gate) -> None:
+    make_goods(1, stock=9)
+    create = callers.service().order.CreateOrder
+    first = create.future(wanted(user_id=1))
+    gate.await_batch()
+
+    gone = create.future(wanted(user_id=2))
+    await_queued(1)
+    gone.cancel()
+    wait_until(lambda: not PLACING._queue[0].is_open, seconds=TIMEOUT_SECONDS, what="it is given up")
+    behind = create.future(wanted(user_id=3))
+    await_queued(2)
+    gate.open()
+
+    assert [outcome(call) for call in (first, gone, behind)] == ["ok", "cancelled", "ok"]
+    assert gate.batches == [[1], [3]]
+    assert counts(1) == (7, 2, 0)
+
+
+def test_queue_that_is_full_is_busy_at_once_on_both_protocols(callers: Callers, gate: Gate, settings) -> None:
+    settings.STOCK_GROUP_QUEUE = 1
+    make_goods(1, stock=9)
+    create = callers.service().order.CreateOrder
+    calls = [create.future(wanted(user_id=1))]
+    gate.await_batch()
+    calls.append(create.future(wanted(user_id=2)))
+    await_queued(1)
+
+    assert refusal(create, wanted(user_id=3)) == ("UNAVAILABLE", 10000004)
+    with pytest.raises(Busy):
+        place_next(command=make_command())
+
+    gate.open()
+    assert [outcome(call) for call in calls] == ["ok", "ok"]
+    assert counts(1) == (7, 2, 0)
+
+
+def test_threads_and_coroutines_share_a_batch(callers: Callers, gate: Gate) -> None:
+    make_goods(1, stock=9)
+    create = callers.service().order.CreateOrder
+
+    with Background(lambda: place_next(command=make_command(user_id=1))) as leader:
+        gate.await_batch()
+        call = create.future(wanted(user_id=2))
+        await_queued(1)
+        with Background(lambda: place_next(command=make_command(user_id=3))) as waiting:
+            await_queued(2)
+            gate.open()
+            assert leader.result().created
+            assert waiting.result().created
+            assert outcome(call) == "ok"
+
+    assert gate.batches == [[1], [2, 3]]
+
+
+def test_thread_that_waits_longer_than_it_may_has_no_effect_or_does_not_know(gate: Gate, settings) -> None:
+    make_goods(1, stock=9)
+    with Background(lambda: place_next(command=make_command(user_id=1))) as leader:
+        gate.await_batch()
+        settings.STOCK_GROUP_WAIT_SECONDS = 0.01
+        with pytest.raises(Busy):
+            place_next(command=make_command(user_id=2))
+        settings.STOCK_GROUP_WAIT_SECONDS = 1.0
+        with Background(lambda: place_next(command=make_command(user_id=3))) as waiting:
+            await_queued(2)
+            gate.open(wide=False)
+            gate.await_batch()
+            with pytest.raises(OutcomeUnknown):
+                waiting.result()
+        gate.open()
+        assert leader.result().created
+
+    wait_until(lambda: counts(1) == (7, 2, 0), seconds=TIMEOUT_SECONDS, what="it is placed all the same")
+    assert gate.batches == [[1], [3]]
+
+
+def test_batch_that_breaks_is_unknown_to_all_of_it_and_the_next_are_served(
+    callers: Callers, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_goods(1, stock=9)
+    create = callers.service().order.CreateOrder
+    real, broken = queue.place_batch, [True]
+
+    def place(commands: Sequence[PlaceOrder]) -> list[Placed]:
+        if broken.pop() if broken else False:
+            raise RuntimeError("broken")
+        return real(commands)
+
+    monkeypatch.setattr(queue, "place_batch", place)
+    gate.open()
+
+    assert refusal(create, wanted(user_id=1)) == ("DEADLINE_EXCEEDED", 10000005)
+    assert create(wanted(user_id=2)).user_id == 2
+
+
+def test_twenty_orders_take_no_more_statements_than_two() -> None:
+    make_goods(1, stock=99)
+
+    def statements(number: int) -> int:
+        with CaptureQueriesContext(connections["default"]) as captured:
+            commands = [make_command(user_id=n + 1, idempotency_key=f"{number}-{n}") for n in range(number)]
+            assert all(placed.created for placed in queue.place_batch(commands))
+        return len(captured)
+
+    assert statements(20) == statements(2) <= 12
