@@ -127,6 +127,20 @@ def test_call_whose_deadline_passes_while_it_is_queued_has_no_effect(callers: Ca
     assert counts(1) == (7, 2, 0)
 
 
+def test_call_without_a_deadline_waits_as_long_as_the_server_lets_it(callers: Callers, gate: Gate, settings) -> None:
+    make_goods(1, stock=9)
+    create = callers.service().order.CreateOrder
+    first = create.future(wanted(user_id=1))
+    gate.await_batch()
+
+    settings.GRPC_DEADLINE_SECONDS = 0.3
+    assert refusal(create, wanted(user_id=2)) == ("DEADLINE_EXCEEDED", 10000012)
+
+    gate.open()
+    assert outcome(first) == "ok"
+    assert (gate.batches, counts(1)) == ([[1]], (8, 1, 0))
+
+
 def test_call_that_is_cancelled_while_it_is_queued_has_no_effect(callers: Callers, gate: Gate) -> None:
     make_goods(1, stock=9)
     create = callers.service().order.CreateOrder

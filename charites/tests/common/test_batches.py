@@ -1,0 +1,73 @@
+"""The machine that gathers callers into batches, by itself.
+
+What it does for orders is in `orders/tests/api/test_queue.py`, and for moves in `stock/tests/strategies/group_commit`.
+"""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from charites.common import batches
+from charites.common.batches import Batches, Bounds, Call, Unserved
+from lab.kit.interleaving import TIMEOUT_SECONDS, Background
+from lab.kit.processes.shop import wait_until
+
+
+class Doubling:
+    """Doubles numbers, and holds the batches of a 1 and of a 4 until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.arrived = {number: threading.Event() for number in (1, 4)}
+        self.may_go = {number: threading.Event() for number in (1, 4)}
+
+    def __call__(self, numbers: list[int]) -> list[int]:
+        self.batches.append(numbers)
+        for held in self.arrived.keys() & numbers:
+            self.arrived[held].set()
+            assert self.may_go[held].wait(TIMEOUT_SECONDS)
+        return [2 * number for number in numbers]
+
+
+@pytest.fixture
+def doubling(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Doubling, Batches[int, int]]]:
+    monkeypatch.setattr(batches, "IDLE_SECONDS", 0.01)
+    double = Doubling()
+    made = Batches("doubling", double, lambda: Bounds(batch=2, queue=9))
+    yield double, made
+    for held in double.may_go.values():
+        held.set()
+    wait_until(lambda: made._committer is None, seconds=TIMEOUT_SECONDS, what="the committer ends")
+
+
+def test_item_whose_time_was_up_when_its_turn_came_is_not_carried_out(doubling) -> None:
+    double, queue = doubling
+    late, soon = Call([3], seconds=0), Call([5], seconds=60)
+    queue._enter(late)
+    queue._enter(soon)
+
+    queue._lead(soon)
+
+    assert (late.outcomes(), soon.outcomes()) == ([Unserved.LATE], [10])
+    assert late.is_answered.is_set()
+    assert double.batches == [[5]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_caller_whose_items_need_several_batches_is_woken_by_the_last_one(doubling) -> None:
+    double, queue = doubling
+    with Background(lambda: queue.call([1], seconds=60)) as leader:
+        assert double.arrived[1].wait(TIMEOUT_SECONDS)
+        waiting = Call([2, 3, 4, 5, 6], seconds=60)
+        assert queue._enter(waiting) is False
+        double.may_go[1].set()
+        assert double.arrived[4].wait(TIMEOUT_SECONDS)
+        assert (waiting.left, waiting.is_answered.is_set()) == (3, False)
+        double.may_go[4].set()
+
+        assert leader.result() == [2]
+        assert waiting.is_answered.wait(TIMEOUT_SECONDS)
+        assert waiting.outcomes() == [4, 6, 8, 10, 12]
+
+    assert double.batches == [[1], [2, 3], [4, 5], [6]]
