@@ -16,6 +16,8 @@ from charites.common.error_pb2 import Error
 from charites.common.rpc import Client, Method, installed_methods, read_error, serving
 from goods.rpc.goods_pb2_grpc import GoodsStub
 from lab.kit.factories import BUYER_ID, bearer
+from lab.kit.processes.shop import wait_until
+from orders.queue import PLACING
 from orders.rpc.orders_pb2_grpc import OrderStub
 from stock.rpc.stock_pb2_grpc import StockStub
 
@@ -42,6 +44,7 @@ def grpc_server(methods: Sequence[Method] | None = None) -> Iterator[str]:
     finally:
         asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), background_loop()).result(TEST_SECONDS)
         connection.settings_dict["CONN_MAX_AGE"] = max_age
+        wait_until(lambda: PLACING._committer is None, seconds=TEST_SECONDS, what="nobody places orders any more")
 
 
 class Caller:

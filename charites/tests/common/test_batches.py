@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from charites.common import batches
 from charites.common.batches import Batches, Bounds, Call, Unserved
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.processes.shop import wait_until
@@ -31,8 +30,7 @@ class Doubling:
 
 
 @pytest.fixture
-def doubling(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Doubling, Batches[int, int]]]:
-    monkeypatch.setattr(batches, "IDLE_SECONDS", 0.01)
+def doubling() -> Iterator[tuple[Doubling, Batches[int, int]]]:
     double = Doubling()
     made = Batches("doubling", double, lambda: Bounds(batch=2, queue=9))
     yield double, made

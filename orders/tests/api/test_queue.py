@@ -55,11 +55,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     wait_until(lambda: PLACING._committer is None, seconds=TIMEOUT_SECONDS, what="the committer ends")
 
 
-@pytest.fixture(autouse=True)
-def _short_idleness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charites.common.batches.IDLE_SECONDS", 0.05)
-
-
 def await_queued(number: int) -> None:
     wait_until(lambda: len(PLACING._queue) >= number, seconds=TIMEOUT_SECONDS, what=f"{number} are queued")
 
