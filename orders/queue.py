@@ -6,31 +6,55 @@ keys, numbers, rows and stock are then one statement each a batch.
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import Error
 
-from charites.common import clock
+from charites.common import clock, logs
 from charites.common.batches import Batches, Bounds, Unserved
 from charites.common.errors import Busy, OutcomeUnknown
+from charites.common.threads import AT_ONCE
 from orders.payloads import PlaceOrder
 from orders.services.placing import Placed, place_orders, refused_all
 
+NAMED = 8  # request ids in the lines of a batch: more would make a line of pages
 
-def place_batch(commands: Sequence[PlaceOrder]) -> list[Placed]:
-    """Places what queued up, by one look at the clock. One result per command, in order."""
-    try:
-        now = clock.now()
-    except Error as error:
-        return list(refused_all(range(len(commands)), error).values())
-    return place_orders(commands=commands, now=now)
+
+class Queued(NamedTuple):
+    """A command, and the request that it came with."""
+
+    command: PlaceOrder
+    request_id: str
+
+
+def queued(command: PlaceOrder) -> Queued:
+    return Queued(command, logs.current_request_id())
+
+
+def place_batch(batch: Sequence[Queued]) -> list[Placed]:
+    """Places what queued up, by one look at the clock. One result per command, in order.
+
+    What it logs, and the headers of its messages, name the requests of the batch.
+    """
+    commands = [item.command for item in batch]
+    names = ",".join(item.request_id for item in batch[:NAMED])
+    with logs.batch_context(names, orders=len(batch)):
+        try:
+            now = clock.now()
+        except Error as error:
+            return list(refused_all(range(len(commands)), error).values())
+        return place_orders(commands=commands, now=now)
 
 
 def bounds() -> Bounds:
-    return Bounds(settings.STOCK_GROUP_CAP, settings.STOCK_GROUP_QUEUE)
+    """Where stock is another service, its calls go out side by side: a batch is no larger than that, so that one which
+    hangs holds up few others."""
+    cap = settings.STOCK_GROUP_CAP if settings.ORDER_FLOW == "local" else min(settings.STOCK_GROUP_CAP, AT_ONCE)
+    return Bounds(cap, settings.STOCK_GROUP_QUEUE)
 
 
-PLACING: Batches[PlaceOrder, Placed] = Batches("placing", place_batch, bounds)
+PLACING: Batches[Queued, Placed] = Batches("placing", place_batch, bounds)
 os.register_at_fork(after_in_child=PLACING.forget)
 
 
@@ -39,7 +63,7 @@ def place_next(*, command: PlaceOrder) -> Placed:
 
     Call it outside any transaction.
     """
-    (outcome,) = PLACING.call([command], seconds=settings.STOCK_GROUP_WAIT_SECONDS)
+    (outcome,) = PLACING.call([queued(command)], seconds=settings.STOCK_GROUP_WAIT_SECONDS)
     if isinstance(outcome, Unserved):
         raise OutcomeUnknown if outcome is Unserved.UNKNOWN else Busy
     if outcome.error:

@@ -1,9 +1,10 @@
 """Many callers, one batch: what queued up while the last batch was under way goes into the next one.
 
 There is no timer: a batch is as large as the load makes it, and shrinks to one when there is none. A thread that finds
-nobody at work leads: it carries out its own items by itself, without a hand-over. What is queued then goes to one
-thread, the committer, so that nobody keeps working for others; it starts when it is needed and ends when the queue has
-been empty for a moment. Callers of asyncio always use the committer, and wait without a thread.
+nobody at work leads: it carries out its own items by itself (and those that slip in with them), without a hand-over.
+What is queued then goes to one thread, the committer, so that nobody keeps working for others; it starts when it is
+needed and ends when the queue has been empty for a moment. Callers of asyncio always use the committer, and wait
+without a thread.
 
 The queue is bounded: past it, refused at once. Whoever gives up while queued has no effect, nor has an item whose time
 was up when its turn came; one whose batch is under way is told that nobody knows.
@@ -20,6 +21,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 from django.db import close_old_connections, connection
+
+from charites.common.transactions import refuse_nested
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +84,10 @@ class Call(Generic[Item, Result]):
         self.is_answered = threading.Event() if future is None else None
 
     def outcomes(self) -> list[Result | Unserved]:
-        return [entry.outcome for entry in self.entries]
+        """What became of the items. After that nothing is kept: a call and its entries would keep each other."""
+        outcomes = [entry.outcome for entry in self.entries]
+        self.entries = []
+        return outcomes
 
 
 class Batches(Generic[Item, Result]):
@@ -110,7 +116,11 @@ class Batches(Generic[Item, Result]):
         self._committer: threading.Thread | None = None
 
     def call(self, items: Sequence[Item], *, seconds: float) -> list[Result | Unserved]:
-        """Has the items carried out, and waits for at most so long; one outcome each, in order."""
+        """Has the items carried out, and waits for at most so long; one outcome each, in order.
+
+        Raises NestedTransaction: to wait for others with locks held is a deadlock that no database sees.
+        """
+        refuse_nested()
         call: Call[Item, Result] = Call(items, seconds)
         if self._enter(call):
             self._lead(call)
@@ -136,7 +146,7 @@ class Batches(Generic[Item, Result]):
     def _enter(self, call: Call[Item, Result]) -> bool:
         """Queues the items; True when the caller finds nobody at work."""
         with self._mutex:
-            if self._queue and len(self._queue) + len(call.entries) > self._bounds().queue:
+            if self._is_full_for(call):
                 call.left = 0
                 for entry in call.entries:
                     entry.outcome = Unserved.FULL
@@ -146,6 +156,13 @@ class Batches(Generic[Item, Result]):
             if leads:
                 self._turn = Turn.CALLER
         return leads
+
+    def _is_full_for(self, call: Call[Item, Result]) -> bool:
+        """Whether the queue takes no more; those who have gone are put out before it says so. Needs the mutex."""
+        most = self._bounds().queue - len(call.entries)
+        if len(self._queue) > max(0, most):
+            self._queue = deque(entry for entry in self._queue if entry.is_open)
+        return len(self._queue) > max(0, most)
 
     def _give_up(self, call: Call[Item, Result]) -> None:
         """Takes back what is still queued. It stays in its place, and is passed over there."""
@@ -212,7 +229,10 @@ class Batches(Generic[Item, Result]):
         outcomes: Sequence[Result | Unserved] = [Unserved.UNKNOWN] * len(batch)
         try:
             if batch:
-                outcomes = self._carry_out([entry.item for entry in batch])
+                answers = self._carry_out([entry.item for entry in batch])
+                if len(answers) != len(batch):
+                    raise RuntimeError(f"{len(answers)} answers for a batch of {len(batch)}")
+                outcomes = answers
         except Exception:  # (it promises to raise nothing; what it did before is not known)
             log.exception("batch_failed", queue=self._name)
         finally:  # whatever happens, nobody waits in vain

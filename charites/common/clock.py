@@ -69,9 +69,10 @@ class DatabaseClock:
 
     def carried(self) -> datetime | None:
         """The time without a look at the database; None before the first one."""
-        if self._reading is None:
+        reading = self._reading  # once: another thread may be putting the next one in its place
+        if reading is None:
             return datetime.now(UTC) if self._is_ours else None
-        return self._reading.time + timedelta(seconds=self._monotonic() - self._reading.monotonic)
+        return reading.time + timedelta(seconds=self._monotonic() - reading.monotonic)
 
     def _measure_again(self) -> Reading | None:
         try:

@@ -47,6 +47,13 @@ def request_context(request_id: str | None = None, **fields: Any) -> Iterator[st
         yield request_id
 
 
+@contextmanager
+def batch_context(request_ids: str, **fields: Any) -> Iterator[None]:
+    """Binds the requests of a batch, by name, to every log line inside the block, instead of the one that leads it."""
+    with structlog.contextvars.bound_contextvars(request_id=request_ids, **fields):
+        yield
+
+
 def log_unforeseen(service_error: ServiceError, cause: BaseException) -> None:
     """Logs what the caller is not told: the cause of an internal error, or why the shop is busy."""
     if service_error.kind is Kind.INTERNAL:

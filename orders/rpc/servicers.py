@@ -11,7 +11,8 @@ from charites.common.rpc import Call, Job, Servicer, merged, queued, required_id
 from orders import selectors, services
 from orders.models import Order, OrderDetail
 from orders.payloads import PlaceOrder, Placing
-from orders.queue import PLACING
+from orders.queue import PLACING, Queued
+from orders.queue import queued as in_queue
 from orders.rpc import orders_pb2
 from orders.rpc.orders_pb2 import (
     CreateOrderRequest,
@@ -33,7 +34,7 @@ class OrderServicer(Servicer):
     descriptor = orders_pb2.DESCRIPTOR.services_by_name["Order"]
 
     @queued
-    def CreateOrder(self, request: CreateOrderRequest, call: Call) -> Job[PlaceOrder, services.Placed]:
+    def CreateOrder(self, request: CreateOrderRequest, call: Call) -> Job[Queued, services.Placed]:
         command = PlaceOrder(
             user_id=call.identity.acting_for(request.user_id),
             quantities=merged(lines_of(request)),
@@ -43,7 +44,7 @@ class OrderServicer(Servicer):
             room_id=request.room_id or None,
             idempotency_key=call.idempotency_key(request.idempotency_key),
         )
-        return Job(PLACING, command, placed_reply)
+        return Job(PLACING, in_queue(command), placed_reply)
 
     def GetOrder(self, request: OrderRequest, call: Call) -> OrderReply:
         order_id = required_id("order_id", request.order_id)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -67,7 +68,7 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
     """
     try:
         catalogue = find_catalogue(commands)
-    except (ServiceError, Error) as error:
+    except Exception as error:  # noqa: BLE001 (whatever it is, nothing was done)
         results = refused_all(range(len(commands)), error)
     else:
         refused = refuse_invalid(commands, catalogue)
@@ -85,7 +86,7 @@ def refused_all(indexes: Iterable[int], error: Exception) -> dict[int, Placed]:
         log.warning("placing_impossible", error=repr(error), cause=repr(error.__cause__))
         error = as_service_error(error)
     told = foreseen(error)
-    return {index: Placed(error=told) for index in indexes}
+    return {index: Placed(error=copy(told)) for index in indexes}  # one each: what is raised keeps who raised it
 
 
 def refuse_invalid(commands: Sequence[PlaceOrder], catalogue: Catalogue) -> dict[int, Placed]:
@@ -94,8 +95,8 @@ def refuse_invalid(commands: Sequence[PlaceOrder], catalogue: Catalogue) -> dict
     for index, command in enumerate(commands):
         try:
             check_command(command, catalogue)
-        except ServiceError as error:
-            refused[index] = Placed(error=error)
+        except Exception as error:  # noqa: BLE001 (nothing was done, and it is no business of the others)
+            refused[index] = Placed(error=foreseen(error))
     return refused
 
 

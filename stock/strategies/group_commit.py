@@ -24,7 +24,6 @@ from typing import NamedTuple
 from django.conf import settings
 
 from charites.common.batches import Batches, Bounds, Unserved
-from charites.common.transactions import refuse_nested
 from stock.moves import BUSY, UNKNOWN, Move, Outcome, Participant
 from stock.strategies.atomic_update import AtomicUpdate
 from stock.strategies.strategy import Strategy
@@ -49,7 +48,6 @@ class GroupCommit(Strategy):
         self.batches: Batches[Queued, Outcome] = Batches(self.name, self._commit, bounds, have_one_participant)
 
     def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
-        refuse_nested()  # waiting for others with locks held is a deadlock that no database sees
         queued = [Queued(move, participant) for move in moves]
         outcomes = self.batches.call(queued, seconds=settings.STOCK_GROUP_WAIT_SECONDS)
         return [UNSERVED[outcome] if isinstance(outcome, Unserved) else outcome for outcome in outcomes]

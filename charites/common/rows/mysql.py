@@ -1,4 +1,5 @@
-"""Sets of rows on MySQL (8.0.4 and later) and MariaDB (10.6 and later)."""
+"""Sets of rows on MySQL (8.0.4 and later) and MariaDB (10.6.20, 10.11.10, 11.4.4 and later: the versions before them
+left the backslashes in what JSON_TABLE read, MDEV-27412)."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -143,8 +143,8 @@ class Adapter:
             header = metadata.get("authorization", "")
             if (identity := identify_at_once(header)) is None:
                 found = await self._in_thread(partial(identify, header), seconds)
-                if isinstance(found, ServiceError):
-                    return found
+                if isinstance(found, ServiceError):  # of whatever became of the look nothing is queued
+                    return DeadlinePassed() if isinstance(found, OutcomeUnknown) else found
                 identity = found
             job = method.begin(identity, metadata, partial(parse, method.request_class, data))
             if not isinstance(job, Job):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from charites.common.batches import Batches, Bounds, Call, Unserved
+from charites.common.transactions import NestedTransaction, outermost
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.processes.shop import wait_until
 
@@ -50,6 +51,39 @@ def test_item_whose_time_was_up_when_its_turn_came_is_not_carried_out(doubling) 
     assert (late.outcomes(), soon.outcomes()) == ([Unserved.LATE], [10])
     assert late.is_answered.is_set()
     assert double.batches == [[5]]
+
+
+def test_those_who_have_gone_leave_their_places_to_others(doubling) -> None:
+    double, queue = doubling
+    gone, staying, last = Call([2] * 8, seconds=60), Call([3], seconds=60), Call([5] * 8, seconds=60)
+    assert queue._enter(staying) is True
+    queue._enter(gone)
+    queue._give_up(gone)
+
+    queue._enter(last)
+    refused = Call([6], seconds=60)
+    queue._enter(refused)
+    queue._lead(staying)
+    assert last.is_answered.wait(TIMEOUT_SECONDS)
+
+    assert (refused.outcomes(), staying.outcomes(), last.outcomes()) == ([Unserved.FULL], [6], [10] * 8)
+    assert sum(double.batches, []) == [3] + [5] * 8
+
+
+def test_batch_without_an_answer_for_each_is_unknown_to_all(doubling) -> None:
+    double, queue = doubling
+    queue._carry_out = lambda numbers: numbers[1:]
+
+    assert queue.call([2, 3], seconds=60) == [Unserved.UNKNOWN] * 2
+
+
+@pytest.mark.django_db
+def test_call_inside_a_transaction_is_refused(doubling) -> None:
+    double, queue = doubling
+    with outermost(), pytest.raises(NestedTransaction):
+        queue.call([2], seconds=60)
+
+    assert (double.batches, len(queue._queue)) == ([], 0)
 
 
 @pytest.mark.django_db(transaction=True)

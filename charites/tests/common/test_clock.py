@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, OperationalError, connection
 
 from charites.common import clock
-from charites.common.clock import READ_EVERY_SECONDS, DatabaseClock, read_database_time
+from charites.common.clock import READ_EVERY_SECONDS, DatabaseClock, Reading, read_database_time
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -135,6 +135,19 @@ def test_who_may_not_wait_gets_the_time_of_this_machine_where_it_is_the_database
     carried = ours.carried()
     assert carried is not None
     assert abs(carried - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_reading_that_is_replaced_while_the_time_is_told_is_not_mixed_with_the_next_one() -> None:
+    database = Database()
+    ours = make(database)
+    ours.now()
+
+    def meanwhile() -> float:
+        ours._reading = Reading(NOON, -10_000.0)
+        return database.monotonic
+
+    ours._monotonic = meanwhile
+    assert ours.carried() == database.time
 
 
 def test_a_forked_child_reads_anew() -> None:

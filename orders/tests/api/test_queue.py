@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import grpc
 import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
+from charites.common import logs
 from charites.common.errors import Busy, OutcomeUnknown
 from lab.kit.factories import counts, make_command, make_goods
 from lab.kit.grpc_server import Callers, refusal
@@ -16,7 +18,7 @@ from lab.kit.processes.shop import wait_until
 from orders import queue
 from orders.models import Order
 from orders.payloads import PlaceOrder
-from orders.queue import PLACING, place_next
+from orders.queue import PLACING, Queued, place_next
 from orders.services import Placed
 from orders.tests.api.rpc_orders import wanted
 
@@ -31,12 +33,12 @@ class Gate:
         self._arrived, self._open = threading.Semaphore(0), threading.Semaphore(0)
         self._is_wide = False
 
-    def __call__(self, commands: Sequence[PlaceOrder]) -> list[Placed]:
-        self.batches.append([command.user_id for command in commands])
+    def __call__(self, batch: Sequence[Queued]) -> list[Placed]:
+        self.batches.append([item.command.user_id for item in batch])
         self._arrived.release()
         if not self._is_wide:
             assert self._open.acquire(timeout=TIMEOUT_SECONDS)
-        return queue.place_batch(commands)
+        return queue.place_batch(batch)
 
     def await_batch(self) -> None:
         assert self._arrived.acquire(timeout=TIMEOUT_SECONDS), "no batch came"
@@ -219,10 +221,10 @@ def test_batch_that_breaks_is_unknown_to_all_of_it_and_the_next_are_served(
     create = callers.service().order.CreateOrder
     real, broken = queue.place_batch, [True]
 
-    def place(commands: Sequence[PlaceOrder]) -> list[Placed]:
+    def place(batch: Sequence[Queued]) -> list[Placed]:
         if broken.pop() if broken else False:
             raise RuntimeError("broken")
-        return real(commands)
+        return real(batch)
 
     monkeypatch.setattr(queue, "place_batch", place)
     gate.open()
@@ -231,13 +233,33 @@ def test_batch_that_breaks_is_unknown_to_all_of_it_and_the_next_are_served(
     assert create(wanted(user_id=2)).user_id == 2
 
 
+def test_what_a_batch_logs_and_sends_names_its_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    def place(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Placed]:
+        found.append(logs.current_request_id())
+        return [Placed(error=Busy())] * len(commands)
+
+    monkeypatch.setattr(queue, "place_orders", place)
+    with logs.request_context("the-leader"):
+        queue.place_batch([Queued(make_command(), request_id) for request_id in ("a", "b")])
+
+    assert found == ["a,b"]
+
+
+def test_batch_is_small_where_stock_is_another_service(settings) -> None:
+    assert queue.bounds().batch == settings.STOCK_GROUP_CAP
+    settings.ORDER_FLOW = "half_message"
+    assert queue.bounds().batch == 8
+
+
 def test_twenty_orders_take_no_more_statements_than_two() -> None:
     make_goods(1, stock=99)
 
     def statements(number: int) -> int:
         with CaptureQueriesContext(connections["default"]) as captured:
             commands = [make_command(user_id=n + 1, idempotency_key=f"{number}-{n}") for n in range(number)]
-            assert all(placed.created for placed in queue.place_batch(commands))
+            assert all(placed.created for placed in queue.place_batch(list(map(queue.queued, commands))))
         return len(captured)
 
     assert statements(20) == statements(2) <= 12
