@@ -12,10 +12,10 @@ SIDE_BY_SIDE = --numprocesses 3
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run run-split tour race test test-fast faults lint gen clean
+.PHONY: help run run-split tour race test test-fast faults bench bench-quick lint gen clean
 
 help: ## this list
-	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: ## the whole shop on this machine: web, gRPC, worker and sweep; Ctrl-C stops it
 	$(BOOTSTRAP) run
@@ -55,6 +55,15 @@ faults: ## the fault tests with their full counts, on private servers, half an h
 	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test
 	TEST_DATABASE=mariadb $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
+
+bench: ## the shop's speed, side by side with its peers; `make bench ONLY=B2`
+	$(BOOTSTRAP) dev
+	@$(IN_VENV) lab/setup/packages.py bench
+	$(BOOTSTRAP) test
+	@exec $(IN_VENV) -m lab.bench $(if $(ONLY),--only $(ONLY)) $(OPTIONS)
+
+bench-quick: ## the same, roughly, in a few minutes
+	@$(MAKE) --no-print-directory bench OPTIONS=--quick
 
 lint: ## style, types, import rules, migrations, generated code, translations, settings
 	$(BOOTSTRAP) dev

@@ -1,4 +1,5 @@
-"""Installs what `make test` needs from the system, where it is missing: `python lab/setup/packages.py`.
+"""Installs what `make test` needs from the system, where it is missing: `python lab/setup/packages.py`; with the word
+`bench`, what `make bench` needs besides.
 
 As root with apt-get it installs; otherwise it prints the one line that does, and fails. No service is started: the
 tests run private copies of the servers.
@@ -45,10 +46,12 @@ NEEDED: list[tuple[str, str, Callable[[], bool]]] = [
     ("chromium-driver", "chromedriver", lambda: has("chromedriver")),
     ("faketime", "libfaketime", lambda: has("faketime")),
 ]
+FOR_BENCH: list[tuple[str, str, Callable[[], bool]]] = [("nghttp2-client", "nghttp2", lambda: has("h2load"))]
 
 
 def missing() -> list[tuple[str, str]]:
-    return [(debian, homebrew) for debian, homebrew, is_there in NEEDED if not is_there()]
+    needed = NEEDED + FOR_BENCH if "bench" in sys.argv[1:] else NEEDED
+    return [(debian, homebrew) for debian, homebrew, is_there in needed if not is_there()]
 
 
 def command_for(absent: list[tuple[str, str]]) -> str:
@@ -98,8 +101,9 @@ def main() -> int:
     still = missing()
     if not still:
         return 0
+    target = "bench" if "bench" in sys.argv[1:] else "test"
     print(
-        f"charites: `make test` also needs {', '.join(debian for debian, _ in still)}. Install with:\n"
+        f"charites: `make {target}` also needs {', '.join(debian for debian, _ in still)}. Install with:\n"
         f"  {command_for(still)}",
         file=sys.stderr,
     )

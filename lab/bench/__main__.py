@@ -1,0 +1,101 @@
+"""`make bench`: the shop's speed as ratios, each measured side by side with its peer in one run.
+
+    python -m lab.bench [--only B1,B2] [--quick] [--out var/bench.json]
+
+Private servers on this machine, production's durability, default settings. A figure counts only if the audit finds
+nothing at the end.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lab.bench import b1_in_process, b2_orders_over_grpc
+from lab.bench.ratio import Ratio
+from lab.bench.stage import Stage
+from lab.servers.private_server import ServerFailed
+
+Measure = Callable[..., Iterator[Ratio]]
+BENCHMARKS: Mapping[str, Measure] = {"B1": b1_in_process.measure, "B2": b2_orders_over_grpc.measure}
+ROUNDS, SECONDS = 7, 5
+QUICK_ROUNDS, QUICK_SECONDS = 3, 2
+
+console = Console()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(BENCHMARKS), metavar="B1,B2", help="these benchmarks")
+    parser.add_argument("--quick", action="store_true", help="roughly, in a few minutes")
+    parser.add_argument("--out", type=Path, default=Path("var/bench.json"), help="where the results are written")
+    wanted = parser.parse_args()
+    names = [name.strip().upper() for name in wanted.only.split(",")]
+    if unknown := sorted(set(names) - BENCHMARKS.keys()):
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if wanted.quick else (ROUNDS, SECONDS)
+    ratios: list[Ratio] = []
+    try:
+        with Stage() as stage:
+            durability = stage.durability()
+            console.print(f"{durability}; {rounds} rounds of {seconds} s a side")
+            for name in names:
+                with console.status(f"{name} …"):
+                    ratios += BENCHMARKS[name](stage, rounds=rounds, seconds=seconds)
+                    stage.stop()
+            with console.status("audit …"):
+                stage.audit()
+    except ServerFailed as error:
+        console.print(f"charites: {error}", markup=False, style="red")
+        return 1
+    show(ratios)
+    write(wanted.out, ratios, durability=durability, rounds=rounds, seconds=seconds)
+    return 0 if all(ratio.is_reached for ratio in ratios) else 1
+
+
+def show(ratios: list[Ratio]) -> None:
+    table = Table("ratio", "median", "range", "floor", "goal", "side by side")
+    for ratio in ratios:
+        style = "red" if not ratio.is_reached else "green" if ratio.median >= ratio.goal else ""
+        table.add_row(
+            ratio.name,
+            f"{ratio.median:.2f}",
+            f"{min(ratio.rounds):.2f}-{max(ratio.rounds):.2f}",
+            f"{ratio.floor:g}",
+            f"{ratio.goal:g}",
+            "\n".join(ratio.details),
+            style=style,
+        )
+    console.print(table)
+    console.print("The audit found nothing.")
+
+
+def write(file: Path, ratios: list[Ratio], **run: object) -> None:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    machine = {"python": platform.python_version(), "system": platform.platform(), "cpus": cpus()}
+    result = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "machine": machine,
+        **run,
+        "ratios": [ratio.as_json() for ratio in ratios],
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    console.print(f"Written to {file}.")
+
+
+def cpus() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Ratios measured side by side in one run: on a shared machine an absolute figure is worth nothing an hour later."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from lab.bench.native import Load
+from lab.bench.stage import Stage, cpu_seconds
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something that is loaded for some seconds; `load` says what was carried out. `pids` are all who work for it."""
+
+    name: str
+    load: Callable[[int], Load]
+    pids: Sequence[int]
+
+
+@dataclass
+class Ratio:
+    """One line of the report. `floor`: below it something is broken; `goal`: what is wanted."""
+
+    name: str
+    floor: float
+    goal: float
+    rounds: list[float] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return median(self.rounds)
+
+    @property
+    def is_reached(self) -> bool:
+        return self.median >= self.floor
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "median": round(self.median, 3),
+            "range": [round(min(self.rounds), 3), round(max(self.rounds), 3)],
+            "floor": self.floor,
+            "goal": self.goal,
+            "details": self.details,
+        }
+
+
+class Rates:
+    """Contestants in turn, there and back (A B B A), round after round."""
+
+    def __init__(self, stage: Stage, contestants: Sequence[Contestant], *, rounds: int, seconds: int) -> None:
+        self.of: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+        self._micros: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+        for contestant in contestants:  # warm
+            contestant.load(1)
+        for _ in range(rounds):
+            sums = dict.fromkeys(self.of, 0.0)
+            for contestant in [*contestants, *reversed(contestants)]:
+                pids = [*contestant.pids, *stage.servers()]
+                spent = cpu_seconds(pids)
+                load = contestant.load(seconds)
+                self._micros[contestant.name].append((cpu_seconds(pids) - spent) / max(1, load.answers) * 1e6)
+                sums[contestant.name] += load.rate / 2
+            for name, rate in sums.items():
+                self.of[name].append(rate)
+
+    def ratio(self, name: str, ours: str, theirs: str, *, floor: float, goal: float) -> Ratio:
+        rounds = [mine / other for mine, other in zip(self.of[ours], self.of[theirs], strict=True)]
+        return Ratio(name, floor, goal, rounds, [self.describe(ours), self.describe(theirs)])
+
+    def describe(self, name: str) -> str:
+        cpu = f", {median(self._micros[name]):.0f} µs of CPU each" if any(self._micros[name]) else ""
+        return f"{name}: {median(self.of[name]):,.0f}/s{cpu}"

@@ -1,0 +1,161 @@
+"""Where benchmarks happen: private servers, the shop's processes on them, one hot product, and who may call."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from lab.servers import MariaDB, Redis
+from lab.servers.ports import LOOPBACK, free_port, still_free
+from lab.servers.private_server import ServerFailed
+
+HOT, SOLD_OUT, ROOM = 1, 2, 1
+PLENTY = 100_000_000
+START_SECONDS = 60.0
+
+
+class Stage:
+    """MariaDB with production's durability and 1 GB of memory, Redis, and whatever is started on them. One at a time:
+    Django is set up for it in this process."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="charites-bench-", dir="/tmp"))
+        self.database, self.redis = MariaDB("--innodb-buffer-pool-size=1G"), Redis()
+        self._ends = ExitStack()
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        self._ends.enter_context(self.database)
+        self._ends.enter_context(self.redis)
+        (self.folder / "metrics").mkdir()
+        os.environ |= {
+            **{"ENV_FILE": "", "DEBUG": "false", "DEMO": "false", "HTTPS_ONLY": "false"},
+            **{"DATABASE_URL": self.database.url, "REDIS_URL": self.redis.url, "CELERY_BROKER_URL": self.redis.url},
+            **{"SECRET_KEY": secrets.token_urlsafe(48), "PAYMENT_SECRET": secrets.token_urlsafe(48)},
+            **{"METRICS_DIR": str(self.folder / "metrics"), "STATIC_ROOT": str(self.folder / "static")},
+            "DJANGO_SETTINGS_MODULE": "charites.settings",
+        }
+        self._prepare()
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self.stop()
+        self._ends.close()
+
+    def _prepare(self) -> None:
+        import django  # noqa: PLC0415 (the settings are read now)
+
+        django.setup()
+        from django.core.management import call_command  # noqa: PLC0415
+
+        from goods.models import Goods, Room, RoomGoods  # noqa: PLC0415
+        from stock.services import Adjustment, adjust_stock  # noqa: PLC0415
+
+        call_command("migrate", verbosity=0)
+        for goods_id in range(1, 11):
+            Goods.objects.create(goods_id=goods_id, **described(goods_id))
+        Room.objects.create(room_id=ROOM, title="Bench", status=Room.Status.LIVE, current_goods_id=HOT)
+        RoomGoods.objects.bulk_create(RoomGoods(room_id=ROOM, goods_id=n, weight=n) for n in range(1, 11))
+        adjust_stock(
+            adjustments=[
+                Adjustment(n, "delivery", "bench", target=0 if n == SOLD_OUT else PLENTY) for n in range(1, 11)
+            ]
+        )
+
+    def start(self, *words: str) -> int:
+        """Starts a process of ours; returns its pid."""
+        with (self.folder / f"{len(self._processes)}.log").open("wb") as log:
+            self._processes.append(
+                subprocess.Popen([sys.executable, *words], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            )
+        return self._processes[-1].pid
+
+    def start_grpc(self, *words: str, processes: int = 2) -> tuple[str, list[int]]:
+        """Starts a gRPC server, so many processes on one port; returns its address, once it answers, and the pids."""
+        import grpc  # noqa: PLC0415 (after the settings)
+
+        port = still_free(free_port())
+        pids = [self.start(*words, "--port", str(port)) for _ in range(processes)]
+        address = f"{LOOPBACK}:{port}"
+        for _ in range(4 * processes):  # each connection meets one of them
+            with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+                grpc.channel_ready_future(channel).result(START_SECONDS)
+        return address, pids
+
+    def stop(self) -> None:
+        """Ends all processes that were started, as a shop is ended."""
+        for process in self._processes:
+            process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            try:
+                process.wait(START_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._processes.clear()
+
+    def query(self, sql: str) -> Any:
+        """The first column of the first row."""
+        from django.db import connection  # noqa: PLC0415
+
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone()[0]
+
+    def durability(self) -> str:
+        """What a COMMIT means here, as the server says."""
+        from django.db import connection  # noqa: PLC0415
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@version, @@log_bin, @@sync_binlog, @@innodb_flush_log_at_trx_commit")
+            return "MariaDB {}, log_bin={}, sync_binlog={}, innodb_flush_log_at_trx_commit={}".format(
+                *cursor.fetchone()
+            )
+
+    def servers(self) -> list[int]:
+        """The pids of the servers: what they spend belongs to an order."""
+        return [server.process.pid for server in (self.database, self.redis) if server.process]
+
+    def audit(self) -> None:
+        """Raises ServerFailed when an invariant is broken: then no figure of the run counts."""
+        done = subprocess.run([sys.executable, "manage.py", "audit"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ServerFailed(
+                f"The audit found something, so this run is void:\n{done.stdout[-2000:]}{done.stderr[-500:]}"
+            )
+
+
+def described(goods_id: int) -> dict[str, Any]:
+    """A product with what products have: about 1.1 KB that every line of an order keeps."""
+    pictures = [f"/static/catalogue/goods-{goods_id}-{n}.svg" for n in range(4)]
+    return {
+        "title": f"Longjing tea, spring harvest, {goods_id}",
+        "price": 9950,
+        "market_price": 12900,
+        "brief": "Hand-picked before the rains, roasted in an iron pan, packed on the day of the order. " * 2,
+        "head_imgs": pictures,
+        "videos": [f"/static/catalogue/goods-{goods_id}.mp4"],
+        "detail": [f"/static/catalogue/goods-{goods_id}-detail-{n}.svg?{'x' * 60}" for n in range(6)],
+    }
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """What processes have spent so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def timed(action: Callable[[], Any]) -> float:
+    started = time.monotonic()
+    action()
+    return time.monotonic() - started
