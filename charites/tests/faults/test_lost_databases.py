@@ -53,6 +53,11 @@ class SmallDisk(MariaDB):
     def free(self) -> None:
         (self.folder / "data" / "filler").unlink(missing_ok=True)
 
+    def come_back(self) -> None:
+        """Starts a server that gave up for lack of room, as its supervisor would."""
+        if self.process and self.process.poll() is not None:
+            self.start()
+
     def close(self) -> None:
         self.free()
         self.resume()
@@ -122,6 +127,7 @@ def fill(site: Site, lots: random.Random) -> None:
     site.database.fill()
     time.sleep(TIMEOUT_SECONDS + lots.uniform(0.5, 2))
     site.database.free()
+    site.database.come_back()
 
 
 def suffer(site: Site, fault: Callable[[Site, random.Random], None], trials: Trials, *, times: int) -> None:
