@@ -42,7 +42,7 @@ class Capture:
 
 
 class NewOrder(NamedTuple):
-    """The columns of an order that is not the same for all new ones."""
+    """The columns in which new orders differ, by their names."""
 
     order_id: int
     user_id: int
@@ -50,9 +50,9 @@ class NewOrder(NamedTuple):
     pay_amount: int
     created_at: datetime
     expires_at: datetime
-    address: str
-    name: str
-    phone: str
+    receive_address: str
+    receive_name: str
+    receive_phone: str
     idempotency_key: str | None
     request_digest: str
 

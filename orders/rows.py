@@ -16,7 +16,7 @@ INSERT_ORDERS = SetStatement(
         status, closed_by, pay_channel, trade_id, created_by, updated_by, version, is_deleted
     )
     SELECT order_id, user_id, room_id, pay_amount, created_at, created_at, expires_at,
-        address, name, phone, idempotency_key, request_digest,
+        receive_address, receive_name, receive_phone, idempotency_key, request_digest,
         {Order.Status.UNPAID.value}, '', '', '', '', '', 0, FALSE
     FROM {{sent}}
     """,
@@ -27,9 +27,9 @@ INSERT_ORDERS = SetStatement(
         "pay_amount": "number",
         "created_at": "time",
         "expires_at": "time",
-        "address": "text",
-        "name": "text",
-        "phone": "text",
+        "receive_address": "text",
+        "receive_name": "text",
+        "receive_phone": "text",
         "idempotency_key": "text",
         "request_digest": "text",
     },

@@ -1,5 +1,8 @@
 """The gRPC service `Order`."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
@@ -8,9 +11,10 @@ from charites.common.auth import Identity, Role
 from charites.common.errors import Invalid
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.rpc import Call, Job, Servicer, merged, queued, required_id
+from goods.models import Goods
 from orders import selectors, services
 from orders.models import Order, OrderDetail
-from orders.payloads import PlaceOrder, Placing
+from orders.payloads import NewOrder, PlaceOrder, Placing
 from orders.queue import PLACING, Queued
 from orders.queue import queued as in_queue
 from orders.rpc import orders_pb2
@@ -109,63 +113,51 @@ def placed_reply(placed: services.Placed) -> OrderReply:
 
 def new_reply(placing: Placing) -> OrderReply:
     """A new order, from what was inserted."""
-    order = placing.order
-    return OrderReply(
-        order_id=order.order_id,
-        user_id=order.user_id,
-        status=Order.Status.UNPAID,
-        status_label=str(Order.Status.UNPAID.label),
-        pay_amount=order.pay_amount,
-        created_at=order.created_at,
-        expires_at=order.expires_at,
-        address=order.address,
-        name=order.name,
-        phone=order.phone,
-        room_id=order.room_id or 0,
-        items=[
-            OrderItem(
-                goods_id=line.goods.goods_id,
-                num=line.num,
-                title=line.goods.title,
-                price=line.goods.price,
-                market_price=line.goods.market_price,
-                pay_amount=line.pay_amount,
-                head_imgs=map(str, line.goods.head_imgs),
-            )
-            for line in placing.lines
-        ],
-    )
+    items = [as_item(line.goods, line.num, line.pay_amount) for line in placing.lines]
+    status = Order.Status.UNPAID
+    return reply_of(placing.order, items, status=status, status_label=str(status.label))
 
 
 def as_reply(found: OrderWithLines) -> OrderReply:
+    """An order as it is stored."""
     order = found.order
+    return reply_of(
+        order,
+        [as_item(line, line.num, line.pay_amount) for line in found.lines],
+        status=order.status,
+        status_label=order.get_status_display(),
+        paid_at=order.pay_time,
+        closed_by=order.closed_by,
+    )
+
+
+def reply_of(order: NewOrder | Order, items: Sequence[OrderItem], **state: Any) -> OrderReply:
+    """What every order has had from its beginning, and the state that it is in."""
     return OrderReply(
         order_id=order.order_id,
         user_id=order.user_id,
-        status=order.status,
-        status_label=order.get_status_display(),
         pay_amount=order.pay_amount,
         created_at=order.created_at,
         expires_at=order.expires_at,
-        paid_at=order.pay_time,
-        closed_by=order.closed_by,
         address=order.receive_address,
         name=order.receive_name,
         phone=order.receive_phone,
         room_id=order.room_id or 0,
-        items=map(as_item, found.lines),
+        items=items,
+        **state,
     )
 
 
-def as_item(line: OrderDetail) -> OrderItem:
+def as_item(product: Goods | OrderDetail, num: int, pay_amount: int) -> OrderItem:
+    """A line of an order; of the product, or what the line keeps of it."""
     return OrderItem(
-        goods_id=line.goods_id,
-        num=line.num,
-        title=line.title,
-        price=line.price,
-        market_price=line.market_price,
-        pay_amount=line.pay_amount,
-        head_imgs=map(str, line.head_imgs),
+        goods_id=product.goods_id,
+        num=num,
+        title=product.title,
+        price=product.price,
+        market_price=product.market_price,
+        pay_amount=pay_amount,
+        head_imgs=map(str, product.head_imgs),
     )
 
 

@@ -189,9 +189,9 @@ def placing(command: PlaceOrder, number: int, goods: Mapping[int, Goods], now: d
         pay_amount=sum(line.pay_amount for line in lines),
         created_at=now,
         expires_at=now + timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS),
-        address=command.address,
-        name=command.name,
-        phone=command.phone,
+        receive_address=command.address,
+        receive_name=command.name,
+        receive_phone=command.phone,
         idempotency_key=command.idempotency_key,
         request_digest=command.digest() if command.idempotency_key else "",
     )
@@ -220,8 +220,6 @@ def new_or_refused(move: Move, outcome: Outcome) -> Placed:
 
 def as_stored(placing: Placing) -> OrderWithLines:
     """A new order as it was inserted."""
-    order = placing.order._asdict()
-    receiver = {f"receive_{name}": order.pop(name) for name in ("address", "name", "phone")}
     lines = [
         OrderDetail(
             order_id=placing.order.order_id,
@@ -234,7 +232,7 @@ def as_stored(placing: Placing) -> OrderWithLines:
         )
         for line in placing.lines
     ]
-    return OrderWithLines(Order(**order, **receiver, updated_at=placing.order.created_at), lines)
+    return OrderWithLines(Order(**placing.order._asdict(), updated_at=placing.order.created_at), lines)
 
 
 def read_repeated(keys: Mapping[int, Hashable]) -> dict[int, Placed]:

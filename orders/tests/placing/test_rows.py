@@ -51,9 +51,9 @@ def make_placing(number: int, text: str, **changes) -> Placing:
         pay_amount=9950,
         created_at=NOW,
         expires_at=NOW.replace(microsecond=123456),
-        address=text,
-        name=text,
-        phone=text[:32],
+        receive_address=text,
+        receive_name=text,
+        receive_phone=text[:32],
         idempotency_key=None,
         request_digest="",
     )
