@@ -36,14 +36,19 @@ REQUEST_ID_KEY = "x-request-id"
 Answer = TypeVar("Answer")
 
 
+def told(cause: Exception) -> ServiceError:
+    """What a caller may know of an exception; what it may not is logged."""
+    error = as_service_error(cause)
+    logs.log_unforeseen(error, cause)
+    return error
+
+
 def work(method: Method, metadata: Mapping[str, str], data: bytes) -> Message | ServiceError:
     """Runs in a thread: answers one call. What it raises is logged and becomes an error of the catalogue."""
     try:
         return method.answer(metadata, partial(parse, method.request_class, data))
     except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
-        error = as_service_error(cause)
-        logs.log_unforeseen(error, cause)
-        return error
+        return told(cause)
 
 
 def identify(header: str) -> Identity | ServiceError:
@@ -52,9 +57,7 @@ def identify(header: str) -> Identity | ServiceError:
     try:
         return read_authorization(header)
     except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
-        error = as_service_error(cause)
-        logs.log_unforeseen(error, cause)
-        return error
+        return told(cause)
     finally:
         close_old_connections()
 
@@ -151,9 +154,7 @@ class Adapter:
                 raise TypeError(f"{method.name} is queued, and returned {type(job).__name__}.")
             return await job.done(deadline - time.monotonic())
         except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
-            error = as_service_error(cause)
-            logs.log_unforeseen(error, cause)
-            return error
+            return told(cause)
 
     async def _in_thread(self, job: Callable[[], Answer | ServiceError], seconds: float) -> Answer | ServiceError:
         """Runs a job in a thread, when one is free, and waits as long as the call has time."""
