@@ -12,7 +12,9 @@ from stock.moves import Line, Move
 READ = "SELECT goods_id, num, `lock`, sold, version FROM shopping_stock"
 STAMP = "version = version + 1, updated_at = {now}"
 MOVE = f"UPDATE shopping_stock SET num = num + %s, `lock` = `lock` + %s, sold = sold + %s, {STAMP}"
-OVERWRITE = f"UPDATE shopping_stock SET num = %s, `lock` = %s, sold = %s, {STAMP}"
+ADD = f"{MOVE} WHERE goods_id = %s AND num >= %s AND `lock` >= %s AND sold >= %s"
+ADD_IF_UNCHANGED = f"{MOVE} WHERE goods_id = %s AND version = %s"
+OVERWRITE = f"UPDATE shopping_stock SET num = %s, `lock` = %s, sold = %s, {STAMP} WHERE goods_id = %s"
 
 
 class Reading(NamedTuple):
@@ -50,12 +52,12 @@ def totals(moves: Iterable[Move]) -> list[Line]:
 
 def add(change: Line) -> bool:
     """The guarded UPDATE: moves the counts where none falls below zero, and raises the version. True if it did."""
-    return update(f"{MOVE} WHERE goods_id = %s AND num >= %s AND `lock` >= %s AND sold >= %s", change, *below(change))
+    return update(ADD, change, -change.available, -change.reserved, -change.sold)
 
 
 def add_if_unchanged(change: Line, reading: Reading) -> bool:
     """The same relative UPDATE, where the row still has the version that was read. True if it did."""
-    return update(f"{MOVE} WHERE goods_id = %s AND version = %s", change, reading.version)
+    return update(ADD_IF_UNCHANGED, change, reading.version)
 
 
 def write_computed(change: Line, reading: Reading) -> bool:
@@ -66,7 +68,7 @@ def write_computed(change: Line, reading: Reading) -> bool:
         reading.reserved + change.reserved,
         reading.sold + change.sold,
     )
-    update(f"{OVERWRITE} WHERE goods_id = %s", counts)
+    update(OVERWRITE, counts)
     return True
 
 
@@ -77,8 +79,3 @@ def update(sql: str, numbers: Line, *conditions: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(for_database(sql, connection.vendor), [*counts, goods_id, *conditions])
         return bool(cursor.rowcount == 1)
-
-
-def below(change: Line) -> tuple[int, int, int]:
-    """What has to be there so that nothing falls below zero."""
-    return -change.available, -change.reserved, -change.sold

@@ -26,9 +26,9 @@ MOST_CHARACTERS = 2_000_000
 
 
 @cache
-def for_database(sql: str, vendor: str) -> str:
-    """A statement in the words of one kind of database: {now} is its time."""
-    return " ".join(sql.format(now=DIALECTS[vendor].NOW).split())
+def for_database(sql: str, vendor: str, **tables: str) -> str:
+    """A statement in the words of one kind of database: {now} is its time; what the tables in braces are is given."""
+    return " ".join(sql.format(now=DIALECTS[vendor].NOW, **tables).split())
 
 
 class RowsLost(RuntimeError):
@@ -48,9 +48,10 @@ class SetStatement:
     @cache  # noqa: B019 (a statement lives as long as its module)
     def sql(self, vendor: str) -> str:
         """The statement in the words of one kind of database."""
-        dialect = DIALECTS[vendor]
-        tables = {name: dialect.json_table(name, columns) for name, columns in self._tables.items()}
-        return " ".join(self._sql.format(**tables, now=dialect.NOW).split())
+        json_table = DIALECTS[vendor].json_table
+        return for_database(
+            self._sql, vendor, **{name: json_table(name, columns) for name, columns in self._tables.items()}
+        )
 
     def select(self, rows: Rows) -> list[tuple[Any, ...]]:
         """Returns what a SELECT finds for these rows."""
