@@ -28,7 +28,8 @@ class Queued(NamedTuple):
     request_id: str
 
 
-def queued(command: PlaceOrder) -> Queued:
+def in_queue(command: PlaceOrder) -> Queued:
+    """A command of the request that is under way here."""
     return Queued(command, logs.current_request_id())
 
 
@@ -63,7 +64,7 @@ def place_next(*, command: PlaceOrder) -> Placed:
 
     Call it outside any transaction.
     """
-    (outcome,) = PLACING.call([queued(command)], seconds=settings.STOCK_GROUP_WAIT_SECONDS)
+    (outcome,) = PLACING.call([in_queue(command)], seconds=settings.STOCK_GROUP_WAIT_SECONDS)
     if isinstance(outcome, Unserved):
         raise OutcomeUnknown if outcome is Unserved.UNKNOWN else Busy
     if outcome.error:

@@ -15,8 +15,7 @@ from goods.models import Goods
 from orders import selectors, services
 from orders.models import Order, OrderDetail
 from orders.payloads import NewOrder, PlaceOrder, Placing
-from orders.queue import PLACING, Queued
-from orders.queue import queued as in_queue
+from orders.queue import PLACING, Queued, in_queue
 from orders.rpc import orders_pb2
 from orders.rpc.orders_pb2 import (
     CreateOrderRequest,

@@ -259,7 +259,7 @@ def test_twenty_orders_take_no_more_statements_than_two() -> None:
     def statements(number: int) -> int:
         with CaptureQueriesContext(connections["default"]) as captured:
             commands = [make_command(user_id=n + 1, idempotency_key=f"{number}-{n}") for n in range(number)]
-            assert all(placed.created for placed in queue.place_batch(list(map(queue.queued, commands))))
+            assert all(placed.created for placed in queue.place_batch(list(map(queue.in_queue, commands))))
         return len(captured)
 
     assert statements(20) == statements(2) <= 12
