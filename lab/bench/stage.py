@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,15 @@ class Stage:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
+        try:
+            self._set_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _set_up(self) -> None:
+        self._ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self._ends.enter_context(self.database)
         self._ends.enter_context(self.redis)
         (self.folder / "metrics").mkdir()
@@ -43,7 +53,6 @@ class Stage:
             "DJANGO_SETTINGS_MODULE": "charites.settings",
         }
         self._prepare()
-        return self
 
     def __exit__(self, *failure: Any) -> None:
         self.stop()
