@@ -50,7 +50,7 @@ test-fast: ## the tests that need no server and little time: SQLite and the embe
 	$(BOOTSTRAP) dev
 	$(IN_VENV) -m pytest -m "not servers and not slow" $(SIDE_BY_SIDE)
 
-faults: ## the fault tests with their full counts, on private servers, half an hour; writes docs/faults.md
+faults: ## the fault tests with their full counts, on private servers, about 20 minutes; writes docs/faults.md
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test
