@@ -22,8 +22,9 @@ CHANNEL_OPTIONS = [
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     # A server that comes back is found within a second; gRPC's own pause grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # How long it may take to connect, for that is what this option means: a server that is busy is not away.
+    ("grpc.min_reconnect_backoff_ms", 5000),
 ]
 
 

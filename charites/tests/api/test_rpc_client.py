@@ -1,5 +1,6 @@
 """The client that services call each other with."""
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +69,15 @@ def test_the_client_goes_on_with_the_address_that_is_left() -> None:
             stub.GetStock(StockLevel())
 
     assert len(calls) == 10
+
+
+def test_a_server_that_is_slow_to_shake_hands_is_not_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:  # the kernel connects; nobody answers
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        with Client(address, timeout_seconds=0.5, tries=1) as client, pytest.raises(grpc.RpcError) as caught:
+            client.stub(StockStub).GetStock(StockLevel(goods_id=1))
+
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def test_the_client_asks_for_a_token_for_each_call() -> None:

@@ -69,7 +69,7 @@ class Shop:
         for process in self.processes.values():
             process.terminate()
         for name in list(self.processes):
-            self.end(name)
+            self._await_end(self.processes.pop(name))
 
     @property
     def url(self) -> str:
@@ -122,6 +122,12 @@ class Shop:
         """Asks a process to end; kills what is left of it. Returns its exit code."""
         process = self.processes.pop(name)
         process.terminate()
+        return self._await_end(process)
+
+    @staticmethod
+    def _await_end(process: subprocess.Popen[bytes]) -> int:
+        """Waits for a process that was asked to end. It is asked once: Granian hangs where a second signal comes while
+        it handles the first."""
         try:
             return process.wait(STOP_SECONDS)
         finally:

@@ -24,11 +24,13 @@ def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
     settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
     settings.ORDER_FLOW = "half_message"
     register_notifications()
-    make_goods(1)
-    make_goods(2)
-    stock.set_stock(1, 5)
-    stock.set_stock(2, 10)
-    yield
-    for topic in TOPICS:
-        unregister(topic)
-    remote.client.cache_clear()
+    try:
+        make_goods(1)
+        make_goods(2)
+        stock.set_stock(1, 5)
+        stock.set_stock(2, 10)
+        yield
+    finally:
+        for topic in TOPICS:
+            unregister(topic)
+        remote.client.cache_clear()
