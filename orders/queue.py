@@ -18,8 +18,6 @@ from charites.common.threads import AT_ONCE
 from orders.payloads import PlaceOrder
 from orders.services.placing import Placed, place_orders, refused_all
 
-NAMED = 8  # request ids in the lines of a batch: more would make a line of pages
-
 
 class Queued(NamedTuple):
     """A command, and the request that it came with."""
@@ -39,8 +37,7 @@ def place_batch(batch: Sequence[Queued]) -> list[Placed]:
     What it logs, and the headers of its messages, name the requests of the batch.
     """
     commands = [item.command for item in batch]
-    names = ",".join(item.request_id for item in batch[:NAMED])
-    with logs.batch_context(names, orders=len(batch)):
+    with logs.batch_context([item.request_id for item in batch], orders=len(batch)):
         try:
             now = clock.now()
         except Error as error:

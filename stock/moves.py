@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 import structlog
+from django.db import Error
 
 from charites.common.errors import InternalError, Invalid, OutcomeUnknown, ServiceError
 from charites.common.transactions import Limits, Undone, Unit, run_set
@@ -183,22 +184,34 @@ class MoveUnit(Unit[Move, Outcome]):
 
 
 def run_moves(moves: Sequence[Move], unit: MoveUnit, limits: Limits | None = None) -> list[Outcome]:
-    """Runs moves in one transaction for each run of moves whose keys differ; one outcome per move, in order."""
+    """Runs moves in one transaction; duplicates come after it, each in its turn. One outcome per move, in order."""
     outcomes: dict[Move, Outcome] = {}
-    for batch in without_duplicates(moves):
+    todo = list(moves)
+    while todo:
+        batch, later = without_duplicates(todo)
         outcomes |= run_set(batch, unit, limits)
+        if later:
+            outcomes |= settle_again(later, unit)
+        todo = [move for move in later if move not in outcomes]
     return [outcomes[move] for move in moves]
 
 
-def without_duplicates(moves: Sequence[Move]) -> list[list[Move]]:
-    """Splits the moves, in order, into batches in which every key and every order occurs once."""
-    batches: list[list[Move]] = []
+def without_duplicates(moves: Sequence[Move]) -> tuple[list[Move], list[Move]]:
+    """The moves whose key and order come for the first time, and the others, both in order of arrival."""
+    first: list[Move] = []
+    later: list[Move] = []
     seen: set[object] = set()
     for move in moves:
         names = {("key", move.key), ("order", move.order_id)}
-        if not batches or names & seen:
-            batches.append([])
-            seen = set()
-        batches[-1].append(move)
+        (later if names & seen else first).append(move)
         seen |= names
-    return batches
+    return first, later
+
+
+def settle_again(moves: Sequence[Move], unit: MoveUnit) -> dict[Move, Outcome]:
+    """Answers the repeats of what has just been done, all at once: a hundred calls with one key are one transaction."""
+    try:
+        return unit.participant.settle(moves)
+    except Error as error:
+        log.warning("repeats_unsettled", moves=len(moves), error=repr(error))
+        return {}  # each will hear of it in a transaction of its own

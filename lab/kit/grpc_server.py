@@ -19,6 +19,7 @@ from lab.kit.factories import BUYER_ID, bearer
 from lab.kit.processes.shop import wait_until
 from orders.queue import PLACING
 from orders.rpc.orders_pb2_grpc import OrderStub
+from stock.queue import MOVING
 from stock.rpc.stock_pb2_grpc import StockStub
 
 TEST_SECONDS = 60.0  # a bound for busy machines, no measurement
@@ -44,7 +45,8 @@ def grpc_server(methods: Sequence[Method] | None = None) -> Iterator[str]:
     finally:
         asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), background_loop()).result(TEST_SECONDS)
         connection.settings_dict["CONN_MAX_AGE"] = max_age
-        wait_until(lambda: PLACING._committer is None, seconds=TEST_SECONDS, what="nobody places orders any more")
+        for queue in (PLACING, MOVING):
+            wait_until(lambda: queue._committer is None, seconds=TEST_SECONDS, what="nobody works for others any more")  # noqa: B023
 
 
 class Caller:

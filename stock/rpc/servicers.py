@@ -1,14 +1,17 @@
 """The gRPC service `Stock`."""
 
+from functools import partial
+
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.auth import Role
 from charites.common.errors import Invalid
-from charites.common.rpc import Call, Servicer, allow, merged, required_id
+from charites.common.rpc import Call, Job, Servicer, allow, merged, queued, required_id
 from stock import selectors, services
+from stock.queue import MOVING, Queued, in_queue
 from stock.rpc import stock_pb2
 from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel
-from stock.services import Adjustment
+from stock.services import Adjustment, Moved
 
 
 class StockServicer(Servicer):
@@ -31,35 +34,45 @@ class StockServicer(Servicer):
         return StockLevel(goods_id=stock.goods_id, num=stock.available)
 
     @allow(Role.STAFF, Role.SERVICE)
-    def ReduceStock(self, request: StockLevel, call: Call) -> StockLevel:
-        if request.order_id:
-            return self.reserve_one(request, call)
+    @queued
+    def ReduceStock(self, request: StockLevel, call: Call) -> Job[Queued, Moved]:
+        goods_id = request.goods_id
+        if request.order_id:  # a reservation, and for services only
+            call.identity.require(Role.SERVICE)
+            what = services.reserving(order_id=request.order_id, quantities={goods_id: request.num})
+            return Job(MOVING, in_queue(what, shows=goods_id), partial(as_level, goods_id))
         if call.idempotency_key():
             raise Invalid("idempotency_key", _("is not taken here, where every call sells; reserve under an OrderId"))
-        receipt_id, stock = services.deduct_stock(goods_id=request.goods_id, quantity=request.num)
-        return StockLevel(goods_id=stock.goods_id, num=stock.available, order_id=receipt_id)
-
-    def reserve_one(self, request: StockLevel, call: Call) -> StockLevel:
-        """ReduceStock with the number of an order: that is a reservation, and for services only."""
-        call.identity.require(Role.SERVICE)
-        stock = services.reserve_one(order_id=request.order_id, goods_id=request.goods_id, quantity=request.num)
-        return StockLevel(goods_id=stock.goods_id, num=stock.available, order_id=request.order_id)
+        sale = services.selling(goods_id=goods_id, quantity=request.num)
+        return Job(MOVING, in_queue(sale, shows=goods_id), partial(as_level, goods_id))
 
     @allow(Role.STAFF, Role.SERVICE)
-    def ReserveStock(self, request: OrderStockRequest, call: Call) -> OrderStockReply:
-        services.reserve_stock(order_id=request.order_id, quantities=merged(request.items))
-        return OrderStockReply(order_id=request.order_id)
+    @queued
+    def ReserveStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
+        what = services.reserving(order_id=request.order_id, quantities=merged(request.items))
+        return Job(MOVING, in_queue(what), as_reply)
 
     @allow(Role.STAFF, Role.SERVICE)
-    def ConfirmStock(self, request: OrderStockRequest, call: Call) -> OrderStockReply:
-        services.confirm_stock(order_id=request.order_id)
-        return OrderStockReply(order_id=request.order_id)
+    @queued
+    def ConfirmStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
+        return Job(MOVING, in_queue(services.confirming(order_id=request.order_id)), as_reply)
 
     @allow(Role.STAFF, Role.SERVICE)
-    def RollbackStock(self, request: OrderStockRequest, call: Call) -> OrderStockReply:
+    @queued
+    def RollbackStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
         goods_ids = [required_id("goods_id", line.goods_id) for line in request.items]
-        services.roll_back_stock(order_id=request.order_id, goods_ids=goods_ids)
-        return OrderStockReply(order_id=request.order_id)
+        return Job(MOVING, in_queue(services.rolling_back(order_id=request.order_id, goods_ids=goods_ids)), as_reply)
+
+
+def as_level(goods_id: int, moved: Moved) -> StockLevel:
+    """What is left of the product. Raises the error where nothing was taken."""
+    done = moved.done()
+    return StockLevel(goods_id=goods_id, num=done.available, order_id=done.number)
+
+
+def as_reply(moved: Moved) -> OrderStockReply:
+    """The order's number. Raises the error where nothing was done."""
+    return OrderStockReply(order_id=moved.done().number)
 
 
 SERVICER = StockServicer

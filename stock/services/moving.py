@@ -1,19 +1,23 @@
-"""Moves of stock, under the configured strategy, and the steps of an order that lives elsewhere."""
+"""Moves of stock, under the configured strategy, and what others ask for: the steps of an order that lives elsewhere,
+and sales without one."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+import structlog
+from django.db import Error, InterfaceError, OperationalError
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.errors import Invalid
-from charites.common.ids import next_id
+from charites.common.errors import Invalid, ServiceError, as_service_error, is_outage
+from charites.common.ids import next_ids
 from charites.common.models import MAX_LINES
-from charites.common.transactions import reading_the_answer
-from stock.models import Stock
-from stock.moves import Move, Outcome, Participant, confirm, deduct, reserve, roll_back
+from stock.moves import UNKNOWN, Move, Outcome, Participant, confirm, deduct, failed, reserve, roll_back
 from stock.records import RecordParticipant
-from stock.selectors import get_stock
 from stock.services.checks import check_goods_id, check_order_id, check_quantities
 from stock.strategies import current_strategy
+from stock.strategies.statements import read_stock
+
+log = structlog.get_logger(__name__)
 
 
 def move(moves: Sequence[Move], *, participant: Participant | None = None) -> list[Outcome]:
@@ -24,57 +28,138 @@ def move(moves: Sequence[Move], *, participant: Participant | None = None) -> li
     return current_strategy().move(moves, RecordParticipant(participant))
 
 
-def reserve_stock(*, order_id: int, quantities: Mapping[int, int]) -> None:
-    """Reserves all of it or nothing (goods_id -> pieces); the same again is answered as done.
+class Sale(NamedTuple):
+    """Pieces of a product to sell without an order: its receipt's number comes with the batch. Not idempotent."""
 
-    Raises NotEnoughStock, StockNotFound, StockRolledBack, RecordConflict, StockBusy, OutcomeUnknown, Invalid.
-    """
+    goods_id: int
+    quantity: int
+
+
+class Asked(NamedTuple):
+    """What somebody asks for. `shows`: the product whose stock the answer shows."""
+
+    what: Move | Sale
+    shows: int | None = None
+
+
+class Moved(NamedTuple):
+    """What became of it. `number`: the order's, or the receipt's; `available`: pieces, of the product shown."""
+
+    outcome: Outcome
+    number: int = 0
+    available: int = 0
+
+    def done(self) -> "Moved":
+        """Returns it. Raises the error where nothing became of it."""
+        if error := self.outcome.as_error():
+            raise error
+        return self
+
+
+def reserving(*, order_id: int, quantities: Mapping[int, int]) -> Move:
+    """The move that reserves all of it or nothing (goods_id -> pieces). Raises Invalid."""
     check_order_id(order_id)
     check_quantities(quantities)
-    raise_unless_done(move([reserve(order_id, quantities)]))
+    return reserve(order_id, quantities)
 
 
-def confirm_stock(*, order_id: int) -> None:
-    """Makes what the order reserved sold; again is answered as done. Raises RecordConflict, StockBusy."""
+def confirming(*, order_id: int) -> Move:
+    """The move that makes what the order reserved sold. Raises Invalid."""
     check_order_id(order_id)
-    raise_unless_done(move([confirm(order_id)]))
+    return confirm(order_id)
 
 
-def roll_back_stock(*, order_id: int, goods_ids: Iterable[int]) -> None:
-    """Gives back what the order reserved, by what the records hold; again, or before the reservation, is fine.
-
-    Raises RecordConflict when the stock was sold (or there is no record, and no goods are named), StockBusy, Invalid.
-    """
+def rolling_back(*, order_id: int, goods_ids: Iterable[int]) -> Move:
+    """The move that gives back what the order reserved, by what the records hold. Raises Invalid."""
     check_order_id(order_id)
     goods_ids = set(goods_ids)
     if len(goods_ids) > MAX_LINES:
         raise Invalid("items", _("must be 1 to %(limit)s lines"), limit=MAX_LINES)
     for goods_id in goods_ids:
         check_goods_id(goods_id)
-    raise_unless_done(move([roll_back(order_id, goods_ids=goods_ids)]))
+    return roll_back(order_id, goods_ids=goods_ids)
 
 
-def reserve_one(*, order_id: int, goods_id: int, quantity: int) -> Stock:
-    """Reserves pieces of one product for an order, and returns the stock after it. Raises as `reserve_stock`."""
-    reserve_stock(order_id=order_id, quantities={goods_id: quantity})
-    with reading_the_answer():
-        return get_stock(goods_id=goods_id)
+def selling(*, goods_id: int, quantity: int) -> Sale:
+    """The sale of so many pieces. Raises Invalid."""
+    check_quantities({goods_id: quantity})
+    return Sale(goods_id, quantity)
 
 
-def deduct_stock(*, goods_id: int, quantity: int) -> tuple[int, Stock]:
-    """Sells without an order. Returns the receipt's id and the stock after it. Not idempotent.
+def move_asked(asked: Sequence[Asked]) -> list[Moved]:
+    """Carries out what was asked for, as one batch in order of arrival; one answer each, and none of them raises.
+
+    Reservations, confirmations and roll backs that were done before are answered as done. Errors: NotEnoughStock,
+    StockNotFound, StockRolledBack, RecordConflict, StockBusy, Busy, OutcomeUnknown. Call it outside any transaction.
+    """
+    moves = {index: wish.what for index, wish in enumerate(asked) if isinstance(wish.what, Move)}
+    sales = {index: wish.what for index, wish in enumerate(asked) if isinstance(wish.what, Sale)}
+    outcomes: dict[int, Outcome] = {}
+    try:
+        receipts = next_ids(len(sales))
+    except (ServiceError, Error) as error:
+        outcomes = dict.fromkeys(sales, failed(as_service_error(error)))
+    else:
+        moves |= {index: deduct(receipt, dict([sales[index]])) for index, receipt in zip(sales, receipts, strict=True)}
+    order = sorted(moves)
+    outcomes |= dict(zip(order, move([moves[index] for index in order]), strict=True))
+    available = read_available({wish.shows for index, wish in enumerate(asked) if wish.shows and outcomes[index].done})
+    return [
+        moved(outcomes[index], moves[index].order_id if index in moves else 0, wish.shows, available)
+        for index, wish in enumerate(asked)
+    ]
+
+
+def read_available(goods_ids: set[int]) -> Mapping[int, int]:
+    """The pieces that are available now, by goods_id; empty when the database has gone away meanwhile."""
+    try:
+        return {goods_id: row.available for goods_id, row in read_stock(sorted(goods_ids), lock=False).items()}
+    except (OperationalError, InterfaceError) as error:
+        if not is_outage(error):
+            raise
+        log.warning("stock_unread", goods_ids=sorted(goods_ids), error=repr(error))
+        return {}
+
+
+def moved(outcome: Outcome, number: int, shows: int | None, available: Mapping[int, int]) -> Moved:
+    """The answer. What was done and cannot be shown is unknown: "busy" would be untrue."""
+    if shows is None or not outcome.done:
+        return Moved(outcome, number)
+    return Moved(outcome, number, available[shows]) if shows in available else Moved(UNKNOWN, number)
+
+
+# One of them, for those who wait in a thread
+
+
+def reserve_stock(*, order_id: int, quantities: Mapping[int, int]) -> None:
+    """Reserves all of it or nothing (goods_id -> pieces); the same again is answered as done.
+
+    Raises NotEnoughStock, StockNotFound, StockRolledBack, RecordConflict, StockBusy, OutcomeUnknown, Invalid.
+    """
+    move_one(reserving(order_id=order_id, quantities=quantities))
+
+
+def confirm_stock(*, order_id: int) -> None:
+    """Makes what the order reserved sold; again is answered as done. Raises RecordConflict, StockBusy."""
+    move_one(confirming(order_id=order_id))
+
+
+def roll_back_stock(*, order_id: int, goods_ids: Iterable[int]) -> None:
+    """Gives back what the order reserved; again, or before the reservation, is fine.
+
+    Raises RecordConflict when the stock was sold (or there is no record, and no goods are named), StockBusy, Invalid.
+    """
+    move_one(rolling_back(order_id=order_id, goods_ids=goods_ids))
+
+
+def deduct_stock(*, goods_id: int, quantity: int) -> Moved:
+    """Sells without an order. Returns the receipt's number and the stock after it. Not idempotent.
 
     Raises NotEnoughStock, StockNotFound, StockBusy, OutcomeUnknown, Invalid.
     """
-    check_quantities({goods_id: quantity})
-    receipt_id = next_id()
-    raise_unless_done(move([deduct(receipt_id, {goods_id: quantity})]))
-    with reading_the_answer():
-        return receipt_id, get_stock(goods_id=goods_id)
+    return move_one(selling(goods_id=goods_id, quantity=quantity), shows=goods_id)
 
 
-def raise_unless_done(outcomes: Sequence[Outcome]) -> None:
-    """Raises the error of the first move that was not carried out."""
-    for outcome in outcomes:
-        if error := outcome.as_error():
-            raise error
+def move_one(what: Move | Sale, *, shows: int | None = None) -> Moved:
+    (answer,) = move_asked([Asked(what, shows)])
+    return answer.done()

@@ -172,11 +172,11 @@ def test_finishing_a_batch_touches_only_the_orders_of_the_batch():
 def test_deduction_without_an_order_leaves_a_receipt():
     make_stock(1, 10)
 
-    receipt_id, stock = deduct_stock(goods_id=1, quantity=3)
+    sold = deduct_stock(goods_id=1, quantity=3)
 
-    (record,) = list_records(order_ids=[receipt_id])
+    (record,) = list_records(order_ids=[sold.number])
     assert (record.num, record.status, record.kind) == (3, DEDUCTED, StockRecord.Source.RECEIPT)
-    assert stock.available == 7
+    assert sold.available == 7
     assert counts(1) == (7, 0, 3)
 
 
@@ -194,7 +194,7 @@ def test_records_are_what_the_orm_would_have_written():
     make_stock(1, 9)
     make_stock(2, 9)
     reserve_stock(order_id=ORDER, quantities={1: 2, 2: 3})
-    receipt, _stock = deduct_stock(goods_id=1, quantity=1)
+    receipt = deduct_stock(goods_id=1, quantity=1).number
 
     reserved = {"order_id": ORDER, "status": RESERVED, "kind": StockRecord.Source.ORDER}
     expected = [

@@ -54,11 +54,11 @@ def test_deduct_without_stock_raises_and_leaves_no_receipt():
 def test_deduct_twice_deducts_twice():
     make_stock(1, 5)
 
-    first, _ = deduct_stock(goods_id=1, quantity=2)
-    second, stock = deduct_stock(goods_id=1, quantity=2)
+    first = deduct_stock(goods_id=1, quantity=2)
+    second = deduct_stock(goods_id=1, quantity=2)
 
-    assert first != second
-    assert (stock.available, stock.sold) == (1, 4)
+    assert first.number != second.number
+    assert (first.available, second.available, counts(1)) == (3, 1, (1, 0, 4))
 
 
 @pytest.mark.parametrize("order_id", [0, -1, MAX_INT64 + 1])

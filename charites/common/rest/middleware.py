@@ -82,7 +82,7 @@ class RequestMiddleware:
         route = route_of(request)
         logs.REQUESTS.labels("http", route, str(response.status_code)).inc()
         logs.REQUEST_SECONDS.labels("http", route).observe(seconds)
-        log.info(
+        logs.Access.log.info(
             "request",
             method=request.method,
             path=request.path,

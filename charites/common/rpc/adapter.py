@@ -30,7 +30,6 @@ from charites.common.rpc.servicer import DeadlinePassed, Job, Method
 from charites.common.rpc.status import STATUS, as_status
 from charites.common.threads import with_context
 
-log = structlog.get_logger(__name__)
 
 REQUEST_ID_KEY = "x-request-id"
 Answer = TypeVar("Answer")
@@ -177,4 +176,5 @@ def account(name: str, error: ServiceError | None, seconds: float) -> None:
     status = STATUS[error.kind].name if error else StatusCode.OK.name
     logs.REQUESTS.labels("grpc", name, status).inc()
     logs.REQUEST_SECONDS.labels("grpc", name).observe(seconds)
-    log.info("call", method=name, status=status, code=error.code if error else 0, ms=round(seconds * 1000, 1))
+    code = error.code if error else 0
+    logs.Access.log.info("call", method=name, status=status, code=code, ms=round(seconds * 1000, 1))

@@ -13,6 +13,9 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from prometheus_client import REGISTRY
+from structlog import wrap_logger
+from structlog.contextvars import merge_contextvars
+from structlog.testing import LogCapture
 
 from charites.common.errors import (
     Busy,
@@ -27,6 +30,7 @@ from charites.common.errors import (
     ServiceError,
     Unauthenticated,
 )
+from charites.common.logs import Access
 from charites.common.rpc import STATUS, Call, Servicer, installed_methods, methods_of, read_error
 from charites.tests.api.probe import probe, raising
 from lab.kit.factories import make_user
@@ -129,8 +133,9 @@ def test_a_refused_call_carries_its_request_id() -> None:
     assert dict(caught.value.trailing_metadata())["x-request-id"] == "shop-1"
 
 
-def test_a_call_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+def test_a_call_is_counted_and_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = LogCapture()
+    monkeypatch.setattr(Access, "log", wrap_logger(None, [merge_contextvars, lines]))
     _calls, methods = probe(raising(Busy()))
     labels = {"protocol": "grpc", "route": "Stock.GetStock", "status": "UNAVAILABLE"}
     before = REGISTRY.get_sample_value("charites_requests_total", labels) or 0
@@ -139,9 +144,8 @@ def test_a_call_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> 
         refusal(callers.buyer().stock.GetStock, StockLevel(), metadata=[("x-request-id", "shop-1")])
 
     assert REGISTRY.get_sample_value("charites_requests_total", labels) == before + 1
-    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict) and record.msg["event"] == "call"]
-    assert [(line["method"], line["status"], line["request_id"]) for line in lines] == [
-        ("Stock.GetStock", "UNAVAILABLE", "shop-1")
+    assert [(line["event"], line["method"], line["status"], line["request_id"]) for line in lines.entries] == [
+        ("call", "Stock.GetStock", "UNAVAILABLE", "shop-1")
     ]
 
 

@@ -42,7 +42,7 @@ def open_shop() -> Shop:
     for goods_id in (1, 2, 3):
         factories.make_goods(goods_id, stock=100)
     adjust_stock(adjustments=[Adjustment(3, "breakage", "staff", delta=-3, idempotency_key="broken-mugs")])
-    receipt_id, _ = deduct_stock(goods_id=2, quantity=4)
+    receipt_id = deduct_stock(goods_id=2, quantity=4).number
     roll_back_stock(order_id=77, goods_ids=[1, 999])
     closed = factories.make_order({1: 2, 2: 1})
     assert orders.close_due(now=factories.later(3600)) == 1

@@ -29,7 +29,7 @@ def shop() -> Iterator[Shop]:
 def split(tmp_path: Path, settings: Any) -> Iterator[Split]:
     for goods_id in (1, 2, 3):
         factories.make_goods(goods_id, stock=100)
-    receipt_id, _ = deduct_stock(goods_id=2, quantity=4)
+    receipt_id = deduct_stock(goods_id=2, quantity=4).number
     roll_back_stock(order_id=77, goods_ids=[1, 999])
     completed = factories.make_paid_order({3: 1})
     orders.complete_orders(order_ids=[completed.order_id], actor="staff", now=factories.NOW)

@@ -6,19 +6,26 @@ import pytest
 import structlog
 from django.conf import settings
 
-from charites.common.logs import clean_request_id, configure, current_request_id, new_request_id, request_context
+from charites.common.logs import (
+    Access,
+    clean_request_id,
+    configure,
+    current_request_id,
+    new_request_id,
+    request_context,
+)
 
 
 @pytest.fixture
-def lines():
+def lines(monkeypatch):
     """Configures logs as JSON, yields a function that returns the lines so far, and puts the logs back."""
     stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     configure({"level": "INFO", "as_json": True})
-    (handler,) = [handler for handler in root.handlers if handler not in before]
-    handler.stream = stream
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    monkeypatch.undo()
     configure(settings.LOGGING)
     root.handlers[:] = before
     root.setLevel(level)
@@ -50,6 +57,23 @@ def test_line_below_the_level_is_not_written(lines):
     structlog.get_logger("charites.tests.two").debug("quiet")
 
     assert lines() == []
+
+
+def test_line_of_an_answered_request_carries_the_same(lines):
+    with request_context("request-1"):
+        Access.log.info("call", method="Order.GetOrder", ms=1.5)
+        Access.log.debug("quiet")
+
+    (line,) = lines()
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "call",
+        "level": "info",
+        "logger": "charites.access",
+        "method": "Order.GetOrder",
+        "ms": 1.5,
+        "request_id": "request-1",
+    }
 
 
 def test_line_with_an_exception_has_its_trace(lines):

@@ -1,10 +1,8 @@
 """The queue in front of placing, from gRPC's event loop and REST's threads: who shares a batch and harms nobody."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-import grpc
 import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
@@ -12,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from charites.common import logs
 from charites.common.errors import Busy, OutcomeUnknown
 from lab.kit.factories import counts, make_command, make_goods
+from lab.kit.gate import Gate, gate_before, status_of
 from lab.kit.grpc_server import Callers, refusal
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.processes.shop import wait_until
@@ -25,50 +24,13 @@ from orders.tests.api.rpc_orders import wanted
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Gate:
-    """Stands in front of every batch, and notes who is in it."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-        self._arrived, self._open = threading.Semaphore(0), threading.Semaphore(0)
-        self._is_wide = False
-
-    def __call__(self, batch: Sequence[Queued]) -> list[Placed]:
-        self.batches.append([item.command.user_id for item in batch])
-        self._arrived.release()
-        if not self._is_wide:
-            assert self._open.acquire(timeout=TIMEOUT_SECONDS)
-        return queue.place_batch(batch)
-
-    def await_batch(self) -> None:
-        assert self._arrived.acquire(timeout=TIMEOUT_SECONDS), "no batch came"
-
-    def open(self, *, wide: bool = True) -> None:
-        self._is_wide = wide
-        self._open.release()
-
-
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    made = Gate()
-    monkeypatch.setattr(PLACING, "_carry_out", made)
-    yield made
-    made.open()
-    wait_until(lambda: PLACING._committer is None, seconds=TIMEOUT_SECONDS, what="the committer ends")
+    def place(batch: Sequence[Queued]) -> list[Placed]:
+        return queue.place_batch(batch)  # looked up now: a test may put another in its place
 
-
-def await_queued(number: int) -> None:
-    wait_until(lambda: len(PLACING._queue) >= number, seconds=TIMEOUT_SECONDS, what=f"{number} are queued")
-
-
-def outcome(call: grpc.Future) -> str:
-    try:
-        call.result(TIMEOUT_SECONDS)
-    except grpc.RpcError as error:
-        return str(error.code().name)
-    except grpc.FutureCancelledError:
-        return "cancelled"
-    return "ok"
+    with gate_before(PLACING, place, lambda item: item.command.user_id, monkeypatch) as gate:
+        yield gate
 
 
 def test_what_comes_while_a_batch_is_placed_is_the_next_one_and_each_gets_its_own_answer(
@@ -94,12 +56,12 @@ def test_what_comes_while_a_batch_is_placed_is_the_next_one_and_each_gets_its_ow
     calls = []
     for request in requests:
         calls.append(create.future(request))
-        await_queued(len(calls))  # first come, first served
+        gate.await_queued(len(calls))  # first come, first served
     gate.open()
 
     refused = "FAILED_PRECONDITION"
-    assert outcome(first) == "ok"
-    assert [outcome(call) for call in calls] == [
+    assert status_of(first) == "ok"
+    assert [status_of(call) for call in calls] == [
         *("ok", refused, refused, "NOT_FOUND", "ok", "ok", "INVALID_ARGUMENT", "INVALID_ARGUMENT", "ok", refused)
     ]
     assert calls[4].result() == calls[5].result()
@@ -114,12 +76,12 @@ def test_call_whose_deadline_passes_while_it_is_queued_has_no_effect(callers: Ca
     gate.await_batch()
 
     late = create.future(wanted(user_id=2), timeout=0.3)
-    assert outcome(late) == "DEADLINE_EXCEEDED"
+    assert status_of(late) == "DEADLINE_EXCEEDED"
     behind = create.future(wanted(user_id=3))
-    await_queued(2)
+    gate.await_queued(2)
     gate.open()
 
-    assert (outcome(first), outcome(behind)) == ("ok", "ok")
+    assert (status_of(first), status_of(behind)) == ("ok", "ok")
     assert gate.batches == [[1], [3]]
     assert counts(1) == (7, 2, 0)
 
@@ -134,7 +96,7 @@ def test_call_without_a_deadline_waits_as_long_as_the_server_lets_it(callers: Ca
     assert refusal(create, wanted(user_id=2)) == ("DEADLINE_EXCEEDED", 10000012)
 
     gate.open()
-    assert outcome(first) == "ok"
+    assert status_of(first) == "ok"
     assert (gate.batches, counts(1)) == ([[1]], (8, 1, 0))
 
 
@@ -145,14 +107,14 @@ def test_call_that_is_cancelled_while_it_is_queued_has_no_effect(callers: Caller
     gate.await_batch()
 
     gone = create.future(wanted(user_id=2))
-    await_queued(1)
+    gate.await_queued(1)
     gone.cancel()
-    wait_until(lambda: not PLACING._queue[0].is_open, seconds=TIMEOUT_SECONDS, what="it is given up")
+    gate.await_given_up()
     behind = create.future(wanted(user_id=3))
-    await_queued(2)
+    gate.await_queued(2)
     gate.open()
 
-    assert [outcome(call) for call in (first, gone, behind)] == ["ok", "cancelled", "ok"]
+    assert [status_of(call) for call in (first, gone, behind)] == ["ok", "cancelled", "ok"]
     assert gate.batches == [[1], [3]]
     assert counts(1) == (7, 2, 0)
 
@@ -164,14 +126,14 @@ def test_queue_that_is_full_is_busy_at_once_on_both_protocols(callers: Callers, 
     calls = [create.future(wanted(user_id=1))]
     gate.await_batch()
     calls.append(create.future(wanted(user_id=2)))
-    await_queued(1)
+    gate.await_queued(1)
 
     assert refusal(create, wanted(user_id=3)) == ("UNAVAILABLE", 10000004)
     with pytest.raises(Busy):
         place_next(command=make_command())
 
     gate.open()
-    assert [outcome(call) for call in calls] == ["ok", "ok"]
+    assert [status_of(call) for call in calls] == ["ok", "ok"]
     assert counts(1) == (7, 2, 0)
 
 
@@ -182,13 +144,13 @@ def test_threads_and_coroutines_share_a_batch(callers: Callers, gate: Gate) -> N
     with Background(lambda: place_next(command=make_command(user_id=1))) as leader:
         gate.await_batch()
         call = create.future(wanted(user_id=2))
-        await_queued(1)
+        gate.await_queued(1)
         with Background(lambda: place_next(command=make_command(user_id=3))) as waiting:
-            await_queued(2)
+            gate.await_queued(2)
             gate.open()
             assert leader.result().created
             assert waiting.result().created
-            assert outcome(call) == "ok"
+            assert status_of(call) == "ok"
 
     assert gate.batches == [[1], [2, 3]]
 
@@ -202,7 +164,7 @@ def test_thread_that_waits_longer_than_it_may_has_no_effect_or_does_not_know(gat
             place_next(command=make_command(user_id=2))
         settings.STOCK_GROUP_WAIT_SECONDS = 1.0
         with Background(lambda: place_next(command=make_command(user_id=3))) as waiting:
-            await_queued(2)
+            gate.await_queued(2)
             gate.open(wide=False)
             gate.await_batch()
             with pytest.raises(OutcomeUnknown):
