@@ -9,6 +9,8 @@ from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Goods, Room, RoomGoods
 
+EXISTING = "SELECT * FROM shopping_goods WHERE is_deleted = FALSE"
+
 
 @dataclass(frozen=True, slots=True)
 class RoomWithGoods:
@@ -67,8 +69,14 @@ def get_goods(*, goods_id: int) -> Goods:
 
 
 def list_goods(*, goods_ids: Sequence[int]) -> list[Goods]:
-    """Returns those of the goods that exist and are not deleted, by goods_id."""
-    return list(Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).order_by("goods_id"))
+    """Returns those of the goods that exist and are not deleted, by goods_id.
+
+    Every order asks for it. To put this statement together anew takes the ORM longer than the database to answer.
+    """
+    if not goods_ids:
+        return []
+    wanted = ", ".join(["%s"] * len(goods_ids))
+    return list(Goods.objects.raw(f"{EXISTING} AND goods_id IN ({wanted}) ORDER BY goods_id", list(goods_ids)))
 
 
 def with_goods(entries: QuerySet[RoomGoods]) -> QuerySet[RoomGoods]:

@@ -9,11 +9,11 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, partial
 from typing import TypeVar
 
 import grpc
-import structlog
 from django.conf import settings
 from django.db import close_old_connections
 from django.utils import translation
@@ -22,6 +22,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from grpc_status import rpc_status
+from prometheus_client import Counter, Histogram
 
 from charites.common import logs
 from charites.common.auth import Identity, identify_at_once, read_authorization
@@ -29,7 +30,6 @@ from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, 
 from charites.common.rpc.servicer import DeadlinePassed, Job, Method
 from charites.common.rpc.status import STATUS, as_status
 from charites.common.threads import with_context
-
 
 REQUEST_ID_KEY = "x-request-id"
 Answer = TypeVar("Answer")
@@ -91,6 +91,11 @@ def language(metadata: Mapping[str, str]) -> str:
     return str(settings.LANGUAGE_CODE)
 
 
+def speaking(code: str) -> AbstractContextManager[None]:
+    """The language of a call. The usual one is what a call in the event loop speaks anyway."""
+    return nullcontext() if code == settings.LANGUAGE_CODE else translation.override(code)
+
+
 class Adapter:
     """Answers calls: at most GRPC_MAX_WORKERS at once, at most GRPC_MAX_CONCURRENT with those that wait."""
 
@@ -107,10 +112,7 @@ class Adapter:
     async def _serve(self, method: Method, data: bytes, context: grpc.aio.ServicerContext) -> Message:
         started = time.monotonic()
         metadata = texts(context.invocation_metadata())
-        with (
-            logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id,
-            translation.override(language(metadata)),
-        ):
+        with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(language(metadata)):
             seconds = min(settings.GRPC_DEADLINE_SECONDS, context.time_remaining() or settings.GRPC_DEADLINE_SECONDS)
             answer = await self._answer(method, metadata, data, seconds)
             error = answer if isinstance(answer, ServiceError) else None
@@ -171,10 +173,17 @@ class Adapter:
         self._threads.shutdown(cancel_futures=True)
 
 
+@cache
+def metrics_of(name: str, status: str) -> tuple[Counter, Histogram]:
+    """The counter and the clock of a method. Names and statuses are our own, so there are few."""
+    return logs.REQUESTS.labels("grpc", name, status), logs.REQUEST_SECONDS.labels("grpc", name)
+
+
 def account(name: str, error: ServiceError | None, seconds: float) -> None:
     """Counts a call and writes its line in the log."""
     status = STATUS[error.kind].name if error else StatusCode.OK.name
-    logs.REQUESTS.labels("grpc", name, status).inc()
-    logs.REQUEST_SECONDS.labels("grpc", name).observe(seconds)
+    requests, took = metrics_of(name, status)
+    requests.inc()
+    took.observe(seconds)
     code = error.code if error else 0
     logs.Access.log.info("call", method=name, status=status, code=code, ms=round(seconds * 1000, 1))

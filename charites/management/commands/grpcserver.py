@@ -13,6 +13,7 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from charites.common.processes import run_server, settle_in
 from charites.common.rpc import Method, installed_methods, serving
 from charites.settings import is_loopback
 
@@ -42,7 +43,7 @@ class Command(BaseCommand):
             raise CommandError(f"DEMO accepts well-known tokens, so it listens on loopback only, not on {host}.")
         credentials = read_credentials(tls_cert, tls_key)
         check_free(host, port)
-        asyncio.run(self.serve(host, port, installed_methods(options["apps"]), credentials))
+        run_server(self.serve(host, port, installed_methods(options["apps"]), credentials))
 
     async def serve(
         self, host: str, port: int, methods: Sequence[Method], credentials: grpc.ServerCredentials | None
@@ -54,6 +55,7 @@ class Command(BaseCommand):
         async with serving(methods, address=f"{bare}:{port}", credentials=credentials) as bound_port:
             self.stdout.write(f"gRPC on {bare}:{bound_port}")
             self.stdout.flush()
+            settle_in()
             await asked.wait()
             log.info("grpc_draining")
 

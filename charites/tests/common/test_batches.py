@@ -3,11 +3,13 @@
 What it does for orders is in `orders/tests/api/test_queue.py`, and for moves in `stock/tests/strategies/group_commit`.
 """
 
+import asyncio
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from charites.common import batches
 from charites.common.batches import Batches, Bounds, Call, Unserved
 from charites.common.transactions import NestedTransaction, outermost
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
@@ -103,3 +105,27 @@ def test_caller_whose_items_need_several_batches_is_woken_by_the_last_one(doubli
         assert waiting.outcomes() == [4, 6, 8, 10, 12]
 
     assert double.batches == [[1], [2, 3], [4, 5], [6]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_those_who_shared_a_batch_and_come_back_share_the_next_one(doubling, monkeypatch) -> None:
+    double, queue = doubling
+    monkeypatch.setattr(batches, "RETURN_SHARE", 1e9)
+    monkeypatch.setattr(batches, "RETURN_SECONDS", 2.0)
+
+    async def come_back() -> list[list[int | Unserved]]:
+        first = asyncio.create_task(queue.acall([1], seconds=60))
+        while not double.arrived[1].is_set():
+            await asyncio.sleep(0)
+        both = [asyncio.create_task(queue.acall([number], seconds=60)) for number in (2, 3)]
+        while len(queue._queue) < len(both):
+            await asyncio.sleep(0)
+        double.may_go[1].set()
+        await asyncio.gather(first, *both)
+        again = asyncio.create_task(queue.acall([6], seconds=60))
+        while not queue._queue:
+            await asyncio.sleep(0)
+        return await asyncio.gather(again, queue.acall([7], seconds=60))
+
+    assert asyncio.run(come_back()) == [[12], [14]]
+    assert double.batches == [[1], [2, 3], [6, 7]]

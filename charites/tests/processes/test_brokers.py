@@ -221,7 +221,7 @@ def test_rabbitmq_that_lost_everything_gets_its_queues_from_a_worker(
         order = make_order(now=timezone.now() - timedelta(days=1))  # nobody but a countdown looks for it
         closed = Order.objects.filter(order_id=order.order_id, status=Order.Status.CLOSED)
         wait_until(
-            # RabbitMQ takes a countdown from when the first of the queues is there, and can lose it until the last one is.
+            # RabbitMQ takes a countdown as soon as the first of the queues is there, and can lose it until all are.
             lambda: setter.set(seconds=1) and closed.exists(),
             seconds=BOUND_SECONDS,
             what="a countdown closes the order",
