@@ -164,6 +164,16 @@ def process_environment(transactional_db: None) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
+def _nothing_is_known_from_before() -> None:
+    """What a process remembers for a moment is of rows that are gone."""
+    from orders import catalogue  # noqa: PLC0415 (after Django's setup)
+    from stock import sold_out  # noqa: PLC0415
+
+    sold_out.clear()
+    catalogue.clear()
+
+
+@pytest.fixture(autouse=True)
 def _stock_statements_are_safe(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test whose code changed a stock row in a way that strategies could not be mixed with, or wrote outside of
     any transaction."""

@@ -17,6 +17,7 @@ from charites.common.errors import Busy, OutcomeUnknown
 from charites.common.threads import AT_ONCE
 from orders.payloads import PlaceOrder
 from orders.services.placing import Placed, place_orders, refused_all
+from orders.services.sold_out import answer_sold_out, refuse_at_once
 
 
 class Queued(NamedTuple):
@@ -27,7 +28,8 @@ class Queued(NamedTuple):
 
 
 def in_queue(command: PlaceOrder) -> Queued:
-    """A command of the request that is under way here."""
+    """A command of the request that is under way here. Raises NotEnoughStock where that is known already."""
+    refuse_at_once(command)
     return Queued(command, logs.current_request_id())
 
 
@@ -42,7 +44,10 @@ def place_batch(batch: Sequence[Queued]) -> list[Placed]:
             now = clock.now()
         except Error as error:
             return list(refused_all(range(len(commands)), error).values())
-        return place_orders(commands=commands, now=now)
+        answered = answer_sold_out(commands)
+        rest = [command for index, command in enumerate(commands) if index not in answered]
+        placed = iter(place_orders(commands=rest, now=now) if rest else [])
+        return [answered[index] if index in answered else next(placed) for index in range(len(commands))]
 
 
 def bounds() -> Bounds:

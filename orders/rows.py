@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from charites.common.rows import SetStatement
 from goods.models import Goods
 from orders.models import Order
-from orders.payloads import NewLine, NewOrder, Placing
+from orders.payloads import NewLine, NewOrder, PlaceOrder, Placing
 
 INSERT_ORDERS = SetStatement(
     f"""
@@ -78,7 +78,7 @@ FIND_KEYS = SetStatement(
 )
 
 
-def find_keys(orders: Iterable[NewOrder]) -> dict[tuple[int, str | None], str]:
+def find_keys(orders: Iterable[NewOrder | PlaceOrder]) -> dict[tuple[int, str | None], str]:
     """Which keys of these orders are stored: (user_id, key) -> the digest of the request that it came with."""
     keys = [(order.user_id, order.idempotency_key) for order in orders]
     return {(user_id, key): digest for user_id, key, digest in FIND_KEYS.select(keys)}

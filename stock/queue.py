@@ -12,6 +12,8 @@ from django.conf import settings
 
 from charites.common import logs
 from charites.common.batches import Batches, Bounds
+from stock import sold_out
+from stock.errors import NotEnoughStock
 from stock.moves import Move
 from stock.services import Asked, Moved, Sale, move_asked
 
@@ -24,7 +26,10 @@ class Queued(NamedTuple):
 
 
 def in_queue(what: Move | Sale, *, shows: int | None = None) -> Queued:
-    """Something that the request under way here asks for."""
+    """Something that the request under way here asks for. Raises NotEnoughStock for a sale of what was sold out a
+    moment ago; reservations can be repeats, so they are looked up."""
+    if isinstance(what, Sale) and sold_out.is_known(what.goods_id):
+        raise NotEnoughStock(goods_id=what.goods_id, requested=what.quantity, available=0)
     return Queued(Asked(what, shows), logs.current_request_id())
 
 

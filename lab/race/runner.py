@@ -3,6 +3,7 @@
 import os
 import platform
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ Goal = dict[str, Any]  # what buyers aim at: a strategy in their own process, or
 
 PROTECTED_BY_SQLITE = "transaction"
 THE_SERVERS_OWN = "server"
+SERVERS = 2  # as in production: in one process calls queue up, and a wrong strategy would look right
 PRIVATE_SERVER = {"GRPC_DEADLINE_SECONDS": "60", "GRPC_MAX_CONCURRENT": "4096"}
 
 
@@ -67,16 +69,18 @@ class Course:
 
     @contextmanager
     def _target(self, strategy: type[Strategy]) -> Iterator[tuple[Goal, Callable[[], dict[str, int] | None]]]:
-        """Yields what the buyers aim at, and a function that ends the race and tells a private server's retries."""
+        """Yields what the buyers aim at, and a function that ends the race and tells the private servers' retries."""
         path = f"{strategy.__module__}.{strategy.__qualname__}"
         if self.plan.via == "service":
             yield {"strategy": path, "address": "", "token": ""}, lambda: None
             return
-        with Child("lab.race.strategy_server", path, environment=self.environment, folder=self.folder) as server:
-            address = f"127.0.0.1:{server.hear()['port']}"
+        with ExitStack() as stack:
+            start = partial(Child, "lab.race.strategy_server", path, environment=self.environment, folder=self.folder)
+            servers = [stack.enter_context(start()) for _ in range(SERVERS)]
+            address = "ipv4:" + ",".join(f"127.0.0.1:{server.hear()['port']}" for server in servers)
             token = issue_token(user_id=0, role=Role.SERVICE, now=timezone.now())
             goal = {"strategy": "", "address": address, "token": f"Bearer {token}"}
-            yield goal, lambda: server.ask(race="over")["retries"]
+            yield goal, lambda: dict(sum(map(retries_of, servers), Counter()))
 
 
 def run_race(plan: Plan, strategies: Sequence[type[Strategy]], progress: Progress) -> Race:
@@ -191,7 +195,7 @@ def race_once(
         child.say(go=True)
     answered = [0] * len(crowd)
     answers: list[Answer] = []
-    retries: dict[str, int] = {}
+    retries: Counter[str] = Counter()
     for number, child in enumerate(crowd):
         while "answers" not in (heard := child.hear()):
             answered[number] = heard["answered"]
@@ -199,9 +203,13 @@ def race_once(
         answered[number] = len(heard["answers"])
         progress(sum(answered))
         answers += [Answer(*answer) for answer in heard["answers"]]
-        for reason, count in heard["retries"].items():
-            retries[reason] = retries.get(reason, 0) + count
+        retries.update(heard["retries"])
     return answers, retries
+
+
+def retries_of(server: Child) -> Counter[str]:
+    """Ends the race at a private server; returns its retries by reason."""
+    return Counter(server.ask(race="over")["retries"])
 
 
 def by_order(wanted: Sequence[Basket]) -> dict[int, dict[int, int]]:

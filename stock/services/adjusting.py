@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.errors import Invalid, KeyReused
 from charites.common.models import MAX_INT64
 from charites.common.transactions import Stale, Undone, run
+from stock import sold_out
 from stock.errors import NotEnoughStock, StockChanged
 from stock.models import Stock, StockAdjustment
 from stock.services.checks import check_goods_id, check_key
@@ -50,7 +51,10 @@ def adjust_stock(*, adjustments: Sequence[Adjustment]) -> list[Stock]:
         adjustment if adjustment.idempotency_key else replace(adjustment, idempotency_key=f"{UNNAMED}{call}:{index:06}")
         for index, adjustment in enumerate(adjustments)
     ]
-    return run(lambda: apply_adjustments(named), name="adjust_stock", find=lambda: find_adjustments(named))
+    try:
+        return run(lambda: apply_adjustments(named), name="adjust_stock", find=lambda: find_adjustments(named))
+    finally:
+        sold_out.forget({adjustment.goods_id for adjustment in adjustments})
 
 
 def apply_adjustments(adjustments: Sequence[Adjustment]) -> list[Stock]:

@@ -13,10 +13,12 @@ stock rows under lock. That, the search for the one bad move of a batch, and wha
 `charites/common/transactions.py`.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from charites.common.transactions import Limits, Stale, Undone, outermost
+from stock import sold_out
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.moves import BUSY, OK, REPEATED, Line, Move, MoveUnit, Outcome, Participant, Status, run_moves
 from stock.strategies.statements import Reading, add, read_stock, totals
@@ -38,7 +40,11 @@ class Guarded(Strategy):
     begin: Callable[[], AbstractContextManager[None]] = staticmethod(outermost)  # what holds rows and stock together
 
     def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
-        return run_moves(moves, Batch(self, participant), self.limits)
+        batch = Batch(self, participant)
+        try:
+            return run_moves(moves, batch, self.limits)
+        finally:
+            sold_out.forget(batch.returned)
 
     def change(self, change: Line, reading: Reading | None) -> bool:
         """Moves the counts of one product; False when what was read is no longer true. Without a reading (nobody takes
@@ -54,6 +60,7 @@ class Batch(MoveUnit):
         self.begin = strategy.begin
         self._strategy = strategy
         self._hint: dict[int, Reading] | None = None  # what was read before BEGIN
+        self.returned: set[int] = set()  # goods of which some may be available again
 
     def work(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
         """The heart: between BEGIN and COMMIT, which `run_set` sends."""
@@ -65,6 +72,8 @@ class Batch(MoveUnit):
             return outcomes
         applied = self.participant.write(fitting)
         for change in totals(applied):
+            if change.available > 0:
+                self.returned.add(change.goods_id)
             reading = readings.get(change.goods_id)
             if not self._strategy.change(change, reading):
                 raise Stale(change.goods_id) if reading else RecordsDisagree(change)
@@ -99,7 +108,11 @@ class Batch(MoveUnit):
     def _read(moves: Sequence[Move], *, lock: bool) -> dict[int, Reading]:
         """Reads what the moves take from. Those that take nothing lock their order and records before stock rows, so
         for them nothing is read."""
-        return read_stock(goods_taken(moves), lock=lock)
+        read_at = time.monotonic()
+        readings = read_stock(goods_taken(moves), lock=lock)
+        empty = [goods_id for goods_id, reading in readings.items() if reading.available <= 0]
+        sold_out.note(empty, read_at=read_at)
+        return readings
 
 
 def goods_taken(moves: Sequence[Move]) -> list[int]:

@@ -1,0 +1,54 @@
+"""What was read a moment ago, kept in the process: bounded in time and number, forgotten when it is changed here."""
+
+import threading
+import time
+from collections.abc import Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Noted(NamedTuple, Generic[Value]):
+    """A value, and when it was read, by the monotonic clock."""
+
+    value: Value
+    read_at: float
+
+
+class Recent(Generic[Key, Value]):
+    """Values that are at most so many seconds old. They decide nothing that has to be right. Safe for threads.
+
+    Whoever notes one says when it began to read: what was forgotten since then is not noted again. What another process
+    changes is seen when the time is up.
+    """
+
+    def __init__(self, seconds: float, most: int = 10_000) -> None:
+        self._seconds, self._most = seconds, most
+        self._mutex = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        self._noted: dict[Key, Noted[Value]] = {}
+        self._forgotten_at = -1.0
+
+    def note(self, key: Key, value: Value, *, read_at: float) -> None:
+        """Keeps a value that was read at `read_at` or later, unless something was forgotten meanwhile."""
+        with self._mutex:
+            if read_at <= self._forgotten_at:
+                return
+            if len(self._noted) >= self._most:
+                self._noted.clear()  # old ones, mostly; whoever misses one reads it
+            self._noted[key] = Noted(value, read_at)
+
+    def get(self, key: Key) -> Value | None:
+        """Returns the value, if it is fresh."""
+        noted = self._noted.get(key)
+        return noted.value if noted and time.monotonic() - noted.read_at <= self._seconds else None
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """For whoever has changed these; call it after the commit."""
+        with self._mutex:
+            self._forgotten_at = time.monotonic()
+            for key in keys:
+                self._noted.pop(key, None)

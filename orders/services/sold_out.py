@@ -1,0 +1,62 @@
+"""Sold out is cheap: who wants what was gone a moment ago is refused by what is known, without a look at it again.
+
+The order of refusals stays: first what is wrong with the command itself, then its key, then the stock.
+"""
+
+from collections.abc import Sequence
+
+from django.db import Error
+
+from charites.common.errors import KeyReused
+from orders import catalogue
+from orders.payloads import PlaceOrder
+from orders.rows import find_keys
+from orders.services.placing import Placed, check_command, count, read_repeated, refused_all
+from stock import sold_out
+from stock.errors import NotEnoughStock
+
+
+def refuse_at_once(command: PlaceOrder) -> None:
+    """Raises NotEnoughStock where that is known and no key could have an order. It touches no database."""
+    if command.idempotency_key is None and (error := known_shortage(command)):
+        count([Placed(error=error)])
+        raise error
+
+
+def answer_sold_out(commands: Sequence[PlaceOrder]) -> dict[int, Placed]:
+    """The results of commands for what was sold out a moment ago, by index. Their keys are looked up first, all at
+    once: whoever bought the last piece and lost the reply gets that order."""
+    known = {index: error for index, command in enumerate(commands) if (error := known_shortage(command))}
+    keyed = {index: commands[index] for index in known if commands[index].idempotency_key}
+    try:
+        stored = find_keys(keyed.values()) if keyed else {}
+    except Error as error:
+        return refused_all(known, error)
+    results = {index: Placed(error=error) for index, error in known.items()}
+    repeated = {}
+    for index, command in keyed.items():
+        key = (command.user_id, command.idempotency_key)
+        if key in stored and stored[key] == command.digest():
+            repeated[index] = key
+        elif key in stored:
+            results[index] = Placed(error=KeyReused(key=command.idempotency_key))
+    results |= read_repeated(repeated)
+    count(results.values())
+    return results
+
+
+def known_shortage(command: PlaceOrder) -> NotEnoughStock | None:
+    """The refusal of a command for one product that was sold out a moment ago, if all else is right with it."""
+    if len(command.quantities) != 1:
+        return None
+    ((goods_id, pieces),) = command.quantities.items()
+    if not sold_out.is_known(goods_id):
+        return None
+    recalled = catalogue.recall(goods_id=goods_id, room_id=command.room_id)
+    if recalled is None:
+        return None
+    try:
+        check_command(command, recalled)
+    except Exception:  # noqa: BLE001 (whoever looks again says what is wrong)
+        return None
+    return NotEnoughStock(goods_id=goods_id, requested=pieces, available=0)
