@@ -1,20 +1,23 @@
 """What staff change about rooms and their goods."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from charites.common.transactions import Undone, run
+from charites.common.transactions import Undone, nobody_can_tell, run
+from goods import remembered
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.models import Goods, Room, RoomGoods
 from goods.selectors import list_goods
 
 log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,14 @@ class Entry:
 
     goods_id: int
     weight: int = 0
+
+
+def change(work: Callable[[], Result], *, name: str, find: Callable[[], Result | Undone] = nobody_can_tell) -> Result:
+    """Runs a change of goods or rooms; what was remembered of them is forgotten, however it ends."""
+    try:
+        return run(work, name=name, find=find)
+    finally:
+        remembered.forget()
 
 
 def pin_goods(*, room_id: int, goods_id: int | None, actor: str) -> Room:
@@ -43,7 +54,7 @@ def pin_goods(*, room_id: int, goods_id: int | None, actor: str) -> Room:
         room = lock_room(room_id)
         return room if room.current_goods_id == goods_id else Undone.UNKNOWN
 
-    room = run(pin, name="pin_goods", find=find)
+    room = change(pin, name="pin_goods", find=find)
     log.info("goods_pinned", room_id=room_id, goods_id=goods_id, actor=actor)
     return room
 
@@ -89,7 +100,7 @@ def add_room_goods(*, room_id: int, entries: Sequence[Entry], actor: str) -> lis
         listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=[entry.goods_id for entry in entries])
         return list(listed.order_by("goods_id"))
 
-    return run(add, name="add_room_goods")
+    return change(add, name="add_room_goods")
 
 
 def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> None:
@@ -102,26 +113,26 @@ def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> 
         if room.current_goods_id in goods_ids:
             write_pin(room, None)
 
-    run(remove, name="remove_room_goods")
+    change(remove, name="remove_room_goods")
 
 
 def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: str) -> int:
     """Puts goods on or off sale; returns how many changed. Raises Busy, OutcomeUnknown."""
     rows = Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).exclude(status=status)
-    return run(lambda: rows.update(**changed_by(actor), status=status), name="set_goods_status")
+    return change(lambda: rows.update(**changed_by(actor), status=status), name="set_goods_status")
 
 
 def add_goods(*, goods: Goods, actor: str) -> None:
     """Stores a new product, without stock. Raises IntegrityError when its goods_id is taken, Busy, OutcomeUnknown."""
     goods.created_by = goods.updated_by = actor
-    run(lambda: goods.save(force_insert=True), name="add_goods")
+    change(lambda: goods.save(force_insert=True), name="add_goods")
 
 
 def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> None:
     """Writes the given columns of a product and no others. Raises GoodsNotFound, also for a deleted one, Busy,
     OutcomeUnknown."""
     rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
-    if not run(lambda: rows.update(**values, **changed_by(actor)), name="change_goods"):
+    if not change(lambda: rows.update(**values, **changed_by(actor)), name="change_goods"):
         raise GoodsNotFound(goods_id=goods_id)
 
 
@@ -139,7 +150,7 @@ def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
         rooms.filter(current_goods_id__in=goods_ids).update(current_goods_id=None, updated_at=Now())
         return Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).update(**deleted_by(actor))
 
-    return run(delete, name="delete_goods")
+    return change(delete, name="delete_goods")
 
 
 def changed_by(actor: str) -> dict[str, Any]:
@@ -153,21 +164,21 @@ def deleted_by(actor: str) -> dict[str, Any]:
 
 def add_room(*, room: Room) -> None:
     """Stores a new room with an empty list. Raises IntegrityError when its room_id is taken, Busy, OutcomeUnknown."""
-    run(lambda: room.save(force_insert=True), name="add_room")
+    change(lambda: room.save(force_insert=True), name="add_room")
 
 
 def change_room(*, room_id: int, values: Mapping[str, Any]) -> None:
     """Writes the given columns of a room and no others; pinning has a function of its own. Raises RoomNotFound, Busy,
     OutcomeUnknown."""
     rows = Room.objects.filter(room_id=room_id, is_deleted=False)
-    if not run(lambda: rows.update(**values, updated_at=Now()), name="change_room"):
+    if not change(lambda: rows.update(**values, updated_at=Now()), name="change_room"):
         raise RoomNotFound(room_id=room_id)
 
 
 def delete_rooms(*, room_ids: Sequence[int]) -> int:
     """Marks rooms as deleted; returns how many. Their goods stay in other rooms. Raises Busy, OutcomeUnknown."""
     rooms = Room.objects.filter(room_id__in=room_ids, is_deleted=False)
-    return run(lambda: rooms.update(is_deleted=True, updated_at=Now()), name="delete_rooms")
+    return change(lambda: rooms.update(is_deleted=True, updated_at=Now()), name="delete_rooms")
 
 
 def lock_room(room_id: int) -> Room:

@@ -46,9 +46,9 @@ class Recent(Generic[Key, Value]):
         noted = self._noted.get(key)
         return noted.value if noted and time.monotonic() - noted.read_at <= self._seconds else None
 
-    def forget(self, keys: Iterable[Key]) -> None:
-        """For whoever has changed these; call it after the commit."""
+    def forget(self, keys: Iterable[Key] | None = None) -> None:
+        """For whoever has changed these (None: any of them); call it after the commit."""
         with self._mutex:
             self._forgotten_at = time.monotonic()
-            for key in keys:
+            for key in list(self._noted) if keys is None else keys:
                 self._noted.pop(key, None)

@@ -1,5 +1,8 @@
 """Rooms and goods over REST."""
 
+from django.http import HttpResponse
+from django.utils.translation import get_language
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -8,6 +11,7 @@ from charites.common.models import DEFAULT_PAGE
 from charites.common.rest import Endpoint, documented, identity_of, role_required, valid_body, valid_query
 from goods import selectors, services
 from goods.models import Room
+from goods.remembered import replies
 from goods.rest.serializers import (
     CurrentGoodsSerializer,
     GoodsDetailSerializer,
@@ -44,8 +48,8 @@ class RoomView(Endpoint):
 
 class RoomGoodsView(Endpoint):
     @documented("List the goods of a room, in the host's order", responses=RoomGoodsSerializer)
-    def get(self, request: Request, room_id: int) -> Response:
-        return Response(RoomGoodsSerializer(selectors.get_room_goods(room_id=room_id)).data)
+    def get(self, request: Request, room_id: int) -> HttpResponse:
+        return HttpResponse(ROOM_LISTS.get((room_id, get_language())), content_type="application/json")
 
 
 class CurrentGoodsView(Endpoint):
@@ -60,5 +64,19 @@ class CurrentGoodsView(Endpoint):
 
 class GoodsView(Endpoint):
     @documented("Read a product", responses=GoodsDetailSerializer)
-    def get(self, request: Request, goods_id: int) -> Response:
-        return Response(GoodsDetailSerializer(selectors.get_goods(goods_id=goods_id)).data)
+    def get(self, request: Request, goods_id: int) -> HttpResponse:
+        return HttpResponse(DETAILS.get((goods_id, get_language())), content_type="application/json")
+
+
+def make_room_list(asked: tuple[int, str]) -> bytes:
+    """The goods of a room, serialised in a language. Raises RoomNotFound."""
+    return JSONRenderer().render(RoomGoodsSerializer(selectors.get_room_goods(room_id=asked[0])).data)
+
+
+def make_detail(asked: tuple[int, str]) -> bytes:
+    """A product, serialised in a language. Raises GoodsNotFound."""
+    return JSONRenderer().render(GoodsDetailSerializer(selectors.get_goods(goods_id=asked[0])).data)
+
+
+ROOM_LISTS = replies(make_room_list)
+DETAILS = replies(make_detail)

@@ -6,9 +6,10 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid
 from charites.common.models import MAX_LINES
-from charites.common.rpc import Call, Servicer, required_id
+from charites.common.rpc import Call, Read, Servicer, in_loop, required_id
 from goods import selectors
 from goods.models import Goods, Room
+from goods.remembered import replies
 from goods.rpc import goods_pb2
 from goods.rpc.goods_pb2 import (
     GoodsDetail,
@@ -27,13 +28,13 @@ from goods.rpc.goods_pb2 import (
 class GoodsServicer(Servicer):
     descriptor = goods_pb2.DESCRIPTOR.services_by_name["Goods"]
 
-    def GetGoodsListByRoomId(self, request: RoomGoodsRequest, call: Call) -> RoomGoodsReply:
-        room = selectors.get_room(room_id=required_id("room_id", request.room_id))
-        goods = selectors.list_room_goods(room_id=room.room_id)
-        return RoomGoodsReply(current_goods_id=room.current_goods_id or 0, data=map(as_summary, goods))
+    @in_loop
+    def GetGoodsListByRoomId(self, request: RoomGoodsRequest, call: Call) -> Read[int]:
+        return Read(ROOM_LISTS, required_id("room_id", request.room_id))
 
-    def GetGoodsDetail(self, request: GoodsDetailRequest, call: Call) -> GoodsDetail:
-        return as_detail(selectors.get_goods(goods_id=required_id("goods_id", request.goods_id)))
+    @in_loop
+    def GetGoodsDetail(self, request: GoodsDetailRequest, call: Call) -> Read[int]:
+        return Read(DETAILS, required_id("goods_id", request.goods_id))
 
     def GetGoodsDetails(self, request: GoodsDetailsRequest, call: Call) -> GoodsDetailsReply:
         goods_ids = required_ids("goods_ids", request.goods_ids)
@@ -42,6 +43,18 @@ class GoodsServicer(Servicer):
     def GetRooms(self, request: RoomsRequest, call: Call) -> RoomsReply:
         room_ids = required_ids("room_ids", request.room_ids)
         return RoomsReply(rooms=map(as_room, selectors.list_existing_rooms(room_ids=room_ids)))
+
+
+def make_room_list(room_id: int) -> bytes:
+    """The goods of a room, serialised. Raises RoomNotFound."""
+    room = selectors.get_room_goods(room_id=room_id)
+    reply = RoomGoodsReply(current_goods_id=room.current_goods_id or 0, data=map(as_summary, room.goods))
+    return reply.SerializeToString()
+
+
+def make_detail(goods_id: int) -> bytes:
+    """A product, serialised. Raises GoodsNotFound."""
+    return as_detail(selectors.get_goods(goods_id=goods_id)).SerializeToString()
 
 
 def required_ids(name: str, values: Sequence[int]) -> list[int]:
@@ -92,4 +105,6 @@ def as_detail(goods: Goods) -> GoodsDetail:
     )
 
 
+ROOM_LISTS = replies(make_room_list)
+DETAILS = replies(make_detail)
 SERVICER = GoodsServicer

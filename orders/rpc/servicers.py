@@ -10,7 +10,7 @@ from charites.common import clock
 from charites.common.auth import Identity, Role
 from charites.common.errors import Invalid
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
-from charites.common.rpc import Call, Job, Servicer, merged, queued, required_id
+from charites.common.rpc import Call, Job, Servicer, in_loop, merged, required_id
 from goods.models import Goods
 from orders import selectors, services
 from orders.models import Order, OrderDetail
@@ -36,7 +36,7 @@ OUTCOMES = ("now", "page")
 class OrderServicer(Servicer):
     descriptor = orders_pb2.DESCRIPTOR.services_by_name["Order"]
 
-    @queued
+    @in_loop
     def CreateOrder(self, request: CreateOrderRequest, call: Call) -> Job[Queued, services.Placed]:
         command = PlaceOrder(
             user_id=call.identity.acting_for(request.user_id),

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.auth import Role
 from charites.common.errors import Invalid
-from charites.common.rpc import Call, Job, Servicer, allow, merged, queued, required_id
+from charites.common.rpc import Call, Job, Servicer, allow, in_loop, merged, required_id
 from stock import selectors, services
 from stock.queue import MOVING, Queued, in_queue
 from stock.rpc import stock_pb2
@@ -34,7 +34,7 @@ class StockServicer(Servicer):
         return StockLevel(goods_id=stock.goods_id, num=stock.available)
 
     @allow(Role.STAFF, Role.SERVICE)
-    @queued
+    @in_loop
     def ReduceStock(self, request: StockLevel, call: Call) -> Job[Queued, Moved]:
         goods_id = request.goods_id
         if request.order_id:  # a reservation, and for services only
@@ -47,18 +47,18 @@ class StockServicer(Servicer):
         return Job(MOVING, in_queue(sale, shows=goods_id), partial(as_level, goods_id))
 
     @allow(Role.STAFF, Role.SERVICE)
-    @queued
+    @in_loop
     def ReserveStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
         what = services.reserving(order_id=request.order_id, quantities=merged(request.items))
         return Job(MOVING, in_queue(what), as_reply)
 
     @allow(Role.STAFF, Role.SERVICE)
-    @queued
+    @in_loop
     def ConfirmStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
         return Job(MOVING, in_queue(services.confirming(order_id=request.order_id)), as_reply)
 
     @allow(Role.STAFF, Role.SERVICE)
-    @queued
+    @in_loop
     def RollbackStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
         goods_ids = [required_id("goods_id", line.goods_id) for line in request.items]
         return Job(MOVING, in_queue(services.rolling_back(order_id=request.order_id, goods_ids=goods_ids)), as_reply)

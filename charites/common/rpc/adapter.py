@@ -25,9 +25,9 @@ from grpc_status import rpc_status
 from prometheus_client import Counter, Histogram
 
 from charites.common import logs
-from charites.common.auth import Identity, identify_at_once, read_authorization
+from charites.common.auth import identify_at_once, read_authorization
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error
-from charites.common.rpc.servicer import DeadlinePassed, Job, Method
+from charites.common.rpc.servicer import DeadlinePassed, Job, Method, Read
 from charites.common.rpc.status import STATUS, as_status
 from charites.common.threads import with_context
 
@@ -50,15 +50,20 @@ def work(method: Method, metadata: Mapping[str, str], data: bytes) -> Message | 
         return told(cause)
 
 
-def identify(header: str) -> Identity | ServiceError:
-    """Runs in a thread: who calls, where that takes a look at the database."""
+def look(question: Callable[[], Answer]) -> Answer | ServiceError:
+    """Runs in a thread: something that may take a look at the database."""
     close_old_connections()
     try:
-        return read_authorization(header)
+        return question()
     except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
         return told(cause)
     finally:
         close_old_connections()
+
+
+def as_bytes(reply: Message | bytes) -> bytes:
+    """A reply as it goes out; one that is remembered was serialised before."""
+    return reply if isinstance(reply, bytes) else reply.SerializeToString()
 
 
 def parse(message_class: type[Message], data: bytes) -> Message:
@@ -105,11 +110,9 @@ class Adapter:
 
     def handler(self, method: Method) -> grpc.RpcMethodHandler:
         """Returns what grpc wants for a method. Requests arrive as bytes: what is wrong with one is ours to say."""
-        return grpc.unary_unary_rpc_method_handler(
-            partial(self._serve, method), response_serializer=type(method.request_class()).SerializeToString
-        )
+        return grpc.unary_unary_rpc_method_handler(partial(self._serve, method), response_serializer=as_bytes)
 
-    async def _serve(self, method: Method, data: bytes, context: grpc.aio.ServicerContext) -> Message:
+    async def _serve(self, method: Method, data: bytes, context: grpc.aio.ServicerContext) -> Message | bytes:
         started = time.monotonic()
         metadata = texts(context.invocation_metadata())
         with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(language(metadata)):
@@ -126,34 +129,37 @@ class Adapter:
 
     async def _answer(
         self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float
-    ) -> Message | ServiceError:
+    ) -> Message | bytes | ServiceError:
         """Answers one call if there are not too many."""
         if self._calls >= settings.GRPC_MAX_CONCURRENT:
             return Busy()
         self._calls += 1
         try:
-            if method.is_queued:
-                return await self._queue(method, metadata, data, seconds)
+            if method.is_in_loop:
+                return await self._in_loop(method, metadata, data, seconds)
             return await self._in_thread(partial(work, method, metadata, data), seconds)
         finally:
             self._calls -= 1
 
-    async def _queue(
+    async def _in_loop(
         self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float
-    ) -> Message | ServiceError:
-        """Has a queue answer, and waits without a thread."""
+    ) -> Message | bytes | ServiceError:
+        """Has a queue answer, and waits without a thread; or answers with what is remembered."""
         deadline = time.monotonic() + seconds
         try:
             header = metadata.get("authorization", "")
             if (identity := identify_at_once(header)) is None:
-                found = await self._in_thread(partial(identify, header), seconds)
+                found = await self._in_thread(partial(look, partial(read_authorization, header)), seconds)
                 if isinstance(found, ServiceError):  # of whatever became of the look nothing is queued
                     return DeadlinePassed() if isinstance(found, OutcomeUnknown) else found
                 identity = found
-            job = method.begin(identity, metadata, partial(parse, method.request_class, data))
-            if not isinstance(job, Job):
-                raise TypeError(f"{method.name} is queued, and returned {type(job).__name__}.")
-            return await job.done(deadline - time.monotonic())
+            begun = method.begin(identity, metadata, partial(parse, method.request_class, data))
+            if isinstance(begun, Read):
+                reply = begun.at_once()
+                return await self._in_thread(partial(look, begun.wait), seconds) if reply is None else reply
+            if not isinstance(begun, Job):
+                raise TypeError(f"{method.name} runs in the event loop, and returned {type(begun).__name__}.")
+            return await begun.done(deadline - time.monotonic())
         except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
             return told(cause)
 

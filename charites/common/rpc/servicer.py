@@ -7,7 +7,7 @@ same methods through the same `Method.answer`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from django.apps import apps
 from django.conf import settings
@@ -23,6 +23,7 @@ from charites.common.auth import Identity, Role, read_authorization
 from charites.common.batches import Batches, Item, Result, Unserved
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, one_key
 from charites.common.models import MAX_INT64, MAX_LINES
+from charites.common.replies import Key, Replies
 
 IDEMPOTENCY_KEY = "idempotency-key"
 
@@ -76,6 +77,25 @@ class Job(Generic[Item, Result]):
         return self.reply(outcome)
 
 
+@dataclass(frozen=True, slots=True)
+class Read(Generic[Key]):
+    """What a method returns whose reply may be remembered: the replies, and which of them."""
+
+    replies: Replies[Key]
+    key: Key
+
+    def at_once(self) -> bytes | None:
+        """The reply if it is remembered."""
+        return self.replies.recall(self.key)
+
+    def wait(self) -> bytes:
+        """The reply, made in this thread if need be. Raises what there is to say instead."""
+        return self.replies.get(self.key)
+
+
+Handled: TypeAlias = Message | Job[Any, Any] | Read[Any]  # what a method may return
+
+
 class Servicer(services.Service):
     """Base of an app's servicer. `descriptor` names its service; each method of it is one here, with that name:
     `def GetStock(self, request: StockLevel, call: Call) -> StockLevel`.
@@ -84,7 +104,7 @@ class Servicer(services.Service):
     descriptor: ClassVar[ServiceDescriptor]
 
 
-Behaviour = TypeVar("Behaviour", bound=Callable[..., Message | Job[Any, Any]])
+Behaviour = TypeVar("Behaviour", bound=Callable[..., Handled])
 
 
 def allow(*roles: Role) -> Callable[[Behaviour], Behaviour]:
@@ -97,9 +117,10 @@ def allow(*roles: Role) -> Callable[[Behaviour], Behaviour]:
     return mark
 
 
-def queued(behaviour: Behaviour) -> Behaviour:
-    """Decorates a servicer's method that returns a `Job`. It runs in the event loop: it touches nothing that waits."""
-    behaviour.is_queued = True  # type: ignore[attr-defined]
+def in_loop(behaviour: Behaviour) -> Behaviour:
+    """Decorates a servicer's method that returns a `Job` or a `Read`. It runs in the event loop, so it touches nothing
+    that waits."""
+    behaviour.is_in_loop = True  # type: ignore[attr-defined]
     return behaviour
 
 
@@ -131,9 +152,9 @@ class Method:
     """One method of a servicer, and the way into it."""
 
     descriptor: MethodDescriptor
-    behave: Callable[[Message, Call], Message | Job[Any, Any]]
+    behave: Callable[[Message, Call], Handled]
     roles: tuple[Role, ...]
-    is_queued: bool = False
+    is_in_loop: bool = False
 
     @property
     def name(self) -> str:
@@ -147,18 +168,22 @@ class Method:
     def request_class(self) -> type[Message]:
         return GetMessageClass(self.descriptor.input_type)  # type: ignore[no-any-return]
 
+    @property
+    def reply_class(self) -> type[Message]:
+        return GetMessageClass(self.descriptor.output_type)  # type: ignore[no-any-return]
+
     def answer(self, metadata: Mapping[str, str], read: Callable[[], Message]) -> Message:
         """Checks token and role, then reads the request and calls the servicer. Raises what the servicer raises."""
         close_old_connections()
         try:
             reply = self.begin(read_authorization(metadata.get("authorization", "")), metadata, read)
-            return reply.wait(settings.GRPC_DEADLINE_SECONDS) if isinstance(reply, Job) else reply
+            if isinstance(reply, Job):
+                return reply.wait(settings.GRPC_DEADLINE_SECONDS)
+            return self.reply_class.FromString(reply.wait()) if isinstance(reply, Read) else reply
         finally:
             close_old_connections()
 
-    def begin(
-        self, identity: Identity, metadata: Mapping[str, str], read: Callable[[], Message]
-    ) -> Message | Job[Any, Any]:
+    def begin(self, identity: Identity, metadata: Mapping[str, str], read: Callable[[], Message]) -> Handled:
         """Checks the role, reads the request and calls the servicer. Raises what it raises."""
         identity.require(*self.roles)
         return self.behave(read(), Call(identity, metadata))
@@ -172,10 +197,10 @@ def methods_of(servicer: type[Servicer]) -> list[Method]:
         if not hasattr(servicer, descriptor.name):
             raise TypeError(f"{servicer.__name__} lacks {descriptor.name}.")
         declared = getattr(servicer, descriptor.name)
-        is_queued = getattr(declared, "is_queued", False)
-        # The framework closes old connections around a call, in whatever thread: a queued one has none.
-        behave = getattr(servicer() if is_queued else instance, descriptor.name)
-        methods.append(Method(descriptor, behave, getattr(declared, "allowed_roles", tuple(Role)), is_queued))
+        is_in_loop = getattr(declared, "is_in_loop", False)
+        # The framework closes old connections around a call, in whatever thread: the event loop's has none.
+        behave = getattr(servicer() if is_in_loop else instance, descriptor.name)
+        methods.append(Method(descriptor, behave, getattr(declared, "allowed_roles", tuple(Role)), is_in_loop))
     return methods
 
 

@@ -1,0 +1,41 @@
+"""Serialised replies to questions that everybody asks, kept in the process for a moment.
+
+One caller makes a reply, the others wait for it: when a second is over, a thousand viewers cost one look at the
+database. Made from what is there now; what changes here is forgotten at once, what changes elsewhere within a second.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from charites.common.recent import Recent
+
+Key = TypeVar("Key", bound=Hashable)
+
+SECONDS = 1.0
+LOCKS = 64  # two questions that share one wait for each other, and nothing worse
+
+
+class Replies(Generic[Key]):
+    """Replies by key. `make` answers one question, and raises what the caller is to be told, which is not kept."""
+
+    def __init__(self, make: Callable[[Key], bytes], recent: Recent[Key, bytes]) -> None:
+        self._make, self._recent = make, recent
+        self._locks = [threading.Lock() for _ in range(LOCKS)]
+
+    def recall(self, key: Key) -> bytes | None:
+        """Returns the reply if it is there, without waiting."""
+        return self._recent.get(key)
+
+    def get(self, key: Key) -> bytes:
+        """Returns the reply; makes it, or waits for whoever is making it. Raises what `make` raises."""
+        if (found := self._recent.get(key)) is not None:
+            return found
+        with self._locks[hash(key) % LOCKS]:
+            if (found := self._recent.get(key)) is not None:
+                return found
+            read_at = time.monotonic()
+            made = self._make(key)
+            self._recent.note(key, made, read_at=read_at)
+            return made
