@@ -119,13 +119,14 @@ def test_race_of_several_goods_and_pieces_counts_pieces(tmp_path):
 
 
 def test_race_over_grpc_has_the_same_verdicts(tmp_path):
-    found = run(tmp_path, strategy="naive,group_commit", via="grpc")
+    many = {"buyers": 400, "stock": 100}  # each server takes them in batches: enough of these for two to overlap
+    found = run(tmp_path, strategy="naive,group_commit", via="grpc", **many)
 
     assert {name: result["verdict"] for name, result in found.items()} == {
         "naive": "oversold",
         "group_commit": "exact",
     }
-    assert found["group_commit"]["sold"] == 8
+    assert found["group_commit"]["sold"] == 100
 
 
 # Exit codes
