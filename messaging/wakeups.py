@@ -84,6 +84,8 @@ class WakeUps:
             except Exception as error:  # noqa: BLE001 (a wake-up is never worth more than a count)
                 WAKE_UPS.labels("failed").inc()
                 log.warning("wake_up_failed", task=task, slot=slot, error=repr(error))
+            finally:
+                self._queue.task_done()
 
 
 def impatient_connection() -> Connection:

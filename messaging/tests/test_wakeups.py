@@ -18,9 +18,15 @@ START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SLOT = int(START.timestamp()) // SLOT_SECONDS
 
 
+@pytest.fixture(autouse=True)
+def nobody_counts_beside_us() -> None:
+    """What earlier tests asked the process's own wake-ups for is done."""
+    wakeups_module._wakeups._queue.join()
+
+
 @pytest.fixture
 def task() -> str:
-    """A name of its own: threads of earlier tests may still set wake-ups."""
+    """A name of its own."""
     return f"tests.{uuid.uuid4().hex}"
 
 
