@@ -13,7 +13,7 @@ from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env
+from environs import Env, validate
 
 from charites import brokers
 
@@ -113,6 +113,7 @@ TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400)
 TOKEN_RATE = env.str("TOKEN_RATE", "60/min")  # log-in attempts per address
 NODE_FIRST = env.int("NODE_FIRST", NODES_OF_APPS[0])  # range of Snowflake nodes that this process may lease
 NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1])
+GRPC_SERVER = env.str("GRPC_SERVER", "grpcio", validate=validate.OneOf(["grpcio", "pyvoy"]))  # the transport of gRPC
 GRPC_MAX_WORKERS = env.int("GRPC_MAX_WORKERS", 16)  # at most the database connections that this process may open
 GRPC_MAX_CONCURRENT = env.int("GRPC_MAX_CONCURRENT", 512)  # calls under way and waiting; more are answered busy
 GRPC_DEADLINE_SECONDS = env.float("GRPC_DEADLINE_SECONDS", 10.0)  # longest time a call may take, whatever it asks for

@@ -19,13 +19,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab.bench import b1_in_process, b2_orders_over_grpc
+from lab.bench import b1_in_process, b2_orders_over_grpc, b4_to_b6_stock_and_reads, b13_keys
+from lab.bench.plot import draw
 from lab.bench.ratio import Ratio
 from lab.bench.stage import Stage
 from lab.servers.private_server import ServerFailed
 
 Measure = Callable[..., Iterator[Ratio]]
-BENCHMARKS: Mapping[str, Measure] = {"B1": b1_in_process.measure, "B2": b2_orders_over_grpc.measure}
+BENCHMARKS: Mapping[str, Measure] = {
+    "B1": b1_in_process.measure,
+    "B2": b2_orders_over_grpc.measure,
+    "B4": b4_to_b6_stock_and_reads.reduce_stock,
+    "B5": b4_to_b6_stock_and_reads.refuse_sold_out,
+    "B6": b4_to_b6_stock_and_reads.list_room,
+    "B13": b13_keys.measure,
+}
 ROUNDS, SECONDS = 7, 5
 QUICK_ROUNDS, QUICK_SECONDS = 3, 2
 
@@ -90,7 +98,8 @@ def write(file: Path, ratios: list[Ratio], **run: object) -> None:
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    console.print(f"Written to {file}.")
+    draw(result, file.with_suffix(".svg"))
+    console.print(f"Written to {file}, drawn in {file.with_suffix('.svg')}.")
 
 
 def cpus() -> int:

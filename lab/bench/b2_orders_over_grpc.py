@@ -1,74 +1,49 @@
 """B2 and B3: orders a second through unary gRPC calls, against the C client and against a server that does nothing."""
 
-import struct
 from collections.abc import Iterator
-from pathlib import Path
+
+from google.protobuf.message import Message
 
 from lab.bench.b1_in_process import c_client
-from lab.bench.native import Load, h2load
+from lab.bench.grpc_load import BUYER, TRANSPORTS, GrpcShop, empty_server
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.bench.stage import HOT, Stage
 
+MANY, FEW = 512, 64
+# floor and goal: against the C client, and against the empty server
+FEW_CALLERS = (1.2, 1.6)
+MANY_CALLERS = {"grpcio": (1.7, 2.5), "pyvoy": (3.0, 5.0)}
+EMPTY = {"grpcio": (0.6, 0.8), "pyvoy": (1.2, 1.8)}
+
 
 def measure(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
-    client, orders, empty = c_client(stage), GrpcOrders(stage), EmptyServer(stage)
-    few, many = orders.contestant(64), orders.contestant(512)
-    nothing = empty.contestant(512)
-    rates = Rates(stage, [few, many, client, nothing], rounds=rounds, seconds=seconds)
-    yield rates.ratio("B2 gRPC CreateOrder, 64 callers / C client", few.name, client.name, floor=1.2, goal=1.6)
-    yield rates.ratio("B2 gRPC CreateOrder, 512 callers / C client", many.name, client.name, floor=1.7, goal=2.5)
-    yield rates.ratio("B3 gRPC CreateOrder / empty grpcio server", many.name, nothing.name, floor=0.6, goal=0.8)
+    client, nothing = c_client(stage), empty_server(stage, MANY)
+    shops = {transport: GrpcShop(stage, transport) for transport in TRANSPORTS}
+    few = orders(shops["grpcio"], FEW)
+    many = {transport: orders(shop, MANY) for transport, shop in shops.items()}
+    rates = Rates(stage, [few, *many.values(), client, nothing], rounds=rounds, seconds=seconds)
+    floor, goal = FEW_CALLERS
+    name = f"B2 CreateOrder, grpcio, {FEW} callers / C client"
+    yield rates.ratio(name, few.name, client.name, floor=floor, goal=goal)
+    for transport, contestant in many.items():
+        floor, goal = MANY_CALLERS[transport]
+        name = f"B2 CreateOrder, {transport}, {MANY} callers / C client"
+        yield rates.ratio(name, contestant.name, client.name, floor=floor, goal=goal)
+    for transport, contestant in many.items():
+        floor, goal = EMPTY[transport]
+        name = f"B3 CreateOrder, {transport} / empty grpcio server"
+        yield rates.ratio(name, contestant.name, nothing.name, floor=floor, goal=goal)
 
 
-class GrpcOrders:
-    """The shop's own server, two processes with default settings; what was placed is counted in the database."""
-
-    def __init__(self, stage: Stage) -> None:
-        from charites.common import clock  # noqa: PLC0415 (after the settings)
-        from charites.common.auth import Role, issue_token  # noqa: PLC0415
-        from orders.rpc.orders_pb2 import CreateOrderRequest  # noqa: PLC0415
-
-        self._stage = stage
-        self._address, self._pids = stage.start_grpc("manage.py", "grpcserver")
-        token = issue_token(user_id=0, role=Role.SERVICE, now=clock.now(), lifetime_seconds=86_400)
-        self._headers = {"authorization": f"Bearer {token}"}
-        request = CreateOrderRequest(
-            goods_id=HOT, num=1, user_id=7, address="1 Harbour Road", name="Li Lei", phone="13800000000"
-        )
-        self._body = as_body(stage.folder / "order", request.SerializeToString())
-
-    def contestant(self, callers: int) -> Contestant:
-        return Contestant(
-            f"gRPC CreateOrder, {callers} callers", lambda seconds: self._load(callers, seconds), self._pids
-        )
-
-    def _load(self, callers: int, seconds: int) -> Load:
-        before = self._orders()
-        url = f"http://{self._address}/Order/CreateOrder"
-        load = h2load(url, body=self._body, headers=self._headers, callers=callers, seconds=seconds)
-        return Load(self._orders() - before, load.seconds)
-
-    def _orders(self) -> int:
-        return int(self._stage.query("SELECT COUNT(*) FROM shopping_order"))
+def orders(shop: GrpcShop, callers: int, key: str = "") -> Contestant:
+    """Orders of distinct buyers for one hot product."""
+    what = "CreateOrder with keys" if key else ""
+    return shop.contestant("Order/CreateOrder", order_request(key), callers=callers, what=what)
 
 
-class EmptyServer:
-    """grpcio's asyncio server with a method that does nothing, two processes: what a call costs before any shop."""
+def order_request(key: str = "") -> Message:
+    """An order for one piece of the hot product, by a buyer of its own in every call."""
+    from orders.rpc.orders_pb2 import CreateOrderRequest  # noqa: PLC0415 (after the settings)
 
-    def __init__(self, stage: Stage) -> None:
-        self._address, self._pids = stage.start_grpc("-m", "lab.bench.empty_grpc_server")
-        self._body = as_body(stage.folder / "nothing", b"")
-
-    def contestant(self, callers: int) -> Contestant:
-        url = f"http://{self._address}/Nothing/Nothing"
-
-        def load(seconds: int) -> Load:
-            return h2load(url, body=self._body, headers={}, callers=callers, seconds=seconds)
-
-        return Contestant(f"empty grpcio server, {callers} callers", load, self._pids)
-
-
-def as_body(file: Path, message: bytes) -> Path:
-    """A message as gRPC frames it."""
-    file.write_bytes(struct.pack(">BI", 0, len(message)) + message)
-    return file
+    receiver = {"address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}
+    return CreateOrderRequest(goods_id=HOT, num=1, user_id=BUYER, idempotency_key=key, **receiver)

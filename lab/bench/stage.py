@@ -78,25 +78,32 @@ class Stage:
             ]
         )
 
-    def start(self, *words: str) -> int:
-        """Starts a process of ours; returns its pid."""
+    def start(self, *words: str, **settings: str) -> int:
+        """Starts a process of ours, with settings of its own; returns its pid."""
         with (self.folder / f"{len(self._processes)}.log").open("wb") as log:
             self._processes.append(
-                subprocess.Popen([sys.executable, *words], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+                subprocess.Popen(
+                    [sys.executable, *words],
+                    env={**os.environ, **settings},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             )
         return self._processes[-1].pid
 
-    def start_grpc(self, *words: str, processes: int = 2) -> tuple[str, list[int]]:
-        """Starts a gRPC server, so many processes on one port; returns its address, once it answers, and the pids."""
+    def start_grpc(self, *words: str, processes: int = 2, **settings: str) -> tuple[str, list[int]]:
+        """Starts a gRPC server, so many processes on one port; returns its address, once it answers, and the pids of
+        all of them and of what they started."""
         import grpc  # noqa: PLC0415 (after the settings)
 
         port = still_free(free_port())
-        pids = [self.start(*words, "--port", str(port)) for _ in range(processes)]
+        pids = [self.start(*words, "--port", str(port), **settings) for _ in range(processes)]
         address = f"{LOOPBACK}:{port}"
         for _ in range(4 * processes):  # each connection meets one of them
             with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
                 grpc.channel_ready_future(channel).result(START_SECONDS)
-        return address, pids
+        return address, [*pids, *(child for pid in pids for child in children_of(pid))]
 
     def stop(self) -> None:
         """Ends all processes that were started, as a shop is ended."""
@@ -153,6 +160,11 @@ def described(goods_id: int) -> dict[str, Any]:
         "videos": [f"/static/catalogue/goods-{goods_id}.mp4"],
         "detail": [f"/static/catalogue/goods-{goods_id}-detail-{n}.svg?{'x' * 60}" for n in range(6)],
     }
+
+
+def children_of(pid: int) -> list[int]:
+    """The pids of the processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:

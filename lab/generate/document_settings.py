@@ -74,6 +74,7 @@ MEANINGS = {
     "NODE_LAST": (
         "Last Snowflake node that this process may lease. By APPS: goods 255, stock 511, orders 1023; all of them 1023."
     ),
+    "GRPC_SERVER": "What serves gRPC: `grpcio`, or `pyvoy`, which is faster and wants `requirements-pyvoy.txt`.",
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
     "GRPC_MAX_CONCURRENT": "Calls that the gRPC server has under way or waiting; more are answered busy.",
     "GRPC_DEADLINE_SECONDS": "Most seconds that a gRPC call may take, whatever its caller asks for.",

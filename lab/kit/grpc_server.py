@@ -1,19 +1,28 @@
-"""A gRPC server in this process for tests, with real connections, and a client that speaks as somebody."""
+"""A gRPC server in this process for tests, with real connections, and a client that speaks as somebody.
+
+It is grpcio's; with TEST_GRPC=asgi the ASGI application answers, in an HTTP/2 server written in Python: what is said of
+calls has to hold on both.
+"""
 
 import asyncio
+import os
+import socket
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any
 
 import grpc
 import pytest
 from django.db import connection
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
 
 from charites.common.auth import Role
 from charites.common.error_pb2 import Error
 from charites.common.rpc import Client, Method, installed_methods, read_error, serving
+from charites.common.rpc.asgi import GrpcApp
 from goods.rpc.goods_pb2_grpc import GoodsStub
 from lab.kit.factories import BUYER_ID, bearer
 from lab.kit.processes.shop import wait_until
@@ -22,6 +31,8 @@ from orders.rpc.orders_pb2_grpc import OrderStub
 from stock.queue import MOVING
 from stock.rpc.stock_pb2_grpc import StockStub
 
+IS_ASGI = os.environ.get("TEST_GRPC") == "asgi"
+hang_ups_arrive = pytest.mark.skipif(IS_ASGI, reason="a caller's hang-up does not arrive at an ASGI application")
 TEST_SECONDS = 60.0  # a bound for busy machines, no measurement
 
 
@@ -33,12 +44,28 @@ def background_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+@asynccontextmanager
+async def serving_asgi(methods: Sequence[Method]) -> AsyncIterator[int]:
+    """Serves the ASGI application while the block runs; gives the port."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    port, config, asked = listening.getsockname()[1], Config(), asyncio.Event()
+    config.bind, config.errorlog = [f"fd://{listening.detach()}"], None
+    app: Any = GrpcApp(methods)
+    running = asyncio.ensure_future(serve(app, config, shutdown_trigger=asked.wait))
+    try:
+        yield port
+    finally:
+        asked.set()
+        await running
+
+
 @contextmanager
 def grpc_server(methods: Sequence[Method] | None = None) -> Iterator[str]:
     """Serves methods (those of the installed apps) on a free port; gives the address. Threads keep no connection."""
     max_age = connection.settings_dict["CONN_MAX_AGE"]
     connection.settings_dict["CONN_MAX_AGE"] = 0
-    server = serving(installed_methods() if methods is None else methods, address="127.0.0.1:0")
+    served = installed_methods() if methods is None else methods
+    server = serving_asgi(served) if IS_ASGI else serving(served, address="127.0.0.1:0")
     port = asyncio.run_coroutine_threadsafe(server.__aenter__(), background_loop()).result(TEST_SECONDS)
     try:
         yield f"127.0.0.1:{port}"

@@ -2,7 +2,7 @@
 
     run    what `make run` needs: wheels only, no compiler, no root
     dev    that, and pytest, ruff, mypy: `make test-fast`, `make lint`
-    test   that, and the MySQL client, which is built from source: `make test`
+    test   that, the MySQL client, which is built from source, and gRPC's second transport: `make test`
 
 Standard library only, in syntax that Python 3.8 reads: an old Python gets a sentence and no traceback.
 """
@@ -22,7 +22,7 @@ TESTED = ((3, 13), (3, 12), (3, 11))
 FILES = {
     "run": ["requirements-embedded.txt"],
     "dev": ["requirements-embedded.txt", "requirements-dev.txt"],
-    "test": ["requirements-embedded.txt", "requirements.txt", "requirements-dev.txt"],
+    "test": ["requirements-embedded.txt", "requirements.txt", "requirements-dev.txt", "requirements-pyvoy.txt"],
 }
 
 

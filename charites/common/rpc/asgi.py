@@ -1,0 +1,259 @@
+"""gRPC as an ASGI application, for servers that speak HTTP/2 with trailers: five bytes before each message, the status
+behind the last one. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+
+Methods are answered by the `Adapter`, as behind grpcio; health and reflection are the standard ones.
+"""
+
+import asyncio
+import base64
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from django.conf import settings
+from google.protobuf.message import DecodeError, Message
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+from grpc_health.v1 import health
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+
+from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
+from charites.common.rpc.limits import METADATA_BYTES, message_bytes, open_calls
+from charites.common.rpc.servicer import Method
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Stream = Callable[[Receive], AsyncGenerator[Message, None]]
+Read = TypeVar("Read", bound=Message)
+
+CONTENT_TYPE = b"application/grpc"
+HEAD = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity")],
+    "trailers": True,
+}
+NOT_GRPC = {"type": "http.response.start", "status": 415, "headers": [(b"accept", CONTENT_TYPE)]}
+FRAME = 5  # one byte: compressed or not; four: how long the message is
+UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
+READABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # what grpc-message says as it is
+WATCH_SECONDS = 1.0
+OK = Status(code=StatusCode.OK.value[0])
+
+
+class Refused(Exception):
+    """The transport's own word on a call that reaches no method."""
+
+    def __init__(self, code: StatusCode, message: str) -> None:
+        self.status = Status(code=code.value[0], message=message)
+        super().__init__(message)
+
+
+class GrpcApp:
+    """Serves methods, health and reflection. `is_draining`: whether the server is about to end."""
+
+    def __init__(self, methods: Sequence[Method], is_draining: Callable[[], bool] = lambda: False) -> None:
+        self.adapter = Adapter()
+        self._is_draining = is_draining
+        self._open = 0
+        self._methods = {method.path: method for method in methods}
+        self._services = sorted({method.descriptor.containing_service.full_name for method in methods})
+        self._reflection = reflection.ReflectionServicer(
+            [*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        )
+        self._streams: dict[str, Stream] = {
+            f"/{health.SERVICE_NAME}/Check": self._check,
+            f"/{health.SERVICE_NAME}/Watch": self._watch,
+            f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": self._reflect,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            self._open += 1
+            try:
+                await self._serve(scope, receive, send)
+            finally:
+                self._open -= 1
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        event = ""
+        while event != "lifespan.shutdown":
+            event = (await receive())["type"]
+            if event == "lifespan.shutdown":
+                await asyncio.to_thread(self.adapter.close)
+            await send({"type": f"{event}.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one call; what is no call of gRPC gets a status of HTTP."""
+        metadata = texts((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        if scope["method"] != "POST" or not metadata.get("content-type", "").startswith("application/grpc"):
+            await send(NOT_GRPC)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        if stream := self._streams.get(scope["path"]):
+            await send(HEAD)
+            status, request_id = await self._stream(stream, receive, send), ""
+        else:
+            outcome, request_id = await self._call(scope, metadata, receive)
+            await send(HEAD)
+            status = OK if isinstance(outcome, bytes) else outcome
+            if isinstance(outcome, bytes):
+                await send(framed(outcome))
+        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.trailers", "headers": trailers(status, request_id)})
+
+    async def _call(self, scope: Scope, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
+        """Reads the one message of a call, for as long as the call may take, and has it answered."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            self._check_limits(scope["headers"])
+            if (method := self._methods.get(scope["path"])) is None:
+                raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {scope['path'][:256]}.")
+            seconds = seconds_of(metadata.get("grpc-timeout"))
+            async with asyncio.timeout(settings.GRPC_DEADLINE_SECONDS if seconds is None else seconds):
+                data = await first_message(receive)
+            if seconds is not None and (seconds := seconds - (clock() - started)) <= 0:
+                raise TimeoutError
+        except TimeoutError:
+            return Status(code=StatusCode.DEADLINE_EXCEEDED.value[0], message="The request did not arrive in time."), ""
+        except Refused as refused:
+            return refused.status, ""
+        return await self.adapter.answer(method, metadata, data, seconds)
+
+    async def _stream(self, stream: Stream, receive: Receive, send: Send) -> Status:
+        """Sends the replies of a stream as they come; returns how it ended."""
+        try:
+            async with aclosing(stream(receive)) as replies:
+                async for reply in replies:
+                    await send(framed(reply.SerializeToString()))
+        except Refused as refused:
+            return refused.status
+        return OK
+
+    def _check_limits(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        if self._open > open_calls():
+            raise Refused(StatusCode.RESOURCE_EXHAUSTED, "Too many calls at once.")
+        if sum(len(name) + len(value) for name, value in headers) > METADATA_BYTES:
+            raise Refused(StatusCode.RESOURCE_EXHAUSTED, f"The metadata are over {METADATA_BYTES} bytes.")
+
+    async def _check(self, receive: Receive) -> AsyncGenerator[Message, None]:
+        service = parsed(HealthCheckRequest, await first_message(receive)).service
+        if service and service not in self._services:
+            raise Refused(StatusCode.NOT_FOUND, "There is no such service.")
+        yield HealthCheckResponse(status=self._state())
+
+    async def _watch(self, receive: Receive) -> AsyncGenerator[Message, None]:
+        service = parsed(HealthCheckRequest, await first_message(receive)).service
+        known = not service or service in self._services
+        told = None
+        while told != HealthCheckResponse.NOT_SERVING:
+            state = self._state() if known else HealthCheckResponse.SERVICE_UNKNOWN
+            if state != told:
+                told = state
+                yield HealthCheckResponse(status=state)
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def _state(self) -> HealthCheckResponse.ServingStatus:
+        return HealthCheckResponse.NOT_SERVING if self._is_draining() else HealthCheckResponse.SERVING
+
+    async def _reflect(self, receive: Receive) -> AsyncGenerator[Message, None]:
+        async for data in messages(receive):
+            for reply in self._reflection.ServerReflectionInfo([parsed(ServerReflectionRequest, data)], None):
+                yield reply
+
+
+# Frames
+
+
+async def first_message(receive: Receive) -> bytes:
+    """Returns the first message of a call. Raises Refused where no whole one comes."""
+    buffer, more = bytearray(), True
+    while more:
+        more = await receive_into(buffer, receive)
+        if (message := take_message(buffer)) is not None:
+            return message
+    raise Refused(StatusCode.INTERNAL, "The call has no whole message.")
+
+
+async def messages(receive: Receive) -> AsyncIterator[bytes]:
+    """The messages of a call, as they come. Raises Refused."""
+    buffer, more = bytearray(), True
+    while more:
+        more = await receive_into(buffer, receive)
+        while (message := take_message(buffer)) is not None:
+            yield message
+    if buffer:
+        raise Refused(StatusCode.INTERNAL, "The last message is cut off.")
+
+
+async def receive_into(buffer: bytearray, receive: Receive) -> bool:
+    """Adds the next part of the body; returns whether there is more. Raises Refused when the caller has gone."""
+    event = await receive()
+    if event["type"] == "http.disconnect":
+        raise Refused(StatusCode.CANCELLED, "The caller hung up.")
+    buffer += event.get("body", b"")
+    return bool(event.get("more_body", False))
+
+
+def take_message(buffer: bytearray) -> bytes | None:
+    """Takes a whole message from the front, if there is one. Raises Refused for one that is too long, or compressed."""
+    if len(buffer) < FRAME:
+        return None
+    if buffer[0]:
+        raise Refused(StatusCode.UNIMPLEMENTED, "Compressed messages are not taken here.")
+    length = int.from_bytes(buffer[1:FRAME], "big")
+    if length > message_bytes():
+        raise Refused(StatusCode.RESOURCE_EXHAUSTED, f"The message is over {message_bytes()} bytes.")
+    if len(buffer) < FRAME + length:
+        return None
+    message = bytes(buffer[FRAME : FRAME + length])
+    del buffer[: FRAME + length]
+    return message
+
+
+def parsed(message_class: type[Read], data: bytes) -> Read:
+    try:
+        message: Read = message_class.FromString(data)
+    except DecodeError as error:
+        raise Refused(StatusCode.INTERNAL, "The message cannot be read.") from error
+    return message
+
+
+def framed(message: bytes) -> dict[str, Any]:
+    """A message as the part of a body that more will follow."""
+    body = b"\0" + len(message).to_bytes(4, "big") + message
+    return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+# Headers
+
+
+def seconds_of(timeout: str | None) -> float | None:
+    """Reads `grpc-timeout`. Raises Refused for what is none."""
+    if timeout is None:
+        return None
+    found = TIMEOUT.fullmatch(timeout)
+    if not found:
+        raise Refused(StatusCode.INTERNAL, "grpc-timeout cannot be read.")
+    return int(found[1]) * UNITS[found[2]]
+
+
+def trailers(status: Status, request_id: str) -> list[tuple[bytes, bytes]]:
+    """What stands behind the last message: the status, its text and details, and the id of the request."""
+    found = [(b"grpc-status", str(status.code).encode())]
+    if request_id:
+        found.append((REQUEST_ID_KEY.encode(), request_id.encode()))
+    if status.code:
+        details = base64.b64encode(status.SerializeToString()).rstrip(b"=")
+        found.append((b"grpc-message", quote(status.message, safe=READABLE).encode()))
+        found.append((b"grpc-status-details-bin", details))
+    return found

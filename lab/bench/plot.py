@@ -1,0 +1,45 @@
+"""The results of `make bench` as a drawing: `python -m lab.bench.plot bench.json bench.svg`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pygal
+from pygal.style import Style
+
+COLORS = ("#1d6fb8", "#c9d3dc")  # what was measured, and its floor
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("drawing", type=Path)
+    wanted = parser.parse_args()
+    draw(json.loads(wanted.results.read_text()), wanted.drawing)
+    return 0
+
+
+def draw(results: dict[str, Any], file: Path) -> None:
+    """Draws every ratio as a share of its goal, beside its floor."""
+    ratios = results["ratios"][::-1]  # a bar chart grows upwards
+    chart = pygal.HorizontalBar(
+        title=f"Share of the goal reached, {results['at'][:10]}, {results['machine']['cpus']} cores",
+        style=Style(background="white", plot_background="white", colors=COLORS, value_font_size=12),
+        js=[],
+        width=900,
+        height=120 + 44 * len(ratios),
+        legend_at_bottom=True,
+        show_minor_x_labels=False,
+        value_formatter=lambda share: f"{share:.0%}",
+        print_values=True,
+    )
+    chart.x_labels = [ratio["name"] for ratio in ratios]
+    chart.add("measured, median", [ratio["median"] / ratio["goal"] for ratio in ratios])
+    chart.add("floor", [ratio["floor"] / ratio["goal"] for ratio in ratios])
+    chart.render_to_file(str(file))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""What `make bench` does with its figures."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from lab.bench.grpc_load import as_body
+from lab.bench.native import Load, read_calls
+from lab.bench.plot import draw
+from lab.bench.ratio import Contestant, Rates, Ratio
+from lab.servers.private_server import ServerFailed
+
+CALLS = "seconds 2.000\nstatus 0 500\nstatus 9 20\nstatus -1 3\np50 1.50\np99 9.25\n"
+
+
+def test_calls_are_told_apart_by_how_they_ended() -> None:
+    calls = read_calls(CALLS)
+
+    assert calls.by_status == {"OK": 500, "FAILED_PRECONDITION": 20, "none": 3}
+    assert (calls.p50, calls.p99) == (1.5, 9.25)
+    assert calls.load().rate == 250
+    assert calls.load("FAILED_PRECONDITION").rate == 10
+    with pytest.raises(ServerFailed, match="No call ended with UNAVAILABLE"):
+        calls.load("UNAVAILABLE")
+
+
+def test_contestants_take_turns_there_and_back_and_a_ratio_is_of_one_round() -> None:
+    turns: list[str] = []
+    rates = {"fast": iter([1, 40, 60, 30, 10]), "slow": iter([1, 10, 10, 10, 10])}
+
+    def contestant(name: str) -> Contestant:
+        def load(seconds: int) -> Load:
+            turns.append(name)
+            return Load(next(rates[name]), 1)
+
+        return Contestant(name, load, [os.getpid()])
+
+    stage = SimpleNamespace(servers=list)
+    found = Rates(stage, [contestant("fast"), contestant("slow")], rounds=2, seconds=1)  # type: ignore[arg-type]
+    ratio = found.ratio("fast / slow", "fast", "slow", floor=3, goal=6)
+
+    assert turns == ["fast", "slow", *["fast", "slow", "slow", "fast"] * 2]
+    assert ratio.rounds == [5, 2]
+    assert (ratio.median, ratio.is_reached) == (3.5, True)
+
+
+@pytest.mark.parametrize(("median", "is_reached"), [(1.19, False), (1.2, True)])
+def test_floor_is_reached_or_missed(median: float, is_reached: bool) -> None:
+    assert Ratio("B2", 1.2, 1.6, [median]).is_reached is is_reached
+
+
+def test_results_are_drawn_and_the_drawing_loads_nothing(tmp_path: Path) -> None:
+    ratio = Ratio("B1 batches / C client", 4, 8, [7.0, 7.5, 8.0]).as_json()
+
+    draw({"at": "2026-11-29T00:00:00", "machine": {"cpus": 2}, "ratios": [ratio]}, tmp_path / "bench.svg")
+
+    drawing = (tmp_path / "bench.svg").read_text()
+    assert "B1 batches / C client" in drawing
+    assert "94%" in drawing
+    assert 'href="http' not in drawing
+
+
+def test_message_is_framed_as_grpc_does(tmp_path: Path) -> None:
+    assert as_body(tmp_path / "body", b"abc").read_bytes() == b"\0\0\0\0\x03abc"
