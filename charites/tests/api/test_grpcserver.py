@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -123,6 +124,40 @@ def test_twenty_buyers_of_the_last_five_get_five_orders_from_two_servers(shop: S
     assert answers.count("FAILED_PRECONDITION") == 15
     assert Order.objects.count() == 5
     assert counts(1) == (0, 5, 0)
+
+
+def test_server_that_is_asked_to_end_under_load_answers_whoever_it_took(shop: Shop, callers: Callers) -> None:
+    make_goods(1, stock=10_000)
+    start(shop, "grpc", "grpc2")
+    over = threading.Event()
+
+    def buy(user_id: int) -> list[str]:
+        """Orders of one buyer, one after the other, until the time is up; what was answered without our word."""
+        buyer, cut_off, number = callers.buyer(user_id), [], 0
+        while not over.is_set():
+            number += 1
+            request = CreateOrderRequest(goods_id=1, num=1, address="1 Road", name="Li", phone="138")
+            request.idempotency_key = f"{user_id}-{number}"
+            try:
+                buyer.order.CreateOrder(request, wait_for_ready=True)
+            except grpc.RpcError as error:
+                cut_off.append(f"{request.idempotency_key}: {error.code().name} {error.details()}")
+        return [*cut_off, str(number)]
+
+    with ThreadPoolExecutor(8) as pool:
+        buyers = [pool.submit(buy, user_id) for user_id in range(1, 9)]
+        wait_until(lambda: Order.objects.count() > 50, seconds=WAIT_SECONDS, what="there is load")
+        process = shop.processes["grpc"]
+        process.terminate()
+        code = process.wait(WAIT_SECONDS)
+        seen = Order.objects.count()
+        wait_until(lambda: Order.objects.count() > seen + 50, seconds=WAIT_SECONDS, what="the other goes on")
+        over.set()
+        told = [buyer.result(WAIT_SECONDS) for buyer in buyers]
+
+    assert code == 0
+    assert [cut_off for *cut_off, _number in told if cut_off] == []
+    assert Order.objects.count() == sum(int(number) for *_cut_off, number in told)
 
 
 @pytest.mark.once
