@@ -116,6 +116,36 @@ def test_queue_that_is_full_is_busy_at_once(callers: Callers, gate: Gate, settin
     assert counts(1) == (8, 2, 0)
 
 
+def test_who_came_first_gets_the_last_piece_whatever_it_was_wanted_for() -> None:
+    make_stock(1, 1)
+    make_stock(2, 1)
+    batch = [
+        in_queue(selling(goods_id=1, quantity=1)),
+        in_queue(reserving(order_id=70, quantities={1: 1})),
+        in_queue(reserving(order_id=71, quantities={2: 1})),
+        in_queue(selling(goods_id=2, quantity=1)),
+    ]
+
+    answers = queue.move_batch(batch)
+
+    assert [answer.outcome.error for answer in answers] == [None, NotEnoughStock, None, NotEnoughStock]
+
+
+def test_repeat_of_what_got_the_last_piece_is_answered_when_all_is_sold_and_sales_are_refused_at_once(
+    callers: Callers, gate: Gate
+) -> None:
+    gate.open()
+    make_stock(1, 1)
+    reduce = callers.service().stock.ReduceStock
+    first = reduce(StockLevel(goods_id=1, num=1, order_id=70))
+    assert refusal(reduce, StockLevel(goods_id=1, num=1)) == ("FAILED_PRECONDITION", 40010003)
+    seen = len(gate.batches)
+
+    assert refusal(reduce, StockLevel(goods_id=1, num=1)) == ("FAILED_PRECONDITION", 40010003)
+    assert len(gate.batches) == seen
+    assert reduce(StockLevel(goods_id=1, num=1, order_id=70)) == first == StockLevel(goods_id=1, num=0, order_id=70)
+
+
 def test_sales_without_receipts_are_refused_and_harm_nobody_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
     make_stock(1, 10)
 
