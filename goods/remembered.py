@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from charites.common.recent import Recent
-from charites.common.replies import SECONDS, Replies
+from charites.common.replies import MOST, SECONDS, Replies
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -13,7 +13,7 @@ _all: list[Recent[Any, Any]] = []
 
 def replies(make: Callable[[Key], bytes]) -> Replies[Key]:
     """Replies made from goods and rooms."""
-    recent: Recent[Key, bytes] = Recent(SECONDS)
+    recent: Recent[Key, bytes] = Recent(SECONDS, MOST)
     _all.append(recent)
     return Replies(make, recent)
 

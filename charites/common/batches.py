@@ -208,9 +208,9 @@ class Batches(Generic[Item, Result]):
             while self._await_turn():
                 close_old_connections()
                 started = time.monotonic()
-                size = self._carry_out_batch()
+                callers = self._carry_out_batch()
                 with self._work:
-                    self._await_return(size, time.monotonic() - started)
+                    self._await_return(callers, time.monotonic() - started)
                     self._pass_on()
         except BaseException:
             with self._mutex:
@@ -228,11 +228,11 @@ class Batches(Generic[Item, Result]):
             self._committer = None
             return False
 
-    def _await_return(self, size: int, seconds: float) -> None:
+    def _await_return(self, callers: int, seconds: float) -> None:
         """Keeps the turn for a moment after a batch of several. Needs the mutex, and lets go of it meanwhile."""
-        if size > 1:
-            self._awaited = size
-            self._work.wait_for(lambda: len(self._queue) >= size, min(RETURN_SHARE * seconds, RETURN_SECONDS))
+        if callers > 1:
+            self._awaited = callers
+            self._work.wait_for(lambda: len(self._queue) >= callers, min(RETURN_SHARE * seconds, RETURN_SECONDS))
             self._awaited = 0
 
     def _pass_on(self) -> None:
@@ -240,7 +240,7 @@ class Batches(Generic[Item, Result]):
         self._turn = Turn.COMMITTER if self._queue else Turn.NOBODY
 
     def _carry_out_batch(self) -> int:
-        """One batch: what queued up while the last one was under way. Returns its size."""
+        """One batch: what queued up while the last one was under way. Returns how many callers it had."""
         batch = self._take()
         outcomes: Sequence[Result | Unserved] = [Unserved.UNKNOWN] * len(batch)
         try:
@@ -255,7 +255,7 @@ class Batches(Generic[Item, Result]):
             for entry, outcome in zip(batch, outcomes, strict=True):
                 entry.outcome = outcome
             count_down(batch)
-        return len(batch)
+        return len({id(entry.call) for entry in batch})
 
     def _take(self) -> list[Entry[Item, Result]]:
         """Takes what fits together from the front of the queue, and answers those who came too late."""

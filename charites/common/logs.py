@@ -9,8 +9,8 @@ import re
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -58,6 +58,21 @@ def batch_context(request_ids: Sequence[str], **fields: Any) -> Iterator[None]:
         yield
 
 
+class AccessStream:
+    """Writes lines to a stream. One that cannot be written is dropped, as the standard library does it: a full disk
+    makes no answer untrue."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = msg
+
+
 class Access:
     """The lines of requests that were answered: `Access.log.info(event, ...)`. They are written more often than all
     others, so they go straight to the stream; the standard library's way there costs several times as much."""
@@ -96,7 +111,7 @@ def configure(options: dict[str, Any]) -> None:
         cache_logger_on_first_use=True,
     )
     Access.log = structlog.wrap_logger(
-        structlog.WriteLogger(sys.stderr),
+        AccessStream(sys.stderr),
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, *FINISH, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(options["level"]),
     ).bind(logger="charites.access")

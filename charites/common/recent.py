@@ -1,5 +1,6 @@
 """What was read a moment ago, kept in the process: bounded in time and number, forgotten when it is changed here."""
 
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -25,21 +26,32 @@ class Recent(Generic[Key, Value]):
 
     def __init__(self, seconds: float, most: int = 10_000) -> None:
         self._seconds, self._most = seconds, most
-        self._mutex = threading.Lock()
         self.clear()
+        os.register_at_fork(after_in_child=self.clear)  # nobody there would open the lock
 
     def clear(self) -> None:
+        """Starts from nothing."""
+        self._mutex = threading.Lock()
         self._noted: dict[Key, Noted[Value]] = {}
-        self._forgotten_at = -1.0
+        self._forgotten_at = time.monotonic()
 
     def note(self, key: Key, value: Value, *, read_at: float) -> None:
         """Keeps a value that was read at `read_at` or later, unless something was forgotten meanwhile."""
         with self._mutex:
             if read_at <= self._forgotten_at:
                 return
-            if len(self._noted) >= self._most:
-                self._noted.clear()  # old ones, mostly; whoever misses one reads it
+            self._noted.pop(key, None)
+            self._drop_old()
             self._noted[key] = Noted(value, read_at)
+
+    def _drop_old(self) -> None:
+        """The oldest stand in front. Needs the mutex."""
+        oldest = time.monotonic() - self._seconds
+        while self._noted:
+            key = next(iter(self._noted))
+            if len(self._noted) < self._most and self._noted[key].read_at >= oldest:
+                return
+            del self._noted[key]
 
     def get(self, key: Key) -> Value | None:
         """Returns the value, if it is fresh."""

@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from charites.common.errors import Busy
 from charites.common.recent import Recent
 
 Key = TypeVar("Key", bound=Hashable)
 
 SECONDS = 1.0
-LOCKS = 64  # two questions that share one wait for each other, and nothing worse
+WAIT_SECONDS = 2.0  # for whoever is making the same one; past it the shop is busy
+LOCKS = 64  # two questions that share one wait for each other
+MOST = 1_000  # replies that are kept; a room's list may be 100 KB
 
 
 class Replies(Generic[Key]):
@@ -29,13 +32,19 @@ class Replies(Generic[Key]):
         return self._recent.get(key)
 
     def get(self, key: Key) -> bytes:
-        """Returns the reply; makes it, or waits for whoever is making it. Raises what `make` raises."""
+        """Returns the reply; makes it, or waits for whoever is making it. Raises what `make` raises,
+        and Busy."""
         if (found := self._recent.get(key)) is not None:
             return found
-        with self._locks[hash(key) % LOCKS]:
+        lock = self._locks[hash(key) % LOCKS]
+        if not lock.acquire(timeout=WAIT_SECONDS):
+            raise Busy  # whoever is making it waits for a database that does not answer
+        try:
             if (found := self._recent.get(key)) is not None:
                 return found
             read_at = time.monotonic()
             made = self._make(key)
             self._recent.note(key, made, read_at=read_at)
             return made
+        finally:
+            lock.release()

@@ -39,6 +39,14 @@ def callers(transactional_db: None) -> Iterator[Callers]:
         yield callers
 
 
+@pytest.fixture(autouse=True)
+def moments_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time."""
+    monkeypatch.setattr(remembered, "SECONDS", 600.0)
+    for memory in remembered._all:
+        monkeypatch.setattr(memory, "_seconds", 600.0)
+
+
 @pytest.fixture
 def room() -> None:
     for goods_id in (1, 2, 4):

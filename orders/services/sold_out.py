@@ -3,7 +3,7 @@
 The order of refusals stays: first what is wrong with the command itself, then its key, then the stock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db import Error
 
@@ -14,6 +14,7 @@ from orders.rows import find_keys
 from orders.services.placing import Placed, check_command, count, read_repeated, refused_all
 from stock import sold_out
 from stock.errors import NotEnoughStock
+from stock.selectors import list_stock
 
 
 def refuse_at_once(command: PlaceOrder) -> None:
@@ -25,10 +26,17 @@ def refuse_at_once(command: PlaceOrder) -> None:
 
 def answer_sold_out(commands: Sequence[PlaceOrder]) -> dict[int, Placed]:
     """The results of commands for what was sold out a moment ago, by index. Their keys are looked up first, all at
-    once: whoever bought the last piece and lost the reply gets that order."""
+    once: whoever bought the last piece and lost the reply gets that order.
+
+    The stock is read anew before the keys. It may be back, and be taken at this moment by the first call with a key:
+    whoever is told "not enough" then would believe that there is no order.
+    """
     known = {index: error for index, command in enumerate(commands) if (error := known_shortage(command))}
     keyed = {index: commands[index] for index in known if commands[index].idempotency_key}
     try:
+        back = stock_is_back(keyed.values()) if keyed else set()
+        for index in [index for index, command in keyed.items() if back & command.quantities.keys()]:
+            del known[index], keyed[index]
         stored = find_keys(keyed.values()) if keyed else {}
     except Error as error:
         return refused_all(known, error)
@@ -43,6 +51,12 @@ def answer_sold_out(commands: Sequence[PlaceOrder]) -> dict[int, Placed]:
     results |= read_repeated(repeated)
     count(results.values())
     return results
+
+
+def stock_is_back(commands: Iterable[PlaceOrder]) -> set[int]:
+    """Which of the products that commands want are there again."""
+    goods_ids = sorted({goods_id for command in commands for goods_id in command.quantities})
+    return {row.goods_id for row in list_stock(goods_ids=goods_ids) if row.available > 0}
 
 
 def known_shortage(command: PlaceOrder) -> NotEnoughStock | None:

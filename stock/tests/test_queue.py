@@ -11,7 +11,7 @@ from charites.common.errors import Busy
 from lab.kit.factories import counts, make_stock
 from lab.kit.gate import Gate, gate_before, status_of
 from lab.kit.grpc_server import Callers, grpc_callers, refusal
-from stock import queue
+from stock import queue, sold_out
 from stock.errors import NotEnoughStock
 from stock.models import StockRecord
 from stock.moves import Status
@@ -132,8 +132,9 @@ def test_who_came_first_gets_the_last_piece_whatever_it_was_wanted_for() -> None
 
 
 def test_repeat_of_what_got_the_last_piece_is_answered_when_all_is_sold_and_sales_are_refused_at_once(
-    callers: Callers, gate: Gate
+    callers: Callers, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sold_out._known, "_seconds", 600.0)  # a busy machine may take its time
     gate.open()
     make_stock(1, 1)
     reduce = callers.service().stock.ReduceStock
@@ -208,6 +209,7 @@ def test_repeats_of_one_reservation_are_one_transaction() -> None:
 
     assert [answer.outcome.status for answer in answers] == [Status.OK, *[Status.REPEATED] * (DUPLICATES - 1)]
     assert len([query for query in captured if query["sql"].startswith("INSERT INTO shopping_stock_record")]) == 1
+    assert len(captured) < DUPLICATES  # nor is there a look for each of them
     assert counts(1) == (97, 2, 0)
 
 

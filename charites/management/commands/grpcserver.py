@@ -43,12 +43,12 @@ class Command(BaseCommand):
         if settings.DEMO and not is_loopback(host):
             raise CommandError(f"DEMO accepts well-known tokens, so it listens on loopback only, not on {host}.")
         credentials = read_credentials(tls_cert, tls_key)
-        check_free(host, port)
+        resolved = check_free(host, port)
         if settings.GRPC_SERVER == "pyvoy":
             if find_spec("pyvoy") is None:
                 raise CommandError("GRPC_SERVER is pyvoy: pip install -r requirements-pyvoy.txt, or set it to grpcio.")
             tls = (tls_cert, tls_key) if tls_cert and tls_key else None
-            run_server(self.serve_by_envoy(host, port, options["apps"], tls))
+            run_server(self.serve_by_envoy(resolved, port, options["apps"], tls))
         else:
             run_server(self.serve(host, port, installed_methods(options["apps"]), credentials))
 
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         """Envoy with Python inside, in a process that ends with this one, and this one with it."""
         asked = when_asked_to_end()
         try:
-            async with envoy.serving(host=host.strip("[]"), port=port, apps=apps, tls=tls) as running:
+            async with envoy.serving(host=host, port=port, apps=apps, tls=tls) as running:
                 self.say(host, running.port)
                 ends = [asyncio.ensure_future(asked.wait()), asyncio.ensure_future(running.ended())]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -96,8 +96,9 @@ def bare(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def check_free(host: str, port: int) -> None:
-    """Raises CommandError when another program has the port. Other copies of this server may: they share it."""
+def check_free(host: str, port: int) -> str:
+    """Returns the host as an address. Raises CommandError when another program has the port. Other copies of this
+    server may: they share it."""
     try:
         (family, kind, protocol, _name, address), *_others = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM
@@ -105,6 +106,7 @@ def check_free(host: str, port: int) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             probe.bind(address)
+        return str(address[0])
     except OSError as error:
         raise CommandError(
             f"Cannot listen on {host} port {port} ({error.strerror}): stop what is there, or take another --port."

@@ -1,8 +1,11 @@
 """`manage.py grpcserver` as a process: address, shared ports, draining, what it refuses to start with."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -126,7 +129,8 @@ def test_twenty_buyers_of_the_last_five_get_five_orders_from_two_servers(shop: S
     assert counts(1) == (0, 5, 0)
 
 
-def test_server_that_is_asked_to_end_under_load_answers_whoever_it_took(shop: Shop, callers: Callers) -> None:
+@pytest.mark.parametrize("how", ["SIGTERM to the server", "Ctrl-C"])
+def test_server_that_is_asked_to_end_under_load_answers_whoever_it_took(shop: Shop, callers: Callers, how: str) -> None:
     make_goods(1, stock=10_000)
     start(shop, "grpc", "grpc2")
     over = threading.Event()
@@ -148,7 +152,10 @@ def test_server_that_is_asked_to_end_under_load_answers_whoever_it_took(shop: Sh
         buyers = [pool.submit(buy, user_id) for user_id in range(1, 9)]
         wait_until(lambda: Order.objects.count() > 50, seconds=WAIT_SECONDS, what="there is load")
         process = shop.processes["grpc"]
-        process.terminate()
+        if how == "Ctrl-C":
+            os.killpg(process.pid, signal.SIGINT)  # the whole group, as a terminal does
+        else:
+            process.terminate()
         code = process.wait(WAIT_SECONDS)
         seen = Order.objects.count()
         wait_until(lambda: Order.objects.count() > seen + 50, seconds=WAIT_SECONDS, what="the other goes on")
@@ -250,7 +257,8 @@ def test_parts_of_the_shop_are_served_where_only_they_are_wanted(shop: Shop, cal
 
 
 @pytest.mark.once
-def test_envoy_ends_with_the_server_that_started_it(shop: Shop, callers: Callers) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+def test_nobody_listens_where_the_server_was_killed(shop: Shop, callers: Callers) -> None:
     start(shop, "grpc")
 
     server = shop.processes.pop("grpc")

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+from contextlib import suppress
 
 import pytest
 import structlog
@@ -8,6 +9,7 @@ from django.conf import settings
 
 from charites.common.logs import (
     Access,
+    AccessStream,
     clean_request_id,
     configure,
     current_request_id,
@@ -74,6 +76,16 @@ def test_line_of_an_answered_request_carries_the_same(lines):
         "ms": 1.5,
         "request_id": "request-1",
     }
+
+
+def test_line_of_an_answered_request_that_cannot_be_written_harms_nobody():
+    full = open("/dev/full", "w")  # noqa: SIM115
+    stream = AccessStream(full)
+
+    stream.info("a line")
+    with suppress(OSError):
+        full.close()
+    stream.info("a line for a stream that is closed")
 
 
 def test_line_with_an_exception_has_its_trace(lines):

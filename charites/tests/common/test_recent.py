@@ -17,27 +17,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_value_is_kept_for_its_seconds_from_when_it_was_read(clock: list[float]) -> None:
     recent: Recent[int, str] = Recent(0.5)
+    clock[0] = 101.0
 
-    recent.note(1, "one", read_at=99.9)
+    recent.note(1, "one", read_at=100.9)
 
     assert recent.get(1) == "one"
-    clock[0] = 100.4
+    clock[0] = 101.4
     assert recent.get(1) == "one"
-    clock[0] = 100.41
+    clock[0] = 101.41
     assert recent.get(1) is None
 
 
 def test_what_is_forgotten_is_gone_and_what_was_read_before_that_is_not_noted_again(clock: list[float]) -> None:
     recent: Recent[int, str] = Recent(0.5)
-    recent.note(1, "old", read_at=100.0)
-    recent.note(2, "other", read_at=100.0)
-    clock[0] = 100.1
+    clock[0] = 101.0
+    recent.note(1, "old", read_at=101.0)
+    recent.note(2, "other", read_at=101.0)
+    clock[0] = 101.1
 
     recent.forget([1, 3])
-    recent.note(1, "old", read_at=100.05)
+    recent.note(1, "old", read_at=101.05)
 
     assert (recent.get(1), recent.get(2)) == (None, "other")
-    recent.note(1, "new", read_at=100.2)
+    recent.note(1, "new", read_at=101.2)
     assert recent.get(1) == "new"
 
 
@@ -51,13 +53,22 @@ def test_number_of_values_is_bounded() -> None:
     assert sum(recent.get(key) is not None for key in range(10)) <= 3
 
 
-def test_nothing_is_left_after_clear() -> None:
+def test_what_is_out_of_date_takes_no_room(clock: list[float]) -> None:
+    recent: Recent[int, int] = Recent(0.5)
+    for key in range(100):
+        clock[0] += 0.1
+        recent.note(key, key, read_at=clock[0])
+
+    assert len(recent._noted) <= 6
+
+
+def test_nothing_is_left_after_clear_and_what_was_read_before_is_not_noted(clock: list[float]) -> None:
     recent: Recent[int, int] = Recent(60)
-    recent.note(1, 1, read_at=time.monotonic())
-    recent.forget([2])
+    clock[0] = 101.0
+    recent.note(1, 1, read_at=101.0)
+    clock[0] = 102.0
 
     recent.clear()
-    recent.note(3, 3, read_at=0.0)
+    recent.note(2, 2, read_at=101.5)
 
-    assert recent.get(1) is None
-    assert recent.get(3) is None  # it is old
+    assert (recent.get(1), recent.get(2)) == (None, None)

@@ -11,7 +11,7 @@ from goods.errors import RoomNotFound
 from lab.kit.factories import BUYER_ID, NOW, counts, make_command, make_goods, make_order, make_room
 from lab.kit.gate import Gate, gate_before
 from lab.kit.grpc_server import Callers, refusal
-from orders import queue, services
+from orders import catalogue, queue, services
 from orders.models import Order
 from orders.payloads import PlaceOrder
 from orders.queue import PLACING, place_next
@@ -24,6 +24,13 @@ from stock.services import Adjustment, adjust_stock
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SOLD_OUT = ("FAILED_PRECONDITION", 40010003)
+
+
+@pytest.fixture(autouse=True)
+def moments_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time."""
+    for memory in (sold_out._known, catalogue._goods, catalogue._rooms):
+        monkeypatch.setattr(memory, "_seconds", 600.0)
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ def test_refusals_without_a_key_do_not_enter_the_queue(callers: Callers, gate: G
     assert len(gate.batches) == seen
 
 
-def test_refusals_with_keys_take_one_statement_a_batch() -> None:
+def test_refusals_with_keys_take_two_statements_a_batch() -> None:
     sell_out()
 
     with CaptureQueriesContext(connections["default"]) as captured:
@@ -75,7 +82,17 @@ def test_refusals_with_keys_take_one_statement_a_batch() -> None:
         placed = queue.place_batch(list(map(queue.in_queue, commands)))
 
     assert {type(one.error) for one in placed} == {NotEnoughStock}
-    assert len(captured) == 1
+    assert len(captured) == 2  # the stock, then the keys
+
+
+def test_order_with_a_key_is_placed_when_another_process_gave_stock_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    sell_out()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sold_out, "forget", lambda goods_ids: None)  # another process's memory is not ours
+        adjust_stock(adjustments=[Adjustment(1, "delivery", "staff:1", delta=1)])
+    assert sold_out.is_known(1)
+
+    assert place_next(command=make_command(user_id=501, idempotency_key="k")).created
 
 
 def test_buyer_of_the_last_piece_who_lost_the_reply_gets_the_order(callers: Callers) -> None:
