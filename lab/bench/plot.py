@@ -9,6 +9,9 @@ from typing import Any
 import pygal
 from pygal.style import Style
 
+# pygal puts a finder of its plug-ins in front of all imports, in a way that Python warns of, and gives up.
+sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+
 COLORS = ("#1d6fb8", "#c9d3dc")  # what was measured, and its floor
 
 

@@ -18,13 +18,11 @@ from orders.services.paying import (
 from orders.services.placing import TIMEOUT_TASK, Placed, place_order, place_orders
 from orders.services.reconciling import ask_about_payments, ask_now, reconcile
 from orders.services.refunding import send_forgotten_refunds, send_refunds
-from orders.services.sold_out import answer_sold_out, refuse_at_once
 
 __all__ = [
     "TIMEOUT_TASK",
     "BegunPayment",
     "Placed",
-    "answer_sold_out",
     "ask_about_payments",
     "ask_now",
     "begin_payment",
@@ -40,7 +38,6 @@ __all__ = [
     "receive_notice",
     "reconcile",
     "record_captures",
-    "refuse_at_once",
     "send_forgotten_refunds",
     "send_refunds",
 ]

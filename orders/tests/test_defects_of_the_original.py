@@ -38,6 +38,7 @@ from lab.kit.factories import (
     stored,
 )
 from lab.kit.interleaving import Interruption
+from lab.kit.stock_steps import roll_back_stock
 from messaging import wakeups
 from orders.flows import local as flow
 from orders.models import Order
@@ -45,7 +46,7 @@ from orders.payloads import Closing
 from orders.services import close_due, record_captures
 from stock.models import Stock, StockRecord
 from stock.moves import Status, reserve, roll_back
-from stock.services import move, roll_back_stock
+from stock.services import move
 from stock.strategies import STRATEGIES
 
 pytestmark = pytest.mark.django_db

@@ -8,10 +8,11 @@ from charites.common.errors import Invalid, KeyReused
 from charites.common.models import MAX_INT64
 from charites.common.transactions import Undone, outermost
 from lab.kit.factories import counts, make_stock
+from lab.kit.stock_steps import reserve_stock
 from stock.errors import NotEnoughStock, StockChanged
 from stock.models import Stock, StockAdjustment
 from stock.selectors import list_adjustments
-from stock.services import Adjustment, adjust_stock, reserve_stock
+from stock.services import Adjustment, adjust_stock
 from stock.services.adjusting import find_adjustments
 from stock.tests.adjusting import adjust, deltas
 

@@ -6,7 +6,8 @@ from django.db import OperationalError
 from charites.common.errors import Busy, KeyReused
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import Background, LostCommit, Parked, await_lock_wait
-from stock.services import Adjustment, adjust_stock, reserve_stock
+from lab.kit.stock_steps import reserve_stock
+from stock.services import Adjustment, adjust_stock
 from stock.tests.adjusting import adjust, deltas
 
 pytestmark = pytest.mark.django_db

@@ -8,12 +8,13 @@ from charites.common import clock
 from charites.common.errors import ServiceError
 from charites.common.transactions import outermost
 from lab.kit.factories import counts, make_stock
+from lab.kit.stock_steps import confirm_stock, deduct_stock, reserve_stock, roll_back_stock
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
 from stock.moves import Status, confirm, reserve, roll_back
 from stock.records import RecordParticipant
 from stock.selectors import list_records
-from stock.services import confirm_stock, deduct_stock, move, reserve_stock, roll_back_stock
+from stock.services import move
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("strategy")]
 

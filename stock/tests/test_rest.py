@@ -4,8 +4,8 @@ import pytest
 
 from lab.kit.factories import counts, make_goods, make_order, make_stock
 from lab.kit.rest_client import buyer, error_of, service, staff
+from lab.kit.stock_steps import reserve_stock
 from stock.models import StockAdjustment
-from stock.services import reserve_stock
 
 pytestmark = pytest.mark.django_db
 BIGGEST = 2**63 - 1

@@ -5,9 +5,9 @@ import pytest
 from charites.common.errors import Invalid
 from charites.common.models import MAX_INT64
 from lab.kit.factories import counts, make_stock
+from lab.kit.stock_steps import confirm_stock, deduct_stock, reserve_stock, roll_back_stock
 from stock.errors import NotEnoughStock, StockNotFound, StockRolledBack
 from stock.selectors import get_stock, list_records
-from stock.services import confirm_stock, deduct_stock, reserve_stock, roll_back_stock
 
 pytestmark = pytest.mark.django_db
 

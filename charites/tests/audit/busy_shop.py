@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from charites.audit import run_audit
 from lab.kit import factories
+from lab.kit.stock_steps import deduct_stock, roll_back_stock
 from messaging import relay
 from messaging.services import publish
 from orders import services as orders
 from orders.models import Order, Payment, Refund
-from stock.services import Adjustment, adjust_stock, deduct_stock, roll_back_stock
+from stock.services import Adjustment, adjust_stock
 
 NOW = factories.NOW
 LONG_AGO = timezone.now() - timedelta(hours=1)

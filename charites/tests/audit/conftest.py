@@ -12,10 +12,10 @@ from charites.audit import open_database
 from charites.tests.audit.busy_shop import LONG_AGO, TOPIC, Shop, naive, open_shop
 from charites.tests.audit.split_shop import OF_ORDERS, OF_STOCK, Split, copy_database, execute, in_orders
 from lab.kit import factories
+from lab.kit.stock_steps import deduct_stock, roll_back_stock
 from messaging.registry import register, unregister
 from orders import services as orders
 from orders.models import Order
-from stock.services import deduct_stock, roll_back_stock
 
 
 @pytest.fixture

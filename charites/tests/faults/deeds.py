@@ -18,11 +18,11 @@ from lab.kit.factories import (
     make_stock,
 )
 from lab.kit.message_rows import make_message
+from lab.kit.stock_steps import reserve_stock
 from messaging.models import Message
 from orders import services as orders
 from orders.models import Order, Payment, Refund, SandboxPayment
 from orders.payments import sandbox
-from stock import services as stock
 from stock.models import Stock, StockAdjustment, StockRecord
 
 
@@ -129,7 +129,7 @@ def dead_half_message(number: int) -> Message:
 
 def reserved(number: int) -> int:
     make_stock(number, 10)
-    stock.reserve_stock(order_id=number, quantities={number: 1})
+    reserve_stock(order_id=number, quantities={number: 1})
     return number
 
 

@@ -11,9 +11,9 @@ from charites.common.errors import ServiceError
 from lab.kit.factories import counts, make_stock
 from lab.kit.findings import findings
 from lab.kit.schedules import Side, alone, meet, meet_at_random, pairs_of_stops, two_sides
+from lab.kit.stock_steps import confirm_stock, reserve_stock, roll_back_stock
 from lab.kit.trials import Trials
 from stock.models import StockRecord
-from stock.services import confirm_stock, reserve_stock, roll_back_stock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,6 +17,7 @@ from lab.kit.factories import (
     stored,
 )
 from lab.kit.interleaving import Interruption, LostCommit
+from lab.kit.stock_steps import confirm_stock
 from orders.flows import local as flow
 from orders.models import Order, Payment
 from orders.payloads import Closing
@@ -25,7 +26,6 @@ from orders.tests.closing.closed import statuses
 from orders.tests.conftest import TIMEOUT
 from stock.models import StockRecord
 from stock.moves import Status, roll_back
-from stock.services import confirm_stock
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sandbox")]
 

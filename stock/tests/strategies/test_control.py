@@ -9,9 +9,10 @@ from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import Parked
 from lab.kit.participants import NoteParticipant, stored_notes
 from lab.kit.racing import order, race
+from lab.kit.stock_steps import confirm_stock, reserve_stock, roll_back_stock
 from stock.models import StockRecord
 from stock.moves import Status, reserve
-from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
+from stock.services import move
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

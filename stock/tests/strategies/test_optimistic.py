@@ -11,10 +11,11 @@ from charites.common.transactions import Stale
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import Interruption, plain
 from lab.kit.participants import NoteParticipant, stored_notes
+from lab.kit.stock_steps import confirm_stock, reserve_stock, roll_back_stock
 from stock.errors import StockContended
 from stock.models import Stock
 from stock.moves import Status, reserve
-from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
+from stock.services import move
 from stock.strategies import get_strategy
 
 pytestmark = pytest.mark.django_db

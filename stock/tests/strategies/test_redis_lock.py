@@ -14,11 +14,12 @@ from lab.kit.interleaving import TIMEOUT_SECONDS, Interruption, LostCommit, plai
 from lab.kit.participants import NoteParticipant, stored_notes
 from lab.kit.processes.shop import wait_until
 from lab.kit.racing import Worker, order, race
+from lab.kit.stock_steps import confirm_stock, reserve_stock, roll_back_stock
 from lab.servers import free_port
 from stock.locks import PREFIX, RedisLock
 from stock.models import StockRecord
 from stock.moves import Status, reserve
-from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
+from stock.services import move
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,10 @@ from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background, Parked, await_lock_wait, row_lock_waits
 from lab.kit.participants import NoteParticipant, stored_notes
 from lab.kit.racing import order, race
+from lab.kit.stock_steps import confirm_stock, reserve_stock, roll_back_stock
 from stock.models import Stock, StockRecord
 from stock.moves import Status, reserve
-from stock.services import confirm_stock, move, reserve_stock, roll_back_stock
+from stock.services import move
 from stock.strategies import STRATEGIES
 from stock.tests.conftest import SAFE
 
