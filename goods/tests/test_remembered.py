@@ -99,10 +99,12 @@ def test_rest_reads_once_a_moment(path: str, statements: int) -> None:
 
 @pytest.mark.usefixtures("room")
 def test_each_language_has_its_reply() -> None:
-    def label(language: str) -> str:
-        return str(buyer().get("/api/goods/1", headers={"Accept-Language": language}).json()["status_label"])
+    def labels(language: str) -> list[str]:
+        header = {"Accept-Language": language}
+        listed = buyer().get("/api/rooms/3/goods", headers=header).json()["goods"][0]
+        return [listed["status_label"], buyer().get("/api/goods/1", headers=header).json()["status_label"]]
 
-    assert (label("en"), label("zh-hans")) == ("on sale", "在售")
+    assert (labels("en"), labels("zh-hans")) == (["on sale"] * 2, ["在售"] * 2)
 
 
 def test_refusal_is_not_remembered(callers: Callers) -> None:
