@@ -136,17 +136,18 @@ def test_server_that_is_asked_to_end_under_load_answers_whoever_it_took(shop: Sh
     over = threading.Event()
 
     def buy(user_id: int) -> list[str]:
-        """Orders of one buyer, one after the other, until the time is up; what was answered without our word."""
-        buyer, cut_off, number = callers.buyer(user_id), [], 0
+        """Orders of one buyer, one after the other, until the time is up; what became of each."""
+        buyer, told = callers.buyer(user_id), []
         while not over.is_set():
-            number += 1
             request = CreateOrderRequest(goods_id=1, num=1, address="1 Road", name="Li", phone="138")
-            request.idempotency_key = f"{user_id}-{number}"
+            request.idempotency_key = f"{user_id}-{len(told)}"
             try:
                 buyer.order.CreateOrder(request, wait_for_ready=True)
             except grpc.RpcError as error:
-                cut_off.append(f"{request.idempotency_key}: {error.code().name} {error.details()}")
-        return [*cut_off, str(number)]
+                told.append(error.code().name)
+            else:
+                told.append("OK")
+        return told
 
     with ThreadPoolExecutor(8) as pool:
         buyers = [pool.submit(buy, user_id) for user_id in range(1, 9)]
@@ -160,11 +161,12 @@ def test_server_that_is_asked_to_end_under_load_answers_whoever_it_took(shop: Sh
         seen = Order.objects.count()
         wait_until(lambda: Order.objects.count() > seen + 50, seconds=WAIT_SECONDS, what="the other goes on")
         over.set()
-        told = [buyer.result(WAIT_SECONDS) for buyer in buyers]
+        told = [status for buyer in buyers for status in buyer.result(WAIT_SECONDS)]
 
     assert code == 0
-    assert [cut_off for *cut_off, _number in told if cut_off] == []
-    assert Order.objects.count() == sum(int(number) for *_cut_off, number in told)
+    # A call that came in the moment of the end may be turned away, and then it was not begun.
+    assert set(told) <= {"OK", "UNAVAILABLE", "CANCELLED"}
+    assert Order.objects.count() == told.count("OK")
 
 
 @pytest.mark.once
@@ -235,13 +237,14 @@ def test_health_and_reflection_are_served_and_health_says_when_the_server_drains
         with pytest.raises(grpc.RpcError) as unknown:
             health.Check(health_pb2.HealthCheckRequest(service="Nobody"))
         names = ProtoReflectionDescriptorDatabase(channel).get_services()
-        shop.processes["grpc"].terminate()
+        process = shop.processes["grpc"]
+        process.terminate()
         last = next(states).status
 
     assert (first, last) == (health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING)
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
     assert {"Goods", "Order", "Stock"} <= set(names)
-    assert shop.end("grpc") == 0
+    assert process.wait(WAIT_SECONDS) == 0
 
 
 @pytest.mark.once
