@@ -32,7 +32,6 @@ from stock.queue import MOVING
 from stock.rpc.stock_pb2_grpc import StockStub
 
 IS_ASGI = os.environ.get("TEST_GRPC") == "asgi"
-hang_ups_arrive = pytest.mark.skipif(IS_ASGI, reason="a caller's hang-up does not arrive at an ASGI application")
 TEST_SECONDS = 60.0  # a bound for busy machines, no measurement
 
 

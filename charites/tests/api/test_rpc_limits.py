@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from charites.common.rpc import Call
 from charites.tests.api.probe import WAIT_SECONDS, probe
-from lab.kit.grpc_server import IS_ASGI, Caller, Callers, grpc_callers, hang_ups_arrive, refusal
+from lab.kit.grpc_server import IS_ASGI, Caller, Callers, grpc_callers, refusal
 from stock.rpc import stock_pb2
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel
 
@@ -153,7 +153,7 @@ def test_a_call_whose_caller_gave_up_while_it_waited_is_dropped(threads: ThreadP
     assert len(calls) == 2
 
 
-@hang_ups_arrive
+@pytest.mark.hang_ups
 def test_a_call_that_is_cancelled_while_it_waits_is_dropped(threads: ThreadPoolExecutor) -> None:
     gate = Gate()
     calls, methods = probe(gate)

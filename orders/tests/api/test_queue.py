@@ -11,7 +11,7 @@ from charites.common import logs
 from charites.common.errors import Busy, OutcomeUnknown
 from lab.kit.factories import counts, make_command, make_goods
 from lab.kit.gate import Gate, gate_before, status_of
-from lab.kit.grpc_server import Callers, hang_ups_arrive, refusal
+from lab.kit.grpc_server import Callers, refusal
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.processes.shop import wait_until
 from orders import queue
@@ -100,7 +100,7 @@ def test_call_without_a_deadline_waits_as_long_as_the_server_lets_it(callers: Ca
     assert (gate.batches, counts(1)) == ([[1]], (8, 1, 0))
 
 
-@hang_ups_arrive
+@pytest.mark.hang_ups
 def test_call_that_is_cancelled_while_it_is_queued_has_no_effect(callers: Callers, gate: Gate) -> None:
     make_goods(1, stock=9)
     create = callers.service().order.CreateOrder
