@@ -5,9 +5,8 @@ leads: it carries out its own items by itself (and those that slip in with them)
 then goes to one thread, the committer, so that nobody keeps working for others; it starts when it is needed and ends
 when the queue has been empty for a moment. Callers of asyncio always use the committer, and wait without a thread.
 
-There is no timer, but a courtesy: those who have just been answered are likely to come back, so the committer waits for
-as many as it has answered, and for a quarter of the time that it took at most. Who was alone in a batch is not waited
-for. A batch costs much and one more item in it little: under load, all get their answers sooner.
+There is no timer, but a courtesy: after a batch of several callers the committer waits for as many to come back, for a
+quarter of that batch's time at most. A batch costs much and one more item in it little, so all are answered sooner.
 
 The queue is bounded: past it, refused at once. Whoever gives up while queued has no effect, nor has an item whose time
 was up when its turn came; one whose batch is under way is told that nobody knows.
@@ -83,15 +82,13 @@ class Call(Generic[Item, Result]):
     def __init__(self, items: Sequence[Item], seconds: float, future: "asyncio.Future[None] | None" = None) -> None:
         self.deadline = time.monotonic() + seconds
         self.entries: list[Entry[Item, Result]] = [Entry(item, self) for item in items]
-        self.left = len(items)
-        self.future = future
+        self.left, self.future = len(items), future
         self.is_answered = threading.Event() if future is None else None
 
     def outcomes(self) -> list[Result | Unserved]:
         """What became of the items. After that nothing is kept: a call and its entries would keep each other."""
-        outcomes = [entry.outcome for entry in self.entries]
-        self.entries = []
-        return outcomes
+        entries, self.entries = self.entries, []
+        return [entry.outcome for entry in entries]
 
 
 class Batches(Generic[Item, Result]):
@@ -288,11 +285,9 @@ def count_down(entries: "Sequence[Entry[Any, Any]]") -> None:
     for entry in entries:
         call = entry.call
         call.left -= 1
-        if call.left:
-            continue
-        if call.is_answered:
+        if call.is_answered and not call.left:
             call.is_answered.set()
-        if call.future:
+        if call.future and not call.left:
             futures[call.future.get_loop()].append(call.future)
     for loop, waiting in futures.items():
         with suppress(RuntimeError):  # a loop that has ended waits for nobody
