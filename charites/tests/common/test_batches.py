@@ -137,8 +137,8 @@ def test_who_was_alone_in_a_batch_is_not_waited_for(doubling, monkeypatch) -> No
     monkeypatch.setattr(batches, "RETURN_SHARE", 1e9)
     monkeypatch.setattr(batches, "RETURN_SECONDS", 2 * TIMEOUT_SECONDS)
 
-    async def ask_twice() -> list[list[int | Unserved]]:
+    async def ask_in_turn() -> list[list[int | Unserved]]:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            return [await queue.acall([number], seconds=TIMEOUT_SECONDS) for number in (2, 3)]
+            return [await queue.acall(numbers, seconds=TIMEOUT_SECONDS) for numbers in ([2], [3, 5], [6])]
 
-    assert asyncio.run(ask_twice()) == [[4], [6]]
+    assert asyncio.run(ask_in_turn()) == [[4], [6, 10], [12]]
