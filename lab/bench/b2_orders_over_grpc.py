@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 
 from lab.bench.b1_in_process import c_client
-from lab.bench.grpc_load import BUYER, TRANSPORTS, GrpcShop, empty_server
+from lab.bench.grpc_load import BUYER, TRANSPORTS, GrpcShop, by_transport, empty_server
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.bench.stage import HOT, Stage
 
@@ -25,14 +25,8 @@ def measure(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
     floor, goal = FEW_CALLERS
     name = f"B2 CreateOrder, grpcio, {FEW} callers / C client"
     yield rates.ratio(name, few.name, client.name, floor=floor, goal=goal)
-    for transport, contestant in many.items():
-        floor, goal = MANY_CALLERS[transport]
-        name = f"B2 CreateOrder, {transport}, {MANY} callers / C client"
-        yield rates.ratio(name, contestant.name, client.name, floor=floor, goal=goal)
-    for transport, contestant in many.items():
-        floor, goal = EMPTY[transport]
-        name = f"B3 CreateOrder, {transport} / empty grpcio server"
-        yield rates.ratio(name, contestant.name, nothing.name, floor=floor, goal=goal)
+    yield from by_transport(f"B2 CreateOrder, {{}}, {MANY} callers / C client", rates, many, client, MANY_CALLERS)
+    yield from by_transport("B3 CreateOrder, {} / empty grpcio server", rates, many, nothing, EMPTY)
 
 
 def orders(shop: GrpcShop, callers: int, key: str = "") -> Contestant:

@@ -4,7 +4,7 @@ nothing."""
 from collections.abc import Iterator
 from functools import partial
 
-from lab.bench.grpc_load import BUYER, KEY, TRANSPORTS, Floors, GrpcShop, Make, empty_server
+from lab.bench.grpc_load import BUYER, KEY, TRANSPORTS, Floors, GrpcShop, Make, by_transport, empty_server
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.bench.stage import HOT, ROOM, SOLD_OUT, Stage
 
@@ -39,10 +39,7 @@ def against_nothing(
     nothing = empty_server(stage, CALLERS)
     found = {transport: make(GrpcShop(stage, transport)) for transport in TRANSPORTS}
     rates = Rates(stage, [*found.values(), nothing], rounds=rounds, seconds=seconds)
-    for transport, contestant in found.items():
-        floor, goal = floors[transport]
-        words = f"{name}, {transport} / empty grpcio server"
-        yield rates.ratio(words, contestant.name, nothing.name, floor=floor, goal=goal)
+    yield from by_transport(f"{name}, {{}} / empty grpcio server", rates, found, nothing, floors)
 
 
 def sales(shop: GrpcShop) -> Contestant:

@@ -20,9 +20,9 @@ import sys
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 from statistics import median, quantiles
 
+from lab.bench.stage import memory_mb
 from lab.servers import MariaDB
 
 QUICK, HANGING = "bench_quick", "bench_hanging"
@@ -48,12 +48,6 @@ def register_topics() -> None:
     register(HANGING, lambda messages: time.sleep(HANG_SECONDS))
 
 
-def memory_mb() -> float:
-    """The resident memory of this process now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
-
-
 def run_sweep(loops: list[str]) -> None:
     """A sweep until its input ends; says its memory before any work and the most that it ever had."""
     from charites.management.commands import sweep  # noqa: PLC0415
@@ -61,7 +55,7 @@ def run_sweep(loops: list[str]) -> None:
 
     register_topics()
     Message.objects.exists()
-    before = memory_mb()
+    before = memory_mb(os.getpid())
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()

@@ -1,14 +1,14 @@
 """The shop's gRPC servers under load, and a server that does nothing: contestants of several benchmarks."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from google.protobuf.message import Message
 
 from lab.bench.native import Calls, Load, build_grpc_load, grpc_load
-from lab.bench.ratio import Contestant
+from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.bench.stage import Stage
 
 TRANSPORTS = ["grpcio", *(["pyvoy"] if find_spec("pyvoy") else [])]  # the faster one where it is installed
@@ -72,6 +72,15 @@ def empty_server(stage: Stage, callers: int) -> Contestant:
         return grpc_load(program, address, "/Nothing/Nothing", body=body, callers=callers, seconds=seconds).load()
 
     return Contestant(f"empty grpcio server, {callers} callers", load, pids)
+
+
+def by_transport(
+    name: str, rates: Rates, found: Mapping[str, Contestant], peer: Contestant, floors: Floors
+) -> Iterator[Ratio]:
+    """A ratio for each transport; its place in the name is {}."""
+    for transport, contestant in found.items():
+        floor, goal = floors[transport]
+        yield rates.ratio(name.format(transport), contestant.name, peer.name, floor=floor, goal=goal)
 
 
 def as_body(file: Path, message: bytes) -> Path:

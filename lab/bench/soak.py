@@ -7,7 +7,6 @@ Past GRPC_MAX_CONCURRENT calls are answered busy at once; memory has to stay whe
 
 import argparse
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from lab.bench.b2_orders_over_grpc import order_request
 from lab.bench.grpc_load import GrpcShop
-from lab.bench.stage import Stage
+from lab.bench.stage import Stage, memory_mb
 
 SLICE_SECONDS = 10
 SETTLED = 3  # slices after which caches are full and threads are there
@@ -56,13 +55,7 @@ def main() -> int:
 def one_slice(shop: GrpcShop, callers: int) -> Slice:
     calls = shop.call("Order/CreateOrder", order_request(), callers=callers, seconds=SLICE_SECONDS)
     ok, busy = (calls.by_status.get(status, 0) / calls.seconds for status in ("OK", "UNAVAILABLE"))
-    return Slice(ok, busy, calls.p50, calls.p99, sum(map(megabytes_of, shop.pids)))
-
-
-def megabytes_of(pid: int) -> float:
-    """The resident memory of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
+    return Slice(ok, busy, calls.p50, calls.p99, sum(map(memory_mb, shop.pids)))
 
 
 def as_table(slices: list[Slice]) -> Table:

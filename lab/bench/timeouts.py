@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from lab.bench.stage import memory_mb
 from lab.kit.processes.shop import Shop, wait_until
 from lab.servers import MariaDB, RabbitMQ, Redis
 
@@ -70,11 +71,6 @@ def watch(due: dict[int, float]) -> list[float]:
     if waiting:
         raise AssertionError(f"{len(waiting)} orders were never closed")
     return sorted(late)
-
-
-def memory_mb(pid: int) -> float:
-    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
-    return int(line.split()[1]) / 1024
 
 
 def await_worker() -> None:

@@ -114,12 +114,11 @@ class Adapter:
         self._threads = ThreadPoolExecutor(settings.GRPC_MAX_WORKERS, thread_name_prefix="grpc")
         self._calls = 0
 
-    async def answer(self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float | None) -> Answered:
-        """Answers one call. `seconds`: what its caller gives it, if anything."""
+    async def answer(self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float) -> Answered:
+        """Answers one call within so many seconds."""
         started = time.monotonic()
         with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(language(metadata)):
-            most = settings.GRPC_DEADLINE_SECONDS
-            answer = await self._answer(method, metadata, data, min(most, most if seconds is None else seconds))
+            answer = await self._answer(method, metadata, data, seconds)
             error = answer if isinstance(answer, ServiceError) else None
             account(method.name, error, time.monotonic() - started)
             if isinstance(answer, ServiceError):

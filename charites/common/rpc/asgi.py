@@ -12,7 +12,6 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from django.conf import settings
 from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
@@ -22,7 +21,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
-from charites.common.rpc.limits import METADATA_BYTES, message_bytes, open_calls
+from charites.common.rpc.limits import METADATA_BYTES, allowed_seconds, message_bytes, open_calls
 from charites.common.rpc.servicer import Method
 
 Scope = Mapping[str, Any]
@@ -127,8 +126,7 @@ class GrpcApp:
         try:
             if (method := self._methods.get(path)) is None:
                 raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {path[:256]}.")
-            given, most = seconds_of(metadata.get("grpc-timeout")), settings.GRPC_DEADLINE_SECONDS
-            seconds = most if given is None else min(given, most)
+            seconds = allowed_seconds(seconds_of(metadata.get("grpc-timeout")))
             data = await first_message(receive, seconds)
             if (left := seconds - (clock() - started)) <= 0:
                 raise late()
@@ -155,13 +153,13 @@ class GrpcApp:
         return None
 
     async def _check(self, receive: Receive) -> AsyncGenerator[Message, None]:
-        service = parsed(HealthCheckRequest, await first_message(receive, settings.GRPC_DEADLINE_SECONDS)).service
+        service = parsed(HealthCheckRequest, await first_message(receive, allowed_seconds(None))).service
         if service and service not in self._services:
             raise Refused(StatusCode.NOT_FOUND, "There is no such service.")
         yield HealthCheckResponse(status=self._state())
 
     async def _watch(self, receive: Receive) -> AsyncGenerator[Message, None]:
-        service = parsed(HealthCheckRequest, await first_message(receive, settings.GRPC_DEADLINE_SECONDS)).service
+        service = parsed(HealthCheckRequest, await first_message(receive, allowed_seconds(None))).service
         known = not service or service in self._services
         told, asked = None, 0
         while told != HealthCheckResponse.NOT_SERVING:

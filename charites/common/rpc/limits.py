@@ -6,6 +6,12 @@ METADATA_BYTES = 8 * 1024
 DRAIN_SECONDS = 10.0
 
 
+def allowed_seconds(given: float | None) -> float:
+    """How long a call may take, whatever its caller gives it."""
+    most = float(settings.GRPC_DEADLINE_SECONDS)
+    return most if given is None else min(given, most)
+
+
 def message_bytes() -> int:
     """How long a message may be for the transport, so that one a little too large gets an answer with our error."""
     return int(4 * settings.REQUEST_MAX_BYTES)

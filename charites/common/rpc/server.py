@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
-from charites.common.rpc.limits import DRAIN_SECONDS, METADATA_BYTES, message_bytes, open_calls
+from charites.common.rpc.limits import DRAIN_SECONDS, METADATA_BYTES, allowed_seconds, message_bytes, open_calls
 from charites.common.rpc.servicer import Method
 
 
@@ -55,7 +55,7 @@ def handler(adapter: Adapter, method: Method) -> grpc.RpcMethodHandler:
 async def serve(adapter: Adapter, method: Method, data: bytes, context: grpc.aio.ServicerContext) -> bytes:
     """Answers one call."""
     metadata = texts(context.invocation_metadata())
-    outcome, request_id = await adapter.answer(method, metadata, data, context.time_remaining())
+    outcome, request_id = await adapter.answer(method, metadata, data, allowed_seconds(context.time_remaining()))
     trailing: tuple[tuple[str, str | bytes], ...] = ((REQUEST_ID_KEY, request_id),)
     if isinstance(outcome, bytes):
         context.set_trailing_metadata(trailing)

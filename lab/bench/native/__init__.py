@@ -1,6 +1,7 @@
 """Native programs: the load never comes from Python, and the peer is a C program on the same database."""
 
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,11 +9,11 @@ from grpc import StatusCode
 
 from lab.servers.private_server import ServerFailed, find_program
 
-SOURCE = Path(__file__).with_name("client.c")
+FOLDER = Path(__file__).parent
 
 
 class Load(NamedTuple):
-    """What a load generator saw: answers (of whatever kind) and seconds."""
+    """What a load generator saw: answers that count, and seconds."""
 
     answers: int
     seconds: float
@@ -22,19 +23,24 @@ class Load(NamedTuple):
         return self.answers / self.seconds
 
 
+@cache
+def build(name: str, folder: Path, *flags: str) -> Path:
+    """Compiles a program of this folder, once."""
+    program = folder / name
+    command = [find_program("gcc", "cc"), "-O2", "-Wall", str(FOLDER / f"{name}.c"), "-o", str(program), *flags]
+    subprocess.run(command, check=True)
+    return program
+
+
 def build_client(folder: Path) -> Path:
     """Compiles the C client."""
-    program = folder / "client"
     flags = subprocess.run(
         [find_program("mariadb_config", "mysql_config"), "--cflags", "--libs"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split()
-    subprocess.run(
-        [find_program("gcc", "cc"), "-O2", "-Wall", str(SOURCE), "-o", str(program), *flags, "-lpthread"], check=True
-    )
-    return program
+    return build("client", folder, *flags, "-lpthread")
 
 
 def run_client(
@@ -66,12 +72,7 @@ class Calls(NamedTuple):
 
 def build_grpc_load(folder: Path) -> Path:
     """Compiles the generator of gRPC calls."""
-    program = folder / "grpc_load"
-    source = SOURCE.with_name("grpc_load.c")
-    subprocess.run(
-        [find_program("gcc", "cc"), "-O2", "-Wall", str(source), "-o", str(program), "-lnghttp2"], check=True
-    )
-    return program
+    return build("grpc_load", folder, "-lnghttp2")
 
 
 def grpc_load(
