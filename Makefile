@@ -45,7 +45,7 @@ test: ## every test, on private MariaDB, Redis and RabbitMQ servers
 	$(BOOTSTRAP) test
 	TEST_DATABASE=mariadb $(IN_VENV) -m pytest -m "not sqlite" $(SIDE_BY_SIDE)
 	$(IN_VENV) -m pytest -m "not servers and not once" $(SIDE_BY_SIDE)
-	TEST_GRPC=asgi $(IN_VENV) -m pytest -m "not servers and not slow and not hang_ups" -k "rpc or queue or matrix or parity" $(SIDE_BY_SIDE)
+	TEST_GRPC=asgi $(IN_VENV) -m pytest -m "not servers and not slow and not transport" -k "rpc or queue or matrix or parity" $(SIDE_BY_SIDE)
 
 test-fast: ## the tests that need no server and little time: SQLite and the embedded Redis
 	$(BOOTSTRAP) dev

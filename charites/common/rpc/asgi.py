@@ -7,7 +7,8 @@ Methods are answered by the `Adapter`, as behind grpcio; health and reflection a
 import asyncio
 import base64
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -43,7 +44,8 @@ FRAME = 5  # one byte: compressed or not; four: how long the message is
 UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 READABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # what grpc-message says as it is
-WATCH_SECONDS, WATCH_AGAIN = 1.0, 30
+WATCH_SECONDS, WATCH_AGAIN = 1.0, 5
+MOST_STREAMS = 128  # of each kind: health's two, reflection
 OK = Status(code=StatusCode.OK.value[0])
 
 
@@ -53,6 +55,10 @@ class Refused(Exception):
     def __init__(self, code: StatusCode, message: str) -> None:
         self.status = Status(code=code.value[0], message=message)
         super().__init__(message)
+
+
+def too_much(message: str) -> Status:
+    return Refused(StatusCode.RESOURCE_EXHAUSTED, message).status
 
 
 def late() -> Refused:
@@ -66,6 +72,7 @@ class GrpcApp:
         self.adapter = Adapter()
         self._is_draining = is_draining
         self._open = 0
+        self._streaming: Counter[str] = Counter()  # by path
         self._methods = {method.path: method for method in methods}
         self._services = sorted({method.descriptor.containing_service.full_name for method in methods})
         self._reflection = reflection.ReflectionServicer(
@@ -81,11 +88,7 @@ class GrpcApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            self._open += 1
-            try:
-                await self._serve(scope, receive, send)
-            finally:
-                self._open -= 1
+            await self._serve(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         event = ""
@@ -104,12 +107,12 @@ class GrpcApp:
             await send({"type": "http.response.body", "body": b""})
             return
         request_id = ""
-        if refused := self._limit_passed(scope["headers"]):
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > METADATA_BYTES:
             await send(HEAD)
-            status = refused
+            status = too_much(f"The metadata are over {METADATA_BYTES} bytes.")
         elif stream := self._streams.get(scope["path"]):
             await send(HEAD)
-            status = await self._stream(stream, receive, send)
+            status = await self._stream(scope["path"], stream(receive), send)
         else:
             outcome, request_id = await self._call(scope["path"], metadata, receive)
             await send(HEAD)
@@ -123,6 +126,9 @@ class GrpcApp:
         """Reads the one message of a call and has it answered, both within the time that the call may take."""
         clock = asyncio.get_running_loop().time
         started = clock()
+        if self._open >= open_calls():
+            return too_much("Too many calls at once."), ""
+        self._open += 1
         try:
             if (method := self._methods.get(path)) is None:
                 raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {path[:256]}.")
@@ -130,27 +136,27 @@ class GrpcApp:
             data = await first_message(receive, seconds)
             if (left := seconds - (clock() - started)) <= 0:
                 raise late()
+            return await self.adapter.answer(method, metadata, data, left)
         except Refused as refused:
             return refused.status, ""
-        return await self.adapter.answer(method, metadata, data, left)
+        finally:
+            self._open -= 1
 
-    async def _stream(self, stream: Stream, receive: Receive, send: Send) -> Status:
-        """Sends the replies of a stream as they come; returns how it ended."""
+    async def _stream(self, path: str, stream: AsyncGenerator[Message, None], send: Send) -> Status:
+        """Sends the replies of a stream as they come; returns how it ended. Streams need no token and may have no end,
+        so each kind is bounded by itself: they take no call's place, nor those who watch that of those who check."""
+        if self._streaming[path] >= MOST_STREAMS:
+            return too_much("Too many streams at once.")
+        self._streaming[path] += 1
         try:
-            async with aclosing(stream(receive)) as replies:
+            async with aclosing(stream) as replies:
                 async for reply in replies:
                     await send(framed(reply.SerializeToString()))
         except Refused as refused:
             return refused.status
+        finally:
+            self._streaming[path] -= 1
         return OK
-
-    def _limit_passed(self, headers: Iterable[tuple[bytes, bytes]]) -> Status | None:
-        """Why a call is refused before it is read."""
-        if self._open > open_calls():
-            return Refused(StatusCode.RESOURCE_EXHAUSTED, "Too many calls at once.").status
-        if sum(len(name) + len(value) for name, value in headers) > METADATA_BYTES:
-            return Refused(StatusCode.RESOURCE_EXHAUSTED, f"The metadata are over {METADATA_BYTES} bytes.").status
-        return None
 
     async def _check(self, receive: Receive) -> AsyncGenerator[Message, None]:
         service = parsed(HealthCheckRequest, await first_message(receive, allowed_seconds(None))).service

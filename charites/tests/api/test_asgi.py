@@ -197,6 +197,19 @@ def test_call_beyond_the_most_is_busy_and_far_beyond_it_is_refused_by_the_transp
     assert calls == []
 
 
+def test_streams_are_bounded_and_take_no_calls_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    _calls, methods = probe()
+    monkeypatch.setattr(asgi, "MOST_STREAMS", 0)
+
+    assert ask(methods, CHECK, message(HealthCheckRequest())).status == "RESOURCE_EXHAUSTED"
+    assert ask(methods, GET_STOCK, message(StockLevel())).status == "OK"
+
+    monkeypatch.setattr(asgi, "MOST_STREAMS", 1)
+    monkeypatch.setattr(asgi, "open_calls", lambda: 0)
+    assert ask(methods, CHECK, message(HealthCheckRequest())).status == "OK"
+    assert ask(methods, GET_STOCK, message(StockLevel())).status == "RESOURCE_EXHAUSTED"
+
+
 def test_health_and_reflection_answer() -> None:
     _calls, methods = probe()
 

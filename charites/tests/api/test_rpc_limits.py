@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from charites.common.rpc import Call
 from charites.tests.api.probe import WAIT_SECONDS, probe
-from lab.kit.grpc_server import IS_ASGI, Caller, Callers, grpc_callers, refusal
+from lab.kit.grpc_server import Caller, Callers, grpc_callers, refusal
 from stock.rpc import stock_pb2
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel
 
@@ -65,6 +65,7 @@ def test_a_message_over_the_limit_is_invalid() -> None:
     assert calls == []
 
 
+@pytest.mark.transport
 def test_a_huge_message_and_huge_metadata_are_refused_by_the_transport() -> None:
     calls, methods = probe()
 
@@ -72,7 +73,7 @@ def test_a_huge_message_and_huge_metadata_are_refused_by_the_transport() -> None
         with pytest.raises(grpc.RpcError) as message:
             raw(callers, b"\x00" * 1_000_000)
         with pytest.raises(grpc.RpcError) as metadata:
-            callers.buyer().stock.GetStock(StockLevel(), metadata=[("filler", "x" * (9_000 if IS_ASGI else 20_000))])
+            callers.buyer().stock.GetStock(StockLevel(), metadata=[("filler", "x" * 20_000)])
 
     assert message.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert metadata.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -153,7 +154,7 @@ def test_a_call_whose_caller_gave_up_while_it_waited_is_dropped(threads: ThreadP
     assert len(calls) == 2
 
 
-@pytest.mark.hang_ups
+@pytest.mark.transport
 def test_a_call_that_is_cancelled_while_it_waits_is_dropped(threads: ThreadPoolExecutor) -> None:
     gate = Gate()
     calls, methods = probe(gate)

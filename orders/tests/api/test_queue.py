@@ -100,7 +100,7 @@ def test_call_without_a_deadline_waits_as_long_as_the_server_lets_it(callers: Ca
     assert (gate.batches, counts(1)) == ([[1]], (8, 1, 0))
 
 
-@pytest.mark.hang_ups
+@pytest.mark.transport
 def test_call_that_is_cancelled_while_it_is_queued_has_no_effect(callers: Callers, gate: Gate) -> None:
     make_goods(1, stock=9)
     create = callers.service().order.CreateOrder
