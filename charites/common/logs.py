@@ -4,12 +4,15 @@ JSON when DEBUG is off, readable lines otherwise. The request id comes from `X-R
 `x-request-id`, or is made; it travels in error bodies, message headers and Celery arguments.
 """
 
+import json
 import logging.config
+import random
 import re
 import sys
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
@@ -22,6 +25,8 @@ log = structlog.get_logger(__name__)
 NAMED = 8  # request ids in the lines of a batch: more would make a line of pages
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+
 FINISH: list[Any] = [structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info]
 
 REQUESTS = Counter("charites_requests", "Requests answered.", ["protocol", "route", "status"])
@@ -29,8 +34,8 @@ REQUEST_SECONDS = Histogram("charites_request_seconds", "Time to answer a reques
 
 
 def new_request_id() -> str:
-    """Makes a request id."""
-    return uuid.uuid4().hex
+    """Makes a request id, which need not be hard to guess."""
+    return f"{random.getrandbits(128):032x}"
 
 
 def clean_request_id(given: str | None) -> str:
@@ -40,22 +45,39 @@ def clean_request_id(given: str | None) -> str:
 
 def current_request_id() -> str:
     """Returns the id of the request that this thread or task works for, or an empty string."""
-    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+    return _request_id.get()
 
 
 @contextmanager
 def request_context(request_id: str | None = None, **fields: Any) -> Iterator[str]:
     """Binds the request id (and other fields) to every log line inside the block."""
-    request_id = clean_request_id(request_id)
-    with structlog.contextvars.bound_contextvars(request_id=request_id, **fields):
-        yield request_id
+    with bound(clean_request_id(request_id), fields) as bound_id:
+        yield bound_id
 
 
 @contextmanager
 def batch_context(request_ids: Sequence[str], **fields: Any) -> Iterator[None]:
     """Binds the first requests of a batch to every log line inside the block, instead of the one that leads it."""
-    with structlog.contextvars.bound_contextvars(request_id=",".join(request_ids[:NAMED]), **fields):
+    with bound(",".join(request_ids[:NAMED]), fields):
         yield
+
+
+@contextmanager
+def bound(request_id: str, fields: dict[str, Any]) -> Iterator[str]:
+    token = _request_id.set(request_id)
+    others = structlog.contextvars.bind_contextvars(**fields) if fields else {}
+    try:
+        yield request_id
+    finally:
+        _request_id.reset(token)
+        structlog.contextvars.reset_contextvars(**others)
+
+
+def merge_context(logger: Any, name: str, line: dict[str, Any]) -> dict[str, Any]:
+    """A step of structlog's: what is bound where a line is written."""
+    if request_id := _request_id.get():
+        line.setdefault("request_id", request_id)
+    return dict(structlog.contextvars.merge_contextvars(logger, name, line))
 
 
 class AccessStream:
@@ -80,6 +102,17 @@ class Access:
     log: Any = structlog.get_logger("charites.access")  # until `configure`
 
 
+encode = json.JSONEncoder(default=repr).encode  # made once: `json.dumps` makes one for every line
+
+
+def as_access_line(logger: Any, level: str, line: dict[str, Any]) -> str:
+    """All steps of an access line's way to JSON at once."""
+    line["request_id"] = _request_id.get()
+    line["level"] = level
+    line["timestamp"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    return encode(line)
+
+
 def log_unforeseen(service_error: ServiceError, cause: BaseException) -> None:
     """Logs what the caller is not told: the cause of an internal error, or why the shop is busy."""
     if service_error.kind is Kind.INTERNAL:
@@ -91,7 +124,7 @@ def log_unforeseen(service_error: ServiceError, cause: BaseException) -> None:
 def configure(options: dict[str, Any]) -> None:
     """Sets up structlog and the standard library's logging alike; `options`: level, as_json."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        merge_context,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -112,7 +145,9 @@ def configure(options: dict[str, Any]) -> None:
     )
     Access.log = structlog.wrap_logger(
         AccessStream(sys.stderr),
-        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, *FINISH, renderer],
+        processors=[as_access_line]
+        if options["as_json"]
+        else [merge_context, structlog.processors.add_log_level, *FINISH, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(options["level"]),
     ).bind(logger="charites.access")
     logging.config.dictConfig(

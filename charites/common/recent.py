@@ -4,17 +4,20 @@ import os
 import threading
 import time
 from collections.abc import Iterable
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-class Noted(NamedTuple, Generic[Value]):
-    """A value, and when it was read, by the monotonic clock."""
+@dataclass(slots=True)
+class Noted(Generic[Value]):
+    """A value, when it was read, by the monotonic clock, and whether somebody was asked to read it anew."""
 
     value: Value
     read_at: float
+    is_renewed: bool = False
 
 
 class Recent(Generic[Key, Value]):
@@ -57,6 +60,26 @@ class Recent(Generic[Key, Value]):
         """Returns the value, if it is fresh."""
         noted = self._noted.get(key)
         return noted.value if noted and time.monotonic() - noted.read_at <= self._seconds else None
+
+    def get_fresh(self, key: Key) -> Value | None:
+        """Returns the value in the first half of its time."""
+        noted = self._noted.get(key)
+        return noted.value if noted and time.monotonic() - noted.read_at <= self._seconds / 2 else None
+
+    def recall(self, key: Key) -> Value | None:
+        """Returns the value if it is fresh, but not to one caller in the second half of its time, who reads it anew
+        while the others go on with it. Else all would read it in the moment when it is over."""
+        value = self.get(key)
+        return None if value is not None and self.get_fresh(key) is None and self._is_first(key) else value
+
+    def _is_first(self, key: Key) -> bool:
+        """Whether nobody else was asked to read the value anew."""
+        with self._mutex:
+            noted = self._noted.get(key)
+            is_first = noted is not None and not noted.is_renewed
+            if noted:
+                noted.is_renewed = True
+            return is_first
 
     def forget(self, keys: Iterable[Key] | None = None) -> None:
         """For whoever has changed these (None: any of them); call it after the commit."""

@@ -81,9 +81,25 @@ def test_what_is_remembered_takes_no_statement_and_no_thread(callers: Callers, m
     first = seen()
     made: list[object] = []
     for replies in (servicers.ROOM_LISTS, servicers.DETAILS):
-        monkeypatch.setattr(replies, "get", made.append)
+        monkeypatch.setattr(replies, "make", made.append)
 
     assert (seen(), made) == (first, [])
+
+
+@pytest.mark.usefixtures("room")
+def test_one_caller_makes_the_reply_anew_before_its_time_is_over(callers: Callers) -> None:
+    def titles() -> list[str]:
+        room_list = callers.buyer().goods.GetGoodsListByRoomId(RoomGoodsRequest(room_id=3))
+        return [goods.title for goods in room_list.data]
+
+    before = titles()
+    Goods.objects.update(title="Changed elsewhere")
+    assert titles() == before
+    for memory in remembered._all:
+        for noted in memory._noted.values():
+            noted.read_at -= 400  # of 600 seconds
+
+    assert titles() == ["Changed elsewhere"] * 2
 
 
 @pytest.mark.usefixtures("room")

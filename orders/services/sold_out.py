@@ -25,14 +25,16 @@ def refuse_at_once(command: PlaceOrder) -> None:
 
 
 def answer_sold_out(commands: Sequence[PlaceOrder]) -> dict[int, Placed]:
-    """The results of commands for what was sold out a moment ago, by index. Their keys are looked up first, all at
-    once: whoever bought the last piece and lost the reply gets that order.
+    """The results of commands with keys for what was sold out a moment ago, by index. The keys are looked up first, all
+    at once: whoever bought the last piece and lost the reply gets that order. Who came without one was answered before,
+    or is here to look.
 
     The stock is read anew before the keys. It may be back, and be taken at this moment by the first call with a key:
     whoever is told "not enough" then would believe that there is no order.
     """
-    known = {index: error for index, command in enumerate(commands) if (error := known_shortage(command))}
-    keyed = {index: commands[index] for index in known if commands[index].idempotency_key}
+    keyed = {index: command for index, command in enumerate(commands) if command.idempotency_key is not None}
+    known = {index: error for index, command in keyed.items() if (error := known_shortage(command))}
+    keyed = {index: keyed[index] for index in known}
     try:
         back = stock_is_back(keyed.values()) if keyed else set()
         for index in [index for index, command in keyed.items() if back & command.quantities.keys()]:

@@ -94,6 +94,7 @@ def test_call_whose_deadline_passes_while_it_is_queued_takes_nothing(callers: Ca
 
     late = stock.ReduceStock.future(StockLevel(goods_id=1, num=1), timeout=0.3)
     assert status_of(late) == "DEADLINE_EXCEEDED"
+    gate.await_given_up()
     gate.open()
 
     assert status_of(first) == "ok"

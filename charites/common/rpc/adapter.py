@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import NamedTuple, TypeVar
 
 from django.conf import settings
@@ -85,9 +85,10 @@ def texts(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
     return found
 
 
-def language(metadata: Mapping[str, str]) -> str:
-    """Returns the best of our languages for `accept-language`."""
-    for code, _quality in parse_accept_lang_header(metadata.get("accept-language", "").lower()):
+@lru_cache(1_000)
+def language(accepted: str) -> str:
+    """Returns the best of our languages for an `accept-language`."""
+    for code, _quality in parse_accept_lang_header(accepted.lower()):
         try:
             return translation.get_supported_language_variant(code)
         except LookupError:
@@ -117,7 +118,7 @@ class Adapter:
     async def answer(self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float) -> Answered:
         """Answers one call within so many seconds."""
         started = time.monotonic()
-        with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(language(metadata)):
+        with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(language(metadata.get("accept-language", ""))):
             answer = await self._answer(method, metadata, data, seconds)
             error = answer if isinstance(answer, ServiceError) else None
             account(method.name, error, time.monotonic() - started)

@@ -39,6 +39,7 @@ HEAD = {
     "headers": [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity")],
     "trailers": True,
 }
+NO_MORE = {"type": "http.response.body", "body": b""}
 NOT_GRPC = {"type": "http.response.start", "status": 415, "headers": [(b"accept", CONTENT_TYPE)]}
 FRAME = 5  # one byte: compressed or not; four: how long the message is
 UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -104,9 +105,9 @@ class GrpcApp:
         kind = metadata.get("content-type", "").partition(";")[0].strip()
         if scope["method"] != "POST" or kind not in KINDS:
             await send(NOT_GRPC)
-            await send({"type": "http.response.body", "body": b""})
+            await send(NO_MORE)
             return
-        request_id = ""
+        request_id, last = "", NO_MORE
         if sum(len(name) + len(value) for name, value in scope["headers"]) > METADATA_BYTES:
             await send(HEAD)
             status = too_much(f"The metadata are over {METADATA_BYTES} bytes.")
@@ -117,9 +118,8 @@ class GrpcApp:
             outcome, request_id = await self._call(scope["path"], metadata, receive)
             await send(HEAD)
             status = OK if isinstance(outcome, bytes) else outcome
-            if isinstance(outcome, bytes):
-                await send(framed(outcome))
-        await send({"type": "http.response.body", "body": b""})
+            last = framed(outcome) if isinstance(outcome, bytes) else NO_MORE
+        await send(last)
         await send({"type": "http.response.trailers", "headers": trailers(status, request_id)})
 
     async def _call(self, path: str, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
@@ -151,7 +151,7 @@ class GrpcApp:
         try:
             async with aclosing(stream) as replies:
                 async for reply in replies:
-                    await send(framed(reply.SerializeToString()))
+                    await send(framed(reply.SerializeToString(), more=True))
         except Refused as refused:
             return refused.status
         finally:
@@ -246,10 +246,10 @@ def parsed(message_class: type[Read], data: bytes) -> Read:
     return message
 
 
-def framed(message: bytes) -> dict[str, Any]:
-    """A message as the part of a body that more will follow."""
+def framed(message: bytes, *, more: bool = False) -> dict[str, Any]:
+    """A message as a part of a body."""
     body = b"\0" + len(message).to_bytes(4, "big") + message
-    return {"type": "http.response.body", "body": body, "more_body": True}
+    return {"type": "http.response.body", "body": body, "more_body": more}
 
 
 # Headers

@@ -6,6 +6,7 @@ same methods through the same `Method.answer`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -89,8 +90,8 @@ class Read(Generic[Key]):
         return self.replies.recall(self.key)
 
     def wait(self) -> bytes:
-        """The reply, made in this thread if need be. Raises what there is to say instead."""
-        return self.replies.get(self.key)
+        """The reply, made in this thread unless somebody has just done so. Raises what there is to say instead."""
+        return self.replies.make(self.key)
 
 
 Handled: TypeAlias = Message | Job[Any, Any] | Read[Any]  # what a method may return
@@ -147,7 +148,7 @@ def merged(lines: Sequence[Any]) -> dict[int, int]:
     return quantities
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Method:
     """One method of a servicer, and the way into it."""
 
@@ -156,19 +157,19 @@ class Method:
     roles: tuple[Role, ...]
     is_in_loop: bool = False
 
-    @property
+    @cached_property
     def name(self) -> str:
         return f"{self.descriptor.containing_service.full_name}.{self.descriptor.name}"
 
-    @property
+    @cached_property
     def path(self) -> str:
         return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
 
-    @property
+    @cached_property
     def request_class(self) -> type[Message]:
         return GetMessageClass(self.descriptor.input_type)  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def reply_class(self) -> type[Message]:
         return GetMessageClass(self.descriptor.output_type)  # type: ignore[no-any-return]
 

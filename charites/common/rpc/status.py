@@ -1,5 +1,7 @@
 """Errors of the catalogue as gRPC carries them, and back."""
 
+from functools import lru_cache
+
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc.status_pb2 import Status
@@ -25,10 +27,15 @@ STATUS = {
 
 def as_status(error: ServiceError) -> Status:
     """Returns an error as gRPC carries it: status, text, and `Error{code, message, details}` in the details."""
+    details = tuple((name, str(value)) for name, value in error.details.items())
+    return make_status(error.kind, error.code, error.message, details)
+
+
+@lru_cache(1_000)  # most are the same as many others: this product is sold out
+def make_status(kind: Kind, code: int, message: str, details: tuple[tuple[str, str], ...]) -> Status:
     detail = AnyMessage()
-    details = {name: str(value) for name, value in error.details.items()}
-    detail.Pack(Error(code=error.code, message=error.message, details=details))
-    return Status(code=STATUS[error.kind].value[0], message=error.message, details=[detail])
+    detail.Pack(Error(code=code, message=message, details=dict(details)))
+    return Status(code=STATUS[kind].value[0], message=message, details=[detail])
 
 
 def rebuild(found: Error, error_class: type[ServiceError]) -> ServiceError:

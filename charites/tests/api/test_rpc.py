@@ -14,7 +14,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from prometheus_client import REGISTRY
 from structlog import wrap_logger
-from structlog.contextvars import merge_contextvars
 from structlog.testing import LogCapture
 
 from charites.common.errors import (
@@ -30,7 +29,7 @@ from charites.common.errors import (
     ServiceError,
     Unauthenticated,
 )
-from charites.common.logs import Access
+from charites.common.logs import Access, merge_context
 from charites.common.rpc import STATUS, Call, Servicer, installed_methods, methods_of, read_error
 from charites.tests.api.probe import probe, raising
 from lab.kit.factories import make_user
@@ -135,7 +134,7 @@ def test_a_refused_call_carries_its_request_id() -> None:
 
 def test_a_call_is_counted_and_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = LogCapture()
-    monkeypatch.setattr(Access, "log", wrap_logger(None, [merge_contextvars, lines]))
+    monkeypatch.setattr(Access, "log", wrap_logger(None, [merge_context, lines]))
     _calls, methods = probe(raising(Busy()))
     labels = {"protocol": "grpc", "route": "Stock.GetStock", "status": "UNAVAILABLE"}
     before = REGISTRY.get_sample_value("charites_requests_total", labels) or 0

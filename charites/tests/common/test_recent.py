@@ -43,6 +43,36 @@ def test_what_is_forgotten_is_gone_and_what_was_read_before_that_is_not_noted_ag
     assert recent.get(1) == "new"
 
 
+def test_one_caller_reads_anew_in_the_second_half_and_the_others_go_on(clock: list[float]) -> None:
+    recent: Recent[int, str] = Recent(1.0)
+    clock[0] = 101.0
+    recent.note(1, "old", read_at=101.0)
+    clock[0] = 101.5
+    assert [recent.recall(1), recent.recall(1), recent.get_fresh(1)] == ["old"] * 3
+
+    clock[0] = 101.6
+    assert [recent.recall(1), recent.recall(1), recent.get(1)] == [None, "old", "old"]
+    assert recent.get_fresh(1) is None
+
+    recent.note(1, "new", read_at=101.6)
+    assert [recent.recall(1), recent.get_fresh(1)] == ["new"] * 2
+    clock[0] = 102.2
+    assert [recent.recall(1), recent.recall(1)] == [None, "new"]
+
+
+def test_whoever_reads_anew_in_vain_is_no_reason_to_keep_a_value_longer(clock: list[float]) -> None:
+    recent: Recent[int, str] = Recent(1.0)
+    clock[0] = 101.0
+    recent.note(1, "old", read_at=101.0)
+    clock[0] = 101.9
+    assert recent.recall(1) is None
+
+    clock[0] = 102.01
+
+    assert recent.recall(1) is None
+    assert recent.recall(2) is None
+
+
 def test_number_of_values_is_bounded() -> None:
     recent: Recent[int, int] = Recent(60, most=3)
 

@@ -79,6 +79,7 @@ def test_call_whose_deadline_passes_while_it_is_queued_has_no_effect(callers: Ca
     assert status_of(late) == "DEADLINE_EXCEEDED"
     behind = create.future(wanted(user_id=3))
     gate.await_queued(2)
+    gate.await_given_up()
     gate.open()
 
     assert (status_of(first), status_of(behind)) == ("ok", "ok")

@@ -65,6 +65,18 @@ def test_refusals_without_a_key_touch_no_database_once_one_has_looked() -> None:
     assert ORDERS.labels("NotEnoughStock")._value.get() == before + 2
 
 
+@pytest.mark.parametrize("key", [None, "k"])
+def test_one_caller_looks_again_before_the_moment_is_over_and_the_others_do_not(key: str | None) -> None:
+    sell_out()
+    sold_out._known._noted[1].read_at -= 400  # of 600 seconds
+    usual = 0 if key is None else 2
+
+    first, *others = (statements_of(make_command(user_id=user_id, idempotency_key=key)) for user_id in (501, 502, 503))
+
+    assert (first > usual, others) == (True, [usual] * 2)
+    assert sold_out._known.get_fresh(1)
+
+
 def test_refusals_without_a_key_do_not_enter_the_queue(callers: Callers, gate: Gate) -> None:
     sell_out()
     seen = len(gate.batches)
