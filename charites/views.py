@@ -18,7 +18,15 @@ from charites import health, metrics
 from charites.common import auth, clock
 from charites.common.errors import NotFound
 from charites.common.models import NAME_LENGTH
-from charites.common.rest import Endpoint, StrictSerializer, TextField, documented, error_response, valid_body
+from charites.common.rest import (
+    Endpoint,
+    StrictSerializer,
+    TextField,
+    documented,
+    error_response,
+    shown,
+    valid_body,
+)
 from goods.selectors import list_rooms
 
 
@@ -49,14 +57,14 @@ class TokenView(OpenView):
     @documented("Sign in", request=SignInSerializer, responses=TokenPairSerializer, auth=[])
     def post(self, request: Request) -> Response:
         body = valid_body(SignInSerializer, request)
-        return Response(TokenPairSerializer(auth.sign_in(**body, now=clock.now())).data)
+        return Response(shown(TokenPairSerializer, auth.sign_in(**body, now=clock.now())))
 
 
 class RefreshView(OpenView):
     @documented("Renew a token", request=RefreshSerializer, responses=TokenPairSerializer, auth=[])
     def post(self, request: Request) -> Response:
         token = valid_body(RefreshSerializer, request)["refresh"]
-        return Response(TokenPairSerializer(auth.refresh(token=token, now=clock.now())).data)
+        return Response(shown(TokenPairSerializer, auth.refresh(token=token, now=clock.now())))
 
 
 @require_safe

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from charites.common.auth import Role
 from charites.common.models import DEFAULT_PAGE
-from charites.common.rest import Endpoint, documented, identity_of, role_required, valid_body, valid_query
+from charites.common.rest import Endpoint, documented, identity_of, role_required, shown, valid_body, valid_query
 from goods import selectors, services
 from goods.models import Room
 from goods.remembered import replies
@@ -37,13 +37,13 @@ class RoomListView(Endpoint):
             after_id=query.get("after"),
             limit=query.get("limit", DEFAULT_PAGE),
         )
-        return Response(RoomListSerializer({"rooms": rooms}).data)
+        return Response(shown(RoomListSerializer, {"rooms": rooms}))
 
 
 class RoomView(Endpoint):
     @documented("Read a room", responses=RoomSerializer)
     def get(self, request: Request, room_id: int) -> Response:
-        return Response(RoomSerializer(selectors.get_room(room_id=room_id)).data)
+        return Response(shown(RoomSerializer, selectors.get_room(room_id=room_id)))
 
 
 class RoomGoodsView(Endpoint):
@@ -59,7 +59,7 @@ class CurrentGoodsView(Endpoint):
     def put(self, request: Request, room_id: int) -> Response:
         body = valid_body(CurrentGoodsSerializer, request)
         actor = identity_of(request).actor
-        return Response(RoomSerializer(services.pin_goods(room_id=room_id, actor=actor, **body)).data)
+        return Response(shown(RoomSerializer, services.pin_goods(room_id=room_id, actor=actor, **body)))
 
 
 class GoodsView(Endpoint):
@@ -70,12 +70,12 @@ class GoodsView(Endpoint):
 
 def make_room_list(asked: tuple[int, str]) -> bytes:
     """The goods of a room, serialised in a language. Raises RoomNotFound."""
-    return JSONRenderer().render(RoomGoodsSerializer(selectors.get_room_goods(room_id=asked[0])).data)
+    return JSONRenderer().render(shown(RoomGoodsSerializer, selectors.get_room_goods(room_id=asked[0])))
 
 
 def make_detail(asked: tuple[int, str]) -> bytes:
     """A product, serialised in a language. Raises GoodsNotFound."""
-    return JSONRenderer().render(GoodsDetailSerializer(selectors.get_goods(goods_id=asked[0])).data)
+    return JSONRenderer().render(shown(GoodsDetailSerializer, selectors.get_goods(goods_id=asked[0])))
 
 
 ROOM_LISTS = replies(make_room_list)

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab.bench import b1_in_process, b2_orders_over_grpc, b4_to_b6_stock_and_reads, b13_keys
+from lab.bench import b1_in_process, b2_orders_over_grpc, b4_to_b6_stock_and_reads, b12_rest, b13_keys
 from lab.bench.plot import draw
 from lab.bench.ratio import Ratio
 from lab.bench.stage import Stage
@@ -32,6 +32,8 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B4": b4_to_b6_stock_and_reads.reduce_stock,
     "B5": b4_to_b6_stock_and_reads.refuse_sold_out,
     "B6": b4_to_b6_stock_and_reads.list_room,
+    "B6-REST": b12_rest.read,
+    "B12": b12_rest.place,
     "B13": b13_keys.measure,
 }
 ROUNDS, SECONDS = 7, 5

@@ -49,6 +49,7 @@ class Stage:
             **{"ENV_FILE": "", "DEBUG": "false", "DEMO": "false", "HTTPS_ONLY": "false"},
             **{"DATABASE_URL": self.database.url, "REDIS_URL": self.redis.url, "CELERY_BROKER_URL": self.redis.url},
             **{"SECRET_KEY": secrets.token_urlsafe(48), "PAYMENT_SECRET": secrets.token_urlsafe(48)},
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),  # of what is installed with us
             **{"METRICS_DIR": str(self.folder / "metrics"), "STATIC_ROOT": str(self.folder / "static")},
             "DJANGO_SETTINGS_MODULE": "charites.settings",
         }
@@ -80,10 +81,13 @@ class Stage:
 
     def start(self, *words: str, **settings: str) -> int:
         """Starts a process of ours, with settings of its own; returns its pid."""
+        return self.start_command([sys.executable, *words], **settings)
+
+    def start_command(self, command: Sequence[str], **settings: str) -> int:
         with (self.folder / f"{len(self._processes)}.log").open("wb") as log:
             self._processes.append(
                 subprocess.Popen(
-                    [sys.executable, *words],
+                    command,
                     env={**os.environ, **settings},
                     stdout=log,
                     stderr=subprocess.STDOUT,

@@ -48,6 +48,7 @@ NEEDED: list[tuple[str, str, Callable[[], bool]]] = [
 ]
 FOR_BENCH: list[tuple[str, str, Callable[[], bool]]] = [
     ("libnghttp2-dev", "libnghttp2", lambda: Path("/usr/include/nghttp2/nghttp2.h").exists() or not has("apt-get")),
+    ("wrk", "wrk", lambda: has("wrk")),
 ]
 
 

@@ -15,6 +15,7 @@ from charites.common.rest import (
     idempotency_key,
     identity_of,
     role_required,
+    shown,
     valid_body,
     valid_query,
 )
@@ -48,7 +49,7 @@ class OrderListView(Endpoint):
             before_id=query.get("before"),
             limit=query.get("limit", DEFAULT_PAGE),
         )
-        return Response(OrderListSerializer({"orders": orders}).data)
+        return Response(shown(OrderListSerializer, {"orders": orders}))
 
     @documented(
         "Place an order",
@@ -68,14 +69,14 @@ class OrderListView(Endpoint):
             idempotency_key=idempotency_key(request),
         )
         placed = place_next(command=command)
-        return Response(OrderSerializer(placed.order).data, 201 if placed.created else 200)
+        return Response(shown(OrderSerializer, placed.order), 201 if placed.created else 200)
 
 
 class OrderView(Endpoint):
     @documented("Read an order", responses=OrderSerializer)
     def get(self, request: Request, order_id: int) -> Response:
         found = selectors.get_order(order_id=order_id, user_id=identity_of(request).visible_user_id)
-        return Response(OrderSerializer(found).data)
+        return Response(shown(OrderSerializer, found))
 
 
 class PayView(Endpoint):
@@ -88,7 +89,7 @@ class PayView(Endpoint):
             outcome=body["outcome"],
             now=clock.now(),
         )
-        return Response(PaymentSerializer(begun).data, 202)
+        return Response(shown(PaymentSerializer, begun), 202)
 
 
 class CancelView(Endpoint):
@@ -101,7 +102,7 @@ class CancelView(Endpoint):
             closed_by=Order.ClosedBy.STAFF if identity.role is Role.STAFF else Order.ClosedBy.USER,
             now=clock.now(),
         )
-        return Response(OrderSerializer(cancelled).data)
+        return Response(shown(OrderSerializer, cancelled))
 
 
 class CompleteView(Endpoint):
@@ -110,7 +111,7 @@ class CompleteView(Endpoint):
     @documented("Complete a paid order", responses=OrderSerializer)
     def post(self, request: Request, order_id: int) -> Response:
         actor = identity_of(request).actor
-        return Response(OrderSerializer(services.complete_order(order_id=order_id, actor=actor, now=clock.now())).data)
+        return Response(shown(OrderSerializer, services.complete_order(order_id=order_id, actor=actor, now=clock.now())))
 
 
 class NotifyView(Endpoint):
@@ -123,4 +124,4 @@ class NotifyView(Endpoint):
     def post(self, request: Request) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         services.receive_notice(headers=headers, body=request.body, now=clock.now())
-        return Response(NoticeAnswerSerializer({"status": "success"}).data)
+        return Response(shown(NoticeAnswerSerializer, {"status": "success"}))

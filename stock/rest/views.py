@@ -13,6 +13,7 @@ from charites.common.rest import (
     idempotency_key,
     identity_of,
     role_required,
+    shown,
     valid_body,
 )
 from stock import selectors, services
@@ -25,7 +26,7 @@ class StockView(Endpoint):
 
     @documented("Read the stock of a product", responses=StockSerializer)
     def get(self, request: Request, goods_id: int) -> Response:
-        return Response(StockSerializer(selectors.get_stock(goods_id=goods_id)).data)
+        return Response(shown(StockSerializer, selectors.get_stock(goods_id=goods_id)))
 
     @documented(
         "Set the available stock",
@@ -43,7 +44,7 @@ class StockView(Endpoint):
             actor=identity_of(request).actor,
             idempotency_key=idempotency_key(request, body.get("idempotency_key")),
         )
-        return Response(StockSerializer(services.adjust_stock(adjustments=[adjustment])[0]).data)
+        return Response(shown(StockSerializer, services.adjust_stock(adjustments=[adjustment])[0]))
 
 
 class AdjustmentView(Endpoint):
@@ -67,4 +68,4 @@ class AdjustmentView(Endpoint):
             actor=identity_of(request).actor,
             idempotency_key=key,
         )
-        return Response(StockSerializer(services.adjust_stock(adjustments=[adjustment])[0]).data, 201)
+        return Response(shown(StockSerializer, services.adjust_stock(adjustments=[adjustment])[0]), 201)

@@ -8,6 +8,7 @@ from charites.common.rest.endpoint import (
     idempotency_key,
     identity_of,
     role_required,
+    shown,
     valid_body,
     valid_query,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "idempotency_key",
     "identity_of",
     "role_required",
+    "shown",
     "valid_body",
     "valid_query",
 ]

@@ -1,0 +1,90 @@
+"""The shop's web server under load, and the same server with views that do nothing."""
+
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from honcho.environ import parse_procfile
+
+from lab.bench.native import FOLDER, Load
+from lab.bench.ratio import Contestant
+from lab.bench.stage import START_SECONDS, Stage, children_of
+from lab.servers.ports import LOOPBACK, free_port, still_free
+from lab.servers.private_server import ServerFailed, find_program
+
+SHOP, NOTHING = "charites.wsgi:application", "lab.bench.empty_rest:application"
+BUYERS = 1_000
+
+
+class RestShop:
+    """The Procfile's web server, with as many processes and threads as it says, and an application."""
+
+    def __init__(self, stage: Stage, application: str = SHOP) -> None:
+        self._stage = stage
+        port = still_free(free_port())
+        self._address = f"http://{LOOPBACK}:{port}"
+        command = parse_procfile(Path("Procfile").read_text()).processes["web"].replace(SHOP, application)
+        pid = stage.start_command(["sh", "-c", command], HTTP_HOST=LOOPBACK, HTTP_PORT=str(port))
+        await_answer(f"{self._address}/livez")
+        self.pids = [pid, *children_of(pid)]
+        self._tokens = tokens_file(stage)
+
+    def contestant(self, name: str, path: str, body: Path | None = None, *, connections: int) -> Contestant:
+        """Requests by a thousand buyers in turn; those that succeed count. With a body they are POSTs."""
+
+        def load(seconds: int) -> Load:
+            found = wrk(self._address + path, [self._tokens, *([body] if body else [])], connections, seconds)
+            if found["refused"] or found["lost"] or not found["ok"]:
+                raise ServerFailed(f"{name}: not all requests succeeded: {found}")
+            return Load(int(found["ok"]), found["seconds"])
+
+        return Contestant(f"{name}, {connections} connections", load, self.pids)
+
+
+def await_answer(url: str) -> None:
+    """Waits until the server answers anything at all. Raises ServerFailed."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise ServerFailed(f"{url} did not answer within {START_SECONDS:.0f} s.")
+
+
+def wrk(url: str, arguments: Sequence[Path], connections: int, seconds: int) -> dict[str, float]:
+    """Loads an address with keep-alive connections; returns what `requests.lua` prints."""
+    words = ["-t2", f"-c{connections}", f"-d{seconds}s", "-s", str(FOLDER / "requests.lua"), url, "--"]
+    command = [find_program("wrk"), *words, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServerFailed(f"wrk: {done.stdout[-300:]}{done.stderr[-300:]}")
+    return read_counts(done.stdout)
+
+
+def read_counts(text: str) -> dict[str, float]:
+    """Reads the lines that `requests.lua` adds to wrk's own."""
+    names = ("ok", "refused", "lost", "seconds", "p50", "p99")
+    lines = (line.split() for line in text.splitlines())
+    return {words[0]: float(words[1]) for words in lines if len(words) == 2 and words[0] in names}
+
+
+def tokens_file(stage: Stage) -> Path:
+    """A file with the tokens of the buyers, one a line."""
+    from charites.common import clock  # noqa: PLC0415 (after the settings)
+    from charites.common.auth import Role, issue_token  # noqa: PLC0415
+
+    file, now = stage.folder / "tokens", clock.now()
+    tokens = (
+        issue_token(user_id=user_id, role=Role.CUSTOMER, now=now, lifetime_seconds=86_400)
+        for user_id in range(1, BUYERS + 1)
+    )
+    file.write_text("".join(f"{token}{os.linesep}" for token in tokens))
+    return file
