@@ -66,7 +66,17 @@ def place_next(*, command: PlaceOrder) -> Placed:
 
     Call it outside any transaction.
     """
-    (outcome,) = PLACING.call([in_queue(command)], seconds=settings.STOCK_GROUP_WAIT_SECONDS)
+    return placed(PLACING.call([in_queue(command)], seconds=settings.STOCK_GROUP_WAIT_SECONDS))
+
+
+async def place_soon(*, command: PlaceOrder) -> Placed:
+    """The same for asyncio: it waits without a thread."""
+    return placed(await PLACING.acall([in_queue(command)], seconds=settings.STOCK_GROUP_WAIT_SECONDS))
+
+
+def placed(outcomes: Sequence[Placed | Unserved]) -> Placed:
+    """What became of one command. Raises its error."""
+    (outcome,) = outcomes
     if isinstance(outcome, Unserved):
         raise OutcomeUnknown if outcome is Unserved.UNKNOWN else Busy
     if outcome.error:

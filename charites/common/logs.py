@@ -4,15 +4,17 @@ JSON when DEBUG is off, readable lines otherwise. The request id comes from `X-R
 `x-request-id`, or is made; it travels in error bodies, message headers and Celery arguments.
 """
 
+import atexit
 import json
 import logging.config
+import os
 import random
 import re
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
@@ -22,12 +24,14 @@ from charites.common.errors import Kind, ServiceError
 
 log = structlog.get_logger(__name__)
 
+MOMENT_SECONDS = 0.05  # for which access lines are collected
 NAMED = 8  # request ids in the lines of a batch: more would make a line of pages
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
-FINISH: list[Any] = [structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info]
+STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
+FINISH: list[Any] = [STAMP, structlog.processors.format_exc_info]
 
 REQUESTS = Counter("charites_requests", "Requests answered.", ["protocol", "route", "status"])
 REQUEST_SECONDS = Histogram("charites_request_seconds", "Time to answer a request.", ["protocol", "route"])
@@ -73,26 +77,53 @@ def bound(request_id: str, fields: dict[str, Any]) -> Iterator[str]:
         structlog.contextvars.reset_contextvars(**others)
 
 
-def merge_context(logger: Any, name: str, line: dict[str, Any]) -> dict[str, Any]:
+def merge_context(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A step of structlog's: what is bound where a line is written."""
     if request_id := _request_id.get():
         line.setdefault("request_id", request_id)
-    return dict(structlog.contextvars.merge_contextvars(logger, name, line))
+    return structlog.contextvars.merge_contextvars(logger, name, line)
 
 
 class AccessStream:
-    """Writes lines to a stream. One that cannot be written is dropped, as the standard library does it: a full disk
-    makes no answer untrue."""
+    """Collects lines, and writes those of a moment in one go: to write lets go of Python's lock, and to do that for
+    every line costs a busy server more than the line. Lines that cannot be written are dropped, as the standard library
+    does it: a full disk makes no answer untrue. A process that is killed takes its last moment along.
+    """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, seconds: float = MOMENT_SECONDS) -> None:
+        self._stream, self._seconds = stream, seconds
+        self.forget()
+        os.register_at_fork(after_in_child=self.forget)  # the parent writes what it has collected
+        atexit.register(self.flush)
+
+    def forget(self) -> None:
+        self._lines: list[str] = []
+        self._is_awaited = False
 
     def msg(self, line: str) -> None:
-        with suppress(OSError, ValueError):  # ValueError: the stream is closed
-            self._stream.write(line + "\n")
-            self._stream.flush()
+        self._lines.append(line)
+        if not self._is_awaited:
+            self._is_awaited = True
+            self._write_later()
 
     debug = info = warning = error = msg
+
+    def _write_later(self) -> None:
+        timer = threading.Timer(self._seconds, self.flush)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:  # no thread left, or Python is about to end
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was collected."""
+        self._is_awaited = False
+        number = len(self._lines)
+        lines, self._lines[:number] = self._lines[:number], []  # what comes meanwhile stays
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
 
 
 class Access:
@@ -100,17 +131,17 @@ class Access:
     others, so they go straight to the stream; the standard library's way there costs several times as much."""
 
     log: Any = structlog.get_logger("charites.access")  # until `configure`
+    stream = AccessStream(sys.stderr)
 
 
 encode = json.JSONEncoder(default=repr).encode  # made once: `json.dumps` makes one for every line
 
 
-def as_access_line(logger: Any, level: str, line: dict[str, Any]) -> str:
+def as_access_line(logger: Any, level: str, line: MutableMapping[str, Any]) -> str:
     """All steps of an access line's way to JSON at once."""
     line["request_id"] = _request_id.get()
     line["level"] = level
-    line["timestamp"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-    return encode(line)
+    return encode(STAMP(logger, level, line))
 
 
 def log_unforeseen(service_error: ServiceError, cause: BaseException) -> None:
@@ -143,8 +174,9 @@ def configure(options: dict[str, Any]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    Access.stream = AccessStream(sys.stderr)
     Access.log = structlog.wrap_logger(
-        AccessStream(sys.stderr),
+        Access.stream,
         processors=[as_access_line]
         if options["as_json"]
         else [merge_context, structlog.processors.add_log_level, *FINISH, renderer],

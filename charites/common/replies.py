@@ -1,7 +1,8 @@
 """Serialised replies to questions that everybody asks, kept in the process for a moment.
 
 One caller makes a reply, the others wait for it; and before its second is over one of them makes it anew, so that a
-thousand viewers cost two looks at the database a second, and nobody waits. Made from what is there now; what changes here is forgotten at once, what changes elsewhere within a second.
+thousand viewers cost two looks at the database a second, and nobody waits. Made from what is there now; what changes
+here is forgotten at once, what changes elsewhere within a second.
 """
 
 import threading
@@ -30,6 +31,10 @@ class Replies(Generic[Key]):
     def recall(self, key: Key) -> bytes | None:
         """Returns the reply if it is there, without waiting; to one caller in a while None, who makes it anew."""
         return self._recent.recall(key)
+
+    def recall_fresh(self, key: Key) -> bytes | None:
+        """Returns the reply if it was made just now, for those who leave it to others to make it anew."""
+        return self._recent.get_fresh(key)
 
     def get(self, key: Key) -> bytes:
         """Returns the reply; makes it, or waits for whoever is making it. Raises what `make` raises, and Busy."""

@@ -8,7 +8,9 @@ from rest_framework.response import Response
 
 from charites.common.auth import Role
 from charites.common.models import DEFAULT_PAGE
+from charites.common.replies import Replies
 from charites.common.rest import Endpoint, documented, identity_of, role_required, shown, valid_body, valid_query
+from charites.common.rest.in_loop import LoopRequest, UsualWay
 from goods import selectors, services
 from goods.models import Room
 from goods.remembered import replies
@@ -49,7 +51,10 @@ class RoomView(Endpoint):
 class RoomGoodsView(Endpoint):
     @documented("List the goods of a room, in the host's order", responses=RoomGoodsSerializer)
     def get(self, request: Request, room_id: int) -> HttpResponse:
-        return HttpResponse(ROOM_LISTS.get((room_id, get_language())), content_type="application/json")
+        return as_json(ROOM_LISTS.get((room_id, get_language())))
+
+    async def aget(self, request: LoopRequest, room_id: int) -> HttpResponse:
+        return as_json(remembered(ROOM_LISTS, room_id))
 
 
 class CurrentGoodsView(Endpoint):
@@ -65,7 +70,22 @@ class CurrentGoodsView(Endpoint):
 class GoodsView(Endpoint):
     @documented("Read a product", responses=GoodsDetailSerializer)
     def get(self, request: Request, goods_id: int) -> HttpResponse:
-        return HttpResponse(DETAILS.get((goods_id, get_language())), content_type="application/json")
+        return as_json(DETAILS.get((goods_id, get_language())))
+
+    async def aget(self, request: LoopRequest, goods_id: int) -> HttpResponse:
+        return as_json(remembered(DETAILS, goods_id))
+
+
+def as_json(reply: bytes) -> HttpResponse:
+    return HttpResponse(reply, content_type="application/json")
+
+
+def remembered(replies: Replies[tuple[int, str]], number: int) -> bytes:
+    """A reply in the language that is spoken. Raises UsualWay when there is none at hand."""
+    reply = replies.recall_fresh((number, get_language()))
+    if reply is None:
+        raise UsualWay
+    return reply
 
 
 def make_room_list(asked: tuple[int, str]) -> bytes:

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from charites.wsgi import application
+from charites.asgi import application
 
 __all__ = ["application"]
 

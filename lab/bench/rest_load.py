@@ -16,7 +16,7 @@ from lab.bench.stage import START_SECONDS, Stage, children_of
 from lab.servers.ports import LOOPBACK, free_port, still_free
 from lab.servers.private_server import ServerFailed, find_program
 
-SHOP, NOTHING = "charites.wsgi:application", "lab.bench.empty_rest:application"
+SHOP, NOTHING = "charites.asgi:application", "lab.bench.empty_rest:application"
 BUYERS = 1_000
 
 

@@ -49,7 +49,9 @@ class Stage:
             **{"ENV_FILE": "", "DEBUG": "false", "DEMO": "false", "HTTPS_ONLY": "false"},
             **{"DATABASE_URL": self.database.url, "REDIS_URL": self.redis.url, "CELERY_BROKER_URL": self.redis.url},
             **{"SECRET_KEY": secrets.token_urlsafe(48), "PAYMENT_SECRET": secrets.token_urlsafe(48)},
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),  # of what is installed with us
+            "PATH": os.pathsep.join(
+                [str(Path(sys.executable).parent), os.environ["PATH"]]
+            ),  # of what is installed with us
             **{"METRICS_DIR": str(self.folder / "metrics"), "STATIC_ROOT": str(self.folder / "static")},
             "DJANGO_SETTINGS_MODULE": "charites.settings",
         }

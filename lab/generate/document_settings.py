@@ -76,6 +76,13 @@ MEANINGS = {
     ),
     "GRPC_SERVER": "What serves gRPC: `grpcio`, or `pyvoy`, which is faster and wants `requirements-pyvoy.txt`.",
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
+    "WEB_THREADS": (
+        "Threads of each web process, for what its event loop does not answer by itself; and the most database "
+        "connections that it opens, but for one that places orders."
+    ),
+    "WEB_MAX_CONCURRENT": "Requests that a web process has under way or waiting; more are answered busy at once.",
+    "WEB_WAIT_SECONDS": "Longest time that a request waits for a thread; then it is answered busy, and was not begun.",
+    "WEB_BODY_SECONDS": "Longest time in which a request has to arrive whole; then it is answered 408.",
     "GRPC_MAX_CONCURRENT": "Calls that the gRPC server has under way or waiting; more are answered busy.",
     "GRPC_DEADLINE_SECONDS": "Most seconds that a gRPC call may take, whatever its caller asks for.",
     "REQUEST_MAX_BYTES": "Largest request body, in bytes.",
@@ -99,7 +106,6 @@ MEANINGS = {
     "TRUST_PROXY": "Believes `X-Forwarded-Proto`; only behind a proxy that ends TLS and overwrites that header.",
     "LOG_LEVEL": "Least level that is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR`.",
     "WEB_PROCESSES": "Processes of the web server.",
-    "WEB_THREADS": "Threads of each process of the web server.",
     "WEB_BACKPRESSURE": "Connections that each process of the web server takes at once, idle ones included; more wait.",
     "WORKER_THREADS": "Threads of the Celery worker.",
 }

@@ -19,10 +19,11 @@ from charites.common.rest import (
     valid_body,
     valid_query,
 )
+from charites.common.rest.in_loop import LoopRequest
 from orders import selectors, services
 from orders.models import Order
 from orders.payloads import PlaceOrder
-from orders.queue import place_next
+from orders.queue import place_next, place_soon
 from orders.rest.serializers import (
     ListOrdersSerializer,
     NoticeAnswerSerializer,
@@ -58,18 +59,28 @@ class OrderListView(Endpoint):
         responses={201: OrderSerializer, 200: OrderSerializer},
     )
     def post(self, request: Request) -> Response:
-        body = valid_body(PlaceOrderSerializer, request)
-        command = PlaceOrder(
-            user_id=identity_of(request).acting_for(0),
-            quantities=body["items"],
-            address=body["address"],
-            name=body["name"],
-            phone=body["phone"],
-            room_id=body.get("room_id"),
-            idempotency_key=idempotency_key(request),
-        )
-        placed = place_next(command=command)
-        return Response(shown(OrderSerializer, placed.order), 201 if placed.created else 200)
+        return placed_response(place_next(command=command_of(request)))
+
+    async def apost(self, request: LoopRequest) -> Response:
+        return placed_response(await place_soon(command=command_of(request)))
+
+
+def command_of(request: Request | LoopRequest) -> PlaceOrder:
+    """What a buyer asks for. Raises what is wrong with it."""
+    body = valid_body(PlaceOrderSerializer, request)
+    return PlaceOrder(
+        user_id=identity_of(request).acting_for(0),
+        quantities=body["items"],
+        address=body["address"],
+        name=body["name"],
+        phone=body["phone"],
+        room_id=body.get("room_id"),
+        idempotency_key=idempotency_key(request),
+    )
+
+
+def placed_response(placed: services.Placed) -> Response:
+    return Response(shown(OrderSerializer, placed.order), 201 if placed.created else 200)
 
 
 class OrderView(Endpoint):
@@ -111,7 +122,9 @@ class CompleteView(Endpoint):
     @documented("Complete a paid order", responses=OrderSerializer)
     def post(self, request: Request, order_id: int) -> Response:
         actor = identity_of(request).actor
-        return Response(shown(OrderSerializer, services.complete_order(order_id=order_id, actor=actor, now=clock.now())))
+        return Response(
+            shown(OrderSerializer, services.complete_order(order_id=order_id, actor=actor, now=clock.now()))
+        )
 
 
 class NotifyView(Endpoint):

@@ -1,8 +1,8 @@
 """What every view stands on: who calls, in which role, with which body; and how it is documented."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import get_lib_doc_excludes
@@ -24,6 +24,19 @@ AnySerializer = TypeVar("AnySerializer", bound=Serializer[Any])
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key is carried out once, and answered again."
 )
+
+
+class Asked(Protocol):
+    """What is asked of a request, in a thread or in the event loop."""
+
+    @property
+    def user(self) -> Any: ...
+
+    @property
+    def data(self) -> Any: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
 
 
 class Parser(JSONParser):
@@ -95,7 +108,7 @@ def made(serializer_class: type[AnySerializer]) -> AnySerializer:
     return serializer_class()
 
 
-def valid_body(serializer_class: type[StrictSerializer], request: Request) -> dict[str, Any]:
+def valid_body(serializer_class: type[StrictSerializer], request: Asked) -> dict[str, Any]:
     """Returns the checked body of a request. Raises what the exception handler turns into Invalid."""
     return dict(made(serializer_class).run_validation(request.data))
 
@@ -110,12 +123,12 @@ def shown(serializer_class: type[Serializer[Any]], value: object) -> Any:
     return made(serializer_class).to_representation(value)
 
 
-def idempotency_key(request: Request, given: str | None = None) -> str | None:
+def idempotency_key(request: Asked, given: str | None = None) -> str | None:
     """Returns the key of the header `Idempotency-Key` or of the body. Raises Invalid when the two differ."""
     return one_key(request.headers.get("Idempotency-Key"), given)
 
 
-def identity_of(request: Request) -> auth.Identity:
+def identity_of(request: Asked) -> auth.Identity:
     """Returns who calls. Raises Unauthenticated when nobody does."""
     if not isinstance(request.user, auth.Identity):
         raise Unauthenticated

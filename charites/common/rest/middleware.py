@@ -35,9 +35,9 @@ class RequestMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.monotonic()
         with logs.request_context(request.headers.get("X-Request-ID")) as request_id:
-            response = self._refuse(request) or self.get_response(request)
+            response = refuse(request) or self.get_response(request)
             response["X-Request-ID"] = request_id
-            self._account(request, response, time.monotonic() - started)
+            account(request, response, time.monotonic() - started)
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -60,35 +60,36 @@ class RequestMiddleware:
             )
         return None
 
-    @staticmethod
-    def _refuse(request: HttpRequest) -> HttpResponse | None:
-        """Refuses what programs send to a wrong host name, or at too great a length."""
-        if not request.path.startswith(MACHINE_PATHS):
-            return None
-        try:
-            request.get_host()
-        except DisallowedHost:
-            return error_response(Invalid("Host", _("is not a name of this server")))
-        limit = settings.REQUEST_MAX_BYTES
-        length = request.headers.get("Content-Length") or "0"
-        if length.isdigit() and int(length) <= limit:
-            return None
-        response = error_response(Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit))
-        response.status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        return response
 
-    @staticmethod
-    def _account(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
-        route = route_of(request)
-        logs.REQUESTS.labels("http", route, str(response.status_code)).inc()
-        logs.REQUEST_SECONDS.labels("http", route).observe(seconds)
-        logs.Access.log.info(
-            "request",
-            method=request.method,
-            path=request.path,
-            status=response.status_code,
-            ms=round(seconds * 1000, 1),
-        )
+def refuse(request: HttpRequest) -> HttpResponse | None:
+    """Refuses what programs send to a wrong host name, or at too great a length."""
+    if not request.path.startswith(MACHINE_PATHS):
+        return None
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return error_response(Invalid("Host", _("is not a name of this server")))
+    limit = settings.REQUEST_MAX_BYTES
+    length = request.headers.get("Content-Length") or "0"
+    if length.isdigit() and int(length) <= limit:
+        return None
+    response = error_response(Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit))
+    response.status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return response
+
+
+def account(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+    """Counts a request and writes its line in the log."""
+    route = route_of(request)
+    logs.REQUESTS.labels("http", route, str(response.status_code)).inc()
+    logs.REQUEST_SECONDS.labels("http", route).observe(seconds)
+    logs.Access.log.info(
+        "request",
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        ms=round(seconds * 1000, 1),
+    )
 
 
 def route_of(request: HttpRequest) -> str:

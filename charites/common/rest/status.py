@@ -1,5 +1,6 @@
 """Errors of the catalogue as HTTP carries them: status, headers, the one body."""
 
+import random
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,7 @@ STATUS = {
     Kind.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 RETRY_AFTER_SECONDS = 1
+RETRY_AFTER_BUSY = (1, 3)  # between them, so that those who were turned away at once do not come back at once
 
 
 def error_status(error: ServiceError) -> int:
@@ -32,7 +34,9 @@ def error_status(error: ServiceError) -> int:
 
 def error_headers(error: ServiceError) -> dict[str, str]:
     """Returns the headers that go with an error."""
-    if error.kind in (Kind.BUSY, Kind.LIMITED):
+    if error.kind is Kind.BUSY:
+        return {"Retry-After": str(random.randint(*RETRY_AFTER_BUSY))}
+    if error.kind is Kind.LIMITED:
         return {"Retry-After": str(error.details.get("retry_after_seconds", RETRY_AFTER_SECONDS))}
     if error.kind is Kind.UNAUTHENTICATED:
         return {"WWW-Authenticate": "Bearer"}

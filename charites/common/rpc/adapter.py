@@ -9,15 +9,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from typing import NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import close_old_connections
-from django.utils import translation
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation.trans_real import parse_accept_lang_header
 from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
@@ -26,6 +23,7 @@ from prometheus_client import Counter, Histogram
 from charites.common import logs
 from charites.common.auth import identify_at_once, read_authorization
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error
+from charites.common.languages import speaking
 from charites.common.rpc.servicer import DeadlinePassed, Job, Method, Read
 from charites.common.rpc.status import STATUS, as_status
 from charites.common.threads import with_context
@@ -85,22 +83,6 @@ def texts(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
     return found
 
 
-@lru_cache(1_000)
-def language(accepted: str) -> str:
-    """Returns the best of our languages for an `accept-language`."""
-    for code, _quality in parse_accept_lang_header(accepted.lower()):
-        try:
-            return translation.get_supported_language_variant(code)
-        except LookupError:
-            continue
-    return str(settings.LANGUAGE_CODE)
-
-
-def speaking(code: str) -> AbstractContextManager[None]:
-    """The language of a call. Mostly it is the one that is spoken here anyway, and to see that is cheaper."""
-    return nullcontext() if code == translation.get_language() else translation.override(code)
-
-
 class Answered(NamedTuple):
     """A serialised reply, or what is said instead, and the id of the request, which goes back in the trailers."""
 
@@ -118,7 +100,8 @@ class Adapter:
     async def answer(self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float) -> Answered:
         """Answers one call within so many seconds."""
         started = time.monotonic()
-        with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(language(metadata.get("accept-language", ""))):
+        accepted = metadata.get("accept-language", "")
+        with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(accepted):
             answer = await self._answer(method, metadata, data, seconds)
             error = answer if isinstance(answer, ServiceError) else None
             account(method.name, error, time.monotonic() - started)

@@ -143,7 +143,7 @@ def test_database_that_is_gone_makes_the_shop_busy() -> None:
         response = buyer().get("/api/rooms")
 
     assert error_of(response) == (503, 10000004, "The shop is busy. Nothing was done; try again in a moment.")
-    assert response["Retry-After"] == "1"
+    assert 1 <= int(response["Retry-After"]) <= 3
 
 
 @pytest.mark.django_db

@@ -100,7 +100,7 @@ def expect_busy(site: Site) -> None:
         site.post("/v1/createorder", ORDER_OF_OLD),
     ):
         body = answer.json()
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1"), body
+        assert (answer.status_code, answer.headers["Retry-After"] in "123") == (503, True), body
         assert set(body) == {"code", "message", "details", "request_id"}
         assert body["code"] in BUSY_NUMBERS
         assert not INTERNALS.search(answer.text)

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import threading
 from contextlib import suppress
 
 import pytest
@@ -65,6 +66,7 @@ def test_line_of_an_answered_request_carries_the_same(lines):
     with request_context("request-1"):
         Access.log.info("call", method="Order.GetOrder", ms=1.5)
         Access.log.debug("quiet")
+    Access.stream.flush()
 
     (line,) = lines()
     assert line.pop("timestamp").endswith("Z")
@@ -78,14 +80,43 @@ def test_line_of_an_answered_request_carries_the_same(lines):
     }
 
 
+def test_lines_of_answered_requests_are_written_after_a_moment():
+    written = threading.Event()
+
+    class Stream(io.StringIO):
+        def flush(self):
+            written.set()
+
+    stream = AccessStream(Stream())
+
+    stream.info("one")
+    stream.info("two")
+
+    assert written.wait(10)
+    assert stream._stream.getvalue() == "one\ntwo\n"
+
+
+def test_lines_of_the_parent_are_not_written_by_a_forked_child():
+    stream = AccessStream(io.StringIO(), seconds=600)
+    stream.info("the parent's")
+
+    stream.forget()  # as after a fork
+    stream.info("the child's")
+    stream.flush()
+
+    assert stream._stream.getvalue() == "the child's\n"
+
+
 def test_line_of_an_answered_request_that_cannot_be_written_harms_nobody():
     full = open("/dev/full", "w")  # noqa: SIM115
     stream = AccessStream(full)
 
     stream.info("a line")
+    stream.flush()
     with suppress(OSError):
         full.close()
     stream.info("a line for a stream that is closed")
+    stream.flush()
 
 
 def test_line_with_an_exception_has_its_trace(lines):

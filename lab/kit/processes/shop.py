@@ -85,9 +85,9 @@ class Shop:
         match name.rstrip("0123456789"):
             case "web":
                 port = ["--host", LOOPBACK, "--port", str(self.http_port)]
-                size = ["--workers", "1", "--blocking-threads", "4", "--workers-kill-timeout", "10"]
-                options = ["--interface", "wsgi", "--log-level", "warning"]
-                return [sys.executable, "-m", "granian", *options, *size, *port, "charites.wsgi:application"]
+                size = ["--workers", "1", "--workers-kill-timeout", "10"]
+                options = ["--interface", "asgi", "--log-level", "warning"]
+                return [sys.executable, "-m", "granian", *options, *size, *port, "charites.asgi:application"]
             case "grpc":
                 return [*manage, "grpcserver", "--host", LOOPBACK, "--port", str(self.grpc_port)]
             case "worker":

@@ -57,7 +57,7 @@ def test_payment_without_a_provider_is_busy() -> None:
     response = buyer().post(f"/api/orders/{order.order_id}/pay")
 
     assert error_of(response)[:2] == (503, 50010010)
-    assert response["Retry-After"] == "1"
+    assert 1 <= int(response["Retry-After"]) <= 3
     assert not Payment.objects.exists()
 
 

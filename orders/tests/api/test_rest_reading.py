@@ -3,9 +3,19 @@
 import pytest
 from django.test import override_settings
 
-from lab.kit.factories import SANDBOX, make_closed_order, make_goods, make_order, stored
+from lab.kit.factories import (
+    SANDBOX,
+    make_closed_order,
+    make_goods,
+    make_order,
+    make_paid_order,
+    make_room,
+    stored,
+)
 from lab.kit.rest_client import buyer, error_of, service, staff
+from orders import selectors
 from orders.models import Payment
+from orders.rest.serializers import LineSerializer, OrderSerializer
 from orders.tests.api.rest_orders import SOMEBODY_ELSE, place
 
 pytestmark = pytest.mark.django_db
@@ -19,6 +29,30 @@ def test_order_is_read_as_it_was_placed() -> None:
 
     assert read.status_code == 200
     assert read.json() == placed
+
+
+@pytest.mark.parametrize("state", ["unpaid", "paid", "closed"])
+def test_order_is_shown_as_its_fields_would_show_it(state: str) -> None:
+    make_room(3)
+    for goods_id in (1, 2):
+        make_goods(goods_id, stock=10)
+    order = {
+        "unpaid": lambda: make_order({1: 2, 2: 1}, room_id=3),
+        "paid": lambda: make_paid_order({1: 2, 2: 1}),
+        "closed": lambda: make_closed_order({1: 2}),
+    }[state]()
+    found = selectors.get_order(order_id=order.order_id, user_id=None)
+    by_fields = {
+        name: None if (value := field.get_attribute(found)) is None else field.to_representation(value)
+        for name, field in OrderSerializer().fields.items()
+        if name != "items"
+    }
+    lines = [
+        {name: field.to_representation(field.get_attribute(line)) for name, field in LineSerializer().fields.items()}
+        for line in found.lines
+    ]
+
+    assert OrderSerializer(found).data == {**by_fields, "items": lines}
 
 
 @pytest.mark.parametrize("caller", [staff, service])

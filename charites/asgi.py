@@ -1,0 +1,17 @@
+"""What the web server runs: `charites.asgi:application`."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charites.settings")
+django = get_wsgi_application()
+
+from django.urls import get_resolver  # noqa: E402 (after Django is set up)
+
+from charites.common.processes import settle_in  # noqa: E402
+from charites.common.web import WebApp  # noqa: E402
+
+get_resolver().url_patterns  # noqa: B018 (loads views and serializers now, and not with the first request)
+application = WebApp(django)
+settle_in()
