@@ -8,7 +8,7 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import pytest
 from django.db import connection
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
@@ -32,6 +33,9 @@ from stock.queue import MOVING
 from stock.rpc.stock_pb2_grpc import StockStub
 
 IS_ASGI = os.environ.get("TEST_GRPC") == "asgi"
+REFLECTIONS = ["v1", "v1alpha"]
+STANDARD = ["health.v1.Health", *(f"reflection.{version}.ServerReflection" for version in REFLECTIONS)]
+SERVICES = ["Goods", "Order", "Stock", *(f"grpc.{name}" for name in STANDARD)]
 TEST_SECONDS = 60.0  # a bound for busy machines, no measurement
 
 
@@ -122,6 +126,18 @@ def grpc_callers(methods: Sequence[Method] | None = None) -> Iterator[Callers]:
             yield callers
         finally:
             callers.close()
+
+
+def reflect(channel: grpc.Channel, version: str, asked: Iterable[ServerReflectionRequest]) -> Any:
+    """Asks by a version of reflection; returns the stream of the replies. What is asked may still be on its way."""
+    path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+    as_bytes, as_reply = ServerReflectionRequest.SerializeToString, ServerReflectionResponse.FromString
+    return channel.stream_stream(path, as_bytes, as_reply)(iter(asked))
+
+
+def listed(reply: ServerReflectionResponse) -> list[str]:
+    """The names of the services in a reply of reflection."""
+    return [service.name for service in reply.list_services_response.service]
 
 
 def refusal(call: Any, request: Any, **options: Any) -> tuple[str, int]:

@@ -18,12 +18,14 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from grpc_reflection.v1alpha import reflection
-from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
+from charites.common.errors import Busy
+from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
-from charites.common.rpc.limits import METADATA_BYTES, allowed_seconds, message_bytes, open_calls
+from charites.common.rpc.limits import METADATA_BYTES, MOST_STREAMS, allowed_seconds, message_bytes, open_calls
 from charites.common.rpc.servicer import Method
+from charites.common.rpc.status import as_status
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -46,7 +48,6 @@ UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 READABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # what grpc-message says as it is
 WATCH_SECONDS, WATCH_AGAIN = 1.0, 5
-MOST_STREAMS = 128  # of each kind: health's two, reflection
 OK = Status(code=StatusCode.OK.value[0])
 
 
@@ -76,13 +77,11 @@ class GrpcApp:
         self._streaming: Counter[str] = Counter()  # by path
         self._methods = {method.path: method for method in methods}
         self._services = sorted({method.descriptor.containing_service.full_name for method in methods})
-        self._reflection = reflection.ReflectionServicer(
-            [*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME]
-        )
+        self._reflection = ReflectionServicer(reflection.names_with([*self._services, health.SERVICE_NAME]))
         self._streams: dict[str, Stream] = {
             f"/{health.SERVICE_NAME}/Check": self._check,
             f"/{health.SERVICE_NAME}/Watch": self._watch,
-            f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": self._reflect,
+            **{f"/{name}/{reflection.METHOD}": self._reflect for name in reflection.NAMES},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,7 +145,7 @@ class GrpcApp:
         """Sends the replies of a stream as they come; returns how it ended. Streams need no token and may have no end,
         so each kind is bounded by itself: they take no call's place, nor those who watch that of those who check."""
         if self._streaming[path] >= MOST_STREAMS:
-            return too_much("Too many streams at once.")
+            return as_status(Busy())
         self._streaming[path] += 1
         try:
             async with aclosing(stream) as replies:
@@ -181,7 +180,7 @@ class GrpcApp:
 
     async def _reflect(self, receive: Receive) -> AsyncGenerator[Message, None]:
         async for data in messages(receive):
-            for reply in self._reflection.ServerReflectionInfo([parsed(ServerReflectionRequest, data)], None):
+            for reply in self._reflection.ServerReflectionInfo([parsed(reflection.Request, data)], None):
                 yield reply
 
 

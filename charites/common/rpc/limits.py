@@ -4,6 +4,7 @@ from django.conf import settings
 
 METADATA_BYTES = 8 * 1024
 DRAIN_SECONDS = 10.0
+MOST_STREAMS = 128  # of each kind: health's, reflection's two. They need no token, and may have no end
 
 
 def allowed_seconds(given: float | None) -> float:

@@ -1,17 +1,34 @@
 """grpcio's server: methods, health and reflection on one port; drains when asked to end."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
+from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 from grpc_status import rpc_status
 
+from charites.common.errors import Busy
+from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
-from charites.common.rpc.limits import DRAIN_SECONDS, METADATA_BYTES, allowed_seconds, message_bytes, open_calls
+from charites.common.rpc.limits import (
+    DRAIN_SECONDS,
+    METADATA_BYTES,
+    MOST_STREAMS,
+    allowed_seconds,
+    message_bytes,
+    open_calls,
+)
 from charites.common.rpc.servicer import Method
+from charites.common.rpc.status import as_status
+
+Context: TypeAlias = grpc.aio.ServicerContext
+Stream: TypeAlias = Callable[[Any, Context], Awaitable[None]]
+KINDS_OF_STREAMS = 1 + len(reflection.NAMES)  # with health's
 
 
 @asynccontextmanager
@@ -24,17 +41,22 @@ async def serving(
     Make it after fork. Raises RuntimeError when the address is taken.
     """
     adapter = Adapter()
-    server = grpc.aio.server(options=server_options(), maximum_concurrent_rpcs=open_calls())
+    places = open_calls() + KINDS_OF_STREAMS * MOST_STREAMS
+    server = grpc.aio.server(options=server_options(), maximum_concurrent_rpcs=places)
     handlers: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
     for method in methods:
         service = method.descriptor.containing_service.full_name
         handlers.setdefault(service, {})[method.descriptor.name] = handler(adapter, method)
+    reflected = reflection.names_with([*handlers, health.SERVICE_NAME])
     server.add_generic_rpc_handlers(
-        [grpc.method_handlers_generic_handler(service, found) for service, found in handlers.items()]
+        [
+            grpc.method_handlers_generic_handler(service, found)
+            for service, found in {**handlers, **reflection_handlers(reflected)}.items()
+        ]
     )
     states = health.aio.HealthServicer()
+    states.Watch = bounded(states.Watch)
     health_pb2_grpc.add_HealthServicer_to_server(states, server)
-    reflection.enable_server_reflection([*handlers, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     await server.start()
     for service in handlers:
@@ -52,17 +74,57 @@ def handler(adapter: Adapter, method: Method) -> grpc.RpcMethodHandler:
     return grpc.unary_unary_rpc_method_handler(partial(serve, adapter, method))
 
 
-async def serve(adapter: Adapter, method: Method, data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+async def serve(adapter: Adapter, method: Method, data: bytes, context: Context) -> bytes:
     """Answers one call."""
     metadata = texts(context.invocation_metadata())
     outcome, request_id = await adapter.answer(method, metadata, data, allowed_seconds(context.time_remaining()))
-    trailing: tuple[tuple[str, str | bytes], ...] = ((REQUEST_ID_KEY, request_id),)
+    trailing: tuple[str, str | bytes] = (REQUEST_ID_KEY, request_id)
     if isinstance(outcome, bytes):
-        context.set_trailing_metadata(trailing)
+        context.set_trailing_metadata((trailing,))
         return outcome
+    return await refuse(context, outcome, trailing)
+
+
+async def refuse(context: Context, outcome: Status, *trailing: tuple[str, str | bytes]) -> NoReturn:
+    """Ends a call with a status and its details."""
     status = rpc_status.to_status(outcome)
     await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing))
     raise AssertionError("abort returns to nobody")
+
+
+def reflection_handlers(names: Sequence[str]) -> dict[str, dict[str, grpc.RpcMethodHandler]]:
+    """Returns what grpc wants for each version of reflection on these services."""
+    reflect = reflection_aio.ReflectionServicer(names).ServerReflectionInfo
+
+    async def answer(requests: AsyncIterable[Message], context: Context) -> None:
+        async for reply in reflect(requests, context):
+            await context.write(reply)
+
+    return {
+        name: {
+            reflection.METHOD: grpc.stream_stream_rpc_method_handler(
+                bounded(answer), reflection.Request.FromString, reflection.Response.SerializeToString
+            )
+        }
+        for name in reflection.NAMES
+    }
+
+
+def bounded(stream: Stream) -> Stream:
+    """Returns the stream, of which MOST_STREAMS may be open; the next is told that the server is busy."""
+    is_open = 0
+
+    async def place(request: Any, context: Context) -> None:
+        nonlocal is_open
+        if is_open >= MOST_STREAMS:
+            await refuse(context, as_status(Busy()))
+        is_open += 1
+        try:
+            await stream(request, context)
+        finally:
+            is_open -= 1
+
+    return place
 
 
 def server_options() -> list[tuple[str, int]]:

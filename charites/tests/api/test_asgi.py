@@ -20,11 +20,13 @@ from charites.common.rpc.asgi import GrpcApp, framed, seconds_of
 from charites.common.rpc.limits import message_bytes
 from charites.tests.api.probe import probe, raising
 from lab.kit.factories import bearer
+from lab.kit.grpc_server import REFLECTIONS
 from stock.errors import NotEnoughStock
 from stock.rpc.stock_pb2 import StockLevel
 
 GET_STOCK = "/Stock/GetStock"
-CHECK, REFLECT = "/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+CHECK = "/grpc.health.v1.Health/Check"
+REFLECT = [f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in REFLECTIONS]
 
 
 class Reply(NamedTuple):
@@ -201,7 +203,8 @@ def test_streams_are_bounded_and_take_no_calls_place(monkeypatch: pytest.MonkeyP
     _calls, methods = probe()
     monkeypatch.setattr(asgi, "MOST_STREAMS", 0)
 
-    assert ask(methods, CHECK, message(HealthCheckRequest())).status == "RESOURCE_EXHAUSTED"
+    for path in (CHECK, *REFLECT):
+        assert ask(methods, path, message(HealthCheckRequest())).status == "UNAVAILABLE"
     assert ask(methods, GET_STOCK, message(StockLevel())).status == "OK"
 
     monkeypatch.setattr(asgi, "MOST_STREAMS", 1)
@@ -217,13 +220,14 @@ def test_health_and_reflection_answer() -> None:
     unknown = ask(methods, CHECK, message(HealthCheckRequest(service="Nobody")))
     names = ServerReflectionRequest(list_services="*")
     file = ServerReflectionRequest(file_containing_symbol="Stock")
-    reflected = ask(methods, REFLECT, message(names) + message(file)[:7], message(file)[7:])
+    reflected, older = (ask(methods, path, message(names) + message(file)[:7], message(file)[7:]) for path in REFLECT)
 
     assert healthy.messages(HealthCheckResponse) == [HealthCheckResponse(status=HealthCheckResponse.SERVING)]
     assert (healthy.status, unknown.status, reflected.status) == ("OK", "NOT_FOUND", "OK")
     listed, described = reflected.messages(ServerReflectionResponse)
     assert "Stock" in [service.name for service in listed.list_services_response.service]
     assert described.file_descriptor_response.file_descriptor_proto
+    assert reflected == older
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.backends.signals import connection_created
 from django.test import override_settings
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest as Request
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse as Response
 from prometheus_client import REGISTRY
 from structlog import wrap_logger
 from structlog.testing import LogCapture
@@ -33,7 +35,7 @@ from charites.common.logs import Access, merge_context
 from charites.common.rpc import STATUS, Call, Servicer, installed_methods, methods_of, read_error
 from charites.tests.api.probe import probe, raising
 from lab.kit.factories import make_user
-from lab.kit.grpc_server import grpc_callers, refusal
+from lab.kit.grpc_server import REFLECTIONS, SERVICES, grpc_callers, listed, reflect, refusal
 from stock.errors import NotEnoughStock
 from stock.rpc import stock_pb2
 from stock.rpc.stock_pb2 import StockLevel
@@ -207,15 +209,26 @@ def test_health_of_the_server_and_of_each_service_needs_no_token() -> None:
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_reflection_describes_every_service_without_a_token() -> None:
-    with grpc_callers() as callers:
-        database = ProtoReflectionDescriptorDatabase(callers.anybody().client.channel)
-        services = set(database.get_services())
-        described = database.FindFileContainingSymbol("Stock")
+@pytest.mark.parametrize("version", REFLECTIONS)
+def test_reflection_describes_every_service_without_a_token(version: str) -> None:
+    package = f"grpc.reflection.{version}"
+    described = [Request(file_containing_symbol=name) for name in ("Stock", f"{package}.ServerReflection")]
 
-    assert {"Goods", "Stock", "Order", "grpc.health.v1.Health"} <= services
-    assert [service.name for service in described.service] == ["Stock"]
-    assert "ReserveStock" in [method.name for method in described.service[0].method]
+    with grpc_callers() as callers:
+        channel = callers.anybody().client.channel
+        names, *files = reflect(channel, version, [Request(list_services="*"), *described])
+
+    assert listed(names) == SERVICES
+    stock, own = map(first_file, files)
+    assert [service.name for service in stock.service] == ["Stock"]
+    assert "ReserveStock" in [method.name for method in stock.service[0].method]
+    assert (own.package, own.options.deprecated) == (package, version == "v1alpha")
+    assert own.service[0].method[0].input_type == f".{package}.ServerReflectionRequest"
+
+
+def first_file(reply: Response) -> FileDescriptorProto:
+    """The file that was asked for; those that it imports come behind it."""
+    return FileDescriptorProto.FromString(reply.file_descriptor_response.file_descriptor_proto[0])
 
 
 def test_an_unknown_method_is_unimplemented() -> None:

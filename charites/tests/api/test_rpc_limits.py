@@ -10,10 +10,11 @@ import pytest
 from django.test import override_settings
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest as Request
 
-from charites.common.rpc import Call
+from charites.common.rpc import Call, asgi, server
 from charites.tests.api.probe import WAIT_SECONDS, probe
-from lab.kit.grpc_server import Caller, Callers, grpc_callers, refusal
+from lab.kit.grpc_server import REFLECTIONS, Caller, Callers, grpc_callers, reflect, refusal
 from stock.rpc import stock_pb2
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel
 
@@ -179,3 +180,36 @@ def arrived_before(caller: Caller) -> None:
     check = caller.client.stub(health_pb2_grpc.HealthStub).Check
     for _ in range(3):
         check(health_pb2.HealthCheckRequest())
+
+
+def test_streams_are_bounded_and_take_no_calls_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    _calls, methods = probe(lambda request, call: request)
+    for transport in (asgi, server):
+        monkeypatch.setattr(transport, "MOST_STREAMS", 2)
+        monkeypatch.setattr(transport, "open_calls", lambda: 4)
+    over = threading.Event()
+
+    with grpc_callers(methods) as callers:
+        caller = callers.buyer()
+        held = [stream for _ in range(2) for stream in streams(caller, over)]
+        answers = [next(stream) for stream in held]
+        refused = [refusal(next, stream) for stream in streams(caller, over)]
+        answer = caller.stock.GetStock(StockLevel(goods_id=5))
+        for stream in held:
+            stream.cancel()
+        over.set()
+
+    assert len(answers) == 6
+    assert refused == [("UNAVAILABLE", 10000004)] * 3
+    assert answer == StockLevel(goods_id=5)
+
+
+def streams(caller: Caller, over: threading.Event) -> list[Any]:
+    """A stream of each kind; those of reflection ask once, and stay open until it is over."""
+
+    def ask() -> Iterator[Request]:
+        yield Request(list_services="*")
+        over.wait(WAIT_SECONDS)
+
+    watching = caller.client.stub(health_pb2_grpc.HealthStub).Watch(health_pb2.HealthCheckRequest())
+    return [watching, *(reflect(caller.client.channel, version, ask()) for version in REFLECTIONS)]
