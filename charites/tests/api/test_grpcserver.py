@@ -98,6 +98,26 @@ def test_a_call_under_way_is_finished_before_the_server_ends(shop: Shop, callers
     assert counts(1) == (8, 2, 0)
 
 
+def test_callers_who_give_up_cost_others_on_their_connection_nothing(shop: Shop, callers: Callers) -> None:
+    make_goods(1, stock=1000)
+    shop.given["GRPC_DEADLINE_SECONDS"] = str(WAIT_SECONDS)
+    start(shop, "grpc")
+    buyer = callers.buyer()
+    request = CreateOrderRequest(goods_id=1, num=1, address="1 Harbour Road", name="Li Lei", phone="13800000000")
+
+    with transaction.atomic():
+        list(Stock.objects.select_for_update().filter(goods_id=1))
+        placing = buyer.order.CreateOrder.future(request)
+        others = [buyer.order.CreateOrder.future(request) for _ in range(400)]
+        buyer.stock.GetStock(StockLevel(goods_id=1))  # on the same connection, so all have arrived before it
+        for other in others:
+            other.cancel()
+        buyer.stock.GetStock(StockLevel(goods_id=1))
+    reply = placing.result(WAIT_SECONDS)
+
+    assert Order.objects.filter(order_id=reply.order_id).exists()
+
+
 def test_two_servers_share_a_port_and_one_may_go(shop: Shop, callers: Callers) -> None:
     make_stock(1, 10)
 
