@@ -28,6 +28,7 @@ from charites.common.rpc.status import as_status
 
 Context: TypeAlias = grpc.aio.ServicerContext
 Stream: TypeAlias = Callable[[Any, Context], Awaitable[None]]
+MOST_PENDING = 8192
 KINDS_OF_STREAMS = 1 + len(reflection.NAMES)  # with health's
 
 
@@ -131,6 +132,9 @@ def server_options() -> list[tuple[str, int]]:
     """Limits of the transport."""
     return [
         ("grpc.max_receive_message_length", message_bytes()),
+        # Of calls that arrive together, and that Python has not seen yet, grpcio would cancel those past a thousand.
+        ("grpc.server.max_pending_requests", MOST_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
         ("grpc.so_reuseport", 1),  # several processes share a port, also during a rolling restart

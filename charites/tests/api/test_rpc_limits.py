@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest as Re
 
 from charites.common.rpc import Call, asgi, server
 from charites.tests.api.probe import WAIT_SECONDS, probe
-from lab.kit.grpc_server import REFLECTIONS, Caller, Callers, grpc_callers, reflect, refusal
+from lab.kit.grpc_server import REFLECTIONS, Caller, Callers, background_loop, grpc_callers, reflect, refusal
 from stock.rpc import stock_pb2
 from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel
 
@@ -97,6 +97,23 @@ def test_more_calls_than_allowed_are_busy_at_once_and_the_others_finish(threads:
     assert [outcome(future) for future in refused] == [("UNAVAILABLE", 10000004)] * 2
     assert finished == [StockLevel(num=1)] * 2
     assert len(calls) == 2
+
+
+@pytest.mark.transport
+def test_calls_that_arrive_while_the_server_sees_nothing_are_answered() -> None:
+    _calls, methods = probe()
+    stalled = threading.Event()
+
+    with override_settings(GRPC_MAX_CONCURRENT=1024), grpc_callers(methods) as callers:
+        method = callers.buyer().stock.GetStock
+        method(StockLevel())
+        background_loop().call_soon_threadsafe(stalled.wait, WAIT_SECONDS)
+        calling = [method.future(StockLevel()) for _ in range(1500)]
+        stalled.set()
+        refused = [refusal(call.result, WAIT_SECONDS) for call in calling if call.exception(WAIT_SECONDS)]
+
+    assert set(refused) <= {("UNAVAILABLE", 10000004)}
+    assert len(refused) < 1500
 
 
 def test_a_call_whose_time_passes_while_it_waits_is_dropped(threads: ThreadPoolExecutor) -> None:
