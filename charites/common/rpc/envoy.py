@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +19,7 @@ from typing import Any
 import httpx
 import structlog
 
+from charites.common.folders import own_folder
 from charites.common.rpc.limits import DRAIN_SECONDS, METADATA_BYTES, open_calls
 
 log = structlog.get_logger(__name__)
@@ -46,8 +46,7 @@ async def serving(
     """Serves while the block runs; `tls`: certificate chain and private key. Then drains: no new connections, and those
     calls under way have `DRAIN_SECONDS` to finish. Raises EnvoyFailed, ImportError without pyvoy.
     """
-    with tempfile.TemporaryDirectory(prefix="charites-grpc-") as name:
-        folder = Path(name)
+    with own_folder("charites-grpc-") as folder:
         envoy = Envoy(folder, await start(folder, configuration(folder, host, port, tls), apps))
         try:
             await envoy.await_ready()
