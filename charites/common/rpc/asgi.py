@@ -91,6 +91,7 @@ class GrpcApp:
             await self._serve(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        asyncio.get_running_loop().set_exception_handler(pass_over_late_parts)
         event = ""
         while event != "lifespan.shutdown":
             event = (await receive())["type"]
@@ -126,7 +127,7 @@ class GrpcApp:
         clock = asyncio.get_running_loop().time
         started = clock()
         if self._open >= open_calls():
-            return too_much("Too many calls at once."), ""
+            return as_status(Busy()), ""
         self._open += 1
         try:
             if (method := self._methods.get(path)) is None:
@@ -182,6 +183,13 @@ class GrpcApp:
         async for data in messages(receive):
             for reply in self._reflection.ServerReflectionInfo([parsed(reflection.Request, data)], None):
                 yield reply
+
+
+def pass_over_late_parts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Says what an event loop says, except: pyvoy sets the result of a `receive`, too, that a deadline has ended."""
+    is_late = isinstance(context.get("exception"), asyncio.InvalidStateError) and "RecvFuture" in context["message"]
+    if not is_late:
+        loop.default_exception_handler(context)
 
 
 # Frames

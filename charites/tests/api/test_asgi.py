@@ -187,7 +187,7 @@ def test_error_of_ours_travels_in_the_trailers_in_the_callers_language() -> None
     assert reply.trailers["grpc-message"].isascii()
 
 
-def test_call_beyond_the_most_is_busy_and_far_beyond_it_is_refused_by_the_transport(
+def test_call_beyond_the_most_is_busy_and_far_beyond_it_before_it_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls, methods = probe()
@@ -195,7 +195,8 @@ def test_call_beyond_the_most_is_busy_and_far_beyond_it_is_refused_by_the_transp
         assert ask(methods, GET_STOCK, message(StockLevel())).status == "UNAVAILABLE"
     monkeypatch.setattr(asgi, "open_calls", lambda: 0)
 
-    assert ask(methods, GET_STOCK, message(StockLevel())).status == "RESOURCE_EXHAUSTED"
+    unread = ask(methods, GET_STOCK, b"no message", headers={"grpc-timeout": "soon"})
+    assert (unread.status, "grpc-status-details-bin" in unread.trailers) == ("UNAVAILABLE", True)
     assert calls == []
 
 
@@ -210,7 +211,7 @@ def test_streams_are_bounded_and_take_no_calls_place(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(asgi, "MOST_STREAMS", 1)
     monkeypatch.setattr(asgi, "open_calls", lambda: 0)
     assert ask(methods, CHECK, message(HealthCheckRequest())).status == "OK"
-    assert ask(methods, GET_STOCK, message(StockLevel())).status == "RESOURCE_EXHAUSTED"
+    assert ask(methods, GET_STOCK, message(StockLevel())).status == "UNAVAILABLE"
 
 
 def test_health_and_reflection_answer() -> None:

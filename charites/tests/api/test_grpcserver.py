@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest as Request
 
 from charites.common.rpc import Client
+from charites.tests.api.processes import WAIT_SECONDS, start
 from lab.kit.factories import counts, make_goods, make_stock
 from lab.kit.grpc_server import REFLECTIONS, SERVICES, Callers, listed, reflect, refusal
 from lab.kit.processes.shop import Shop, wait_until
@@ -26,32 +26,6 @@ from orders.rpc.orders_pb2 import CreateOrderRequest
 from stock.models import Stock
 from stock.rpc.stock_pb2 import StockLevel
 from stock.rpc.stock_pb2_grpc import StockStub
-
-WAIT_SECONDS = 120.0  # a bound for busy machines, no measurement
-
-
-@pytest.fixture(params=["grpcio", "pyvoy"])
-def shop(tmp_path: Path, process_environment: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Shop]:
-    """A shop with each of the transports."""
-    if request.param == "pyvoy":
-        pytest.importorskip("pyvoy", reason="pyvoy is not installed: make test installs it")
-    with Shop(tmp_path, {**process_environment, "GRPC_SERVER": request.param}) as shop:
-        yield shop
-
-
-def start(shop: Shop, *names: str) -> None:
-    """Starts gRPC servers and waits until they listen."""
-    shop.start(*names)
-    for name in names:
-        wait_until(lambda name=name: "gRPC on" in shop.log(name), seconds=WAIT_SECONDS, what=f"{name} listens")
-
-
-@pytest.fixture
-def callers(shop: Shop) -> Iterator[Callers]:
-    shop.fix_ports()
-    callers = Callers(shop.grpc_address)
-    yield callers
-    callers.close()
 
 
 def test_the_server_says_where_it_listens_and_ends_when_asked(shop: Shop, callers: Callers) -> None:
@@ -96,26 +70,6 @@ def test_a_call_under_way_is_finished_before_the_server_ends(shop: Shop, callers
     assert process.wait(WAIT_SECONDS) == 0
     assert Order.objects.get().order_id == reply.order_id
     assert counts(1) == (8, 2, 0)
-
-
-def test_callers_who_give_up_cost_others_on_their_connection_nothing(shop: Shop, callers: Callers) -> None:
-    make_goods(1, stock=1000)
-    shop.given["GRPC_DEADLINE_SECONDS"] = str(WAIT_SECONDS)
-    start(shop, "grpc")
-    buyer = callers.buyer()
-    request = CreateOrderRequest(goods_id=1, num=1, address="1 Harbour Road", name="Li Lei", phone="13800000000")
-
-    with transaction.atomic():
-        list(Stock.objects.select_for_update().filter(goods_id=1))
-        placing = buyer.order.CreateOrder.future(request)
-        others = [buyer.order.CreateOrder.future(request) for _ in range(400)]
-        buyer.stock.GetStock(StockLevel(goods_id=1))  # on the same connection, so all have arrived before it
-        for other in others:
-            other.cancel()
-        buyer.stock.GetStock(StockLevel(goods_id=1))
-    reply = placing.result(WAIT_SECONDS)
-
-    assert Order.objects.filter(order_id=reply.order_id).exists()
 
 
 def test_two_servers_share_a_port_and_one_may_go(shop: Shop, callers: Callers) -> None:
