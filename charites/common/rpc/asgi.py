@@ -17,12 +17,13 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from grpc_health.v1 import health
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
 from charites.common.errors import Busy
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
+from charites.common.rpc.health import Health
 from charites.common.rpc.limits import METADATA_BYTES, MOST_STREAMS, allowed_seconds, message_bytes, open_calls
 from charites.common.rpc.servicer import Method
 from charites.common.rpc.status import as_status
@@ -47,7 +48,6 @@ FRAME = 5  # one byte: compressed or not; four: how long the message is
 UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 READABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # what grpc-message says as it is
-WATCH_SECONDS, WATCH_AGAIN = 1.0, 5
 OK = Status(code=StatusCode.OK.value[0])
 
 
@@ -72,12 +72,12 @@ class GrpcApp:
 
     def __init__(self, methods: Sequence[Method], is_draining: Callable[[], bool] = lambda: False) -> None:
         self.adapter = Adapter()
-        self._is_draining = is_draining
         self._open = 0
         self._streaming: Counter[str] = Counter()  # by path
         self._methods = {method.path: method for method in methods}
-        self._services = sorted({method.descriptor.containing_service.full_name for method in methods})
-        self._reflection = ReflectionServicer(reflection.names_with([*self._services, health.SERVICE_NAME]))
+        services = sorted({method.descriptor.containing_service.full_name for method in methods})
+        self._health = Health(services, is_draining)
+        self._reflection = ReflectionServicer(reflection.names_with([*services, health.SERVICE_NAME]))
         self._streams: dict[str, Stream] = {
             f"/{health.SERVICE_NAME}/Check": self._check,
             f"/{health.SERVICE_NAME}/Watch": self._watch,
@@ -159,30 +159,24 @@ class GrpcApp:
         return OK
 
     async def _check(self, receive: Receive) -> AsyncGenerator[Message, None]:
-        service = parsed(HealthCheckRequest, await first_message(receive, allowed_seconds(None))).service
-        if service and service not in self._services:
+        if not self._health.knows(await asked_service(receive)):
             raise Refused(StatusCode.NOT_FOUND, "There is no such service.")
-        yield HealthCheckResponse(status=self._state())
+        yield self._health.state()
 
     async def _watch(self, receive: Receive) -> AsyncGenerator[Message, None]:
-        service = parsed(HealthCheckRequest, await first_message(receive, allowed_seconds(None))).service
-        known = not service or service in self._services
-        told, asked = None, 0
-        while told != HealthCheckResponse.NOT_SERVING:
-            state = self._state() if known else HealthCheckResponse.SERVICE_UNKNOWN
-            if state != told or asked % WATCH_AGAIN == 0:  # said again now and then: to a caller who has gone it fails
-                told = state
-                yield HealthCheckResponse(status=state)
-            asked += 1
-            await asyncio.sleep(WATCH_SECONDS)
-
-    def _state(self) -> HealthCheckResponse.ServingStatus:
-        return HealthCheckResponse.NOT_SERVING if self._is_draining() else HealthCheckResponse.SERVING
+        async for state in self._health.watch(await asked_service(receive)):
+            yield state
 
     async def _reflect(self, receive: Receive) -> AsyncGenerator[Message, None]:
         async for data in messages(receive):
             for reply in self._reflection.ServerReflectionInfo([parsed(reflection.Request, data)], None):
                 yield reply
+
+
+async def asked_service(receive: Receive) -> str:
+    """The service that a request for health names."""
+    data = await first_message(receive, allowed_seconds(None))
+    return str(parsed(HealthCheckRequest, data).service)
 
 
 def pass_over_late_parts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """grpcio's server: methods, health and reflection on one port; drains when asked to end."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -8,13 +9,15 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 from grpc_status import rpc_status
 
 from charites.common.errors import Busy
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
+from charites.common.rpc.health import Health
 from charites.common.rpc.limits import (
     DRAIN_SECONDS,
     METADATA_BYTES,
@@ -41,31 +44,27 @@ async def serving(
 
     Make it after fork. Raises RuntimeError when the address is taken.
     """
-    adapter = Adapter()
+    adapter, draining = Adapter(), asyncio.Event()
     places = open_calls() + KINDS_OF_STREAMS * MOST_STREAMS
     server = grpc.aio.server(options=server_options(), maximum_concurrent_rpcs=places)
     handlers: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
     for method in methods:
         service = method.descriptor.containing_service.full_name
         handlers.setdefault(service, {})[method.descriptor.name] = handler(adapter, method)
-    reflected = reflection.names_with([*handlers, health.SERVICE_NAME])
+    reflected = reflection_handlers(reflection.names_with([*handlers, health.SERVICE_NAME]))
+    healthy = {health.SERVICE_NAME: health_handlers(Health(list(handlers), draining.is_set))}
     server.add_generic_rpc_handlers(
         [
             grpc.method_handlers_generic_handler(service, found)
-            for service, found in {**handlers, **reflection_handlers(reflected)}.items()
+            for service, found in {**handlers, **healthy, **reflected}.items()
         ]
     )
-    states = health.aio.HealthServicer()
-    states.Watch = bounded(states.Watch)
-    health_pb2_grpc.add_HealthServicer_to_server(states, server)
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     await server.start()
-    for service in handlers:
-        await states.set(service, health_pb2.HealthCheckResponse.SERVING)
     try:
         yield port
     finally:
-        await states.enter_graceful_shutdown()
+        draining.set()
         await server.stop(DRAIN_SECONDS)
         adapter.close()
 
@@ -91,6 +90,25 @@ async def refuse(context: Context, outcome: Status, *trailing: tuple[str, str | 
     status = rpc_status.to_status(outcome)
     await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing))
     raise AssertionError("abort returns to nobody")
+
+
+def health_handlers(state: Health) -> dict[str, grpc.RpcMethodHandler]:
+    """Returns what grpc wants for health."""
+
+    async def check(request: HealthCheckRequest, context: Context) -> Message:
+        if not state.knows(request.service):
+            await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service.")
+        return state.state()
+
+    async def watch(request: HealthCheckRequest, context: Context) -> None:
+        async for reply in state.watch(request.service):
+            await context.write(reply)
+
+    read, write = HealthCheckRequest.FromString, HealthCheckResponse.SerializeToString
+    return {
+        "Check": grpc.unary_unary_rpc_method_handler(check, read, write),
+        "Watch": grpc.unary_stream_rpc_method_handler(bounded(watch), read, write),
+    }
 
 
 def reflection_handlers(names: Sequence[str]) -> dict[str, dict[str, grpc.RpcMethodHandler]]:
@@ -122,6 +140,8 @@ def bounded(stream: Stream) -> Stream:
         is_open += 1
         try:
             await stream(request, context)
+        except grpc.aio.InternalError as error:  # a write that failed: the caller has gone, and that needs no traceback
+            raise asyncio.CancelledError from error
         finally:
             is_open -= 1
 
@@ -137,5 +157,11 @@ def server_options() -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
+        # Callers may ask whether we are there: grpcio would hang up on those who do so every ten seconds, as Go may.
+        # And we ask those who say nothing: who has gone keeps no place.
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.so_reuseport", 1),  # several processes share a port, also during a rolling restart
     ]

@@ -1,8 +1,10 @@
 """Limits of gRPC: sizes, calls at once, calls whose time passes or whose caller leaves."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -11,6 +13,10 @@ from django.test import override_settings
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest as Request
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ResponseReceived
+from h2.settings import SettingCodes, Settings
 
 from charites.common.rpc import Call, asgi, server
 from charites.tests.api.probe import WAIT_SECONDS, probe
@@ -230,3 +236,32 @@ def streams(caller: Caller, over: threading.Event) -> list[Any]:
 
     watching = caller.client.stub(health_pb2_grpc.HealthStub).Watch(health_pb2.HealthCheckRequest())
     return [watching, *(reflect(caller.client.channel, version, ask()) for version in REFLECTIONS)]
+
+
+def test_watcher_who_takes_nothing_keeps_nobody_else_from_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.1)
+    request = health_pb2.HealthCheckRequest(service="Stock")
+
+    with grpc_callers() as callers, taking_nothing(callers.address, "/grpc.health.v1.Health/Watch", request):
+        watch = callers.anybody().client.stub(health_pb2_grpc.HealthStub).Watch
+        told = next(watch(request, timeout=WAIT_SECONDS))
+
+    assert told.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@contextmanager
+def taking_nothing(address: str, path: str, request: Message) -> Iterator[None]:
+    """A call whose caller lets the server send no byte of the reply; the server has begun to answer it."""
+    caller = H2Connection(H2Configuration(client_side=True))
+    caller.local_settings = Settings(initial_values={SettingCodes.INITIAL_WINDOW_SIZE: 0})
+    caller.initiate_connection()
+    headers = {":method": "POST", ":path": path, ":scheme": "http", ":authority": address}
+    headers |= {"content-type": "application/grpc", "te": "trailers"}
+    caller.send_headers(1, list(headers.items()))
+    data = request.SerializeToString()
+    caller.send_data(1, b"\0" + len(data).to_bytes(4, "big") + data, end_stream=True)
+    with socket.create_connection(address.rsplit(":", 1), timeout=WAIT_SECONDS) as connection:
+        connection.sendall(caller.data_to_send())
+        while not any(isinstance(event, ResponseReceived) for event in caller.receive_data(connection.recv(65536))):
+            connection.sendall(caller.data_to_send())
+        yield
