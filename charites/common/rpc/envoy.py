@@ -69,7 +69,10 @@ def configuration(folder: Path, host: str, port: int, tls: tuple[Path, Path] | N
     manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
     manager |= {
         "codec_type": "HTTP2",
-        "http2_protocol_options": {"max_concurrent_streams": open_calls()},
+        "http2_protocol_options": {
+            "max_concurrent_streams": open_calls(),
+            "connection_keepalive": {"interval": "60s", "timeout": "20s"},  # who has gone keeps no place
+        },
         "max_request_headers_kb": 8 * METADATA_BYTES // 1024,  # past it the connection ends; before, we say why
         "server_header_transformation": "PASS_THROUGH",
         "stream_idle_timeout": "3600s",
