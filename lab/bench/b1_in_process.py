@@ -4,6 +4,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from lab.bench.native import Load, build_client, run_client
 from lab.bench.ratio import Contestant, Rates, Ratio
@@ -24,20 +25,22 @@ def measure(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
 def place_for(seconds: int) -> Load:
     """Places batches until the time is up."""
     from charites.common import clock  # noqa: PLC0415 (after the settings)
-    from orders.payloads import PlaceOrder  # noqa: PLC0415
     from orders.services import place_orders  # noqa: PLC0415
 
     started, orders = time.monotonic(), 0
     while time.monotonic() < started + seconds:
-        commands = [
-            PlaceOrder(next(buyers), {HOT: 1}, address="1 Harbour Road", name="Li Lei", phone="13800000000")
-            for _ in range(BATCH)
-        ]
-        placed = place_orders(commands=commands, now=clock.now())
+        placed = place_orders(commands=[command() for _ in range(BATCH)], now=clock.now())
         if refused := next((result for result in placed if not result.created), None):
             raise AssertionError(refused)
         orders += BATCH
     return Load(orders, time.monotonic() - started)
+
+
+def command() -> Any:
+    """A buyer's command for one piece of the hot product; every buyer is another one."""
+    from orders.payloads import PlaceOrder  # noqa: PLC0415
+
+    return PlaceOrder(next(buyers), {HOT: 1}, address="1 Harbour Road", name="Li Lei", phone="13800000000")
 
 
 def c_client(stage: Stage) -> Contestant:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 
 from lab.bench.b1_in_process import c_client
-from lab.bench.grpc_load import BUYER, TRANSPORTS, GrpcShop, by_transport, empty_server
+from lab.bench.grpc_load import BUYER, TRANSPORTS, GrpcServer, GrpcShop, by_transport, empty_server
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.bench.stage import HOT, Stage
 
@@ -29,7 +29,7 @@ def measure(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
     yield from by_transport("B3 CreateOrder, {} / empty grpcio server", rates, many, nothing, EMPTY)
 
 
-def orders(shop: GrpcShop, callers: int, key: str = "") -> Contestant:
+def orders(shop: GrpcServer, callers: int, key: str = "") -> Contestant:
     """Orders of distinct buyers for one hot product."""
     what = "CreateOrder with keys" if key else ""
     return shop.contestant("Order/CreateOrder", order_request(key), callers=callers, what=what)

@@ -4,7 +4,7 @@ nothing."""
 from collections.abc import Iterator
 from functools import partial
 
-from lab.bench.grpc_load import BUYER, KEY, TRANSPORTS, Floors, GrpcShop, Make, by_transport, empty_server
+from lab.bench.grpc_load import BUYER, KEY, TRANSPORTS, Floors, GrpcServer, GrpcShop, Make, by_transport, empty_server
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.bench.stage import HOT, ROOM, SOLD_OUT, Stage
 
@@ -42,14 +42,14 @@ def against_nothing(
     yield from by_transport(f"{name}, {{}} / empty grpcio server", rates, found, nothing, floors)
 
 
-def sales(shop: GrpcShop) -> Contestant:
+def sales(shop: GrpcServer) -> Contestant:
     from stock.rpc.stock_pb2 import StockLevel  # noqa: PLC0415 (after the settings)
 
     request = StockLevel(goods_id=HOT, num=1)
     return shop.contestant("Stock/ReduceStock", request, callers=CALLERS)
 
 
-def refusals(shop: GrpcShop, key: str = "") -> Contestant:
+def refusals(shop: GrpcServer, key: str = "") -> Contestant:
     from orders.rpc.orders_pb2 import CreateOrderRequest  # noqa: PLC0415
 
     receiver = {"address": "1 Road", "name": "Li Lei", "phone": "138"}
@@ -58,7 +58,7 @@ def refusals(shop: GrpcShop, key: str = "") -> Contestant:
     return shop.contestant("Order/CreateOrder", request, callers=CALLERS, status="FAILED_PRECONDITION", what=what)
 
 
-def lists(shop: GrpcShop) -> Contestant:
+def lists(shop: GrpcServer) -> Contestant:
     from goods.rpc.goods_pb2 import RoomGoodsRequest  # noqa: PLC0415
 
     return shop.contestant("Goods/GetGoodsListByRoomId", RoomGoodsRequest(room_id=ROOM), callers=CALLERS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
-from lab.bench.native import Calls, Load, build_grpc_load, grpc_load
+from lab.bench.native import STREAMS, Calls, Load, build_grpc_load, grpc_load
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.bench.stage import Stage
 
@@ -17,34 +17,30 @@ BUYER = 2**21  # likewise, a user id: the first one that takes four bytes
 BUYER_BYTES = b"\x80\x80\x80\x01"
 
 Floors = dict[str, tuple[float, float]]  # by transport: floor and goal
-Make = Callable[["GrpcShop"], Contestant]
+Make = Callable[["GrpcServer"], Contestant]
 
 
-class GrpcShop:
-    """The shop behind one transport, two processes with default settings."""
+class GrpcServer:
+    """A server of the shop's contract, wherever it came from. `pids`: those of its processes, if they are ours."""
 
-    def __init__(self, stage: Stage, transport: str) -> None:
-        from charites.common import clock  # noqa: PLC0415 (after the settings)
-        from charites.common.auth import Role, issue_token  # noqa: PLC0415
-
-        self._stage, self._transport = stage, transport
-        self._address, self.pids = stage.start_grpc("manage.py", "grpcserver", GRPC_SERVER=transport)
-        self._program = build_grpc_load(stage.folder)
-        token = issue_token(user_id=0, role=Role.SERVICE, now=clock.now(), lifetime_seconds=86_400)
-        self._authorization = f"Bearer {token}"
+    def __init__(self, stage: Stage, name: str, address: str, pids: list[int] | None, authorization: str) -> None:
+        self._stage, self._name, self._address, self.pids = stage, name, address, pids
+        self._authorization, self._program = authorization, build_grpc_load(stage.folder)
 
     def contestant(
-        self, path: str, message: Message, *, callers: int, status: str = "OK", what: str = ""
+        self, path: str, message: Message, *, callers: int, status: str = "OK", what: str = "", streams: int = STREAMS
     ) -> Contestant:
         """Calls of one method with one message; those that end with `status` count."""
-        name = f"{self._transport} {what or path.rpartition('/')[2]}, {callers} callers"
+        name = f"{self._name} {what or path.rpartition('/')[2]}, {callers} callers"
 
         def load(seconds: int) -> Load:
-            return self.call(path, message, callers=callers, seconds=seconds).load(status)
+            return self.call(path, message, callers=callers, seconds=seconds, streams=streams).load(status)
 
         return Contestant(name, load, self.pids)
 
-    def call(self, path: str, message: Message, *, callers: int, seconds: int, timeout: str = "-") -> Calls:
+    def call(
+        self, path: str, message: Message, *, callers: int, seconds: int, streams: int = STREAMS, timeout: str = "-"
+    ) -> Calls:
         """Calls a method for some seconds. A `KEY` and a `BUYER` in the message are others in every call."""
         data = message.SerializeToString()
         body = as_body(self._stage.folder / f"body-{abs(hash(data))}", data)
@@ -56,11 +52,27 @@ class GrpcShop:
             body=body,
             callers=callers,
             seconds=seconds,
+            streams=streams,
             authorization=self._authorization,
             key_at=framed.find(KEY.encode()),
             buyer_at=framed.find(BUYER_BYTES),
             timeout=timeout,
         )
+
+
+class GrpcShop(GrpcServer):
+    """The shop behind one transport, two processes with default settings but for those that are given."""
+
+    def __init__(
+        self, stage: Stage, transport: str, *, processes: int = 2, settled: bool = True, **settings: str
+    ) -> None:
+        from charites.common import clock  # noqa: PLC0415 (after the settings)
+        from charites.common.auth import Role, issue_token  # noqa: PLC0415
+
+        token = issue_token(user_id=0, role=Role.SERVICE, now=clock.now(), lifetime_seconds=86_400)
+        settings["GRPC_SERVER"] = transport
+        started = stage.start_grpc("manage.py", "grpcserver", processes=processes, settled=settled, **settings)
+        super().__init__(stage, transport, *started, f"Bearer {token}")
 
 
 def empty_server(stage: Stage, callers: int) -> Contestant:

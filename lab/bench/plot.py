@@ -9,6 +9,8 @@ from typing import Any
 import pygal
 from pygal.style import Style
 
+from lab.bench.ratio import Ratio
+
 # pygal puts a finder of its plug-ins in front of all imports, in a way that Python warns of, and gives up.
 sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
@@ -39,9 +41,14 @@ def draw(results: dict[str, Any], file: Path) -> None:
         print_values=True,
     )
     chart.x_labels = [ratio["name"] for ratio in ratios]
-    chart.add("measured, median", [ratio["median"] / ratio["goal"] for ratio in ratios])
-    chart.add("floor", [ratio["floor"] / ratio["goal"] for ratio in ratios])
+    chart.add("measured, median", [share(ratio, ratio["median"]) for ratio in ratios])
+    chart.add("floor", [share(ratio, ratio["floor"]) for ratio in ratios])
     chart.render_to_file(str(file))
+
+
+def share(ratio: dict[str, Any], value: float) -> float:
+    """How much of the goal a value would be."""
+    return Ratio(ratio["name"], ratio["floor"], ratio["goal"], [value]).reached(ratio["goal"])
 
 
 if __name__ == "__main__":

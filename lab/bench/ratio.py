@@ -7,19 +7,28 @@ from statistics import median
 from lab.bench.native import Load
 from lab.bench.stage import Stage, cpu_seconds
 
+FULL_SECONDS = 5  # a turn of at least so long: everything in its full size; a quick run has shorter ones
+
+
+def nothing() -> None:
+    """No preparation."""
+
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something that is loaded for some seconds; `load` says what was carried out. `pids` are all who work for it."""
+    """Something that is loaded for some seconds; `load` says what was carried out. `pids` are all who work for it
+    beside the servers; None: they are not ours to look at. `prepare` comes before each load and is not measured."""
 
     name: str
     load: Callable[[int], Load]
-    pids: Sequence[int]
+    pids: Sequence[int] | None
+    prepare: Callable[[], object] = nothing
 
 
 @dataclass
 class Ratio:
-    """One line of the report. `floor`: below it something is broken; `goal`: what is wanted."""
+    """One line of the report. `floor`: short of it something is broken; `goal`: what is wanted. Where the goal is lower
+    than the floor, less is better."""
 
     name: str
     floor: float
@@ -33,7 +42,11 @@ class Ratio:
 
     @property
     def is_reached(self) -> bool:
-        return self.median >= self.floor
+        return self.reached(self.floor) >= 1
+
+    def reached(self, bound: float) -> float:
+        """How much of the floor or the goal the median reaches: 1 is all of it, 2 is twice as good."""
+        return bound / self.median if self.goal < self.floor else self.median / bound
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -53,11 +66,13 @@ class Rates:
         self.of: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
         self._micros: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
         for contestant in contestants:  # warm
+            contestant.prepare()
             contestant.load(1)
         for _ in range(rounds):
             sums = dict.fromkeys(self.of, 0.0)
             for contestant in [*contestants, *reversed(contestants)]:
-                pids = [*contestant.pids, *stage.servers()]
+                contestant.prepare()
+                pids = [] if contestant.pids is None else [*contestant.pids, *stage.servers()]
                 spent = cpu_seconds(pids)
                 load = contestant.load(seconds)
                 self._micros[contestant.name].append((cpu_seconds(pids) - spent) / max(1, load.answers) * 1e6)

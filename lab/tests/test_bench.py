@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from lab.bench.__main__ import BENCHMARKS
 from lab.bench.grpc_load import as_body
 from lab.bench.native import Load, read_calls
-from lab.bench.plot import draw
+from lab.bench.plot import draw, share
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.servers.private_server import ServerFailed
 
-CALLS = "seconds 2.000\nstatus 0 500\nstatus 9 20\nstatus -1 3\np50 1.50\np99 9.25\n"
+CALLS = "seconds 2.000\nstatus 0 500\nstatus 9 20\nstatus -1 3\nsecond 0 180\nsecond 1 320\np50 1.50\np99 9.25\n"
 
 
 def test_calls_are_told_apart_by_how_they_ended() -> None:
@@ -20,6 +21,7 @@ def test_calls_are_told_apart_by_how_they_ended() -> None:
 
     assert calls.by_status == {"OK": 500, "FAILED_PRECONDITION": 20, "none": 3}
     assert (calls.p50, calls.p99) == (1.5, 9.25)
+    assert calls.each_second == [180, 320]
     assert calls.load().rate == 250
     assert calls.load("FAILED_PRECONDITION").rate == 10
     with pytest.raises(ServerFailed, match="No call ended with UNAVAILABLE"):
@@ -51,6 +53,29 @@ def test_floor_is_reached_or_missed(median: float, is_reached: bool) -> None:
     assert Ratio("B2", 1.2, 1.6, [median]).is_reached is is_reached
 
 
+def test_where_less_is_better_a_ratio_reaches_its_floor_from_above() -> None:
+    memory = Ratio("B8 worker memory", 1.2, 1.05, [2.1])
+
+    assert not memory.is_reached
+    assert memory.reached(memory.goal) == 0.5
+    assert Ratio("B8 worker memory", 1.2, 1.05, [1.2]).is_reached
+    assert Ratio("B2", 1.2, 1.6, [2.4]).reached(1.2) == 2
+
+
+def test_what_comes_before_a_load_is_no_part_of_it() -> None:
+    steps: list[str] = []
+
+    def load(seconds: int) -> Load:
+        steps.append("load")
+        return Load(1, 1)
+
+    contestant = Contestant("closing", load, None, prepare=lambda: steps.append("prepare"))
+    rates = Rates(SimpleNamespace(servers=list), [contestant], rounds=1, seconds=1)  # type: ignore[arg-type]
+
+    assert steps == ["prepare", "load"] * 3
+    assert rates.describe("closing") == "closing: 1/s"  # whose processes are not ours has no CPU to show
+
+
 def test_results_are_drawn_and_the_drawing_loads_nothing(tmp_path: Path) -> None:
     ratio = Ratio("B1 batches / C client", 4, 8, [7.0, 7.5, 8.0]).as_json()
 
@@ -64,3 +89,13 @@ def test_results_are_drawn_and_the_drawing_loads_nothing(tmp_path: Path) -> None
 
 def test_message_is_framed_as_grpc_does(tmp_path: Path) -> None:
     assert as_body(tmp_path / "body", b"abc").read_bytes() == b"\0\0\0\0\x03abc"
+
+
+def test_shares_of_a_drawing_are_large_where_less_is_better_and_little_was_used() -> None:
+    memory = {"name": "B8 worker memory", "floor": 1.2, "goal": 1.05}
+
+    assert (share(memory, 2.1), share(memory, 1.05)) == (0.5, 1)
+
+
+def test_benchmarks_stand_in_the_order_of_their_numbers() -> None:
+    assert list(BENCHMARKS) == sorted(BENCHMARKS, key=lambda name: int(name[1:]))

@@ -10,6 +10,7 @@ from grpc import StatusCode
 from lab.servers.private_server import ServerFailed, find_program
 
 FOLDER = Path(__file__).parent
+STREAMS = 16  # callers on a connection
 
 
 class Load(NamedTuple):
@@ -56,12 +57,14 @@ def run_client(
 
 
 class Calls(NamedTuple):
-    """Calls of gRPC by how they ended, the seconds they took together, and how long one took, in milliseconds."""
+    """Calls of gRPC by how they ended, the seconds they took together, how long one took, in milliseconds, and how many
+    succeeded in each second."""
 
     by_status: dict[str, int]
     seconds: float
     p50: float
     p99: float
+    each_second: list[int]
 
     def load(self, status: str = "OK") -> Load:
         """Those that ended so. Raises ServerFailed when there are none: that is no measurement."""
@@ -83,15 +86,16 @@ def grpc_load(
     body: Path,
     callers: int,
     seconds: int,
+    streams: int = STREAMS,
     authorization: str = "",
     key_at: int = -1,
     buyer_at: int = -1,
     timeout: str = "-",
 ) -> Calls:
-    """Unary calls from so many callers at once, 16 on a connection; each with a key and a buyer of its own, if told
-    where in the body they stand."""
+    """Unary calls from so many callers at once, `streams` of them on a connection; each with a key and a buyer of its
+    own, if told where in the body they stand."""
     host, _, port = address.rpartition(":")
-    words = [host, port, path, body, callers, min(callers, 16), seconds, key_at, buyer_at, timeout, authorization]
+    words = [host, port, path, body, callers, min(callers, streams), seconds, key_at, buyer_at, timeout, authorization]
     done = subprocess.run([str(program), *map(str, words)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailed(f"grpc_load: {done.stdout[-300:]}{done.stderr[-300:]}")
@@ -103,5 +107,6 @@ def read_calls(text: str) -> Calls:
     names = {code.value[0]: code.name for code in StatusCode} | {-1: "none"}
     lines = [line.split() for line in text.splitlines()]
     numbers = {words[0]: float(words[1]) for words in lines if len(words) == 2}
-    by_status = {names[int(words[1])]: int(words[2]) for words in lines if len(words) == 3}
-    return Calls(by_status, numbers["seconds"], numbers["p50"], numbers["p99"])
+    by_status = {names[int(words[1])]: int(words[2]) for words in lines if words[0] == "status"}
+    each_second = [int(words[2]) for words in lines if words[0] == "second"]
+    return Calls(by_status, numbers["seconds"], numbers["p50"], numbers["p99"], each_second)

@@ -5,7 +5,8 @@
  * BODY is a file with one message as gRPC frames it. At KEY_AT stand 16 bytes that become a number of their own in every
  * call, in digits; at BUYER_AT four bytes that become a user id, as a varint; -1: no such thing. TIMEOUT is the value of
  * grpc-timeout, or "-". CALLERS are spread over connections with STREAMS each. Prints "seconds", then "status N count"
- * for every grpc-status (-1: none came) and "p50" and "p99" of the answers, in milliseconds.
+ * for every grpc-status (-1: none came), "second N count" for the calls that succeeded in each second, and "p50" and
+ * "p99" of the answers, in milliseconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,6 +24,7 @@
 
 #define STATUSES 18 /* 0 to 16 as gRPC numbers them; the last one: none came */
 #define LATENCIES 60000 /* in tenths of a millisecond, up to six seconds */
+#define MOST_SECONDS 3600
 
 struct connection {
     int fd, open;
@@ -40,7 +42,8 @@ static const char *path, *authority, *authorization, *timeout;
 static unsigned char *template;
 static size_t template_size;
 static long key_at, buyer_at;
-static long long number, counts[STATUSES], latencies[LATENCIES];
+static long long number, counts[STATUSES], latencies[LATENCIES], succeeded[MOST_SECONDS];
+static double begun;
 static int streams, over, still_open;
 static nghttp2_nv headers[8];
 static size_t header_count;
@@ -141,6 +144,8 @@ static int on_close(nghttp2_session *session, int32_t stream_id, uint32_t error,
     if (!over) { /* what is answered later belongs to no second of ours */
         counts[call->status]++;
         latencies[tenths < LATENCIES ? tenths : LATENCIES - 1]++;
+        if (!call->status && now() - begun < MOST_SECONDS)
+            succeeded[(int)(now() - begun)]++;
     }
     free(call->body);
     free(call);
@@ -234,7 +239,8 @@ int main(int argc, char **argv)
 
     int size = (callers + streams - 1) / streams, poll = epoll_create1(0);
     struct connection *all = calloc(size, sizeof *all);
-    double begun = now(), deadline = begun + seconds;
+    begun = now();
+    double deadline = begun + seconds;
     for (int i = 0; i < size; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &all[i]};
         open_connection(&all[i], host, port, calls);
@@ -270,6 +276,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < STATUSES; i++)
         if (counts[i])
             printf("status %d %lld\n", i == STATUSES - 1 ? -1 : i, counts[i]);
+    for (int i = 0; i < seconds && i < MOST_SECONDS; i++)
+        printf("second %d %lld\n", i, succeeded[i]);
     printf("p50 %.2f\np99 %.2f\n", percentile(0.5), percentile(0.99));
     return 0;
 }
