@@ -24,6 +24,7 @@ from lab.bench import (
     b2_orders_over_grpc,
     b4_to_b6_stock_and_reads,
     b12_rest,
+    b7_overload,
     b13_keys,
 )
 from lab.bench.plot import draw
@@ -40,6 +41,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B6": b4_to_b6_stock_and_reads.list_room,
     "B6-REST": b12_rest.read,
     "B12": b12_rest.place,
+    "B7": b7_overload.measure,
     "B13": b13_keys.measure,
 }
 ROUNDS, SECONDS = 7, FULL_SECONDS
