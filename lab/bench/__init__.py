@@ -1,1 +1,1 @@
-"""Measurements, each a program of its own: `python -m lab.bench.timeouts`. They start private servers."""
+"""Measurements, each a program of its own: `python -m lab.bench.drain`. They start private servers."""

@@ -25,6 +25,7 @@ from lab.bench import (
     b4_to_b6_stock_and_reads,
     b12_rest,
     b7_overload,
+    b8_closing,
     b13_keys,
 )
 from lab.bench.plot import draw
@@ -42,6 +43,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B6-REST": b12_rest.read,
     "B12": b12_rest.place,
     "B7": b7_overload.measure,
+    "B8": b8_closing.measure,
     "B13": b13_keys.measure,
 }
 ROUNDS, SECONDS = 7, FULL_SECONDS

@@ -11,17 +11,17 @@ fall due.
 import argparse
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from statistics import median
 
-from lab.bench.timeouts import await_worker, place, prepare, show_lateness, watch
+from lab.bench.b1_in_process import command
+from lab.bench.pending import await_worker, place, shares, watch
+from lab.bench.stage import Stage
 from lab.kit.processes.shop import Shop
-from lab.servers import MariaDB, RabbitMQ, Redis
+from lab.servers import RabbitMQ
 
 THREADS = 8
 
@@ -31,7 +31,6 @@ def rate(seconds: float) -> float:
     from django.db import connections  # noqa: PLC0415 (the settings are read by now)
     from django.utils import timezone  # noqa: PLC0415
 
-    from lab.kit.factories import make_command  # noqa: PLC0415
     from orders.services import place_order  # noqa: PLC0415
 
     counts, end = [], time.perf_counter() + seconds
@@ -39,7 +38,7 @@ def rate(seconds: float) -> float:
     def buy() -> None:
         count = 0
         while time.perf_counter() < end:
-            place_order(command=make_command(), now=timezone.now())
+            place_order(command=command(), now=timezone.now())
             count += 1
         counts.append(count)
         connections.close_all()
@@ -101,21 +100,21 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=10_000)
     wanted = parser.parse_args()
     with ExitStack() as stack:
-        database, redis = stack.enter_context(MariaDB("--innodb-buffer-pool-size=1G")), stack.enter_context(Redis())
         rabbitmq = stack.enter_context(RabbitMQ())
-        prepare(database, redis, rabbitmq.url)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        shop = stack.enter_context(Shop(folder, dict(os.environ)))
+        settings = {"CELERY_BROKER_URL": rabbitmq.url, "LOG_LEVEL": "WARNING", "DATABASE_TIMEOUT_SECONDS": "60"}
+        stage = stack.enter_context(Stage(**settings))
+        shop = stack.enter_context(Shop(stage.folder, dict(os.environ)))
         shop.start("worker", "sweep")
         await_worker()
         place(wanted.orders, due_in=lambda n: 1800)
         sizes = {"rounds": wanted.rounds, "window": wanted.window}
         compare("RabbitMQ stopped", lambda: while_paused(rabbitmq, wanted.window), **sizes)
-        compare("Redis flushed", lambda: while_flushed(redis.url, wanted.window), **sizes)
+        compare("Redis flushed", lambda: while_flushed(stage.redis.url, wanted.window), **sizes)
         due = place(wanted.orders, due_in=lambda n: 15 + 20 * n / wanted.orders)
         rabbitmq.pause()
-        flush(redis.url)
-        show_lateness(watch(due))
+        flush(stage.redis.url)
+        for caption, seconds in shares([*watch(due).values()]):
+            sys.stdout.write(f"lateness of {len(due)} orders, {caption}{'':<20}{seconds:.2f} s\n")
         rabbitmq.resume()
         shop.kill("worker")  # one that has met a hung RabbitMQ takes long to end
 

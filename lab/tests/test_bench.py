@@ -9,6 +9,7 @@ import pytest
 from lab.bench.__main__ import BENCHMARKS
 from lab.bench.grpc_load import as_body
 from lab.bench.native import Load, read_calls
+from lab.bench.pending import percentile, shares
 from lab.bench.plot import draw, share
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.servers.private_server import ServerFailed
@@ -99,3 +100,10 @@ def test_shares_of_a_drawing_are_large_where_less_is_better_and_little_was_used(
 
 def test_benchmarks_stand_in_the_order_of_their_numbers() -> None:
     assert list(BENCHMARKS) == sorted(BENCHMARKS, key=lambda name: int(name[1:]))
+
+
+def test_latest_percentile_is_the_worst() -> None:
+    late = [float(n) for n in range(100, 0, -1)]
+
+    assert dict(shares(late)) == {"p50": 51, "p99": 100, "worst": 100}
+    assert percentile([3.0], 0.5) == 3
