@@ -26,6 +26,7 @@ from lab.bench import (
     b12_rest,
     b7_overload,
     b8_closing,
+    b10_lock,
     b13_keys,
 )
 from lab.bench.plot import draw
@@ -44,6 +45,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B12": b12_rest.place,
     "B7": b7_overload.measure,
     "B8": b8_closing.measure,
+    "B10": b10_lock.measure,
     "B13": b13_keys.measure,
 }
 ROUNDS, SECONDS = 7, FULL_SECONDS
