@@ -27,6 +27,7 @@ from lab.bench import (
     b7_overload,
     b8_closing,
     b10_lock,
+    b11_payments,
     b13_keys,
 )
 from lab.bench.plot import draw
@@ -46,6 +47,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B7": b7_overload.measure,
     "B8": b8_closing.measure,
     "B10": b10_lock.measure,
+    "B11": b11_payments.measure,
     "B13": b13_keys.measure,
 }
 ROUNDS, SECONDS = 7, FULL_SECONDS

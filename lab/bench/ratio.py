@@ -28,13 +28,14 @@ class Contestant:
 @dataclass
 class Ratio:
     """One line of the report. `floor`: short of it something is broken; `goal`: what is wanted. Where the goal is lower
-    than the floor, less is better."""
+    than the floor, less is better. `is_sound`: whether the load was what the name says; if not, nothing is reached."""
 
     name: str
     floor: float
     goal: float
     rounds: list[float] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
+    is_sound: bool = True
 
     @property
     def median(self) -> float:
@@ -42,7 +43,7 @@ class Ratio:
 
     @property
     def is_reached(self) -> bool:
-        return self.reached(self.floor) >= 1
+        return self.is_sound and self.reached(self.floor) >= 1
 
     def reached(self, bound: float) -> float:
         """How much of the floor or the goal the median reaches: 1 is all of it, 2 is twice as good."""

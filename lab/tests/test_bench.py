@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lab.bench.__main__ import BENCHMARKS
+from lab.bench.b11_payments import Payer
 from lab.bench.grpc_load import as_body
 from lab.bench.native import Load, read_calls
 from lab.bench.pending import percentile, shares
@@ -63,6 +64,10 @@ def test_where_less_is_better_a_ratio_reaches_its_floor_from_above() -> None:
     assert Ratio("B2", 1.2, 1.6, [2.4]).reached(1.2) == 2
 
 
+def test_a_ratio_of_another_load_than_its_name_says_reaches_nothing() -> None:
+    assert not Ratio("B11", 0.6, 0.8, [0.9], is_sound=False).is_reached
+
+
 def test_what_comes_before_a_load_is_no_part_of_it() -> None:
     steps: list[str] = []
 
@@ -107,3 +112,13 @@ def test_latest_percentile_is_the_worst() -> None:
 
     assert dict(shares(late)) == {"p50": 51, "p99": 100, "worst": 100}
     assert percentile([3.0], 0.5) == 3
+
+
+def test_pace_of_payments_is_what_was_paid_of_what_was_due() -> None:
+    payer = Payer()
+    payer.rates, payer.due = [80, 100], [100, 100]
+
+    assert payer.pace == 0.9
+    assert payer.words() == "90/s paid, 90% of those due: the pace of one in two was kept"
+    payer.rates = [10, 10]
+    assert "NOT kept" in payer.words()
