@@ -57,11 +57,11 @@ faults: ## the fault tests with their full counts, on private servers, about 20 
 	$(BOOTSTRAP) test
 	TEST_DATABASE=mariadb $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
 
-bench: ## the shop's speed, side by side with its peers; `make bench ONLY=B2`
+bench: ## the shop's speed, side by side with its peers; `make bench ONLY=B2`, `ONLY=peer PEER=127.0.0.1:8081`
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) lab/setup/packages.py bench
 	$(BOOTSTRAP) test
-	@exec $(IN_VENV) -m lab.bench $(if $(ONLY),--only $(ONLY)) $(OPTIONS)
+	@exec $(IN_VENV) -m lab.bench $(if $(ONLY),--only $(ONLY)) $(if $(PEER),--peer $(PEER)) $(OPTIONS)
 
 bench-quick: ## the same, roughly, in a few minutes
 	@$(MAKE) --no-print-directory bench OPTIONS=--quick

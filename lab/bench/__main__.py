@@ -1,6 +1,6 @@
 """`make bench`: the shop's speed as ratios, each measured side by side with its peer in one run.
 
-    python -m lab.bench [--only B1,B2] [--quick] [--out var/bench.json]
+    python -m lab.bench [--only B1,B2] [--quick] [--out var/bench.json] [--peer 127.0.0.1:8081]
 
 Private servers on this machine, production's durability, default settings. A figure counts only if the audit finds
 nothing at the end.
@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -29,6 +30,7 @@ from lab.bench import (
     b10_lock,
     b11_payments,
     b13_keys,
+    b15_peer,
 )
 from lab.bench.plot import draw
 from lab.bench.ratio import FULL_SECONDS, Ratio
@@ -49,7 +51,9 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B10": b10_lock.measure,
     "B11": b11_payments.measure,
     "B13": b13_keys.measure,
+    "B15": b15_peer.measure,
 }
+OTHER_NAMES = {"PEER": "B15"}
 ROUNDS, SECONDS = 7, FULL_SECONDS
 QUICK_ROUNDS, QUICK_SECONDS = 3, 2
 
@@ -61,11 +65,25 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(BENCHMARKS), metavar="B1,B2", help="these benchmarks")
     parser.add_argument("--quick", action="store_true", help="roughly, in a few minutes")
     parser.add_argument("--out", type=Path, default=Path("var/bench.json"), help="where the results are written")
+    parser.add_argument(
+        "--peer",
+        type=b15_peer.loopback,
+        default="",
+        metavar="HOST:PORT",
+        help="another server of the contract, for B15",
+    )
     wanted = parser.parse_args()
     names = [name.strip().upper() for name in wanted.only.split(",")]
+    names = [OTHER_NAMES.get(name, name) for name in names]
     if unknown := sorted(set(names) - BENCHMARKS.keys()):
         parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if "B15" in names and not wanted.peer:
+        console.print("B15: not run, no PEER=host:port is given")
+        names.remove("B15")
+    if not names:
+        return 0
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if wanted.quick else (ROUNDS, SECONDS)
+    benchmarks = {**BENCHMARKS, "B15": partial(b15_peer.measure, peer=wanted.peer)}
     ratios: list[Ratio] = []
     try:
         with Stage() as stage:
@@ -73,7 +91,7 @@ def main() -> int:
             console.print(f"{durability}; {rounds} rounds of {seconds} s a side")
             for name in names:
                 with console.status(f"{name} …"):
-                    ratios += BENCHMARKS[name](stage, rounds=rounds, seconds=seconds)
+                    ratios += benchmarks[name](stage, rounds=rounds, seconds=seconds)
                     stage.stop()
             with console.status("audit …"):
                 stage.audit()

@@ -1,13 +1,15 @@
 """What `make bench` does with its figures."""
 
 import os
+from argparse import ArgumentTypeError
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from lab.bench.__main__ import BENCHMARKS
+from lab.bench.__main__ import BENCHMARKS, main
 from lab.bench.b11_payments import Payer
+from lab.bench.b15_peer import loopback
 from lab.bench.grpc_load import as_body
 from lab.bench.native import Load, read_calls
 from lab.bench.pending import percentile, shares
@@ -101,6 +103,27 @@ def test_shares_of_a_drawing_are_large_where_less_is_better_and_little_was_used(
     memory = {"name": "B8 worker memory", "floor": 1.2, "goal": 1.05}
 
     assert (share(memory, 2.1), share(memory, 1.05)) == (0.5, 1)
+
+
+@pytest.mark.parametrize(("text", "address"), [("localhost:8081", "127.0.0.1:8081"), ("127.0.0.5:1", "127.0.0.5:1")])
+def test_a_peer_is_an_address_on_this_machine(text: str, address: str) -> None:
+    assert loopback(text) == address
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1:8081", "shop.example:8081", "127.0.0.1", "127.0.0.1:", "8081"])
+def test_a_peer_elsewhere_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="no address on this machine"):
+        loopback(text)
+
+
+def test_without_a_peer_there_is_no_run_and_no_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", "--only", "peer", "--out", str(tmp_path / "bench.json")])
+
+    assert main() == 0
+    assert "B15: not run" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
 
 
 def test_benchmarks_stand_in_the_order_of_their_numbers() -> None:
