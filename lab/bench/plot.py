@@ -41,7 +41,7 @@ def draw(results: dict[str, Any], file: Path) -> None:
         print_values=True,
     )
     chart.x_labels = [ratio["name"] for ratio in ratios]
-    chart.add("measured, median", [share(ratio, ratio["median"]) for ratio in ratios])
+    chart.add("measured, median", [share(ratio, ratio["median"]) * ratio.get("is_sound", 1) for ratio in ratios])
     chart.add("floor", [share(ratio, ratio["floor"]) for ratio in ratios])
     chart.render_to_file(str(file))
 

@@ -43,10 +43,12 @@ class Ratio:
 
     @property
     def is_reached(self) -> bool:
-        return self.is_sound and self.reached(self.floor) >= 1
+        return self.reached(self.floor) >= 1
 
     def reached(self, bound: float) -> float:
         """How much of the floor or the goal the median reaches: 1 is all of it, 2 is twice as good."""
+        if not self.is_sound:
+            return 0
         return bound / self.median if self.goal < self.floor else self.median / bound
 
     def as_json(self) -> dict[str, object]:
@@ -57,6 +59,7 @@ class Ratio:
             "floor": self.floor,
             "goal": self.goal,
             "details": self.details,
+            "is_sound": self.is_sound,
         }
 
 

@@ -67,7 +67,9 @@ def test_where_less_is_better_a_ratio_reaches_its_floor_from_above() -> None:
 
 
 def test_a_ratio_of_another_load_than_its_name_says_reaches_nothing() -> None:
-    assert not Ratio("B11", 0.6, 0.8, [0.9], is_sound=False).is_reached
+    ratio = Ratio("B11", 0.6, 0.8, [0.9], is_sound=False)
+
+    assert (ratio.is_reached, ratio.reached(ratio.goal)) == (False, 0)
 
 
 def test_what_comes_before_a_load_is_no_part_of_it() -> None:
@@ -85,13 +87,17 @@ def test_what_comes_before_a_load_is_no_part_of_it() -> None:
 
 
 def test_results_are_drawn_and_the_drawing_loads_nothing(tmp_path: Path) -> None:
-    ratio = Ratio("B1 batches / C client", 4, 8, [7.0, 7.5, 8.0]).as_json()
+    ratios = [
+        Ratio("B1 batches / C client", 4, 8, [7.0, 7.5, 8.0]).as_json(),
+        Ratio("B11 paid / alone", 0.6, 0.8, [0.78], is_sound=False).as_json(),
+    ]
 
-    draw({"at": "2026-11-29T00:00:00", "machine": {"cpus": 2}, "ratios": [ratio]}, tmp_path / "bench.svg")
+    draw({"at": "2026-11-29T00:00:00", "machine": {"cpus": 2}, "ratios": ratios}, tmp_path / "bench.svg")
 
     drawing = (tmp_path / "bench.svg").read_text()
     assert "B1 batches / C client" in drawing
     assert "94%" in drawing
+    assert "98%" not in drawing  # 0.78 of 0.8, by a load that was not as it says
     assert 'href="http' not in drawing
 
 
