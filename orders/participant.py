@@ -4,23 +4,22 @@ Lock order: payment, order; then stock locks records and stock rows. An order is
 payment has begun, and a payment begins under the lock of its order: neither can slip past the other.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Any
 
 from django.conf import settings
-from django.db.models import Case, CharField, DateTimeField, F, Q, QuerySet, Value, When
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from charites.common.errors import KeyReused
 from charites.common.transactions import expect_rows
 from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
-from orders.models import Order, OrderDetail, Payment, Refund
+from orders.models import Order, Payment, Refund
 from orders.payloads import Capture, Closing, Paying, Placing
-from orders.rows import find_keys, insert_orders
+from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, find_keys, insert_orders
 from stock.moves import OK, REPEATED, Move, Outcome, Status
 
 REFUND_TOPIC = "payment_refund"
@@ -157,9 +156,10 @@ def begun_payments(order_ids: Iterable[int]) -> QuerySet[Payment]:
     return Payment.objects.filter(order_id__in=list(order_ids), status=Payment.Status.BEGUN)
 
 
-def captured_trades(captures: Iterable[Capture]) -> QuerySet[Payment]:
-    """The stored payments of these trades."""
-    return Payment.objects.filter(reduce(or_, [Q(channel=c.channel, trade_id=c.trade_id) for c in captures]))
+def captured_trades(captures: Sequence[Capture]) -> QuerySet[Payment]:
+    """The stored payments of these trades; with several channels perhaps more."""
+    channels, trades = {c.channel for c in captures}, {c.trade_id for c in captures}
+    return Payment.objects.filter(channel__in=channels, trade_id__in=trades)
 
 
 def write_captures(moves: Sequence[Move]) -> list[Move]:
@@ -168,7 +168,7 @@ def write_captures(moves: Sequence[Move]) -> list[Move]:
         return []
     moves = sorted(moves, key=lambda move: move.payload.capture.payment_id)
     payments = lock_payments(moves)
-    known = {(p.channel, p.trade_id) for p in captured_trades(move.payload.capture for move in moves)}
+    known = {(p.channel, p.trade_id) for p in captured_trades([move.payload.capture for move in moves])}
     news = [m for m in moves if (m.payload.capture.channel, m.payload.capture.trade_id) not in known]
     if not news:
         return []
@@ -204,16 +204,7 @@ def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
     """Writes what came in into the payment rows: amount and currency are the provider's word, not what we asked for."""
     first = [move.payload.capture for move in moves if payment_id_of(move, payments) == move.payload.capture.payment_id]
     if first:
-        open_rows = Payment.objects.exclude(status=Payment.Status.CAPTURED)
-        stored = open_rows.filter(payment_id__in=[capture.payment_id for capture in first]).update(
-            status=Payment.Status.CAPTURED,
-            trade_id=by_payment(first, lambda capture: capture.trade_id, CharField()),
-            amount=by_payment(first, lambda capture: capture.amount),
-            currency=by_payment(first, lambda capture: capture.currency, CharField()),
-            next_question_at=None,
-            last_error="",
-            updated_at=Now(),
-        )
+        stored = STORE_CAPTURES.run([(c.payment_id, c.trade_id, c.amount, c.currency) for c in first])
         expect_rows(stored, len(first))
     Payment.objects.bulk_create(
         Payment(
@@ -230,17 +221,6 @@ def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
     )
 
 
-def by_payment(captures: Sequence[Capture], value: Callable[[Capture], Any], field: Any = None) -> Case:
-    """A value for each payment, for one UPDATE of many rows."""
-    return Case(*[When(payment_id=c.payment_id, then=Value(value(c))) for c in captures], output_field=field)
-
-
-def by_order(moves: Sequence[Move], value: Callable[[Capture], Any], field: Any) -> Case:
-    """A value for each order, for one UPDATE of many rows."""
-    whens = [When(order_id=move.order_id, then=Value(value(move.payload.capture))) for move in moves]
-    return Case(*whens, output_field=field)
-
-
 def refund_reason(capture: Capture, order: Order) -> Refund.Reason | None:
     """Why a capture cannot pay its (locked) order; None when it does."""
     if (capture.amount, capture.currency) != (order.pay_amount, settings.CURRENCY):
@@ -254,18 +234,10 @@ def mark_paid(moves: Sequence[Move]) -> None:
     """100 -> 200 for locked orders, and the time of payment on their lines."""
     if not moves:
         return
-    order_ids = [move.order_id for move in moves]
-    paid_at = by_order(moves, lambda capture: capture.captured_at, DateTimeField())
-    paid = Order.objects.filter(order_id__in=order_ids, status=Order.Status.UNPAID).update(
-        status=Order.Status.PAID,
-        pay_channel=by_order(moves, lambda capture: capture.channel, CharField()),
-        trade_id=by_order(moves, lambda capture: capture.trade_id, CharField()),
-        pay_time=paid_at,
-        version=F("version") + 1,
-        updated_at=Now(),
-    )
-    expect_rows(paid, len(order_ids))
-    OrderDetail.objects.filter(order_id__in=order_ids).update(pay_time=paid_at, updated_at=Now())
+    captures = [(move.order_id, move.payload.capture) for move in moves]
+    rows = [(order_id, c.channel, c.trade_id, c.captured_at) for order_id, c in captures]
+    expect_rows(MARK_PAID.run(rows), len(rows))
+    MARK_LINES_PAID.run(rows)
 
 
 def store_refunds(refunds: Sequence[tuple[int, Move, Refund.Reason]]) -> None:

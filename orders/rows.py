@@ -1,11 +1,11 @@
-"""The rows of new orders and of their lines, and the keys of old ones, as sets; see `charites/common/rows`."""
+"""The rows of new orders and of their lines, old ones by their keys, and payments, as sets: `charites/common/rows`."""
 
 import json
 from collections.abc import Iterable, Sequence
 
-from charites.common.rows import SetStatement
+from charites.common.rows import SetStatement, SetUpdate
 from goods.models import Goods
-from orders.models import Order
+from orders.models import Order, Payment
 from orders.payloads import NewLine, NewOrder, PlaceOrder, Placing
 
 INSERT_ORDERS = SetStatement(
@@ -66,6 +66,37 @@ INSERT_LINES = SetStatement(
         "videos": "text",
         "detail": "text",
     },
+)
+
+STORE_CAPTURES = SetUpdate(
+    "shopping_payment",
+    f"status = '{Payment.Status.CAPTURED.value}', trade_id = captured_trade, amount = captured_amount, "
+    "currency = captured_currency, next_question_at = NULL, last_error = '', updated_at = {now}",
+    on="payment_id = captured_payment",
+    still=f"status <> '{Payment.Status.CAPTURED.value}'",
+    sent={
+        "captured_payment": "number",
+        "captured_trade": "text",
+        "captured_amount": "number",
+        "captured_currency": "text",
+    },
+)
+
+PAID = {"paid_order": "number", "paid_channel": "text", "paid_trade": "text", "paid_at": "time"}
+MARK_PAID = SetUpdate(
+    "shopping_order",
+    f"status = {Order.Status.PAID.value}, pay_channel = paid_channel, trade_id = paid_trade, pay_time = paid_at, "
+    "version = version + 1, updated_at = {now}",
+    on="order_id = paid_order",
+    still=f"status = {Order.Status.UNPAID.value}",
+    sent=PAID,
+)
+MARK_LINES_PAID = SetUpdate(
+    "shopping_order_detail",
+    "pay_time = paid_at, updated_at = {now}",
+    on="order_id = paid_order",
+    still="pay_time IS NULL",
+    sent=PAID,
 )
 
 FIND_KEYS = SetStatement(

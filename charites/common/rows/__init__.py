@@ -2,7 +2,7 @@
 
 The ORM prepares each value of each row by itself, which costs more than everything else about an order. Here Python
 touches a row once, and what is the same in all of them stands in the statement. Used where buyers stand in line: for
-new orders, their lines, keys and stock records. Everything else is the ORM's.
+new orders, their lines, keys and stock records, and for payments. Everything else is the ORM's.
 """
 
 import json
@@ -75,6 +75,28 @@ class SetStatement:
             cursor.execute(self.sql(connection.vendor), parameters)
             if cursor.rowcount != len(rows):
                 raise RowsLost(f"{cursor.rowcount} of {len(rows)}")
+
+
+class SetUpdate:
+    """Changes the rows of a table that `on` finds for those sent and that `still` are as they have to be. The columns
+    that are sent bear names that the table has not."""
+
+    def __init__(self, table: str, change: str, *, on: str, still: str, sent: Columns) -> None:
+        self._words = {"table": table, "change": change, "on": on, "still": still}
+        self._sent = sent
+
+    @cache  # noqa: B019 (a statement lives as long as its module)
+    def sql(self, vendor: str) -> str:
+        """The statement in the words of one kind of database."""
+        dialect = DIALECTS[vendor]
+        sql = dialect.UPDATE.format(**self._words, sent=dialect.json_table("sent", self._sent))
+        return for_database(sql, vendor)
+
+    def run(self, rows: Rows) -> int:
+        """Changes the rows; returns how many there were to change."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql(connection.vendor), [as_json(rows)])
+            return int(cursor.rowcount)
 
 
 def as_json(rows: Rows) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
+UPDATE: Final = "UPDATE {table} SET {change} FROM {sent} WHERE {on} AND {still}"
 
 
 def json_table(name: str, columns: Mapping[str, str]) -> str:

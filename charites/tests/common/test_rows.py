@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
 
-from charites.common.rows import RowsLost, SetStatement, as_json, for_database
+from charites.common.rows import RowsLost, SetStatement, SetUpdate, as_json, for_database
 from charites.common.transactions import outermost
 
 pytestmark = pytest.mark.django_db
@@ -23,6 +23,12 @@ FIND = SetStatement(
 )
 
 
+RENAME = SetUpdate("auth_group", "name = new", on="name = old", still="id > 0", sent={"old": "text", "new": "text"})
+RENAME_NONE = SetUpdate(
+    "auth_group", "name = new", on="name = old", still="id < 0", sent={"old": "text", "new": "text"}
+)
+
+
 def names() -> set[str]:
     return set(Group.objects.values_list("name", flat=True))
 
@@ -35,6 +41,16 @@ def test_insert_and_select_take_any_number_of_rows_in_one_statement(django_asser
     with django_assert_num_queries(1):
         found = FIND.select([(7, "name 7"), (8, "nobody"), (9, "name 299")])
     assert sorted(found) == [(7, "name 7"), (9, "name 299")]
+
+
+def test_update_changes_those_that_are_as_they_have_to_be_and_says_how_many(django_assert_num_queries) -> None:
+    INSERT.insert([[name] for name in ("a", "b", "c'\\\u3000")])
+
+    with django_assert_num_queries(1):
+        changed = RENAME.run([("a", "A"), ("c'\\\u3000", '"😀\\'), ("nobody", "N")])
+
+    assert (changed, names()) == (2, {"A", "b", '"😀\\'})
+    assert (RENAME_NONE.run([("b", "B")]), names()) == (0, {"A", "b", '"😀\\'})
 
 
 def test_row_that_finds_nothing_to_share_is_not_lost_silently() -> None:
