@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from charites.common.rows import SetStatement, SetUpdate
+from charites.common.rows import Columns, SetStatement, SetUpdate
 from goods.models import Goods
 from orders.models import Order, Payment
 from orders.payloads import NewLine, NewOrder, PlaceOrder, Placing
@@ -82,7 +82,7 @@ STORE_CAPTURES = SetUpdate(
     },
 )
 
-PAID = {"paid_order": "number", "paid_channel": "text", "paid_trade": "text", "paid_at": "time"}
+PAID: Columns = {"paid_order": "number", "paid_channel": "text", "paid_trade": "text", "paid_at": "time"}
 MARK_PAID = SetUpdate(
     "shopping_order",
     f"status = {Order.Status.PAID.value}, pay_channel = paid_channel, trade_id = paid_trade, pay_time = paid_at, "

@@ -44,7 +44,6 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B4": b4_to_b6_stock_and_reads.reduce_stock,
     "B5": b4_to_b6_stock_and_reads.refuse_sold_out,
     "B6": b4_to_b6_stock_and_reads.list_room,
-    "B6-REST": b12_rest.read,
     "B7": b7_overload.measure,
     "B8": b8_closing.measure,
     "B10": b10_lock.measure,

@@ -4,6 +4,7 @@ nothing."""
 from collections.abc import Iterator
 from functools import partial
 
+from lab.bench import b12_rest
 from lab.bench.grpc_load import BUYER, KEY, TRANSPORTS, Floors, GrpcServer, GrpcShop, Make, by_transport, empty_server
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.bench.stage import HOT, ROOM, SOLD_OUT, Stage
@@ -29,8 +30,10 @@ def refuse_sold_out(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Rati
 
 
 def list_room(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
-    """B6: the goods of a room, ten of them."""
+    """B6: the goods of a room, ten of them, over gRPC and REST."""
     yield from against_nothing("B6 a room's list", lists, LIST, stage, rounds=rounds, seconds=seconds)
+    stage.stop()
+    yield from b12_rest.read(stage, rounds=rounds, seconds=seconds)
 
 
 def against_nothing(
