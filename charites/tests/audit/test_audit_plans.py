@@ -3,8 +3,8 @@
 How long a million records take is for lab/bench/audit_million.py to say.
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -14,36 +14,21 @@ from django.utils import timezone
 from charites.audit import own_database, run_audit
 from charites.audit.check import Check
 from charites.audit.run import checks_of, parameters_for
-from lab.kit.large_shop import TABLES, break_fifty, fill
+from lab.kit.large_shop import TABLES, LargeShop, break_fifty, fill
+from lab.kit.plans import WHOLE, Step, explain
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers, pytest.mark.unguarded_stock_sql]
 
 # Enough for the planner to want an index wherever one helps, and so few goods that the goods alone are no good one.
-RECORDS, GOODS = 6_000, 20
+SHOP = LargeShop(orders=3_000, goods=20)
 # Rows that a step may read for each row of another table: those of one order, or of one product among the stock.
 FEW = 20
-WHOLE = {"ALL", "index"}  # the ways of reading all rows: of the table, or of an index of it
 # What is rare is found by an index, however large the shop is. All other rules are about all rows.
 FOUND_BY_INDEX = {
     *("I6-dead", "I6-overdue", "I7-half"),
     *("I9-paid-without-capture", "I10-adjustments"),
     *("I12-overdue-order", "I12-payment-not-asked-about", "I12-refund-not-tried", "I12-refund-without-message"),
 }
-
-
-class Step(NamedTuple):
-    """One line of EXPLAIN: how one table is read, in one SELECT of a statement."""
-
-    select: int | None  # None: the result of a UNION
-    kind: str
-    table: str
-    access: str
-    possible_keys: str | None
-    key: str | None
-    key_bytes: str | None
-    key_of: str | None
-    rows: str | None
-    extra: str
 
 
 @pytest.fixture
@@ -54,33 +39,27 @@ def cursor(transactional_db: None) -> Iterator[Any]:
             cursor.execute(f"TRUNCATE {table}")  # quicker than the tests' own clean-up
 
 
-def plan(cursor: Any, check: Check) -> list[Step]:
+def plan(cursor: Any, check: Check) -> Sequence[Step]:
     parameters = parameters_for(connection, timezone.now())
     used = {name: value for name, value in parameters.items() if f"%({name})s" in check.sql}
-    cursor.execute(f"EXPLAIN {check.sql} LIMIT 101", used or None)
-    return [Step(*row) for row in cursor.fetchall()]
+    return explain(cursor, f"{check.sql} LIMIT 101", used or None)
 
 
-def rows_of(step: Step) -> int:
-    """How many rows the planner expects; with a rowid filter it adds how many of them that leaves."""
-    return int((step.rows or "0").split()[0])
-
-
-def quadratic_steps(steps: list[Step]) -> list[Step]:
+def quadratic_steps(steps: Sequence[Step]) -> list[Step]:
     """The steps that read many rows of a table again for each row of another."""
     found, begun = [], set()
     for step in steps:
         is_repeated = step.select in begun or step.kind.startswith("DEPENDENT")
-        is_guess = step.table.startswith("<")  # how many rows of a result have one key, the planner does not know
-        is_long = step.access in WHOLE or (rows_of(step) > FEW and not is_guess)
-        if (is_repeated and is_long) or "join buffer" in step.extra:
+        is_guess = str(step.table).startswith("<")  # how many rows of a result have one key, the planner does not know
+        is_long = step.access in WHOLE or (step.row_count > FEW and not is_guess)
+        if (is_repeated and is_long) or "join buffer" in str(step.extra):
             found.append(step)
         begun.add(step.select)
     return found
 
 
 def test_no_statement_reads_many_rows_for_each_row_of_another(cursor: Any) -> None:
-    fill(cursor, records=RECORDS, goods=GOODS)
+    fill(cursor, SHOP)
 
     plans = {check.id: plan(cursor, check) for check in checks_of(own_database())}
 
@@ -90,7 +69,7 @@ def test_no_statement_reads_many_rows_for_each_row_of_another(cursor: Any) -> No
 
 
 def test_a_statement_that_reads_a_table_again_and_again_is_noticed(cursor: Any) -> None:
-    fill(cursor, records=RECORDS, goods=GOODS)
+    fill(cursor, SHOP)
     without_index = "SELECT a.id FROM shopping_order_detail a JOIN shopping_order_detail b ON b.num = a.num + 1"
     dependent = "SELECT id FROM shopping_order o WHERE EXISTS (SELECT 1 FROM shopping_stock s WHERE s.num < o.user_id)"
 
@@ -100,12 +79,12 @@ def test_a_statement_that_reads_a_table_again_and_again_is_noticed(cursor: Any) 
 
 def test_fifty_broken_records_among_many_are_named_and_no_more_statements_are_sent_than_for_few(cursor: Any) -> None:
     counts = []
-    for records in (RECORDS // 10, RECORDS):
-        fill(cursor, records=records, goods=GOODS)
+    for shop in (LargeShop(orders=300, goods=20), SHOP):
+        fill(cursor, shop)
         with CaptureQueriesContext(connection) as sent:
             assert [result.check.id for result in run_audit(now=timezone.now()) if result.total] == []
         counts.append(len(sent))
-        broken = break_fifty(cursor, records=records, goods=GOODS)
+        broken = break_fifty(cursor, shop)
         with CaptureQueriesContext(connection) as sent:
             results = run_audit(now=timezone.now())
         counts.append(len(sent))
