@@ -34,7 +34,9 @@ class MessageAdmin(ReadOnlyAdmin):
     list_filter = ("state", TopicFilter, "deliver_at")
     ordering = ("-id",)
     id_fields = ("id",)
-    prefix_fields = ("key", "topic")
+    indexed_filters = ("state",)
+    key_fields = ("key",)
+    prefix_fields = ("topic",)
     actions = ("send_again", "check_again")
 
     @admin.action(description=_("Send dead messages again"), permissions=["operate"])

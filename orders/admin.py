@@ -46,6 +46,7 @@ class UserNames(ReadOnlyAdmin):
 class OrderAdmin(UserNames):
     list_display = ("order_id", "user", "status", "shown_amount", "created_at", "expires_in", "closed_by")
     list_filter = ("status", "closed_by", "created_at")
+    ordered_filters = ("status",)
     ordering = ("-order_id",)
     id_fields = ("order_id", "user_id")
     prefix_fields = ("receive_phone",)
@@ -128,6 +129,7 @@ class OrderDetailAdmin(UserNames):
     list_filter = ("created_at", "pay_time")
     ordering = ("-id",)
     id_fields = ("order_id", "goods_id")
+    search_user_id = False  # the order is found by its user, and shows its lines
     exclude = ("is_deleted", "created_by", "updated_by")
 
     @admin.display(description=_("price"), ordering="price")
@@ -156,7 +158,8 @@ def messages_section(messages: list[Message]) -> Section:
 class PaymentAdmin(MoneyAdmin):
     list_display = ("payment_id", "order_id", "channel", "shown_amount", "status", "next_question_at", "created_at")
     list_filter = ("status", "created_at")
-    ordering = ("-id",)
+    ordered_filters = ("status",)
+    ordering = ("-order_id", "-id")
     id_fields = ("payment_id", "order_id")
     prefix_fields = ("trade_id",)
     actions = ("send_notice_again", "ask_provider")
@@ -202,6 +205,7 @@ class RefundAdmin(MoneyAdmin):
         "last_error",
     )
     list_filter = ("status", "reason", "created_at")
+    indexed_filters = ("status",)
     ordering = ("-id",)
     id_fields = ("payment_id", "order_id")
     actions = ("send_now",)

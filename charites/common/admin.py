@@ -9,12 +9,11 @@ import structlog
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.db import DatabaseError
-from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -24,8 +23,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from charites.common.admin_lists import ListAdmin
 from charites.common.errors import Kind, OutcomeUnknown, ServiceError, as_service_error, is_outage
-from charites.common.models import MAX_INT64
 
 log = structlog.get_logger(__name__)
 
@@ -53,36 +52,11 @@ class Report:
     errors: Sequence[Exception | Text] = ()
 
 
-class OperatorAdmin(ModelAdmin):  # type: ignore[type-arg]
+class OperatorAdmin(ListAdmin):
     """A page for operators. Whoever may change a model may run its actions, also where the fields are read-only."""
 
     change_form_template = "charites_common/change_form.html"
     list_per_page = ROWS_PER_PAGE
-    show_full_result_count = False  # a second count of the whole table for every search
-    id_fields: Sequence[str] = ()  # integers that the search box finds by equality
-    prefix_fields: Sequence[str] = ()  # texts that it finds by how they begin
-    search_user_id = False
-
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
-        return [*self.id_fields, *self.prefix_fields]
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Finds by indexed equality and prefixes; Django's own search compares every number as a text."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        found = Q(pk__in=[])
-        if term.isascii() and term.isdigit() and int(term) <= MAX_INT64:
-            for name in self.id_fields:
-                found |= Q(**{name: int(term)})
-        for name in self.prefix_fields:
-            found |= Q(**{f"{name}__startswith": term})
-        if self.search_user_id:
-            users = get_user_model().objects.filter(username=term).values_list("pk", flat=True)
-            found |= Q(user_id__in=list(users))
-        return queryset.filter(found), False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Django asks this for actions with `permissions=["operate"]`."""

@@ -13,7 +13,7 @@ class SandboxPaymentAdmin(ReadOnlyAdmin):
     list_filter = ("status", "captured_at")
     ordering = ("-id",)
     id_fields = ("payment_id",)
-    prefix_fields = ("trade_id",)
+    key_fields = ("trade_id",)
 
     @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, row: SandboxPayment) -> str:

@@ -1,0 +1,131 @@
+"""Lists of the admin over tables of any size: what a page costs does not depend on how long the table is.
+
+A list that begins with its newest rows has the newest ten thousand. A filter whose index goes on in the order of the
+list is applied before, so it has as many of its kind; what a filter with any index finds is listed whole, unless there
+is much of it; other filters look at the newest two hundred thousand. A search finds numbers and keys among all rows,
+and other texts among as many as a filter.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_user_model
+from django.core.paginator import Page, Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from charites.common.models import MAX_INT64
+
+LISTED = 10_000
+LOOKED_AT = 200_000  # where rows have to be read to know whether they are meant
+MOST_FOUND = 1_000  # by each column that the search looks at
+
+
+class NewestRows(ChangeList):
+    """The rows of one list. `is_cut`: there are older ones."""
+
+    model_admin: "ListAdmin"
+    is_cut = False
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
+        if self.query or not self.model_admin.newest_by:
+            return rows
+        admin = self.model_admin
+        if self.is_rare(self.narrowed(request, admin.indexed_filters)):
+            return rows
+        has_others = any(spec.used_parameters and not named(spec, admin.ordered_filters) for spec in self.filter_specs)
+        kind = self.narrowed(request, admin.ordered_filters)
+        newest = admin.among_newest(kind, most=LOOKED_AT if has_others else LISTED)
+        self.is_cut = newest is not None
+        return rows if newest is None else rows.filter(newest)
+
+    def narrowed(self, request: HttpRequest, names: Sequence[str]) -> QuerySet[Any]:
+        """What the chosen filters among these leave of all rows."""
+        rows = self.root_queryset
+        for spec in self.filter_specs:
+            if named(spec, names) and spec.used_parameters:
+                rows = cast("QuerySet[Any]", spec.queryset(request, rows))
+        return rows
+
+    def is_rare(self, rows: QuerySet[Any]) -> bool:
+        """Whether some filter has left rows that are no more than may be looked at."""
+        is_whole = rows is self.root_queryset
+        return not is_whole and rows.order_by().values("pk")[: LOOKED_AT + 1].count() <= LOOKED_AT
+
+
+def named(spec: Any, names: Sequence[str]) -> bool:
+    """Whether a filter is that of one of these columns."""
+    return getattr(spec, "field_path", None) in names
+
+
+class KeysFirst(Paginator):  # type: ignore[type-arg]
+    """Finds the keys of a page before its rows: the rows of the pages before it are not read."""
+
+    def page(self, number: int | str) -> Page[Any]:
+        page, rows = super().page(number), cast("QuerySet[Any]", self.object_list)
+        keys = cast("QuerySet[Any]", page.object_list).values_list("pk", flat=True)
+        page.object_list = rows.filter(pk__in=list(keys))
+        return page
+
+
+class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
+    """Lists and searches that bear large tables."""
+
+    paginator = KeysFirst
+    change_list_template = "charites_common/change_list.html"
+    show_full_result_count = False  # a second count of the whole table for every search
+    id_fields: Sequence[str] = ()  # integers that the search box finds by equality
+    key_fields: Sequence[str] = ()  # texts with an index, that it finds by how they begin
+    prefix_fields: Sequence[str] = ()  # texts without one
+    search_user_id = False
+    indexed_filters: Sequence[str] = ()  # an index begins with them
+    ordered_filters: Sequence[str] = ()  # and goes on with the column that the list is in the order of
+
+    @property
+    def newest_by(self) -> str | None:
+        """The column that a list of newest rows is in the order of; catalogues are listed whole."""
+        first = str(self.ordering[0]) if self.ordering else ""
+        return first[1:] if first.startswith("-") else None
+
+    def among_newest(self, rows: QuerySet[Any], *, most: int) -> Q | None:
+        """The condition that selects the newest of these rows; None when there are no others."""
+        name = str(self.newest_by)
+        found = list(rows.order_by(f"-{name}").values_list(name, flat=True)[most - 1 : most + 1])
+        return Q(**{f"{name}__gte": found[0]}) if len(found) > 1 else None
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return NewestRows
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        return [*self.id_fields, *self.key_fields, *self.prefix_fields]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Finds by indexed equality and prefixes; Django's own search compares every number as a text.
+
+        Column by column: an OR over several would read the whole table.
+        """
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found: set[int] = set()
+        for rows in self.matching(queryset, term):
+            found.update(rows.values_list("pk", flat=True)[:MOST_FOUND])
+        return queryset.filter(pk__in=found), False
+
+    def matching(self, rows: QuerySet[Any], term: str) -> Iterator[QuerySet[Any]]:
+        """The rows that a search may mean."""
+        if term.isascii() and term.isdigit() and int(term) <= MAX_INT64:
+            yield from (rows.filter(**{name: int(term)}) for name in self.id_fields)
+        if self.search_user_id:
+            users = get_user_model().objects.filter(username=term).values_list("pk", flat=True)
+            yield from (rows.filter(user_id=user_id) for user_id in users)
+        yield from (rows.filter(**{f"{name}__istartswith": term}).order_by(name) for name in self.key_fields)
+        if self.prefix_fields:
+            begins = Q(*((f"{name}__istartswith", term) for name in self.prefix_fields), _connector=Q.OR)
+            newest = self.among_newest(self.model._default_manager.all(), most=LOOKED_AT) if self.newest_by else None
+            yield rows.filter(begins, newest or Q())

@@ -1,0 +1,88 @@
+"""Lists of tables that are longer than a list: its newest rows, and what the search still finds."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from charites.common import admin_lists
+from lab.kit import factories
+from lab.kit.admin_site import list_url, make_operator, sign_in
+from lab.kit.message_rows import make_message
+from messaging.admin import MessageAdmin
+from messaging.models import Message
+from orders.models import Order
+
+pytestmark = pytest.mark.django_db
+
+OLDER = "Older ones are not listed"
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr(admin_lists, "LISTED", 3)
+    monkeypatch.setattr(admin_lists, "LOOKED_AT", 4)
+    return sign_in(make_operator())
+
+
+def shown(client: Client, **words: Any) -> tuple[list[str], bool]:
+    """The keys on the first page of a list, and whether it says that there are older ones."""
+    page = client.get(list_url(Message), words)
+    assert page.status_code == 200
+    return [message.key for message in page.context["cl"].result_list], OLDER in page.content.decode()
+
+
+def test_list_shows_the_newest_rows_and_says_that_there_are_older_ones(client: Client) -> None:
+    for key in "abc":
+        make_message(key=key)
+    assert shown(client) == (["c", "b", "a"], False)
+
+    make_message(key="d")
+
+    assert shown(client) == (["d", "c", "b"], True)
+
+
+def test_filter_with_an_index_shows_whole_what_is_rare_and_else_looks_among_the_newest_rows(client: Client) -> None:
+    for key, state in zip("abcdefghi", ["done", *["dead"] * 2, *["done"] * 5, "half"], strict=True):
+        make_message(key=key, state=state)
+
+    assert shown(client, state__exact="dead") == (["c", "b"], False)
+    assert shown(client, state__exact="done") == (["h", "g", "f"], True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_filter_whose_index_is_in_the_order_of_the_list_shows_the_newest_rows_of_its_kind(client: Client) -> None:
+    factories.make_goods(1, stock=20)
+    cancelled = [factories.make_closed_order().order_id for _ in range(4)]
+    for _ in range(3):
+        factories.make_order()
+
+    page = client.get(list_url(Order), {"status__exact": "300"})
+
+    assert [order.order_id for order in page.context["cl"].result_list] == cancelled[:0:-1]
+    assert OLDER in page.content.decode()
+
+
+def test_filter_without_an_index_looks_among_the_newest_rows(client: Client) -> None:
+    for key, is_old in zip("abcde", [True, True, False, True, True], strict=True):
+        make_message(key=key, deliver_at="2026-01-01T00:00:00Z" if is_old else "2030-01-01T00:00:00Z")
+
+    assert shown(client, deliver_at__lt="2027-01-01 00:00:00+00:00") == (["e", "d", "b"], True)
+
+
+def test_search_finds_old_rows_by_number_and_key_and_other_texts_among_the_newest(client: Client) -> None:
+    oldest = make_message(key="old", topic="refund")
+    for key in "abcd":
+        make_message(key=key, topic="refund")
+
+    assert shown(client, q=str(oldest.pk)) == (["old"], False)
+    assert shown(client, q="ol") == (["old"], False)
+    assert shown(client, q="ref") == (["d", "c", "b", "a"], False)
+
+
+def test_second_page_goes_on_where_the_first_one_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MessageAdmin, "list_per_page", 2)
+    for key in "abcd":
+        make_message(key=key)
+
+    assert [shown(client, p=page) for page in (1, 2)] == [(["d", "c"], True), (["b"], True)]
