@@ -57,6 +57,7 @@ class Room(Timestamped):
         db_table = "shopping_room"
         verbose_name = _("room")
         verbose_name_plural = _("rooms")
+        indexes = [models.Index(fields=["status", "room_id"], name="shopping_room_of_status")]
 
     def __str__(self) -> str:
         return f"{self.room_id} {self.title}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
+from charites.common.pages import along
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Goods, Room, RoomGoods
 
@@ -28,7 +29,7 @@ def list_rooms(
     """
     rooms = Room.objects.filter(is_deleted=False).order_by("room_id")
     if status is not None:
-        rooms = rooms.filter(status=status)
+        rooms = along(rooms, "room_id", status=status)
     if after_id is not None:
         rooms = rooms.filter(room_id__gt=after_id)
     return list(rooms[: min(limit, MAX_PAGE)])

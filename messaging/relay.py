@@ -139,5 +139,5 @@ def purge(*, now: datetime) -> int:
     finished = Message.objects.filter(
         state__in=[Message.State.DONE, Message.State.ABORTED], deliver_at__lt=now - KEEP_FINISHED
     )
-    keys = list(finished.order_by("deliver_at").values_list("pk", flat=True)[:PURGE_STEP])
+    keys = list(finished.order_by("state", "deliver_at").values_list("pk", flat=True)[:PURGE_STEP])
     return run(lambda: Message.objects.filter(pk__in=keys).delete()[0], name="purge_messages") if keys else 0

@@ -66,6 +66,7 @@ class Order(Inherited):
         indexes = [
             models.Index(fields=["status", "expires_at"], name="shopping_order_due"),
             models.Index(fields=["user_id", "order_id"], name="shopping_order_of_user"),
+            models.Index(fields=["status", "order_id"], name="shopping_order_of_status"),
         ]
 
     def __str__(self) -> str:
@@ -205,6 +206,7 @@ class SandboxPayment(Timestamped):
         db_table = "sandbox_payment"
         verbose_name = _("sandbox payment")
         verbose_name_plural = _("sandbox payments")
+        indexes = [models.Index(fields=["trade_id"], name="sandbox_payment_trade")]
 
     def __str__(self) -> str:
         return _("sandbox payment %(payment_id)s") % {"payment_id": self.payment_id}

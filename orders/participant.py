@@ -20,6 +20,7 @@ from orders.errors import PaymentNotFound
 from orders.models import Order, Payment, Refund
 from orders.payloads import Capture, Closing, Paying, Placing
 from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, find_keys, insert_orders
+from orders.selectors import in_status, with_keys
 from stock.moves import OK, REPEATED, Move, Outcome, Status
 
 REFUND_TOPIC = "payment_refund"
@@ -45,12 +46,6 @@ class OrderParticipant:
             | find_closings([move for move in moves if isinstance(move.payload, Closing)])
             | find_placings([move for move in moves if isinstance(move.payload, Placing)])
         )
-
-
-def by_key(moves: Iterable[Move]) -> QuerySet[Order]:
-    """The orders that are stored under the idempotency keys of these placements."""
-    wanted = [Q(user_id=m.payload.order.user_id, idempotency_key=m.payload.order.idempotency_key) for m in moves]
-    return Order.objects.filter(reduce(or_, wanted))
 
 
 def settle_keys(moves: Sequence[Move]) -> dict[Move, Outcome]:
@@ -95,7 +90,8 @@ def find_placings(moves: Sequence[Move]) -> dict[Move, Outcome]:
     numbers = set(lock(Order.objects.order_by("order_id"), moves).values_list("order_id", flat=True))
     keyed = [move for move in moves if move.order_id not in numbers and move.payload.order.idempotency_key]
     if keyed:
-        list(by_key(keyed).order_by("order_id").select_for_update())
+        keys = [(move.payload.order.user_id, move.payload.order.idempotency_key) for move in keyed]
+        list(with_keys(keys).order_by("order_id").select_for_update())
     stored = settle_keys(keyed) if keyed else {}
     return stored | {move: OK for move in moves if move.order_id in numbers}
 
@@ -113,7 +109,7 @@ def write_closings(moves: Sequence[Move]) -> list[Move]:
     """
     if not moves:
         return []
-    unpaid = Order.objects.filter(status=Order.Status.UNPAID).order_by("order_id")
+    unpaid = in_status(Order.Status.UNPAID).order_by("order_id")
     due = [move for move in moves if move.payload.closed_by == Order.ClosedBy.TIMEOUT]
     asked = [move for move in moves if move.payload.closed_by != Order.ClosedBy.TIMEOUT]
     locked: dict[int, datetime] = {}

@@ -1,13 +1,18 @@
 """Reading orders."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from itertools import chain
+from operator import or_
+from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
+from charites.common.pages import along
 from orders.errors import OrderNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
 
@@ -25,6 +30,14 @@ class DueRefund:
     refund: Refund
     channel: str
     trade_id: str
+
+
+class Due(NamedTuple):
+    """An order whose time is up, with the columns that they are listed by."""
+
+    expires_at: datetime
+    pk: int
+    order_id: int
 
 
 def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:
@@ -53,9 +66,10 @@ def list_orders(
     """Returns a page of orders, newest first; `before_id` is the last order number of the page before."""
     orders = Order.objects.order_by("-order_id")
     if user_id is not None:
-        orders = orders.filter(user_id=user_id)
-    if status is not None:
-        orders = orders.filter(status=status)
+        orders = along(orders, "-order_id", user_id=user_id)
+        orders = orders if status is None else orders.filter(status=status)
+    elif status is not None:
+        orders = along(orders, "-order_id", status=status)
     if before_id is not None:
         orders = orders.filter(order_id__lt=before_id)
     return with_lines(list(orders[: min(limit, MAX_PAGE)]))
@@ -70,29 +84,48 @@ def list_by_keys(*, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Or
     """Returns the orders that are stored under (user_id, idempotency key)."""
     if not keys:
         return {}
-    wanted = Q(user_id__in={user for user, _ in keys}, idempotency_key__in={key for _, key in keys})
-    orders = with_lines(list(Order.objects.filter(wanted).order_by("order_id")))
+    orders = with_lines(list(with_keys(keys).order_by("order_id")))
     return {(found.order.user_id, str(found.order.idempotency_key)): found for found in orders}
+
+
+def with_keys(keys: Iterable[tuple[int, str]]) -> QuerySet[Order]:
+    """The orders that are stored under (user_id, idempotency key), for one key or more. Pair by pair: of two lists
+    MariaDB would read all orders of these users."""
+    return Order.objects.filter(reduce(or_, (Q(user_id=user, idempotency_key=key) for user, key in keys)))
+
+
+def in_status(status: Order.Status) -> QuerySet[Order]:
+    """Orders in a status, to be locked by their numbers.
+
+    The planner does not see the status: who finds a row by an index of statuses locks the entry first and then waits
+    for the row; who has the row and changes its status needs the entry.
+    """
+    return Order.objects.alias(state=F("status") + 0).filter(state=status)
 
 
 def due_orders(now: datetime) -> QuerySet[Order]:
     """Unpaid orders whose time is up, the longest overdue first."""
-    return Order.objects.filter(status=Order.Status.UNPAID, expires_at__lte=now).order_by("expires_at", "order_id")
+    return along(Order.objects.filter(expires_at__lte=now), "expires_at", "pk", status=Order.Status.UNPAID)
 
 
-def list_due(*, now: datetime, after: tuple[datetime, int] | None, limit: int) -> list[tuple[datetime, int]]:
-    """Returns (expires_at, order_id) of overdue orders without a begun payment, from `after` on, unlocked."""
-    begun = Payment.objects.filter(order_id=OuterRef("order_id"), status=Payment.Status.BEGUN)
-    due = due_orders(now).filter(~Exists(begun))
+def one_of(payments: QuerySet[Payment]) -> Subquery:
+    """One of these payments for each order, or NULL. An EXISTS would do, but MariaDB answers it by reading all of these
+    payments first, whatever their orders."""
+    return Subquery(payments.filter(order_id=OuterRef("order_id")).values("pk")[:1])
+
+
+def list_due(*, now: datetime, after: Due | None, limit: int) -> list[Due]:
+    """Returns overdue orders without a begun payment, from `after` on, unlocked."""
+    due = due_orders(now).alias(begun=one_of(Payment.objects.filter(status=Payment.Status.BEGUN))).filter(begun=None)
     if after:
-        due = due.filter(Q(expires_at__gt=after[0]) | Q(expires_at=after[0], order_id__gt=after[1]))
-    return list(due.values_list("expires_at", "order_id")[:limit])
+        due = due.filter(Q(expires_at__gt=after.expires_at) | Q(pk__gt=after.pk), expires_at__gte=after.expires_at)
+    return [Due(*row) for row in due.values_list("expires_at", "pk", "order_id")[:limit]]
 
 
 def list_overdue_payments(*, now: datetime, limit: int) -> list[tuple[Payment, datetime]]:
     """Returns begun payments of overdue orders that nobody is asking about, with when the order expired."""
     free = Payment.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now), status=Payment.Status.BEGUN)
-    due = due_orders(now).filter(order_id__in=free.values_list("order_id", flat=True))
+    due = due_orders(now).alias(free=one_of(free)).exclude(free=None)
     expired = dict(due.values_list("order_id", "expires_at")[:limit])
     return [(payment, expired[payment.order_id]) for payment in free.filter(order_id__in=expired).order_by("pk")]
 
@@ -114,8 +147,12 @@ def list_payments_to_ask_about(*, now: datetime, limit: int) -> list[Payment]:
     A begun payment without a planned question was left by an earlier version; it is due once its order has ended.
     """
     free = Payment.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now))
-    due = free.filter(status__in=[Payment.Status.BEGUN, Payment.Status.CLOSED], next_question_at__lte=now)
-    found = list(due.order_by("next_question_at", "pk")[:limit])
+    due = free.filter(next_question_at__lte=now)
+    pages = [
+        along(due, "next_question_at", "pk", status=Payment.Status.BEGUN)[:limit],
+        along(due, "next_question_at", "pk", status=Payment.Status.CLOSED)[:limit],
+    ]
+    found = sorted(chain(*pages), key=lambda payment: (payment.next_question_at, payment.pk))[:limit]
     unpaid = Order.objects.filter(order_id=OuterRef("order_id"), status=Order.Status.UNPAID)
     unplanned = free.filter(~Exists(unpaid), status=Payment.Status.BEGUN, next_question_at=None)
     return [*found, *unplanned.order_by("pk")[: limit - len(found)]]

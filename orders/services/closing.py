@@ -40,7 +40,7 @@ def close_due(*, now: datetime) -> int:
         page = selectors.list_due(now=now, after=after, limit=settings.ORDER_TIMEOUT_BATCH)
         if not page:
             return closed
-        outcomes = close([order_id for _, order_id in page], Closing(Order.ClosedBy.TIMEOUT, now))
+        outcomes = close([due.order_id for due in page], Closing(Order.ClosedBy.TIMEOUT, now))
         closed += sum(outcome.status is Status.OK for outcome in outcomes)
         after = page[-1]
 
@@ -179,7 +179,7 @@ def complete_orders(*, order_ids: Sequence[int], actor: str, now: datetime) -> l
     """
 
     def complete() -> list[int]:
-        paid = Order.objects.filter(order_id__in=order_ids, status=Order.Status.PAID).order_by("order_id")
+        paid = selectors.in_status(Order.Status.PAID).filter(order_id__in=order_ids).order_by("order_id")
         locked = list(paid.select_for_update().values_list("order_id", flat=True))
         completed = paid.filter(order_id__in=locked).update(
             status=Order.Status.COMPLETED, updated_by=actor, version=F("version") + 1, updated_at=now

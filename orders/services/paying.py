@@ -86,7 +86,7 @@ def store_begun(orders: Sequence[Order], *, channel: str) -> list[Payment]:
     numbers = dict(zip(amounts, next_ids(len(amounts)), strict=True))
 
     def store() -> list[Payment]:
-        unpaid = Order.objects.filter(order_id__in=amounts, status=Order.Status.UNPAID).order_by("order_id")
+        unpaid = selectors.in_status(Order.Status.UNPAID).filter(order_id__in=amounts).order_by("order_id")
         locked = list(unpaid.select_for_update().values_list("order_id", flat=True))
         begun = selectors.list_begun_payments(order_ids=locked)
         new = {

@@ -86,7 +86,7 @@ def test_list_due_pages_without_gaps_through_orders_of_one_moment():
     second = list_due(now=now, after=first[-1], limit=2)
     third = list_due(now=now, after=second[-1], limit=2)
 
-    assert [order_id for _, order_id in [*first, *second, *third]] == [order.order_id for order in orders]
+    assert [due.order_id for due in [*first, *second, *third]] == [order.order_id for order in orders]
     assert list_due(now=now, after=third[-1], limit=2) == []
 
 
@@ -94,7 +94,7 @@ def test_list_due_is_longest_overdue_first_and_leaves_out_begun_payments():
     late, early, begun = make_order(now=later(5)), make_order(), make_order()
     make_payment(begun)
 
-    assert [order_id for _, order_id in list_due(now=later(90), after=None, limit=9)] == [
+    assert [due.order_id for due in list_due(now=later(90), after=None, limit=9)] == [
         early.order_id,
         late.order_id,
     ]
