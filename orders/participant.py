@@ -6,11 +6,9 @@ payment has begun, and a payment begins under the lock of its order: neither can
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import reduce
-from operator import or_
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from charites.common.errors import KeyReused

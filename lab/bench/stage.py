@@ -169,10 +169,11 @@ class Stage:
             while cursor.rowcount == AT_ONCE:
                 cursor.execute(sql, [due_within.total_seconds()])
 
-    def audit(self) -> None:
+    def audit(self, **settings: str) -> None:
         """Raises ServerFailed when an invariant is broken: then no figure of the run counts."""
         self.put_off(due_within=timedelta(0))
-        done = subprocess.run([sys.executable, "manage.py", "audit"], capture_output=True, text=True, check=False)
+        command, environment = [sys.executable, "manage.py", "audit"], {**os.environ, **settings}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ServerFailed(
                 f"The audit found something, so this run is void:\n{done.stdout[-2000:]}{done.stderr[-500:]}"

@@ -37,6 +37,7 @@ class LargeShop:
     lines: int = 2  # of each order
     available: int = 100  # pieces of each product
     first_buyer: int = 1
+    buyer_step: int = 1
 
     @property
     def buyers(self) -> int:
@@ -50,6 +51,11 @@ def fill(cursor: Any, shop: LargeShop) -> None:
         cursor.execute(statement)
     cursor.execute(f"ANALYZE TABLE {', '.join(TABLES)}")
     cursor.fetchall()
+
+
+def empty(cursor: Any) -> None:
+    for table in TABLES:
+        cursor.execute(f"TRUNCATE {table}")
 
 
 def break_fifty(cursor: Any, shop: LargeShop) -> dict[str, list[str]]:
@@ -106,7 +112,7 @@ def orders(shop: LargeShop, *, first: int, count: int, state: str = "{} % 3", ex
     last = first + count - 1
     line = f"seq DIV {shop.lines}"
     lines = f"seq_{first * shop.lines}_to_{last * shop.lines + shop.lines - 1}"
-    buyer = f"{shop.first_buyer} + {{}} % {shop.buyers}"
+    buyer = f"{shop.first_buyer} + ({{}}) % {shop.buyers} * {shop.buyer_step}"
     choice = f"1 + {state.format('seq')}"
     return [
         f"""
@@ -129,6 +135,21 @@ def orders(shop: LargeShop, *, first: int, count: int, state: str = "{} % 3", ex
         INSERT INTO shopping_stock_record ({COMMON}, order_id, goods_id, num, status, kind)
         SELECT {DEFAULTS}, {line}, 1 + seq % {shop.goods}, {PIECES}, 1 + {state.format(f"({line})")}, 'order'
         FROM {lines}
+        """,
+    ]
+
+
+def due(shop: LargeShop, *, first: int, count: int) -> list[str]:
+    """More unpaid orders, whose time is up."""
+    last = first + count - 1
+    return [
+        *orders(shop, first=first, count=count, state="0", expires="NOW(6) - INTERVAL 1 SECOND"),
+        f"""
+        UPDATE shopping_stock JOIN (
+            SELECT goods_id, SUM(num) AS pieces FROM shopping_stock_record
+            WHERE order_id BETWEEN {first} AND {last} GROUP BY goods_id
+        ) AS taken USING (goods_id)
+        SET num = num - pieces, `lock` = `lock` + pieces, version = version + 1
         """,
     ]
 
