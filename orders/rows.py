@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from charites.common.rows import Columns, SetStatement, SetUpdate
 from goods.models import Goods
@@ -68,6 +70,26 @@ INSERT_LINES = SetStatement(
     },
 )
 
+INSERT_PAYMENTS = SetStatement(
+    f"""
+    INSERT INTO shopping_payment (
+        payment_id, order_id, channel, amount, currency, next_question_at,
+        status, questions, last_error, created_at, updated_at
+    )
+    SELECT payment_id, order_id, channel, amount, currency, next_question_at,
+        '{Payment.Status.BEGUN.value}', 0, '', {{now}}, {{now}}
+    FROM {{sent}}
+    """,
+    sent={
+        "payment_id": "number",
+        "order_id": "number",
+        "channel": "text",
+        "amount": "number",
+        "currency": "text",
+        "next_question_at": "time",
+    },
+)
+
 STORE_CAPTURES = SetUpdate(
     "shopping_payment",
     f"status = '{Payment.Status.CAPTURED.value}', trade_id = captured_trade, amount = captured_amount, "
@@ -107,6 +129,22 @@ FIND_KEYS = SetStatement(
     """,
     sent={"user_id": "number", "idempotency_key": "text"},
 )
+
+
+class NewPayment(NamedTuple):
+    """The columns of a begun payment, in the order of INSERT_PAYMENTS."""
+
+    payment_id: int
+    order_id: int
+    channel: str
+    amount: int
+    currency: str
+    next_question_at: datetime
+
+
+def insert_payments(payments: Iterable[NewPayment]) -> None:
+    """Inserts begun payments, by their numbers. Raises IntegrityError for a number that is taken."""
+    INSERT_PAYMENTS.insert(sorted(payments))
 
 
 def find_keys(orders: Iterable[NewOrder | PlaceOrder]) -> dict[tuple[int, str | None], str]:

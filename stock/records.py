@@ -1,8 +1,9 @@
 """Stock records are written here and nowhere else: what every order took, as the proof behind the counts."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import F, QuerySet
@@ -68,7 +69,7 @@ class RecordParticipant:
     def find(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         if self.inner:
             return self.inner.find(moves)
-        groups = by_order(list(records_of(moves).select_for_update()))
+        groups = read_locked(moves)
         return {move: OK for move in moves if is_there(move, groups[move.order_id])}
 
 
@@ -77,9 +78,29 @@ def records_of(moves: Sequence[Move]) -> QuerySet[StockRecord]:
     return Record.objects.filter(order_id__in=[move.order_id for move in moves]).order_by("order_id", "goods_id")
 
 
-def by_order(records: Sequence[StockRecord]) -> dict[int, list[StockRecord]]:
+class Held(NamedTuple):
+    """What a record holds."""
+
+    pk: int
+    order_id: int
+    goods_id: int
+    num: int
+    status: int
+
+
+def held(records: QuerySet[StockRecord]) -> list[Held]:
+    """Reads records."""
+    return [Held(*row) for row in records.values_list(*Held._fields)]
+
+
+def read_locked(moves: Sequence[Move]) -> dict[int, list[Held]]:
+    """Locks the records of all these orders; returns them by order."""
+    return by_order(held(records_of(moves).select_for_update()))
+
+
+def by_order(records: Iterable[Held]) -> dict[int, list[Held]]:
     """Groups records by order."""
-    groups: dict[int, list[StockRecord]] = defaultdict(list)
+    groups: dict[int, list[Held]] = defaultdict(list)
     for record in records:
         groups[record.order_id].append(record)
     return groups
@@ -88,11 +109,11 @@ def by_order(records: Sequence[StockRecord]) -> dict[int, list[StockRecord]]:
 def settle_by_records(moves: Sequence[Move]) -> dict[Move, Outcome]:
     """Answers reservations that arrive again, and those whose roll back was faster."""
     reserves = [move for move in moves if move.step is Step.RESERVE]
-    groups = by_order(list(records_of(reserves))) if reserves else {}
+    groups = by_order(held(records_of(reserves))) if reserves else {}
     return {move: judge_reserve(move, groups[move.order_id]) for move in reserves if move.order_id in groups}
 
 
-def judge_reserve(move: Move, records: Sequence[StockRecord]) -> Outcome:
+def judge_reserve(move: Move, records: Sequence[Held]) -> Outcome:
     """A reservation meets records of its order: the same again, too late, or something else."""
     if any(record.status == ROLLED_BACK for record in records):
         return Outcome(Status.FAILED, StockRolledBack, {"order_id": move.order_id})
@@ -120,8 +141,11 @@ def finish_records(moves: Sequence[Move]) -> dict[Move, tuple[Line, ...]]:
     """
     if not moves:
         return {}
-    insert_tombstones([move for move in moves if move.step is Step.ROLL_BACK])
-    groups = by_order(list(records_of(moves).select_for_update()))
+    groups = read_locked(moves)
+    early = [move for move in moves if move.step is Step.ROLL_BACK and lacks_record(move, groups[move.order_id])]
+    if early:
+        insert_tombstones(early)
+        groups |= read_locked(early)
     changed: dict[Step, list[int]] = defaultdict(list)
     lines = {}
     for move in moves:
@@ -135,8 +159,14 @@ def finish_records(moves: Sequence[Move]) -> dict[Move, tuple[Line, ...]]:
     return lines
 
 
+def lacks_record(move: Move, records: Sequence[Held]) -> bool:
+    """Whether some of what a move is about has no record yet."""
+    return not {line.goods_id for line in move.lines} <= {record.goods_id for record in records}
+
+
 def insert_tombstones(moves: Sequence[Move]) -> None:
-    """Leaves a row where the reservation has not arrived yet; where it has, nothing changes (the row gets locked)."""
+    """Leaves a row where the reservation has not arrived yet; where it came meanwhile, nothing changes (the row gets
+    locked)."""
     tombstones = [
         Record(order_id=move.order_id, goods_id=line.goods_id, num=0, status=ROLLED_BACK)
         for move in sorted(moves, key=lambda move: move.order_id)
@@ -152,7 +182,7 @@ def insert_tombstones(moves: Sequence[Move]) -> None:
         )
 
 
-def judge_finish(move: Move, records: Sequence[StockRecord]) -> list[StockRecord]:
+def judge_finish(move: Move, records: Sequence[Held]) -> list[Held]:
     """Returns the records that the move ends. Raises RecordConflict when there are none, or they ended otherwise."""
     wrong = DEDUCTED if move.step is Step.ROLL_BACK else ROLLED_BACK
     if not records or any(record.status == wrong for record in records):
@@ -161,14 +191,14 @@ def judge_finish(move: Move, records: Sequence[StockRecord]) -> list[StockRecord
     return [record for record in records if record.status == RESERVED]
 
 
-def finished_line(step: Step, record: StockRecord) -> Line:
+def finished_line(step: Step, record: Held) -> Line:
     """What ending one record does to its product."""
     if step is Step.CONFIRM:
         return Line(record.goods_id, 0, -record.num, record.num)
     return Line(record.goods_id, record.num, -record.num, 0)
 
 
-def is_there(move: Move, records: Sequence[StockRecord]) -> bool:
+def is_there(move: Move, records: Sequence[Held]) -> bool:
     """Whether a move whose COMMIT had no reply was carried out."""
     if move.step is Step.RESERVE:
         return bool(records) and judge_reserve(move, records) is REPEATED

@@ -17,6 +17,7 @@ from orders.payloads import Capture, Paying
 from orders.payments import calls
 from orders.payments.port import PaymentRequest, get_provider
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
+from orders.rows import NewPayment, insert_payments
 from orders.services.outcomes import ORDERS, error_of
 from stock.moves import Outcome, Status, confirm
 
@@ -89,22 +90,22 @@ def store_begun(orders: Sequence[Order], *, channel: str) -> list[Payment]:
         unpaid = selectors.in_status(Order.Status.UNPAID).filter(order_id__in=amounts).order_by("order_id")
         locked = list(unpaid.select_for_update().values_list("order_id", flat=True))
         begun = selectors.list_begun_payments(order_ids=locked)
-        new = {
-            order_id: Payment(
-                payment_id=numbers[order_id],
-                order_id=order_id,
-                channel=channel,
-                amount=amounts[order_id],
-                currency=settings.CURRENCY,
-                # Should everything else forget it: when its order is closed at the latest, the provider is asked.
-                next_question_at=first_question_at(expiries[order_id] + PROVIDER_PATIENCE),
+        new = [order_id for order_id in locked if order_id not in begun]
+        if new:
+            insert_payments(
+                NewPayment(
+                    payment_id=numbers[order_id],
+                    order_id=order_id,
+                    channel=channel,
+                    amount=amounts[order_id],
+                    currency=settings.CURRENCY,
+                    # Should everything else forget it: when its order is closed at the latest, the provider is asked.
+                    next_question_at=first_question_at(expiries[order_id] + PROVIDER_PATIENCE),
+                )
+                for order_id in new
             )
-            for order_id in locked
-            if order_id not in begun
-        }
-        Payment.objects.bulk_create(sorted(new.values(), key=lambda payment: payment.payment_id))
-        stored = begun | new
-        return [stored[order_id] for order_id in locked]
+            begun |= selectors.list_begun_payments(order_ids=new)
+        return [begun[order_id] for order_id in locked]
 
     def find() -> list[Payment] | Undone:
         """After a COMMIT without a reply: the payments with our numbers."""
