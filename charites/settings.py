@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
 
 from charites import brokers
+from charites.common.processes import ProcessNumber
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -305,6 +306,9 @@ if METRICS_DIR:
     # Several processes write their counters here; the library wants to know before it is imported.
     Path(METRICS_DIR).mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS_DIR
+    from prometheus_client import values
+
+    values.ValueClass = values.MultiProcessValue(ProcessNumber())
 
 # Transport security: on unless DEBUG; a TLS proxy in front names itself by TRUST_PROXY
 

@@ -4,7 +4,7 @@ Lock order: payment, order; then stock locks records and stock rows. An order is
 payment has begun, and a payment begins under the lock of its order: neither can slip past the other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -162,39 +162,39 @@ def write_captures(moves: Sequence[Move]) -> list[Move]:
         return []
     moves = sorted(moves, key=lambda move: move.payload.capture.payment_id)
     payments = lock_payments(moves)
-    known = {(p.channel, p.trade_id) for p in captured_trades([move.payload.capture for move in moves])}
+    known = set(captured_trades([move.payload.capture for move in moves]).values_list("channel", "trade_id"))
     news = [m for m in moves if (m.payload.capture.channel, m.payload.capture.trade_id) not in known]
     if not news:
         return []
     store_captures(news, payments)
-    orders = {order.order_id: order for order in lock(Order.objects.order_by("order_id"), news)}
-    reasons = {move: refund_reason(move.payload.capture, orders[move.order_id]) for move in news}
+    locked = lock(Order.objects.order_by("order_id"), news).values_list("order_id", "pay_amount", "status")
+    orders = {order_id: (amount, status) for order_id, amount, status in locked}
+    reasons = {move: refund_reason(move.payload.capture, *orders[move.order_id]) for move in news}
     paid = [move for move in news if reasons[move] is None]
     mark_paid(paid)
     store_refunds([(payment_id_of(move, payments), move, reason) for move, reason in reasons.items() if reason])
     return paid
 
 
-def lock_payments(moves: Sequence[Move]) -> dict[int, Payment]:
-    """Locks the payments that captures are for. Raises PaymentNotFound."""
+def lock_payments(moves: Sequence[Move]) -> dict[int, str]:
+    """Locks the payments that captures are for; returns their states. Raises PaymentNotFound."""
     wanted = [move.payload.capture.payment_id for move in moves]
     rows = Payment.objects.select_for_update().filter(payment_id__in=wanted).order_by("payment_id")
-    payments = {row.payment_id: row for row in rows}
+    payments = dict(rows.values_list("payment_id", "status"))
     for payment_id in wanted:
         if payment_id not in payments:
             raise PaymentNotFound(payment_id=payment_id)
     return payments
 
 
-def payment_id_of(move: Move, payments: dict[int, Payment]) -> int:
+def payment_id_of(move: Move, payments: Mapping[int, str]) -> int:
     """The payment that holds a capture: the one it was made for, or a spare one when that has a capture already."""
-    payment = payments[move.payload.capture.payment_id]
-    taken = payment.status == Payment.Status.CAPTURED
+    asked: int = move.payload.capture.payment_id
     spare: int = move.payload.spare_payment_id
-    return spare if taken else payment.payment_id
+    return spare if payments[asked] == Payment.Status.CAPTURED else asked
 
 
-def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
+def store_captures(moves: Sequence[Move], payments: Mapping[int, str]) -> None:
     """Writes what came in into the payment rows: amount and currency are the provider's word, not what we asked for."""
     first = [move.payload.capture for move in moves if payment_id_of(move, payments) == move.payload.capture.payment_id]
     if first:
@@ -215,13 +215,13 @@ def store_captures(moves: Sequence[Move], payments: dict[int, Payment]) -> None:
     )
 
 
-def refund_reason(capture: Capture, order: Order) -> Refund.Reason | None:
+def refund_reason(capture: Capture, amount: int, status: int) -> Refund.Reason | None:
     """Why a capture cannot pay its (locked) order; None when it does."""
-    if (capture.amount, capture.currency) != (order.pay_amount, settings.CURRENCY):
+    if (capture.amount, capture.currency) != (amount, settings.CURRENCY):
         return Refund.Reason.AMOUNT
-    if order.status == Order.Status.UNPAID:
+    if status == Order.Status.UNPAID:
         return None
-    return Refund.Reason.LATE if order.status == Order.Status.CLOSED else Refund.Reason.DOUBLE
+    return Refund.Reason.LATE if status == Order.Status.CLOSED else Refund.Reason.DOUBLE
 
 
 def mark_paid(moves: Sequence[Move]) -> None:

@@ -30,11 +30,11 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
-STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
-FINISH: list[Any] = [STAMP, structlog.processors.format_exc_info]
-
 REQUESTS = Counter("charites_requests", "Requests answered.", ["protocol", "route", "status"])
 REQUEST_SECONDS = Histogram("charites_request_seconds", "Time to answer a request.", ["protocol", "route"])
+
+STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
+FINISH: list[Any] = [STAMP, structlog.processors.format_exc_info]
 
 
 def new_request_id() -> str:

@@ -2,12 +2,13 @@
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from charites.common.processes import COLLECT_AFTER, run_server, settle_in
+from charites.common.processes import COLLECT_AFTER, ProcessNumber, run_server, settle_in
 
 
 @pytest.fixture
@@ -25,6 +26,18 @@ def test_settled_process_has_its_objects_out_of_the_collectors_way() -> None:
 
     assert gc.get_freeze_count() > COLLECT_AFTER
     assert gc.get_threshold()[0] == COLLECT_AFTER
+
+
+def test_number_of_a_forked_process_is_its_own() -> None:
+    number = ProcessNumber()
+    before = number()
+
+    child = os.fork()
+    if not child:
+        os._exit(0 if number() == os.getpid() != before else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert number() == before == os.getpid()
 
 
 @pytest.mark.parametrize("is_there", [True, False])
