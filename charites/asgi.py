@@ -11,7 +11,9 @@ from django.urls import get_resolver  # noqa: E402 (after Django is set up)
 
 from charites.common.processes import settle_in  # noqa: E402
 from charites.common.web import WebApp  # noqa: E402
+from charites.warm_up import warm_up  # noqa: E402
 
 get_resolver().url_patterns  # noqa: B018 (loads views and serializers now, and not with the first request)
 application = WebApp(django)
+warm_up()
 settle_in()

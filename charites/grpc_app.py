@@ -12,8 +12,10 @@ from charites.common.processes import settle_in  # noqa: E402 (after setup)
 from charites.common.rpc import installed_methods  # noqa: E402
 from charites.common.rpc.asgi import GrpcApp  # noqa: E402
 from charites.common.rpc.envoy import APPS, DRAINING  # noqa: E402
+from charites.warm_up import warm_up  # noqa: E402
 
 draining = Path(os.environ.get(DRAINING, "/nonexistent"))
 
 app = GrpcApp(installed_methods(os.environ[APPS].split(",") if APPS in os.environ else None), draining.exists)
+warm_up()
 settle_in()

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from charites.common.processes import run_server, settle_in
 from charites.common.rpc import Method, envoy, installed_methods, serving
 from charites.settings import is_loopback
+from charites.warm_up import warm_up
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ class Command(BaseCommand):
             tls = (tls_cert, tls_key) if tls_cert and tls_key else None
             run_server(self.serve_by_envoy(resolved, port, options["apps"], tls))
         else:
+            warm_up()
             run_server(self.serve(host, port, installed_methods(options["apps"]), credentials))
 
     async def serve(
