@@ -45,6 +45,7 @@ class Web:
 
     async def _exchange(self, method: str, path: str, body: bytes | list[bytes], headers: Headers) -> Answer:
         parts = [body] if isinstance(body, bytes) else list(body)
+        self.taken = 0
         path, _, query = path.partition("?")
         scope = {
             "type": "http",
@@ -62,6 +63,7 @@ class Web:
             if not parts:
                 await asyncio.Event().wait()
             part = parts.pop(0)
+            self.taken += 1
             return {"type": "http.request", "body": part, "more_body": bool(parts) or part == b"part"}
 
         async def send(event: Mapping[str, Any]) -> None:
@@ -146,7 +148,8 @@ USUAL: dict[str, Ask] = {
     "a field too many": ("POST", "/api/orders", order(price=1), {}),
     "no JSON": ("POST", "/api/orders", b"{", {}),
     "not a number": ("POST", "/api/orders", b'{"items": NaN}', {}),
-    "another kind of body": ("POST", "/api/orders", b"a=b", {"Content_Type": "application/x-www-form-urlencoded"}),
+    "another kind of body": ("POST", "/api/orders", order(), {"Content_Type": "text/plain"}),
+    "another way to write JSON": ("POST", "/api/orders", order(), {"Content_Type": "application/json; charset=utf-16"}),
     "another kind of answer": ("GET", "/api/goods/1", b"", {"Accept": "text/html"}),
     "a query": ("GET", "/api/goods/1?format=xml", b"", {}),
     "another host": ("GET", "/api/goods/1", b"", {"Host": "evil.example"}),
@@ -167,8 +170,10 @@ USUAL: dict[str, Ask] = {
 @pytest.mark.parametrize("what", [*IN_LOOP, *USUAL])
 def test_event_loop_answers_as_django_does(web: Web, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     method, path, body, more = (IN_LOOP | USUAL)[what]
-    for _ in range(2):  # so that what may be remembered is
-        web.send(method, path, body, as_buyer(**more))
+    for plain in ("/api/goods/1", "/api/rooms/3/goods"):  # so that what may be remembered is
+        for language in ("en", "zh-hans"):
+            web.send("GET", plain, headers=as_buyer(Accept_Language=language))
+    web.send(method, path, body, as_buyer(**more))
     seen: list[bool] = []
     answer = in_loop.answer
 
@@ -218,13 +223,27 @@ def test_many_orders_at_once_take_no_thread_each(web: Web, settings) -> None:
     assert not web.app._threads._threads
 
 
-def test_plain_address_is_sent_to_the_encrypted_one_also_where_the_loop_would_answer(shop: None, settings) -> None:
+@pytest.fixture
+def encrypted(web: Web, shop: None, settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A server that sends plain requests to HTTPS; what it remembers is from before."""
+    assert web.send("GET", "/api/goods/1", headers=as_buyer()).status == 200
     settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    monkeypatch.setattr(in_loop, "SECURITY", SecurityMiddleware(in_loop.no_further))
     web = Web()
-    try:
-        assert web.send("GET", "/api/goods/1", headers=as_buyer()).status == 301
-    finally:
-        web.close()
+    yield web
+    web.close()
+
+
+def test_plain_request_is_sent_to_https_also_where_the_loop_would_answer(encrypted: Web) -> None:
+    assert encrypted.send("GET", "/api/goods/1", headers=as_buyer()).status == 301
+    assert encrypted.send("GET", "/api/goods/1", headers=as_buyer(X_Forwarded_Proto="https")).status == 200
+
+
+def test_header_with_an_underscore_does_not_pass_for_another(encrypted: Web) -> None:
+    headers = {**as_buyer(), "X_Forwarded_Proto": "https"}
+
+    assert encrypted.send("GET", "/api/nothing", headers=headers).status == 301
 
 
 # Bounds
@@ -243,7 +262,16 @@ def test_request_past_the_bound_is_busy_at_once_and_does_nothing(web: Web, shop:
     assert busy(answer) == (503, 10000004)
     assert 1 <= int(dict(answer.headers)[b"retry-after"]) <= 3
     assert not Order.objects.exists()
+    in_chinese = web.send("GET", "/livez", headers=as_buyer(Accept_Language="zh-hans"))
+    assert json.loads(in_chinese.body)["message"] != json.loads(answer.body)["message"]
     waiting.cancel()
+
+
+def test_place_is_given_back_with_every_answer(web: Web, shop: None, settings) -> None:
+    settings.WEB_MAX_CONCURRENT = 1
+    asked = [("POST", "/api/orders", order()), ("GET", "/livez", b""), ("GET", "/api/nothing", b"")]
+
+    assert [web.send(*ask, as_buyer()).status for ask in asked * 2] == [201, 200, 404] * 2
 
 
 async def until_refused(web: Web) -> Answer:
@@ -285,14 +313,4 @@ def test_body_that_is_too_large_is_refused_without_reading_all_of_it(web: Web, s
     headers = as_buyer(**({"Content_Length": "420"} if declared else {}))
 
     assert busy(web.send("POST", "/api/orders", parts, headers)) == (413, 10000001)
-
-
-def test_header_with_an_underscore_does_not_pass_for_another(web: Web, settings) -> None:
-    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    settings.SECURE_SSL_REDIRECT = True
-    web = Web()
-    try:
-        headers = {**as_buyer(), "X_Forwarded_Proto": "https"}
-        assert web.send("GET", "/api/nothing", headers=headers).status == 301
-    finally:
-        web.close()
+    assert web.taken == 2
