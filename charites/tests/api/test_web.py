@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
+from django.middleware.security import SecurityMiddleware
 from prometheus_client import REGISTRY
 
 from charites.common import clock
