@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pygal
@@ -14,6 +15,7 @@ from lab.bench.ratio import Ratio
 # pygal puts a finder of its plug-ins in front of all imports, in a way that Python warns of, and gives up.
 sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
+CURVES = ("#1d6fb8", "#c9821d", "#b8321d", "#2f8f4e")
 COLORS = ("#1d6fb8", "#c9d3dc")  # what was measured, and its floor
 
 
@@ -49,6 +51,27 @@ def draw(results: dict[str, Any], file: Path) -> None:
 def share(ratio: dict[str, Any], value: float) -> float:
     """How much of the goal a value would be."""
     return Ratio(ratio["name"], ratio["floor"], ratio["goal"], [value]).reached(ratio["goal"])
+
+
+def draw_curves(curves: dict[str, list[float]], file: Path, *, title: str) -> None:
+    """Draws series of equally long slices of time, each as a share of its median: so all of them fit one scale."""
+    chart = pygal.Line(
+        title=f"{title}: shares of the medians, slice by slice",
+        style=Style(background="white", plot_background="white", colors=CURVES),
+        js=[],
+        width=900,
+        height=400,
+        legend_at_bottom=True,
+        legend_at_bottom_columns=2,
+        show_dots=False,
+        range=(0, 2),
+        value_formatter=lambda share: f"{share:.0%}",
+    )
+    for name, values in curves.items():
+        middle = median(values) or 1.0
+        chart.add(name, [value / middle for value in values])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    chart.render_to_file(str(file))
 
 
 if __name__ == "__main__":

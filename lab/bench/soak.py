@@ -1,12 +1,14 @@
 """The shop under twice the load that it can carry, for ten minutes: rate, answers, waits and memory, slice by slice.
 
-    python -m lab.bench.soak [--minutes 10] [--callers 1024] [--transport grpcio]
+    python -m lab.bench.soak [--minutes 10] [--callers 2048] [--transport grpcio] [--drawing var/soak.svg]
 
 Past GRPC_MAX_CONCURRENT calls are answered busy at once; memory has to stay where it was.
 """
 
 import argparse
 import sys
+from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from rich.console import Console
@@ -15,6 +17,7 @@ from rich.table import Table
 
 from lab.bench.b2_orders_over_grpc import order_request
 from lab.bench.grpc_load import GrpcShop
+from lab.bench.plot import draw_curves
 from lab.bench.stage import Stage, memory_mb
 
 SLICE_SECONDS = 10
@@ -35,8 +38,9 @@ class Slice(NamedTuple):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--callers", type=int, default=1024)
+    parser.add_argument("--callers", type=int, default=2048)
     parser.add_argument("--transport", default="grpcio")
+    parser.add_argument("--drawing", type=Path, default=Path("var/soak.svg"))
     wanted = parser.parse_args()
     console = Console()
     slices: list[Slice] = []
@@ -47,6 +51,7 @@ def main() -> int:
             live.update(as_table(slices))
         stage.stop()
         stage.audit()
+    draw_curves(curves(slices), wanted.drawing, title=f"{wanted.callers:,} callers, {wanted.transport}")
     grown = slices[-1].megabytes / slices[min(SETTLED, len(slices) - 1)].megabytes
     console.print(f"Memory: {grown:.2f} times what it was after {SETTLED * SLICE_SECONDS} s. The audit found nothing.")
     return 0 if grown <= GROWTH else 1
@@ -56,6 +61,17 @@ def one_slice(shop: GrpcShop, callers: int) -> Slice:
     calls = shop.call("Order/CreateOrder", order_request(), callers=callers, seconds=SLICE_SECONDS)
     ok, busy = (calls.by_status.get(status, 0) / calls.seconds for status in ("OK", "UNAVAILABLE"))
     return Slice(ok, busy, calls.p50, calls.p99, sum(map(memory_mb, shop.pids)))
+
+
+def curves(slices: list[Slice]) -> dict[str, list[float]]:
+    """What is drawn, with its median in its name."""
+    found = {
+        "orders/s": [one.orders for one in slices],
+        "busy answers/s": [one.busy for one in slices],
+        "p99, ms": [one.p99 for one in slices],
+        "memory, MB": [one.megabytes for one in slices],
+    }
+    return {f"{name} (median {median(values):,.0f})": values for name, values in found.items()}
 
 
 def as_table(slices: list[Slice]) -> Table:

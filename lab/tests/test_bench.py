@@ -13,7 +13,7 @@ from lab.bench.b15_peer import loopback
 from lab.bench.grpc_load import as_body
 from lab.bench.native import Load, read_calls
 from lab.bench.pending import percentile, shares
-from lab.bench.plot import draw, share
+from lab.bench.plot import draw, draw_curves
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.servers.private_server import ServerFailed
 
@@ -151,3 +151,11 @@ def test_pace_of_payments_is_what_was_paid_of_what_was_due() -> None:
     assert payer.words() == "90/s paid, 90% of those due: the pace of one in two was kept"
     payer.rates = [10, 10]
     assert "NOT kept" in payer.words()
+
+
+def test_curves_are_drawn_as_shares_of_their_medians(tmp_path: Path) -> None:
+    draw_curves({"orders/s (median 20)": [10.0, 20.0, 40.0], "nothing": [0.0, 0.0]}, tmp_path / "c.svg", title="A soak")
+
+    drawing = (tmp_path / "c.svg").read_text()
+    assert "orders/s (median 20)" in drawing
+    assert 'href="http' not in drawing
