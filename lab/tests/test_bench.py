@@ -13,7 +13,7 @@ from lab.bench.b15_peer import loopback
 from lab.bench.grpc_load import as_body
 from lab.bench.native import Load, read_calls
 from lab.bench.pending import percentile, shares
-from lab.bench.plot import draw, draw_curves
+from lab.bench.plot import draw, draw_curves, share
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.servers.private_server import ServerFailed
 
