@@ -6,14 +6,15 @@ JSON when DEBUG is off, readable lines otherwise. The request id comes from `X-R
 
 import atexit
 import json
+import logging
 import logging.config
 import os
 import random
 import re
 import sys
 import threading
-from collections.abc import Iterator, MutableMapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -25,6 +26,7 @@ from charites.common.errors import Kind, ServiceError
 log = structlog.get_logger(__name__)
 
 MOMENT_SECONDS = 0.05  # for which access lines are collected
+ACCESS = "charites.access"
 NAMED = 8  # request ids in the lines of a batch: more would make a line of pages
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -52,29 +54,34 @@ def current_request_id() -> str:
     return _request_id.get()
 
 
-@contextmanager
-def request_context(request_id: str | None = None, **fields: Any) -> Iterator[str]:
-    """Binds the request id (and other fields) to every log line inside the block."""
-    with bound(clean_request_id(request_id), fields) as bound_id:
-        yield bound_id
+class bound:  # noqa: N801 (a context manager, written out because every call stands in one)
+    """Binds a request id, and other fields, to every log line inside the block."""
 
+    __slots__ = ("_fields", "_request_id", "_tokens")
 
-@contextmanager
-def batch_context(request_ids: Sequence[str], **fields: Any) -> Iterator[None]:
-    """Binds the first requests of a batch to every log line inside the block, instead of the one that leads it."""
-    with bound(",".join(request_ids[:NAMED]), fields):
-        yield
+    def __init__(self, request_id: str, fields: dict[str, Any]) -> None:
+        self._request_id, self._fields = request_id, fields
 
+    def __enter__(self) -> str:
+        others = structlog.contextvars.bind_contextvars(**self._fields) if self._fields else {}
+        self._tokens = (_request_id.set(self._request_id), others)
+        return self._request_id
 
-@contextmanager
-def bound(request_id: str, fields: dict[str, Any]) -> Iterator[str]:
-    token = _request_id.set(request_id)
-    others = structlog.contextvars.bind_contextvars(**fields) if fields else {}
-    try:
-        yield request_id
-    finally:
+    def __exit__(self, *failure: object) -> None:
+        token, others = self._tokens
         _request_id.reset(token)
-        structlog.contextvars.reset_contextvars(**others)
+        if others:
+            structlog.contextvars.reset_contextvars(**others)
+
+
+def request_context(request_id: str | None = None, **fields: Any) -> bound:
+    """Binds the request id (and other fields) to every log line inside the block, and gives the id that was taken."""
+    return bound(clean_request_id(request_id), fields)
+
+
+def batch_context(request_ids: Sequence[str], **fields: Any) -> bound:
+    """Binds the first requests of a batch to every log line inside the block, instead of the one that leads it."""
+    return bound(",".join(request_ids[:NAMED]), fields)
 
 
 def merge_context(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -130,18 +137,22 @@ class Access:
     """The lines of requests that were answered: `Access.log.info(event, ...)`. They are written more often than all
     others, so they go straight to the stream; the standard library's way there costs several times as much."""
 
-    log: Any = structlog.get_logger("charites.access")  # until `configure`
+    log: Any = structlog.get_logger(ACCESS)  # until `configure`
     stream = AccessStream(sys.stderr)
 
 
-encode = json.JSONEncoder(default=repr).encode  # made once: `json.dumps` makes one for every line
+class JsonAccess:
+    """Access lines as JSON, all steps of structlog at once."""
 
+    encode = staticmethod(json.JSONEncoder(default=repr).encode)  # made once: `json.dumps` makes one for every line
 
-def as_access_line(logger: Any, level: str, line: MutableMapping[str, Any]) -> str:
-    """All steps of an access line's way to JSON at once."""
-    line["request_id"] = _request_id.get()
-    line["level"] = level
-    return encode(STAMP(logger, level, line))
+    def __init__(self, stream: AccessStream, level: str) -> None:
+        self._stream, self._is_quiet = stream, logging.getLevelNamesMapping()[level] > logging.INFO
+
+    def info(self, event: str, **fields: Any) -> None:
+        if not self._is_quiet:
+            line = {"event": event, "logger": ACCESS, "level": "info", "request_id": _request_id.get(), **fields}
+            self._stream.msg(self.encode(STAMP(None, "info", line)))
 
 
 def log_unforeseen(service_error: ServiceError, cause: BaseException) -> None:
@@ -175,13 +186,14 @@ def configure(options: dict[str, Any]) -> None:
         cache_logger_on_first_use=True,
     )
     Access.stream = AccessStream(sys.stderr)
-    Access.log = structlog.wrap_logger(
-        Access.stream,
-        processors=[as_access_line]
-        if options["as_json"]
-        else [merge_context, structlog.processors.add_log_level, *FINISH, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(options["level"]),
-    ).bind(logger="charites.access")
+    if options["as_json"]:
+        Access.log = JsonAccess(Access.stream, options["level"])
+    else:
+        Access.log = structlog.wrap_logger(
+            Access.stream,
+            processors=[merge_context, structlog.processors.add_log_level, *FINISH, renderer],
+            wrapper_class=structlog.make_filtering_bound_logger(options["level"]),
+        ).bind(logger=ACCESS)
     logging.config.dictConfig(
         {
             "version": 1,

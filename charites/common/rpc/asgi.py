@@ -8,7 +8,7 @@ import asyncio
 import base64
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
 from charites.common.errors import Busy
 from charites.common.rpc import reflection
-from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
+from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter
 from charites.common.rpc.health import Health
 from charites.common.rpc.limits import METADATA_BYTES, MOST_STREAMS, allowed_seconds, message_bytes, open_calls
 from charites.common.rpc.servicer import Method
@@ -101,14 +101,14 @@ class GrpcApp:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one call; what is no call of gRPC gets a status of HTTP."""
-        metadata = texts((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        metadata, size = read_metadata(scope["headers"])
         kind = metadata.get("content-type", "").partition(";")[0].strip()
         if scope["method"] != "POST" or kind not in KINDS:
             await send(NOT_GRPC)
             await send(NO_MORE)
             return
         request_id, last = "", NO_MORE
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > METADATA_BYTES:
+        if size > METADATA_BYTES:
             await send(HEAD)
             status = too_much(f"The metadata are over {METADATA_BYTES} bytes.")
         elif stream := self._streams.get(scope["path"]):
@@ -254,6 +254,17 @@ def framed(message: bytes, *, more: bool = False) -> dict[str, Any]:
 
 
 # Headers
+
+
+def read_metadata(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], int]:
+    """Returns headers as texts, and how long they are; what comes several times is one value with commas."""
+    found: dict[str, str] = {}
+    size = 0
+    for raw_name, raw_value in headers:
+        size += len(raw_name) + len(raw_value)
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found, size
 
 
 def seconds_of(timeout: str | None) -> float | None:

@@ -65,7 +65,6 @@ def test_line_below_the_level_is_not_written(lines):
 def test_line_of_an_answered_request_carries_the_same(lines):
     with request_context("request-1"):
         Access.log.info("call", method="Order.GetOrder", ms=1.5)
-        Access.log.debug("quiet")
     Access.stream.flush()
 
     (line,) = lines()
@@ -78,6 +77,14 @@ def test_line_of_an_answered_request_carries_the_same(lines):
         "ms": 1.5,
         "request_id": "request-1",
     }
+
+
+def test_line_of_an_answered_request_is_not_written_below_the_level(lines):
+    configure({"level": "WARNING", "as_json": True})
+    Access.log.info("call", method="Order.GetOrder")
+    Access.stream.flush()
+
+    assert lines() == []
 
 
 def test_lines_of_answered_requests_are_written_after_a_moment():
