@@ -13,6 +13,8 @@ import random
 import re
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
@@ -25,7 +27,8 @@ from charites.common.errors import Kind, ServiceError
 
 log = structlog.get_logger(__name__)
 
-MOMENT_SECONDS = 0.05  # for which access lines are collected
+MOMENT_SECONDS, FLUSH_SECONDS = 0.05, 1.0  # for which access lines are collected; how long the end waits for a writer
+MOST_LINES = 20_000  # that wait to be written: a few seconds of all that a process can do
 ACCESS = "charites.access"
 NAMED = 8  # request ids in the lines of a batch: more would make a line of pages
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -33,6 +36,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 REQUESTS = Counter("charites_requests", "Requests answered.", ["protocol", "route", "status"])
+LINES_DROPPED = Counter("charites_access_lines_dropped", "Lines that the log was too slow for.")
 REQUEST_SECONDS = Histogram("charites_request_seconds", "Time to answer a request.", ["protocol", "route"])
 
 STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
@@ -92,9 +96,10 @@ def merge_context(logger: Any, name: str, line: MutableMapping[str, Any]) -> Mut
 
 
 class AccessStream:
-    """Collects lines, and writes those of a moment in one go: to write lets go of Python's lock, and to do that for
-    every line costs a busy server more than the line. Lines that cannot be written are dropped, as the standard library
-    does it: a full disk makes no answer untrue. A process that is killed takes its last moment along.
+    """Collects lines; a thread of its own writes those of a moment in one go. To write lets go of Python's lock, which
+    for every line costs a busy server more than the line; and nobody waits for who reads the log. Lines that cannot be
+    written are dropped, as the standard library does it: a full disk makes no answer untrue. A process that is killed
+    takes its last moment along.
     """
 
     def __init__(self, stream: TextIO, seconds: float = MOMENT_SECONDS) -> None:
@@ -104,33 +109,48 @@ class AccessStream:
         atexit.register(self.flush)
 
     def forget(self) -> None:
-        self._lines: list[str] = []
-        self._is_awaited = False
+        self._lines: deque[str] = deque()
+        self._has_lines, self._writing = threading.Event(), threading.Lock()
+        self._has_thread = False
 
     def msg(self, line: str) -> None:
+        if len(self._lines) >= MOST_LINES:
+            LINES_DROPPED.inc()
+            return
         self._lines.append(line)
-        if not self._is_awaited:
-            self._is_awaited = True
-            self._write_later()
+        if not self._has_lines.is_set():
+            self._has_lines.set()
+            self._start_thread()
 
     debug = info = warning = error = msg
 
-    def _write_later(self) -> None:
-        timer = threading.Timer(self._seconds, self.flush)
-        timer.daemon = True
-        try:
-            timer.start()
-        except RuntimeError:  # no thread left, or Python is about to end
+    def _start_thread(self) -> None:
+        if not self._has_thread:
+            self._has_thread = True
+            try:
+                threading.Thread(target=self._write, name="access-log", daemon=True).start()
+            except RuntimeError:  # no thread left, or Python is about to end
+                self._has_thread = False
+                self.flush()
+
+    def _write(self) -> None:
+        while True:
+            self._has_lines.wait()
+            time.sleep(self._seconds)
+            self._has_lines.clear()
             self.flush()
 
     def flush(self) -> None:
-        """Writes what was collected."""
-        self._is_awaited = False
-        number = len(self._lines)
-        lines, self._lines[:number] = self._lines[:number], []  # what comes meanwhile stays
-        with suppress(OSError, ValueError):  # ValueError: the stream is closed
-            self._stream.write("".join(f"{line}\n" for line in lines))
-            self._stream.flush()
+        """Writes what was collected, unless whoever writes is held up."""
+        if not self._writing.acquire(timeout=FLUSH_SECONDS):
+            return
+        try:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            with suppress(OSError, ValueError):  # ValueError: the stream is closed
+                self._stream.write("".join(f"{line}\n" for line in lines))
+                self._stream.flush()
+        finally:
+            self._writing.release()
 
 
 class Access:
@@ -138,7 +158,7 @@ class Access:
     others, so they go straight to the stream; the standard library's way there costs several times as much."""
 
     log: Any = structlog.get_logger(ACCESS)  # until `configure`
-    stream = AccessStream(sys.stderr)
+    stream: AccessStream | None = None
 
 
 class JsonAccess:
@@ -153,6 +173,12 @@ class JsonAccess:
         if not self._is_quiet:
             line = {"event": event, "logger": ACCESS, "level": "info", "request_id": _request_id.get(), **fields}
             self._stream.msg(self.encode(STAMP(None, "info", line)))
+
+
+def flush() -> None:
+    """Writes the access lines that are still collected: for servers that are about to end."""
+    if Access.stream:
+        Access.stream.flush()
 
 
 def log_unforeseen(service_error: ServiceError, cause: BaseException) -> None:
@@ -185,12 +211,13 @@ def configure(options: dict[str, Any]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    Access.stream = AccessStream(sys.stderr)
+    flush()
+    stream = Access.stream = AccessStream(sys.stderr)
     if options["as_json"]:
-        Access.log = JsonAccess(Access.stream, options["level"])
+        Access.log = JsonAccess(stream, options["level"])
     else:
         Access.log = structlog.wrap_logger(
-            Access.stream,
+            stream,
             processors=[merge_context, structlog.processors.add_log_level, *FINISH, renderer],
             wrapper_class=structlog.make_filtering_bound_logger(options["level"]),
         ).bind(logger=ACCESS)

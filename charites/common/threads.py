@@ -1,5 +1,6 @@
-"""Work in other threads: what of the caller goes with it, and slow calls side by side."""
+"""Work in other threads: what of the caller goes with it, slow calls side by side, and turns for an event loop."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -63,3 +64,30 @@ def call_in_thread(function: Callable[[Item], object], item: Item) -> None:
         function(item)
     finally:
         connection.close()
+
+
+class Turns:
+    """Threads for an event loop. Who waits for one waits in the loop: whoever gives up leaves nothing in a queue."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._free = asyncio.Semaphore(threads)
+
+    async def begin(self, job: Callable[[], Result], seconds: float) -> "asyncio.Future[Result]":
+        """Begins a job as soon as a thread is free. Raises TimeoutError when none is in time: it was not begun."""
+        if self._free.locked():
+            async with asyncio.timeout(seconds):
+                await self._free.acquire()
+        else:
+            await self._free.acquire()
+        try:
+            running = asyncio.wrap_future(self._threads.submit(job))
+        except BaseException:
+            self._free.release()
+            raise
+        running.add_done_callback(lambda _: self._free.release())
+        return running
+
+    def close(self, *, wait: bool = True) -> None:
+        """Waits for the jobs that have begun."""
+        self._threads.shutdown(wait=wait, cancel_futures=True)

@@ -9,8 +9,8 @@ come within WEB_WAIT_SECONDS: of these nothing was begun.
 import asyncio
 import io
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
@@ -23,6 +23,8 @@ from charites.common import logs
 from charites.common.errors import Busy, Invalid, ServiceError
 from charites.common.languages import speaking
 from charites.common.rest import error_response, in_loop
+from charites.common.rest.middleware import STARTED, account
+from charites.common.threads import Turns
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -40,8 +42,17 @@ class Answer(NamedTuple):
     body: bytes
 
 
+# Whoever watches over the process is answered also when it is full: by a thread of their own, without a body.
+FOR_OPERATORS = frozenset({"/livez", "/readyz", "/metrics"})
+ARRIVING_BYTES = 64 * 1024 * 1024  # of requests that are not whole yet, in a process
+
+
 class Gone(Exception):
     """The caller hung up before the request was whole."""
+
+
+class TooSlow(Exception):
+    """The request was not whole in time."""
 
 
 class WebApp:
@@ -49,8 +60,8 @@ class WebApp:
 
     def __init__(self, application: Wsgi) -> None:
         self._application = application
-        self._threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="web")
-        self._open = 0
+        self._turns, self._operators = Turns(settings.WEB_THREADS, "web"), Turns(1, "operators")
+        self._open = self._arriving_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -64,55 +75,67 @@ class WebApp:
         while event != "lifespan.shutdown":
             event = (await receive())["type"]
             if event == "lifespan.shutdown":
-                await asyncio.to_thread(self._threads.shutdown)
+                await asyncio.to_thread(self._turns.close)
+                self._operators.close(wait=False)
+                logs.flush()  # a server may end without the end that Python has
             await send({"type": f"{event}.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
         """Answers a request; None for a caller who has gone."""
-        if self._open >= settings.WEB_MAX_CONCURRENT:
-            return refusal(scope, Busy())
-        self._open += 1
+        scope[STARTED] = time.monotonic()
+        try:
+            if scope["path"] in FOR_OPERATORS:
+                return await self._in_thread(self._operators, environ(scope, b""))
+            return await self._answer_one_more(scope, await self._whole_body(receive))
+        except Busy as error:
+            return refusal(scope, error)
+        except TooSlow:
+            return refusal(scope, Invalid("body", _("did not arrive in time")), HTTPStatus.REQUEST_TIMEOUT)
+        except Gone:
+            return None
+
+    async def _whole_body(self, receive: Receive) -> bytes:
+        """Returns a request's body; of one that is too large a part too much, which Django refuses. Requests on their
+        way are bounded by their bytes. Raises Busy, TooSlow, Gone."""
+        body, more = bytearray(), True
         try:
             async with asyncio.timeout(settings.WEB_BODY_SECONDS):
-                body = await read_body(receive)
+                while more and len(body) <= settings.REQUEST_MAX_BYTES:
+                    event = await receive()
+                    if event["type"] == "http.disconnect":
+                        raise Gone
+                    part, more = event.get("body", b""), event.get("more_body", False)
+                    body += part
+                    self._arriving_bytes += len(part)
+                    if self._arriving_bytes > ARRIVING_BYTES:
+                        raise Busy
+        except TimeoutError as error:
+            raise TooSlow from error
+        finally:
+            self._arriving_bytes -= len(body)
+        return bytes(body)
+
+    async def _answer_one_more(self, scope: Scope, body: bytes) -> Answer:
+        """Answers a request if there are not too many. Raises Busy."""
+        if self._open >= settings.WEB_MAX_CONCURRENT:
+            raise Busy
+        self._open += 1
+        try:
             request = environ(scope, body)
             if answered := await in_loop.answer(request):
                 return as_answer(answered)
             request["wsgi.input"].seek(0)
-            return await self._in_thread(partial(run, self._application, request))
-        except TimeoutError:
-            return refusal(scope, Invalid("body", _("did not arrive in time")), HTTPStatus.REQUEST_TIMEOUT)
-        except Busy as error:
-            return refusal(scope, error)
-        except Gone:
-            return None
+            return await self._in_thread(self._turns, request)
         finally:
             self._open -= 1
 
-    async def _in_thread(self, job: Callable[[], Answer]) -> Answer:
-        """Runs a job in a thread. Raises Busy when none is free in time; once it runs it is waited for."""
-        running = self._threads.submit(job)
-        turn = asyncio.get_running_loop().call_later(settings.WEB_WAIT_SECONDS, running.cancel)
+    async def _in_thread(self, turns: Turns, request: dict[str, Any]) -> Answer:
+        """Has a thread answer. Raises Busy when none is free in time; once it has begun it is waited for."""
         try:
-            return await asyncio.wrap_future(running)
-        except asyncio.CancelledError:
-            if running.cancel() and not turn.when() > asyncio.get_running_loop().time():
-                raise Busy from None
-            raise
-        finally:
-            turn.cancel()
-
-
-async def read_body(receive: Receive) -> bytes:
-    """Returns a request's body; of one that is too large a byte too much, which Django refuses. Raises Gone."""
-    body, more = bytearray(), True
-    while more and len(body) <= settings.REQUEST_MAX_BYTES:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise Gone
-        body += event.get("body", b"")
-        more = event.get("more_body", False)
-    return bytes(body)
+            running = await turns.begin(partial(run, self._application, request), settings.WEB_WAIT_SECONDS)
+        except TimeoutError:
+            raise Busy from None
+        return await asyncio.shield(running)
 
 
 def environ(scope: Scope, body: bytes) -> dict[str, Any]:
@@ -135,6 +158,7 @@ def environ(scope: Scope, body: bytes) -> dict[str, Any]:
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
+        STARTED: scope[STARTED],
     }
     for raw_name, raw_value in scope["headers"]:
         if b"_" not in raw_name:
@@ -174,8 +198,7 @@ def refusal(scope: Scope, error: ServiceError, status: int | None = None) -> Ans
         response = error_response(error)
         response.status_code = status or response.status_code
         response["X-Request-ID"] = request_id
-        logs.REQUESTS.labels("http", "-", str(response.status_code)).inc()
-        logs.Access.log.info("request", method=scope["method"], path=scope["path"], status=response.status_code, ms=0.0)
+        account(scope["method"], scope["path"], None, response, time.monotonic() - scope[STARTED])
     return as_answer(response)
 
 

@@ -1,11 +1,10 @@
 """Requests that take no thread: an endpoint with an `aget` or `apost` beside its `get` or `post` answers them in the
 event loop of the web server.
 
-Whatever is unusual about a request goes the usual way, through Django in a thread, and so is everything refused that
-was wrong before anything was begun. What is answered here looks the same, header by header: a test compares.
+Whatever is unusual about a request goes the usual way, through Django in a thread; so does what is wrong with it,
+unless only the queue finds that out. What is answered here looks the same, header by header: a test compares.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -26,11 +25,12 @@ from charites.common import logs
 from charites.common.auth import Identity, identify_at_once
 from charites.common.errors import ServiceError
 from charites.common.rest.endpoint import Endpoint
-from charites.common.rest.middleware import account, refuse
+from charites.common.rest.middleware import STARTED, account_for, refuse
 from charites.common.rest.refusals import exception_handler
 
 JSON = "application/json"
 ACCEPTED = ("", "*/*", JSON)
+METHODS = {"GET": "aget", "POST": "apost"}
 PATH_LENGTH = 128  # no longer ones are remembered, or answered here
 
 
@@ -70,7 +70,7 @@ def find_target(method: str, path: str) -> Target | None:
         return None
     view = view_class()
     view.setup(HttpRequest())  # HEAD is GET, where there is one
-    behave = getattr(view, f"a{method.lower()}", None)
+    behave = getattr(view, METHODS.get(method, ""), None)
     return Target(view, behave, match) if behave else None
 
 
@@ -79,7 +79,7 @@ async def answer(environ: dict[str, Any]) -> HttpResponse | None:
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
     if len(path) > PATH_LENGTH or not path.isascii() or (target := find_target(method, path)) is None:
         return None
-    started, request = time.monotonic(), WSGIRequest(environ)
+    request = WSGIRequest(environ)
     request.resolver_match = target.match
     language = translation.get_language_from_request(request)
     with logs.request_context(request.headers.get("X-Request-ID")) as request_id, translation.override(language):
@@ -90,7 +90,7 @@ async def answer(environ: dict[str, Any]) -> HttpResponse | None:
             return None
         response = finished(target, request, response)
         response["X-Request-ID"] = request_id
-        account(request, response, time.monotonic() - started)
+        account_for(request, response, environ[STARTED])
         return response
 
 

@@ -8,7 +8,6 @@ health and reflection occupy none. A call whose deadline passes while it waits i
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import NamedTuple, TypeVar
 
@@ -26,7 +25,7 @@ from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, 
 from charites.common.languages import speaking
 from charites.common.rpc.servicer import DeadlinePassed, Job, Method, Read
 from charites.common.rpc.status import STATUS, as_status
-from charites.common.threads import with_context
+from charites.common.threads import Turns, with_context
 
 REQUEST_ID_KEY = "x-request-id"
 Answer = TypeVar("Answer")
@@ -94,7 +93,7 @@ class Adapter:
     """Answers calls: at most GRPC_MAX_WORKERS at once, at most GRPC_MAX_CONCURRENT with those that wait."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(settings.GRPC_MAX_WORKERS, thread_name_prefix="grpc")
+        self._turns = Turns(settings.GRPC_MAX_WORKERS, "grpc")
         self._calls = 0
 
     async def answer(self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float) -> Answered:
@@ -149,18 +148,17 @@ class Adapter:
 
     async def _in_thread(self, job: Callable[[], Answer | ServiceError], seconds: float) -> Answer | ServiceError:
         """Runs a job in a thread, when one is free, and waits as long as the call has time."""
-        running = self._threads.submit(with_context(job))
+        deadline = time.monotonic() + seconds
         try:
-            done, _waiting = await asyncio.wait([asyncio.wrap_future(running)], timeout=seconds)
-            if done:
-                return running.result()
-            return DeadlinePassed() if running.cancel() else OutcomeUnknown()
-        finally:
-            running.cancel()  # the caller hung up: a job that has not begun need not begin
+            running = await self._turns.begin(with_context(job), seconds)
+        except TimeoutError:
+            return DeadlinePassed()
+        done, _waiting = await asyncio.wait([running], timeout=deadline - time.monotonic())
+        return running.result() if done else OutcomeUnknown()
 
     def close(self) -> None:
         """Waits for the jobs that have begun."""
-        self._threads.shutdown(cancel_futures=True)
+        self._turns.close()
 
 
 @cache

@@ -20,6 +20,7 @@ from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
+from charites.common import logs
 from charites.common.errors import Busy
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter
@@ -97,6 +98,7 @@ class GrpcApp:
             event = (await receive())["type"]
             if event == "lifespan.shutdown":
                 await asyncio.to_thread(self.adapter.close)
+                logs.flush()
             await send({"type": f"{event}.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,13 +1,15 @@
+import errno
 import io
 import json
 import logging
+import os
 import threading
-from contextlib import suppress
 
 import pytest
 import structlog
 from django.conf import settings
 
+from charites.common import logs
 from charites.common.logs import (
     Access,
     AccessStream,
@@ -87,42 +89,74 @@ def test_line_of_an_answered_request_is_not_written_below_the_level(lines):
     assert lines() == []
 
 
-def test_lines_of_answered_requests_are_written_after_a_moment():
-    written = threading.Event()
+class Slow(io.StringIO):
+    """A log whose reader holds it up until it is let go."""
 
-    class Stream(io.StringIO):
-        def flush(self):
-            written.set()
+    def __init__(self):
+        super().__init__()
+        self.writing, self.go_on = threading.Event(), threading.Event()
 
-    stream = AccessStream(Stream())
+    def write(self, text):
+        self.writing.set()
+        assert self.go_on.wait(10)
+        return super().write(text)
+
+
+def test_lines_of_answered_requests_are_written_by_a_thread_that_holds_up_nobody():
+    log = Slow()
+    stream = AccessStream(log)
+    threads = threading.active_count()
 
     stream.info("one")
-    stream.info("two")
+    assert log.writing.wait(10)
+    for line in ("two", "three"):
+        stream.info(line)
+    assert threading.active_count() == threads + 1
+    log.go_on.set()
+    stream.flush()
 
-    assert written.wait(10)
-    assert stream._stream.getvalue() == "one\ntwo\n"
+    assert log.getvalue() == "one\ntwo\nthree\n"
+
+
+def test_log_that_is_held_up_costs_lines_and_no_memory(monkeypatch):
+    monkeypatch.setattr(logs, "MOST_LINES", 3)
+    stream = AccessStream(io.StringIO(), seconds=600)
+    before = logs.LINES_DROPPED._value.get()
+
+    for number in range(5):
+        stream.info(str(number))
+    stream.flush()
+
+    assert stream._stream.getvalue() == "0\n1\n2\n"
+    assert logs.LINES_DROPPED._value.get() == before + 2
 
 
 def test_lines_of_the_parent_are_not_written_by_a_forked_child():
     stream = AccessStream(io.StringIO(), seconds=600)
     stream.info("the parent's")
 
-    stream.forget()  # as after a fork
-    stream.info("the child's")
-    stream.flush()
+    child = os.fork()
+    if not child:
+        stream.info("the child's")
+        stream.flush()
+        os._exit(0 if stream._stream.getvalue() == "the child's\n" else 1)
 
-    assert stream._stream.getvalue() == "the child's\n"
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_line_of_an_answered_request_that_cannot_be_written_harms_nobody():
-    full = open("/dev/full", "w")  # noqa: SIM115
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_line_of_an_answered_request_that_cannot_be_written_harms_nobody(is_closed):
+    full = Full()
+    if is_closed:
+        full.close()
     stream = AccessStream(full)
 
     stream.info("a line")
-    stream.flush()
-    with suppress(OSError):
-        full.close()
-    stream.info("a line for a stream that is closed")
     stream.flush()
 
 

@@ -1,0 +1,155 @@
+"""How many statements each endpoint sends, and that a longer list sends no more."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import override_settings
+from drf_spectacular.generators import SchemaGenerator
+from google.protobuf.json_format import ParseDict
+
+from charites.common import clock
+from charites.common.auth import Role
+from charites.common.rpc import installed_methods
+from charites.warm_up import warm_up
+from goods import remembered
+from lab.kit.factories import BUYER_ID, SANDBOX, bearer, make_goods, make_order, make_paid_order, make_room, make_user
+from lab.kit.rest_client import buyer, staff
+from orders.models import Order
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RECEIVER = {"address": "1 Road", "name": "Li Lei", "phone": "138"}
+SIZES = (1, 2, 10)  # of what has to be listed
+ITEMS = [{"goods_id": "1", "quantity": 1}]
+
+
+@pytest.fixture
+def shop() -> None:
+    make_user("buyer")
+    for goods_id in range(1, 4):
+        make_goods(goods_id, stock=100)
+    make_room(1, goods_ids=[1, 2, 3])
+    warm_up()
+
+
+def newest() -> int:
+    return Order.objects.order_by("-pk")[0].order_id
+
+
+Ask = Callable[[], Any]
+# What is asked, and how many statements that takes; by operation of the API.
+REST: dict[str, tuple[Ask, int]] = {
+    "GET /api/rooms": (lambda: buyer().get("/api/rooms"), 1),
+    "GET /api/rooms/{room_id}": (lambda: buyer().get("/api/rooms/1"), 1),
+    "GET /api/rooms/{room_id}/goods": (lambda: buyer().get("/api/rooms/1/goods"), 3),
+    "PUT /api/rooms/{room_id}/current": (lambda: staff().put("/api/rooms/1/current", {"goods_id": "2"}), 4),
+    "GET /api/goods/{goods_id}": (lambda: buyer().get("/api/goods/1"), 1),
+    "GET /api/stock/{goods_id}": (lambda: buyer().get("/api/stock/1"), 1),
+    "PUT /api/stock/{goods_id}": (lambda: staff().put("/api/stock/1", {"available": 90}), 4),
+    "POST /api/stock/{goods_id}/adjustments": (
+        lambda: staff().post(
+            "/api/stock/1/adjustments", {"delta": 1, "reason": "found"}, {"Idempotency-Key": f"key {newest()}"}
+        ),
+        5,
+    ),
+    "GET /api/orders": (lambda: buyer().get("/api/orders?limit=100"), 2),
+    "POST /api/orders": (lambda: buyer().post("/api/orders", {"items": ITEMS, **RECEIVER}), 6),
+    "GET /api/orders/{order_id}": (lambda: buyer().get(f"/api/orders/{newest()}"), 2),
+    "POST /api/orders/{order_id}/pay": (lambda: buyer().post(f"/api/orders/{newest()}/pay", {"outcome": "page"}), 7),
+    "POST /api/orders/{order_id}/cancel": (lambda: buyer().post(f"/api/orders/{newest()}/cancel"), 12),
+    "POST /api/orders/{order_id}/complete": (lambda: staff().post(f"/api/orders/{newest()}/complete"), 4),
+    "POST /api/auth/token": (
+        lambda: buyer().post("/api/auth/token", {"username": "buyer", "password": "charites"}),
+        1,
+    ),
+}
+UNCOUNTED = {
+    "POST /api/payments/notify",  # orders/tests/paying/test_captures.py counts sets of them
+    "POST /api/auth/refresh",  # one look at the user
+}
+RPC: dict[str, tuple[dict[str, Any], int]] = {
+    "Goods.GetGoodsListByRoomId": ({"RoomId": 1}, 3),
+    "Goods.GetGoodsDetail": ({"GoodsId": 1}, 1),
+    "Goods.GetGoodsDetails": ({"goods_ids": [1, 2, 3]}, 1),
+    "Goods.GetRooms": ({"room_ids": [1]}, 1),
+    "Stock.GetStock": ({"GoodsId": 1}, 1),
+    "Stock.SetStock": ({"GoodsId": 1, "Num": 80}, 4),
+    "Stock.ReduceStock": ({"GoodsId": 1, "Num": 1}, 4),
+    "Stock.ReserveStock": ({"OrderId": 7, "Items": [{"GoodsId": 1, "Num": 1}]}, 2),
+    "Stock.ConfirmStock": ({"order_id": 0}, 3),
+    "Stock.RollbackStock": ({"order_id": 0}, 3),
+    "Order.CreateOrder": ({"GoodsId": 1, "Num": 1, "UserId": BUYER_ID, **RECEIVER}, 6),
+    "Order.ListOrders": ({"limit": 100}, 2),
+}
+
+
+# The same services as over REST.
+SAME_AS_REST = {"Order.GetOrder", "Order.PayOrder", "Order.CancelOrder"}
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("operation", REST)
+def test_endpoint_sends_no_more_statements_than_it_needs(operation: str) -> None:
+    ask, most = REST[operation]
+    make = make_paid_order if operation.endswith("/complete") else make_order
+    counts = []
+    with override_settings(PAYMENT_PROVIDER=SANDBOX):
+        for orders in SIZES:
+            for _ in range(orders):
+                make(now=clock.now())
+            remembered.clear()
+            looked_up = "{order_id}" in operation or "adjustments" in operation  # by the test itself
+            with counted() as found:
+                answer = ask()
+            assert answer.status_code < 300, answer.content
+            counts.append(len(found) - looked_up)
+    assert_few(counts, most)
+
+
+def assert_few(counts: list[int], most: int) -> None:
+    """The first time something may have had to be loaded."""
+    assert len(set(counts[1:])) == 1
+    assert counts[-1] == most
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The statements that are sent here, but for the frame of a transaction; also when the connection is renewed."""
+    found: list[str] = []
+
+    def note(execute: Any, sql: str, *others: Any) -> Any:
+        if not sql.startswith(("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "SET ")):
+            found.append(sql)
+        return execute(sql, *others)
+
+    with connection.execute_wrapper(note):
+        yield found
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("name", RPC)
+def test_method_sends_no_more_statements_than_it_needs(name: str) -> None:
+    fields, most = RPC[name]
+    method = {method.name: method for method in installed_methods()}[name]
+    metadata = {"authorization": bearer(0, Role.SERVICE)}
+    counts = []
+    for orders in SIZES:
+        for _ in range(orders):
+            make_order()
+        remembered.clear()
+        request = {**fields, **({"order_id": newest()} if "order_id" in fields else {})}
+        with counted() as found:
+            method.answer(metadata, lambda request=request: ParseDict(request, method.request_class()))
+        counts.append(len(found))
+    assert_few(counts, most)
+
+
+def test_every_endpoint_and_method_is_counted() -> None:
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    operations = {f"{verb.upper()} {path}" for path, verbs in schema["paths"].items() for verb in verbs}
+
+    assert operations == REST.keys() | UNCOUNTED
+    assert {method.name for method in installed_methods()} == RPC.keys() | SAME_AS_REST

@@ -1,0 +1,128 @@
+"""What is bounded: requests under way, waits for a thread, bodies on their way; and the end of a server."""
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from charites.common import logs
+from charites.common.threads import Turns
+from charites.common.web import ARRIVING_BYTES
+from charites.tests.web.asked import Web, as_buyer, order, told
+from lab.kit.interleaving import TIMEOUT_SECONDS
+from orders.models import Order
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_request_past_the_bound_is_busy_at_once_and_does_nothing(web: Web, shop: None, settings) -> None:
+    settings.WEB_MAX_CONCURRENT = 0
+
+    labels = {"protocol": "http", "status": "503"}
+    before = REGISTRY.get_sample_value("charites_requests_total", {**labels, "route": "POST -"}) or 0
+
+    answer = web.send("POST", "/api/orders", order(), as_buyer(Accept_Language="en"))
+
+    assert told(answer) == (503, 10000004)
+    assert 1 <= int(dict(answer.headers)[b"retry-after"]) <= 3
+    assert not Order.objects.exists()
+    in_chinese = web.send("GET", "/api/rooms", headers=as_buyer(Accept_Language="zh-hans"))
+    assert json.loads(in_chinese.body)["message"] != json.loads(answer.body)["message"]
+    assert REGISTRY.get_sample_value("charites_requests_total", {**labels, "route": "POST -"}) == before + 1
+
+
+def test_process_that_is_full_says_so_to_callers_and_is_looked_at_by_operators(web: Web, shop: None, settings) -> None:
+    settings.WEB_MAX_CONCURRENT = 0
+
+    assert told(web.send("GET", "/api/goods/1", headers=as_buyer())) == (503, 10000004)
+    assert [web.send("GET", path, [], as_buyer()).status for path in ("/livez", "/metrics")] == [200, 200]
+    assert web.send("GET", "/readyz", headers=as_buyer()).body.startswith(b'{"')
+
+
+def test_place_is_given_back_with_every_answer(web: Web, shop: None, settings) -> None:
+    settings.WEB_MAX_CONCURRENT = 1
+    asked = [("POST", "/api/orders", order()), ("GET", "/api/rooms", b""), ("GET", "/api/nothing", b"")]
+
+    assert [web.send(*ask, as_buyer()).status for ask in asked * 2] == [201, 200, 404] * 2
+
+
+def test_request_whose_turn_does_not_come_is_busy_and_was_not_begun(web: Web, shop: None, settings) -> None:
+    settings.WEB_WAIT_SECONDS = 0.2
+    web.app._turns, go_on = Turns(1, "web"), threading.Event()
+    web.run(web.app._turns.begin(lambda: go_on.wait(TIMEOUT_SECONDS), TIMEOUT_SECONDS))
+
+    answer = web.send("GET", "/api/rooms", headers=as_buyer())
+    go_on.set()
+
+    assert told(answer) == (503, 10000004)
+    settings.WEB_WAIT_SECONDS = TIMEOUT_SECONDS
+    assert web.send("GET", "/api/rooms", headers=as_buyer()).status == 200
+
+
+def test_requests_on_their_way_take_no_place_and_are_bounded_by_their_bytes(web: Web, shop: None, settings) -> None:
+    settings.WEB_MAX_CONCURRENT = 1
+    slow = web.begin("POST", "/api/orders", [b"part"], as_buyer())
+
+    assert web.send("POST", "/api/orders", order(), as_buyer()).status == 201
+    web.app._arriving_bytes = ARRIVING_BYTES
+    assert told(web.send("POST", "/api/orders", order(), as_buyer())) == (503, 10000004)
+    web.app._arriving_bytes = 0
+    slow.cancel()
+
+
+def test_caller_who_hangs_up_before_the_request_is_whole_has_no_order(web: Web, shop: None) -> None:
+    assert web.send("POST", "/api/orders", [order()[:40], b"gone"], as_buyer()).status == 0
+
+    assert not Order.objects.exists()
+    assert web.app._arriving_bytes == 0
+
+
+def test_end_of_the_server_waits_for_what_has_begun_and_writes_the_log(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    running = web.run(web.app._turns.begin(lambda: (begun.set(), go_on.wait(TIMEOUT_SECONDS))[1], 1))
+    stream = logs.AccessStream(io.StringIO(), seconds=600)
+    monkeypatch.setattr(logs.Access, "stream", stream)
+    stream.info("the last line")
+    events = [{"type": "lifespan.shutdown"}, {"type": "lifespan.startup"}]
+    said: list[str] = []
+
+    async def receive() -> Mapping[str, Any]:
+        return events.pop()
+
+    async def send(event: Mapping[str, Any]) -> None:
+        said.append(event["type"])
+
+    ending = asyncio.run_coroutine_threadsafe(web.app({"type": "lifespan"}, receive, send), web._loop)
+    assert begun.wait(TIMEOUT_SECONDS)
+    go_on.set()
+    ending.result(TIMEOUT_SECONDS)
+
+    assert running.result() is True
+    assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert stream._stream.getvalue() == "the last line\n"
+
+
+def test_body_that_does_not_come_in_time_ends_the_request(web: Web, shop: None, settings) -> None:
+    settings.WEB_BODY_SECONDS = 0.2
+
+    answer = web.send("POST", "/api/orders", [b"part"], as_buyer())
+
+    assert told(answer) == (408, 10000001)
+    assert not web.app._turns._threads._threads
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_body_that_is_too_large_is_refused_without_reading_all_of_it(web: Web, settings, declared: bool) -> None:
+    settings.REQUEST_MAX_BYTES = 100
+    parts = [b"x" * 60, b"x" * 60, *[b"x" * 60] * 5]
+    headers = as_buyer(**({"Content_Length": "420"} if declared else {}))
+
+    assert told(web.send("POST", "/api/orders", parts, headers)) == (413, 10000001)
+    assert web.taken == 2
