@@ -118,10 +118,11 @@ GRPC_SERVER = env.str("GRPC_SERVER", "grpcio", validate=validate.OneOf(["grpcio"
 GRPC_MAX_WORKERS = env.int("GRPC_MAX_WORKERS", 16)  # at most the database connections that this process may open
 GRPC_MAX_CONCURRENT = env.int("GRPC_MAX_CONCURRENT", 512)  # calls under way and waiting; more are answered busy
 GRPC_DEADLINE_SECONDS = env.float("GRPC_DEADLINE_SECONDS", 10.0)  # longest time a call may take, whatever it asks for
-WEB_THREADS = env.int("WEB_THREADS", 4)  # of a web process
-WEB_MAX_CONCURRENT = env.int("WEB_MAX_CONCURRENT", 512)  # requests under way and waiting in a process; then busy
-WEB_WAIT_SECONDS = env.float("WEB_WAIT_SECONDS", 2.0)  # for a thread; then busy
-WEB_BODY_SECONDS = env.float("WEB_BODY_SECONDS", 10.0)  # within which a request has to be whole
+AT_LEAST_ONE, POSITIVE = validate.Range(min=1), validate.Range(min=0, min_inclusive=False)
+WEB_THREADS = env.int("WEB_THREADS", 4, validate=AT_LEAST_ONE)  # of a web process
+WEB_MAX_CONCURRENT = env.int("WEB_MAX_CONCURRENT", 512, validate=AT_LEAST_ONE)  # under way and waiting; then busy
+WEB_WAIT_SECONDS = env.float("WEB_WAIT_SECONDS", 2.0, validate=POSITIVE)  # for a thread; then busy
+WEB_BODY_SECONDS = env.float("WEB_BODY_SECONDS", 10.0, validate=POSITIVE)  # within which a request has to be whole
 REQUEST_MAX_BYTES = env.int("REQUEST_MAX_BYTES", 64 * 1024)
 
 # Apps

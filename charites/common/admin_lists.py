@@ -23,6 +23,9 @@ LOOKED_AT = 200_000  # where rows have to be read to know whether they are meant
 MOST_FOUND = 1_000  # by each column that the search looks at
 
 
+SEARCH_IS_CUT = "search_is_cut"  # on a request: its search has not looked at, or not found, everything
+
+
 class NewestRows(ChangeList):
     """The rows of one list. `is_cut`: there are older ones."""
 
@@ -32,6 +35,7 @@ class NewestRows(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
         if self.query or not self.model_admin.newest_by:
+            self.is_cut = getattr(request, SEARCH_IS_CUT, False)
             return rows
         admin = self.model_admin
         if self.is_rare(self.narrowed(request, admin.indexed_filters)):
@@ -113,8 +117,12 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
         if not term:
             return queryset, False
         found: set[int] = set()
+        is_cut = bool(self.prefix_fields and self.newest_of_all)
         for rows in self.matching(queryset, term):
-            found.update(rows.values_list("pk", flat=True)[:MOST_FOUND])
+            keys = rows.values_list("pk", flat=True)[: MOST_FOUND + 1]
+            is_cut = is_cut or len(keys) > MOST_FOUND
+            found.update(keys[:MOST_FOUND])
+        setattr(request, SEARCH_IS_CUT, is_cut)
         return queryset.filter(pk__in=found), False
 
     def matching(self, rows: QuerySet[Any], term: str) -> Iterator[QuerySet[Any]]:
@@ -127,5 +135,9 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
         yield from (rows.filter(**{f"{name}__istartswith": term}).order_by(name) for name in self.key_fields)
         if self.prefix_fields:
             begins = Q(*((f"{name}__istartswith", term) for name in self.prefix_fields), _connector=Q.OR)
-            newest = self.among_newest(self.model._default_manager.all(), most=LOOKED_AT) if self.newest_by else None
-            yield rows.filter(begins, newest or Q())
+            yield rows.filter(begins, self.newest_of_all or Q())
+
+    @property
+    def newest_of_all(self) -> Q | None:
+        """The condition that selects the rows in which texts without an index are looked for; None: all."""
+        return self.among_newest(self.model._default_manager.all(), most=LOOKED_AT) if self.newest_by else None

@@ -137,6 +137,14 @@ class Busy(ServiceError):
     text = _("The shop is busy. Nothing was done; try again in a moment.")
 
 
+def joined(name: bytes | str, first: str, second: str) -> str:
+    """The value of a header or metadata that came twice: with a comma, as in HTTP. An idempotency key that came twice
+    is one key; two that differ are none that anybody can have."""
+    if name not in (b"idempotency-key", "idempotency-key"):
+        return f"{first},{second}"
+    return first if first == second else f"{first}\x00{second}"
+
+
 def one_key(*given: str | None) -> str | None:
     """Returns the idempotency key of a request that may name it in several places. Raises Invalid when they differ."""
     keys = {key for key in given if key is not None}

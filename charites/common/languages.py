@@ -7,10 +7,16 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation.trans_real import parse_accept_lang_header
 
+LONGEST = 256
+
+
+def language(accepted: str) -> str:
+    """Returns the best of our languages for an `accept-language`; for one that is no list of languages, ours."""
+    return best(accepted) if len(accepted) <= LONGEST else str(settings.LANGUAGE_CODE)
+
 
 @lru_cache(1_000)
-def language(accepted: str) -> str:
-    """Returns the best of our languages for an `accept-language`."""
+def best(accepted: str) -> str:
     for code, _quality in parse_accept_lang_header(accepted.lower()):
         try:
             return translation.get_supported_language_variant(code)

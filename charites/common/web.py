@@ -16,11 +16,12 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import logs
-from charites.common.errors import Busy, Invalid, ServiceError
+from charites.common.errors import Busy, Invalid, ServiceError, joined
 from charites.common.languages import speaking
 from charites.common.rest import error_response, in_loop
 from charites.common.rest.middleware import STARTED, account
@@ -44,15 +45,15 @@ class Answer(NamedTuple):
 
 # Whoever watches over the process is answered also when it is full: by a thread of their own, without a body.
 FOR_OPERATORS = frozenset({"/livez", "/readyz", "/metrics"})
+HEADER_BYTES = 16 * 1024  # names and values: whoever parses them costs more than their length
 ARRIVING_BYTES = 64 * 1024 * 1024  # of requests that are not whole yet, in a process
 
 
-class Gone(Exception):
-    """The caller hung up before the request was whole."""
+class Unheard(Exception):
+    """A request that did not come as it has to; nobody has looked at what it wants."""
 
-
-class TooSlow(Exception):
-    """The request was not whole in time."""
+    def __init__(self, error: ServiceError, status: int) -> None:
+        self.error, self.status = error, status
 
 
 class WebApp:
@@ -66,7 +67,8 @@ class WebApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["type"] == "http" and (answer := await self._answer(scope, receive)):
+        elif scope["type"] == "http":
+            answer = await self._answer(scope, receive)
             await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
             await send({"type": "http.response.body", "body": answer.body})
 
@@ -80,37 +82,38 @@ class WebApp:
                 logs.flush()  # a server may end without the end that Python has
             await send({"type": f"{event}.complete"})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
-        """Answers a request; None for a caller who has gone."""
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         scope[STARTED] = time.monotonic()
         try:
+            if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+                raise Unheard(Invalid("headers", _("are too long")), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             if scope["path"] in FOR_OPERATORS:
                 return await self._in_thread(self._operators, environ(scope, b""))
-            return await self._answer_one_more(scope, await self._whole_body(receive))
+            body = b"" if declares_too_much(scope) else await self._whole_body(receive)
+            return await self._answer_one_more(scope, body)
         except Busy as error:
             return refusal(scope, error)
-        except TooSlow:
-            return refusal(scope, Invalid("body", _("did not arrive in time")), HTTPStatus.REQUEST_TIMEOUT)
-        except Gone:
-            return None
+        except Unheard as unheard:
+            return refusal(scope, unheard.error, unheard.status)
 
     async def _whole_body(self, receive: Receive) -> bytes:
         """Returns a request's body; of one that is too large a part too much, which Django refuses. Requests on their
-        way are bounded by their bytes. Raises Busy, TooSlow, Gone."""
+        way are bounded by their bytes. Raises Busy, Unheard."""
         body, more = bytearray(), True
         try:
             async with asyncio.timeout(settings.WEB_BODY_SECONDS):
                 while more and len(body) <= settings.REQUEST_MAX_BYTES:
                     event = await receive()
                     if event["type"] == "http.disconnect":
-                        raise Gone
+                        raise Unheard(Invalid("body", _("is not whole")), HTTPStatus.BAD_REQUEST)
                     part, more = event.get("body", b""), event.get("more_body", False)
                     body += part
                     self._arriving_bytes += len(part)
                     if self._arriving_bytes > ARRIVING_BYTES:
                         raise Busy
         except TimeoutError as error:
-            raise TooSlow from error
+            late = Invalid("body", _("did not arrive in time"))
+            raise Unheard(late, HTTPStatus.REQUEST_TIMEOUT) from error
         finally:
             self._arriving_bytes -= len(body)
         return bytes(body)
@@ -161,14 +164,20 @@ def environ(scope: Scope, body: bytes) -> dict[str, Any]:
         STARTED: scope[STARTED],
     }
     for raw_name, raw_value in scope["headers"]:
-        if b"_" not in raw_name:
+        if b"_" not in raw_name and raw_value:
             name = f"HTTP_{raw_name.decode('latin-1').upper().replace('-', '_')}"
             value = raw_value.decode("latin-1")
-            found[name] = f"{found[name]},{value}" if name in found else value
+            found[name] = joined(raw_name, found[name], value) if name in found else value
     found["CONTENT_TYPE"] = found.pop("HTTP_CONTENT_TYPE", "")
     declared = found.pop("HTTP_CONTENT_LENGTH", "")
-    found["CONTENT_LENGTH"] = declared if len(body) > settings.REQUEST_MAX_BYTES and declared else str(len(body))
+    found["CONTENT_LENGTH"] = declared if declares_too_much(scope) else str(len(body))
     return found
+
+
+def declares_too_much(scope: Scope) -> bool:
+    """Whether a request says that its body is too large."""
+    declared = dict(scope["headers"]).get(b"content-length", b"")
+    return declared.isdigit() and int(declared) > settings.REQUEST_MAX_BYTES
 
 
 def run(application: Wsgi, request: dict[str, Any]) -> Answer:
@@ -197,6 +206,9 @@ def refusal(scope: Scope, error: ServiceError, status: int | None = None) -> Ans
     ):
         response = error_response(error)
         response.status_code = status or response.status_code
+        request = WSGIRequest(environ(scope, b""))
+        for step in in_loop.LAST_STEPS:
+            step.process_response(request, response)
         response["X-Request-ID"] = request_id
         account(scope["method"], scope["path"], None, response, time.monotonic() - scope[STARTED])
     return as_answer(response)

@@ -66,7 +66,7 @@ LINES = dict.fromkeys((1, 2, 3), 1)
 BATCH = 20  # orders in one call
 FEW = 200  # rows that a statement about such a batch, or about a page, may read
 # Who changes the status of an order needs their entries; see `orders.selectors.in_status`.
-OF_STATUS = {"shopping_order_due", "shopping_order_of_status"}
+OF_STATUS = {"shopping_order_due", "shopping_order_of_status", "shopping_payment_begun", "shopping_payment_to_ask"}
 # What is read whole on purpose, by what it contains -> why.
 ON_PURPOSE = {
     "COUNT(`messaging_message`.`id`)": "a gauge of all messages, in an index; old ones are purged",

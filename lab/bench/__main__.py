@@ -54,7 +54,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B13": b13_keys.measure,
     "B15": b15_peer.measure,
 }
-OTHER_NAMES = {"PEER": "B15"}
+OTHER_NAMES = {"PEER": "B15", "B3": "B2"}  # what is measured with another
 ROUNDS, SECONDS = 7, FULL_SECONDS
 QUICK_ROUNDS, QUICK_SECONDS = 3, 2
 

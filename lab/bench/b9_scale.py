@@ -151,8 +151,10 @@ def side_by_side(
 
 
 def placing(shop: Shop) -> Contestant:
+    """The shop with a handful is emptied before each turn: what it placed in the one before would make it large."""
     what = f"{shop.name}: CreateOrder"
-    return shop.serve().contestant("Order/CreateOrder", order_request(), callers=CALLERS, what=what)
+    contestant = shop.serve().contestant("Order/CreateOrder", order_request(), callers=CALLERS, what=what)
+    return replace(contestant, prepare=shop.fill) if shop.size.orders == HANDFUL else contestant
 
 
 def one_order(shop: Shop) -> Contestant:

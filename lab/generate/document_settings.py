@@ -77,12 +77,12 @@ MEANINGS = {
     "GRPC_SERVER": "What serves gRPC: `grpcio`, or `pyvoy`, which is faster and wants `requirements-pyvoy.txt`.",
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
     "WEB_THREADS": (
-        "Threads of each web process, for what its event loop does not answer by itself; and the most database "
-        "connections that it opens, but for one that places orders."
+        "Threads of each web process, for what its event loop does not answer by itself. It opens at most three "
+        "database connections more: two for those who commit in batches, one for whoever watches over it."
     ),
     "WEB_MAX_CONCURRENT": "Requests that a web process has under way or waiting; more are answered busy at once.",
     "WEB_WAIT_SECONDS": "Longest time that a request waits for a thread; then it is answered busy, and was not begun.",
-    "WEB_BODY_SECONDS": "Longest time in which a request has to arrive whole; then it is answered 408.",
+    "WEB_BODY_SECONDS": "Longest time in which the body of a request has to arrive; then it is answered 408.",
     "GRPC_MAX_CONCURRENT": "Calls that the gRPC server has under way or waiting; more are answered busy.",
     "GRPC_DEADLINE_SECONDS": "Most seconds that a gRPC call may take, whatever its caller asks for.",
     "REQUEST_MAX_BYTES": "Largest request body, in bytes.",

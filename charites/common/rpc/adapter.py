@@ -21,7 +21,7 @@ from prometheus_client import Counter, Histogram
 
 from charites.common import logs
 from charites.common.auth import identify_at_once, read_authorization
-from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error
+from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error, joined
 from charites.common.languages import speaking
 from charites.common.rpc.servicer import DeadlinePassed, Job, Method, Read
 from charites.common.rpc.status import STATUS, as_status
@@ -78,7 +78,7 @@ def texts(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in metadata or ():
         if isinstance(value, str):
-            found[key] = f"{found[key]},{value}" if key in found else value
+            found[key] = joined(key, found[key], value) if key in found else value
     return found
 
 

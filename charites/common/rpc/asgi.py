@@ -21,7 +21,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
 from charites.common import logs
-from charites.common.errors import Busy
+from charites.common.errors import Busy, joined
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter
 from charites.common.rpc.health import Health
@@ -49,6 +49,7 @@ FRAME = 5  # one byte: compressed or not; four: how long the message is
 UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 READABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")  # what grpc-message says as it is
+CHECK = f"/{health.SERVICE_NAME}/Check"
 OK = Status(code=StatusCode.OK.value[0])
 
 
@@ -80,7 +81,6 @@ class GrpcApp:
         self._health = Health(services, is_draining)
         self._reflection = ReflectionServicer(reflection.names_with([*services, health.SERVICE_NAME]))
         self._streams: dict[str, Stream] = {
-            f"/{health.SERVICE_NAME}/Check": self._check,
             f"/{health.SERVICE_NAME}/Watch": self._watch,
             **{f"/{name}/{reflection.METHOD}": self._reflect for name in reflection.NAMES},
         }
@@ -117,7 +117,8 @@ class GrpcApp:
             await send(HEAD)
             status = await self._stream(scope["path"], stream(receive), send)
         else:
-            outcome, request_id = await self._call(scope["path"], metadata, receive)
+            answer = self._check(receive) if scope["path"] == CHECK else self._call(scope["path"], metadata, receive)
+            outcome, request_id = await answer
             await send(HEAD)
             status = OK if isinstance(outcome, bytes) else outcome
             last = framed(outcome) if isinstance(outcome, bytes) else NO_MORE
@@ -160,10 +161,14 @@ class GrpcApp:
             self._streaming[path] -= 1
         return OK
 
-    async def _check(self, receive: Receive) -> AsyncGenerator[Message, None]:
-        if not self._health.knows(await asked_service(receive)):
-            raise Refused(StatusCode.NOT_FOUND, "There is no such service.")
-        yield self._health.state()
+    async def _check(self, receive: Receive) -> tuple[bytes | Status, str]:
+        """Health is told whoever else asks or calls: it costs less than to refuse it."""
+        try:
+            if not self._health.knows(await asked_service(receive)):
+                raise Refused(StatusCode.NOT_FOUND, "There is no such service.")
+        except Refused as refused:
+            return refused.status, ""
+        return self._health.state().SerializeToString(), ""
 
     async def _watch(self, receive: Receive) -> AsyncGenerator[Message, None]:
         async for state in self._health.watch(await asked_service(receive)):
@@ -265,7 +270,7 @@ def read_metadata(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str
     for raw_name, raw_value in headers:
         size += len(raw_name) + len(raw_value)
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        found[name] = f"{found[name]},{value}" if name in found else value
+        found[name] = joined(name, found[name], value) if name in found else value
     return found, size
 
 

@@ -17,7 +17,8 @@ import messaging.errors
 import orders.errors
 import stock.errors
 from charites.common import errors, rpc
-from charites.common.errors import Busy, InternalError, Invalid, Kind, NotFound, ServiceError, as_service_error
+from charites.common.errors import Busy, InternalError, Invalid, Kind, NotFound, ServiceError, as_service_error, joined
+from stock.services import check_key
 
 MODULES = (errors, rpc, goods.errors, stock.errors, orders.errors, messaging.errors)
 ROOT = Path(__file__).resolve().parents[3]
@@ -196,3 +197,21 @@ def test_as_service_error_of_anything_else_hides_its_text(error):
 
     assert type(found) is InternalError
     assert "secret" not in found.message + str(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "expected"),
+    [
+        ("accept", "a", "b", "a,b"),
+        ("accept", "a", "a", "a,a"),
+        ("idempotency-key", "a", "a", "a"),
+        (b"idempotency-key", "a", "a", "a"),
+    ],
+)
+def test_header_that_comes_twice(name: str, first: str, second: str, expected: str) -> None:
+    assert joined(name, first, second) == expected
+
+
+def test_two_keys_that_differ_are_no_key() -> None:
+    with pytest.raises(Invalid):
+        check_key(joined("idempotency-key", "a", "b"))

@@ -75,9 +75,20 @@ def test_search_finds_old_rows_by_number_and_key_and_other_texts_among_the_newes
     for key in "abcd":
         make_message(key=key, topic="refund")
 
-    assert shown(client, q=str(oldest.pk)) == (["old"], False)
-    assert shown(client, q="ol") == (["old"], False)
-    assert shown(client, q="ref") == (["d", "c", "b", "a"], False)
+    assert shown(client, q=str(oldest.pk)) == (["old"], True)
+    assert shown(client, q="ol") == (["old"], True)
+    assert shown(client, q="ref") == (["d", "c", "b", "a"], True)
+
+
+def test_search_says_when_there_is_more_than_it_shows(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("aa", "ab", "ac"):
+        make_message(key=key)
+    assert shown(client, q="a") == (["ac", "ab", "aa"], False)
+
+    monkeypatch.setattr(admin_lists, "MOST_FOUND", 2)
+
+    found, says_so = shown(client, q="a")
+    assert (len(found), says_so) == (2, True)
 
 
 def test_second_page_goes_on_where_the_first_one_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

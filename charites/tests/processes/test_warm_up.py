@@ -16,10 +16,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def cold() -> None:
     """As a process is when it starts."""
     ids._snowflake.forget()
+    clock._clock.forget()
 
 
 def test_first_order_finds_time_and_numbers_at_hand() -> None:
     warm_up()
+    assert clock.carried() is not None
 
     with CaptureQueriesContext(connection) as captured:
         ids.next_ids(5)

@@ -76,7 +76,7 @@ def test_requests_on_their_way_take_no_place_and_are_bounded_by_their_bytes(web:
 
 
 def test_caller_who_hangs_up_before_the_request_is_whole_has_no_order(web: Web, shop: None) -> None:
-    assert web.send("POST", "/api/orders", [order()[:40], b"gone"], as_buyer()).status == 0
+    assert told(web.send("POST", "/api/orders", [order()[:40], b"gone"], as_buyer())) == (400, 10000001)
 
     assert not Order.objects.exists()
     assert web.app._arriving_bytes == 0
@@ -125,4 +125,11 @@ def test_body_that_is_too_large_is_refused_without_reading_all_of_it(web: Web, s
     headers = as_buyer(**({"Content_Length": "420"} if declared else {}))
 
     assert told(web.send("POST", "/api/orders", parts, headers)) == (413, 10000001)
-    assert web.taken == 2
+    assert web.taken == (0 if declared else 2)
+
+
+def test_headers_that_are_too_long_are_refused_before_anybody_reads_them(web: Web, shop: None) -> None:
+    answer = web.send("POST", "/api/orders", order(), as_buyer(Cookie=f'a="{"!" * 20_000}"'))
+
+    assert told(answer) == (431, 10000001)
+    assert web.taken == 0

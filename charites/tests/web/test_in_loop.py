@@ -65,6 +65,7 @@ USUAL: dict[str, Ask] = {
     "too long a path": ("GET", "/api/goods/" + "1" * 200, b"", {}),
     "half a character": ("POST", "/api/orders", b'{"items": [], "name": "\\ud800"}', {}),
     "null": ("POST", "/api/orders", b"null", {}),
+    "a cookie": ("GET", "/api/goods/1", b"", {"Cookie": "sessionid=x"}),
     "an empty body": ("POST", "/api/orders", b"", {}),
 }
 
