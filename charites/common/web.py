@@ -45,6 +45,7 @@ class Answer(NamedTuple):
 
 # Whoever watches over the process is answered also when it is full: by a thread of their own, without a body.
 FOR_OPERATORS = frozenset({"/livez", "/readyz", "/metrics"})
+NEEDED_FOR_REFUSALS = (b"host", b"x-forwarded-proto")
 HEADER_BYTES = 16 * 1024  # names and values: whoever parses them costs more than their length
 ARRIVING_BYTES = 64 * 1024 * 1024  # of requests that are not whole yet, in a process
 
@@ -206,7 +207,8 @@ def refusal(scope: Scope, error: ServiceError, status: int | None = None) -> Ans
     ):
         response = error_response(error)
         response.status_code = status or response.status_code
-        request = WSGIRequest(environ(scope, b""))
+        told = [(name, value) for name, value in scope["headers"] if name in NEEDED_FOR_REFUSALS]
+        request = WSGIRequest(environ({**scope, "headers": told}, b""))
         for step in in_loop.LAST_STEPS:
             step.process_response(request, response)
         response["X-Request-ID"] = request_id

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 MACHINE_PATHS = ("/api/", "/v1/")  # answers to programs: JSON, also for what no view handled
 METHODS = frozenset(name.upper() for name in APIView.http_method_names)
 OTHER_METHOD = "other"
+SAID = 256  # characters of what a caller sends, in a line of the log
 STARTED = "charites.started"  # in the environ: when the web server handed the request over, by the monotonic clock
 
 
@@ -90,4 +91,5 @@ def account(method: str, path: str, route: str | None, response: HttpResponseBas
     label = f"{method if method in METHODS else OTHER_METHOD} {route or '-'}"
     logs.REQUESTS.labels("http", label, str(response.status_code)).inc()
     logs.REQUEST_SECONDS.labels("http", label).observe(seconds)
-    logs.Access.log.info("request", method=method, path=path, status=response.status_code, ms=round(seconds * 1000, 1))
+    said = {"method": method[:SAID], "path": path[:SAID]}
+    logs.Access.log.info("request", **said, status=response.status_code, ms=round(seconds * 1000, 1))

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from django.middleware.security import SecurityMiddleware
 from prometheus_client import REGISTRY
+from structlog import wrap_logger
+from structlog.testing import LogCapture
 
+from charites.common import logs
 from charites.common.rest import in_loop
 from charites.common.web import Answer
 from charites.tests.web.asked import Web, as_buyer, order, told
@@ -108,6 +111,16 @@ def test_answers_of_the_loop_are_counted_and_carry_the_request_id(web: Web) -> N
 
     assert (answer.status, dict(answer.headers)[b"x-request-id"]) == (201, b"shop-1")
     assert REGISTRY.get_sample_value("charites_requests_total", labels) == before + 1
+
+
+@pytest.mark.usefixtures("shop")
+def test_line_of_the_log_is_short_whatever_the_caller_sends(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = LogCapture()
+    monkeypatch.setattr(logs.Access, "log", wrap_logger(None, [lines]))
+
+    web.send("M" * 9000, "/api/" + "x" * 9000, headers=as_buyer())
+
+    assert [(len(line["method"]), len(line["path"])) for line in lines.entries] == [(256, 256)]
 
 
 @pytest.mark.usefixtures("shop")
