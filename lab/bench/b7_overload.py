@@ -16,6 +16,7 @@ MANY, STREAMS = 2048, 64
 PEAK, QUICK_PEAK = (64, 256, 512), (256, 512)  # callers of whom one number serves best
 RAISED = {"GRPC_MAX_CONCURRENT": str(MANY)}
 START_CALLERS = 512
+WORDS = {10: "tenth", 3: "third"}
 LATER, SOONER = 10, 3  # the second that the first one is compared with; the sooner one in a quick run
 LONE_CALLS = 60  # of each kind, for each second of a turn
 
@@ -76,7 +77,7 @@ def starts(stage: Stage, *, rounds: int, second: int) -> Iterator[Ratio]:
         ratios = [counts[0] / counts[-1] for counts in series]
         seconds = ", ".join(f"{median(counts):,.0f}" for counts in zip(*series, strict=True))
         details = [f"orders in each of {second} seconds, {START_CALLERS} callers: {seconds}"]
-        yield Ratio(f"B7 first second / tenth, {transport}", 0.3, 0.6, ratios, details)
+        yield Ratio(f"B7 first second / {WORDS[second]}, {transport}", 0.3, 0.6, ratios, details)
 
 
 def alone(*, rounds: int, calls: int) -> Ratio:

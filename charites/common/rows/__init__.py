@@ -93,7 +93,7 @@ class SetUpdate:
         return for_database(sql, vendor)
 
     def run(self, rows: Rows) -> int:
-        """Changes the rows; returns how many there were to change."""
+        """Changes the rows; returns how many there were to change. No set of them is long, so it is one statement."""
         with connection.cursor() as cursor:
             cursor.execute(self.sql(connection.vendor), [as_json(rows)])
             return int(cursor.rowcount)
