@@ -155,12 +155,16 @@ def test_create_order_with_one_key_in_metadata_and_field_is_one_order(callers: C
     assert counts(1) == (9, 1, 0)
 
 
-def test_create_order_with_two_keys_in_metadata_has_the_key_that_rest_would_read(callers: Callers) -> None:
+def test_create_order_with_two_keys_in_metadata_is_refused_and_with_one_key_twice_has_it(callers: Callers) -> None:
     make_goods(1, stock=10)
+    create = callers.buyer().order.CreateOrder
 
-    callers.buyer().order.CreateOrder(wanted(), metadata=[("idempotency-key", "k1"), ("idempotency-key", "k2")])
+    create(wanted(), metadata=[("idempotency-key", "k1"), ("idempotency-key", "k1")])
 
-    assert Order.objects.get().idempotency_key == "k1,k2"
+    assert Order.objects.get().idempotency_key == "k1"
+    two = [("idempotency-key", "k1"), ("idempotency-key", "k2")]
+    assert refusal(create, wanted(), metadata=two) == ("INVALID_ARGUMENT", 10000001)
+    assert counts(1) == (9, 1, 0)
 
 
 def test_create_order_with_a_used_key_and_another_request_is_refused(callers: Callers) -> None:
