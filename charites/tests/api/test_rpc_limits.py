@@ -205,6 +205,7 @@ def arrived_before(caller: Caller) -> None:
         check(health_pb2.HealthCheckRequest())
 
 
+@pytest.mark.transport  # over ASGI: test_asgi.py; Hypercorn does not bear an answer before the request has ended
 def test_streams_are_bounded_and_take_no_calls_place(monkeypatch: pytest.MonkeyPatch) -> None:
     _calls, methods = probe(lambda request, call: request)
     for transport in (asgi, server):
