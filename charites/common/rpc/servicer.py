@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 from django.apps import apps
 from django.conf import settings
@@ -29,8 +29,7 @@ from charites.common.replies import Key, Replies
 IDEMPOTENCY_KEY = "idempotency-key"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Who calls a method, and what came beside the request. The keys of `metadata` are lower case."""
 
     identity: Identity
@@ -55,8 +54,7 @@ UNSERVED: Mapping[Unserved, type[ServiceError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Job(Generic[Item, Result]):
+class Job(NamedTuple, Generic[Item, Result]):
     """What a queued method returns: an item for a queue, and the way from its result to the reply, or to an error."""
 
     queue: Batches[Item, Result]
@@ -78,8 +76,7 @@ class Job(Generic[Item, Result]):
         return self.reply(outcome)
 
 
-@dataclass(frozen=True, slots=True)
-class Read(Generic[Key]):
+class Read(NamedTuple, Generic[Key]):
     """What a method returns whose reply may be remembered: the replies, and which of them."""
 
     replies: Replies[Key]
