@@ -21,8 +21,6 @@ from charites.common.models import MAX_INT64
 LISTED = 10_000
 LOOKED_AT = 200_000  # where rows have to be read to know whether they are meant
 MOST_FOUND = 1_000  # by each column that the search looks at
-
-
 SEARCH_IS_CUT = "search_is_cut"  # on a request: its search has not looked at, or not found, everything
 
 
@@ -117,16 +115,17 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
         if not term:
             return queryset, False
         found: set[int] = set()
-        is_cut = bool(self.prefix_fields and self.newest_of_all)
-        for rows in self.matching(queryset, term):
+        newest = self.newest_of_all() if self.prefix_fields else None
+        is_cut = newest is not None
+        for rows in self.matching(queryset, term, newest):
             keys = rows.values_list("pk", flat=True)[: MOST_FOUND + 1]
             is_cut = is_cut or len(keys) > MOST_FOUND
             found.update(keys[:MOST_FOUND])
         setattr(request, SEARCH_IS_CUT, is_cut)
         return queryset.filter(pk__in=found), False
 
-    def matching(self, rows: QuerySet[Any], term: str) -> Iterator[QuerySet[Any]]:
-        """The rows that a search may mean."""
+    def matching(self, rows: QuerySet[Any], term: str, newest: Q | None) -> Iterator[QuerySet[Any]]:
+        """The rows that a search may mean. `newest`: where texts without an index are looked for."""
         if term.isascii() and term.isdigit() and int(term) <= MAX_INT64:
             yield from (rows.filter(**{name: int(term)}) for name in self.id_fields)
         if self.search_user_id:
@@ -135,9 +134,8 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
         yield from (rows.filter(**{f"{name}__istartswith": term}).order_by(name) for name in self.key_fields)
         if self.prefix_fields:
             begins = Q(*((f"{name}__istartswith", term) for name in self.prefix_fields), _connector=Q.OR)
-            yield rows.filter(begins, self.newest_of_all or Q())
+            yield rows.filter(begins, newest or Q())
 
-    @property
     def newest_of_all(self) -> Q | None:
         """The condition that selects the rows in which texts without an index are looked for; None: all."""
         return self.among_newest(self.model._default_manager.all(), most=LOOKED_AT) if self.newest_by else None

@@ -155,7 +155,7 @@ class AccessStream:
 
 class Access:
     """The lines of requests that were answered: `Access.log.info(event, ...)`. They are written more often than all
-    others, so they go straight to the stream; the standard library's way there costs several times as much."""
+    others, so they go past the standard library, whose way to the stream costs several times as much."""
 
     log: Any = structlog.get_logger(ACCESS)  # until `configure`
     stream: AccessStream | None = None

@@ -10,7 +10,7 @@ import asyncio
 import io
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
@@ -23,13 +23,11 @@ from django.utils.translation import gettext_lazy as _
 from charites.common import logs
 from charites.common.errors import Busy, Invalid, ServiceError, joined
 from charites.common.languages import speaking
+from charites.common.lifespan import Receive, Scope, Send, live
 from charites.common.rest import error_response, in_loop
 from charites.common.rest.middleware import STARTED, account
 from charites.common.threads import Turns
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -67,31 +65,27 @@ class WebApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await live(receive, send, self._close)
         elif scope["type"] == "http":
             answer = await self._answer(scope, receive)
             await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
             await send({"type": "http.response.body", "body": answer.body})
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        event = ""
-        while event != "lifespan.shutdown":
-            event = (await receive())["type"]
-            if event == "lifespan.shutdown":
-                await asyncio.to_thread(self._turns.close)
-                self._operators.close(wait=False)
-                logs.flush()  # a server may end without the end that Python has
-            await send({"type": f"{event}.complete"})
+    def _close(self) -> None:
+        self._turns.close()
+        self._operators.close(wait=False)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         scope[STARTED] = time.monotonic()
         try:
             if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
                 raise Unheard(Invalid("headers", _("are too long")), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            request = environ(scope)
             if scope["path"] in FOR_OPERATORS:
-                return await self._in_thread(self._operators, environ(scope, b""))
-            body = b"" if declares_too_much(scope) else await self._whole_body(receive)
-            return await self._answer_one_more(scope, body)
+                return await self._in_thread(self._operators, with_body(request, b""))
+            if not is_too_large(request["CONTENT_LENGTH"]):
+                with_body(request, await self._whole_body(receive))
+            return await self._answer_one_more(request)
         except Busy as error:
             return refusal(scope, error)
         except Unheard as unheard:
@@ -119,13 +113,12 @@ class WebApp:
             self._arriving_bytes -= len(body)
         return bytes(body)
 
-    async def _answer_one_more(self, scope: Scope, body: bytes) -> Answer:
+    async def _answer_one_more(self, request: dict[str, Any]) -> Answer:
         """Answers a request if there are not too many. Raises Busy."""
         if self._open >= settings.WEB_MAX_CONCURRENT:
             raise Busy
         self._open += 1
         try:
-            request = environ(scope, body)
             if answered := await in_loop.answer(request):
                 return as_answer(answered)
             request["wsgi.input"].seek(0)
@@ -142,8 +135,9 @@ class WebApp:
         return await asyncio.shield(running)
 
 
-def environ(scope: Scope, body: bytes) -> dict[str, Any]:
-    """A request as WSGI has it. A header with an underscore is not taken: it would pass for one with a hyphen."""
+def environ(scope: Scope) -> dict[str, Any]:
+    """A request as WSGI has it, still without its body. A header with an underscore is not taken: it would pass for one
+    with a hyphen."""
     host, port = scope.get("server") or ("localhost", 80)
     client, _port = scope.get("client") or ("", 0)
     found = {
@@ -157,7 +151,7 @@ def environ(scope: Scope, body: bytes) -> dict[str, Any]:
         "REMOTE_ADDR": client,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.get("scheme", "http"),
-        "wsgi.input": io.BytesIO(body),
+        "wsgi.input": io.BytesIO(),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
@@ -170,15 +164,19 @@ def environ(scope: Scope, body: bytes) -> dict[str, Any]:
             value = raw_value.decode("latin-1")
             found[name] = joined(raw_name, found[name], value) if name in found else value
     found["CONTENT_TYPE"] = found.pop("HTTP_CONTENT_TYPE", "")
-    declared = found.pop("HTTP_CONTENT_LENGTH", "")
-    found["CONTENT_LENGTH"] = declared if declares_too_much(scope) else str(len(body))
+    found["CONTENT_LENGTH"] = found.pop("HTTP_CONTENT_LENGTH", "")
     return found
 
 
-def declares_too_much(scope: Scope) -> bool:
-    """Whether a request says that its body is too large."""
-    declared = dict(scope["headers"]).get(b"content-length", b"")
-    return declared.isdigit() and int(declared) > settings.REQUEST_MAX_BYTES
+def is_too_large(declared: str) -> bool:
+    """Whether a request says that its body is too large: Django refuses it by that word."""
+    return declared.isascii() and declared.isdigit() and int(declared) > settings.REQUEST_MAX_BYTES
+
+
+def with_body(request: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """Puts a body into a request, whatever the request has said of its length."""
+    request |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    return request
 
 
 def run(application: Wsgi, request: dict[str, Any]) -> Answer:
@@ -186,8 +184,7 @@ def run(application: Wsgi, request: dict[str, Any]) -> Answer:
     started: list[tuple[int, Headers]] = []
 
     def start(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
-        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        started.append((int(status.split(" ", 1)[0]), encoded))
+        started.append((int(status.split(" ", 1)[0]), encoded(headers)))
 
     parts = application(request, start)
     try:
@@ -205,10 +202,9 @@ def refusal(scope: Scope, error: ServiceError, status: int | None = None) -> Ans
         logs.request_context(headers.get(b"x-request-id")) as request_id,
         speaking(headers.get(b"accept-language", "")),
     ):
-        response = error_response(error)
-        response.status_code = status or response.status_code
+        response = error_response(error, status)
         told = [(name, value) for name, value in scope["headers"] if name in NEEDED_FOR_REFUSALS]
-        request = WSGIRequest(environ({**scope, "headers": told}, b""))
+        request = WSGIRequest(environ({**scope, "headers": told}))
         for step in in_loop.LAST_STEPS:
             step.process_response(request, response)
         response["X-Request-ID"] = request_id
@@ -217,5 +213,8 @@ def refusal(scope: Scope, error: ServiceError, status: int | None = None) -> Ans
 
 
 def as_answer(response: HttpResponse) -> Answer:
-    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
-    return Answer(response.status_code, encoded, response.content)
+    return Answer(response.status_code, encoded(response.items()), response.content)
+
+
+def encoded(headers: Iterable[tuple[str, str]]) -> Headers:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

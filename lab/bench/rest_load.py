@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from honcho.environ import parse_procfile
 from lab.bench.native import FOLDER, Load
 from lab.bench.ratio import Contestant
 from lab.bench.stage import START_SECONDS, Stage, children_of
+from lab.kit.processes.shop import wait_until
 from lab.servers.ports import LOOPBACK, free_port, still_free
 from lab.servers.private_server import ServerFailed, find_program
 
@@ -29,7 +29,7 @@ class RestShop:
         self._address = f"http://{LOOPBACK}:{port}"
         command = parse_procfile(Path("Procfile").read_text()).processes["web"].replace(SHOP, application)
         pid = stage.start_command(["sh", "-c", command], HTTP_HOST=LOOPBACK, HTTP_PORT=str(port))
-        await_answer(f"{self._address}/livez")
+        wait_until(lambda: answers(f"{self._address}/livez"), seconds=START_SECONDS, what=f"{application} answers")
         self.pids = [pid, *children_of(pid)]
         self._tokens = tokens_file(stage)
 
@@ -45,18 +45,15 @@ class RestShop:
         return Contestant(f"{name}, {connections} connections", load, self.pids)
 
 
-def await_answer(url: str) -> None:
-    """Waits until the server answers anything at all. Raises ServerFailed."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-            return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise ServerFailed(f"{url} did not answer within {START_SECONDS:.0f} s.")
+def answers(url: str) -> bool:
+    """Whether a server answers anything at all."""
+    try:
+        urllib.request.urlopen(url, timeout=1).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def wrk(url: str, arguments: Sequence[Path], connections: int, seconds: int) -> dict[str, float]:

@@ -32,9 +32,12 @@ def answer_sold_out(commands: Sequence[PlaceOrder]) -> dict[int, Placed]:
     The stock is read anew before the keys. It may be back, and be taken at this moment by the first call with a key:
     whoever is told "not enough" then would believe that there is no order.
     """
-    keyed = {index: command for index, command in enumerate(commands) if command.idempotency_key is not None}
-    known = {index: error for index, command in keyed.items() if (error := known_shortage(command))}
-    keyed = {index: keyed[index] for index in known}
+    known = {
+        index: error
+        for index, command in enumerate(commands)
+        if command.idempotency_key is not None and (error := known_shortage(command))
+    }
+    keyed = {index: commands[index] for index in known}
     try:
         back = stock_is_back(keyed.values()) if keyed else set()
         for index in [index for index, command in keyed.items() if back & command.quantities.keys()]:

@@ -75,12 +75,12 @@ def refuse(request: HttpRequest) -> HttpResponse | None:
     length = request.headers.get("Content-Length") or "0"
     if length.isdigit() and int(length) <= limit:
         return None
-    response = error_response(Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit))
-    response.status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    return response
+    error = Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit)
+    return error_response(error, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def account_for(request: HttpRequest, response: HttpResponseBase, started: float) -> None:
+    """Counts a request that Django has seen, and writes its line in the log."""
     match = request.resolver_match
     account(str(request.method), request.path, match.route if match else None, response, time.monotonic() - started)
 

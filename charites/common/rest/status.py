@@ -59,6 +59,6 @@ def sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def error_response(error: ServiceError) -> JsonResponse:
-    """Returns an error for code that runs outside DRF."""
-    return JsonResponse(error_body(error), status=error_status(error), headers=error_headers(error))
+def error_response(error: ServiceError, status: int | None = None) -> JsonResponse:
+    """Returns an error for code that runs outside DRF; `status`: one that says more than the error's own."""
+    return JsonResponse(error_body(error), status=status or error_status(error), headers=error_headers(error))

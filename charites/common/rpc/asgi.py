@@ -8,7 +8,7 @@ import asyncio
 import base64
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -20,8 +20,8 @@ from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
-from charites.common import logs
 from charites.common.errors import Busy, joined
+from charites.common.lifespan import Receive, Scope, Send, live
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter
 from charites.common.rpc.health import Health
@@ -29,9 +29,6 @@ from charites.common.rpc.limits import METADATA_BYTES, MOST_STREAMS, allowed_sec
 from charites.common.rpc.servicer import Method
 from charites.common.rpc.status import as_status
 
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Stream = Callable[[Receive], AsyncGenerator[Message, None]]
 Read = TypeVar("Read", bound=Message)
 
@@ -61,10 +58,6 @@ class Refused(Exception):
         super().__init__(message)
 
 
-def too_much(message: str) -> Status:
-    return Refused(StatusCode.RESOURCE_EXHAUSTED, message).status
-
-
 def late() -> Refused:
     return Refused(StatusCode.DEADLINE_EXCEEDED, "The request did not arrive in time.")
 
@@ -87,19 +80,10 @@ class GrpcApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            asyncio.get_running_loop().set_exception_handler(pass_over_late_parts)
+            await live(receive, send, self.adapter.close)
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        asyncio.get_running_loop().set_exception_handler(pass_over_late_parts)
-        event = ""
-        while event != "lifespan.shutdown":
-            event = (await receive())["type"]
-            if event == "lifespan.shutdown":
-                await asyncio.to_thread(self.adapter.close)
-                logs.flush()
-            await send({"type": f"{event}.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one call; what is no call of gRPC gets a status of HTTP."""
@@ -112,21 +96,28 @@ class GrpcApp:
         request_id, last = "", NO_MORE
         if size > METADATA_BYTES:
             await send(HEAD)
-            status = too_much(f"The metadata are over {METADATA_BYTES} bytes.")
+            status = Refused(StatusCode.RESOURCE_EXHAUSTED, f"The metadata are over {METADATA_BYTES} bytes.").status
         elif stream := self._streams.get(scope["path"]):
             await send(HEAD)
             status = await self._stream(scope["path"], stream(receive), send)
         else:
-            answer = self._check(receive) if scope["path"] == CHECK else self._call(scope["path"], metadata, receive)
-            outcome, request_id = await answer
+            outcome, request_id = await self._unary(scope["path"], metadata, receive)
             await send(HEAD)
             status = OK if isinstance(outcome, bytes) else outcome
             last = framed(outcome) if isinstance(outcome, bytes) else NO_MORE
         await send(last)
         await send({"type": "http.response.trailers", "headers": trailers(status, request_id)})
 
+    async def _unary(self, path: str, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
+        """A call with one message and one reply."""
+        try:
+            return await (self._check(receive) if path == CHECK else self._call(path, metadata, receive))
+        except Refused as refused:
+            return refused.status, ""
+
     async def _call(self, path: str, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
-        """Reads the one message of a call and has it answered, both within the time that the call may take."""
+        """Reads the one message of a call and has it answered, both within the time that the call may take. Raises
+        Refused."""
         clock = asyncio.get_running_loop().time
         started = clock()
         if self._open >= open_calls():
@@ -140,8 +131,6 @@ class GrpcApp:
             if (left := seconds - (clock() - started)) <= 0:
                 raise late()
             return await self.adapter.answer(method, metadata, data, left)
-        except Refused as refused:
-            return refused.status, ""
         finally:
             self._open -= 1
 
@@ -162,12 +151,9 @@ class GrpcApp:
         return OK
 
     async def _check(self, receive: Receive) -> tuple[bytes | Status, str]:
-        """Health is told whoever else asks or calls: it costs less than to refuse it."""
-        try:
-            if not self._health.knows(await asked_service(receive)):
-                raise Refused(StatusCode.NOT_FOUND, "There is no such service.")
-        except Refused as refused:
-            return refused.status, ""
+        """Health is told whoever else asks or calls: it costs less than to refuse it. Raises Refused."""
+        if not self._health.knows(await asked_service(receive)):
+            raise Refused(StatusCode.NOT_FOUND, "There is no such service.")
         return self._health.state().SerializeToString(), ""
 
     async def _watch(self, receive: Receive) -> AsyncGenerator[Message, None]:

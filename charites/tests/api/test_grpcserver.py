@@ -12,18 +12,17 @@ from pathlib import Path
 
 import grpc
 import pytest
-from django.db import transaction
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest as Request
 
 from charites.common.rpc import Client
-from charites.tests.api.processes import WAIT_SECONDS, start
+from charites.tests.api.processes import WAIT_SECONDS, locked_stock, start
 from lab.kit.factories import counts, make_goods, make_stock
 from lab.kit.grpc_server import REFLECTIONS, SERVICES, Callers, listed, reflect, refusal
 from lab.kit.processes.shop import Shop, wait_until
 from orders.models import Order
 from orders.rpc.orders_pb2 import CreateOrderRequest
-from stock.models import Stock
+from orders.tests.api.rpc_orders import wanted
 from stock.rpc.stock_pb2 import StockLevel
 from stock.rpc.stock_pb2_grpc import StockStub
 
@@ -53,11 +52,9 @@ def test_a_call_under_way_is_finished_before_the_server_ends(shop: Shop, callers
     make_goods(1, stock=10)
     start(shop, "grpc")
     buyer = callers.buyer()
-    request = CreateOrderRequest(goods_id=1, num=2, address="1 Harbour Road", name="Li Lei", phone="13800000000")
+    request = wanted(num=2)
 
-    # The stock row (on SQLite: the whole database) is locked, so the order cannot commit before we let it.
-    with transaction.atomic():
-        list(Stock.objects.select_for_update().filter(goods_id=1))
+    with locked_stock():
         placing = buyer.order.CreateOrder.future(request)
         buyer.stock.GetStock(StockLevel(goods_id=1))  # on the same connection, so the order has arrived before it
         process = shop.processes["grpc"]
@@ -86,7 +83,7 @@ def test_two_servers_share_a_port_and_one_may_go(shop: Shop, callers: Callers) -
 def test_twenty_buyers_of_the_last_five_get_five_orders_from_two_servers(shop: Shop, callers: Callers) -> None:
     make_goods(1, stock=5)
     start(shop, "grpc", "grpc2")
-    request = CreateOrderRequest(goods_id=1, num=1, address="1 Harbour Road", name="Li Lei", phone="13800000000")
+    request = wanted()
     buyers = [callers.buyer(user_id) for user_id in range(1, 21)]
 
     def buy(buyer: object) -> str:

@@ -5,15 +5,13 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
-from django.db import transaction
 
-from charites.tests.api.processes import WAIT_SECONDS, start
+from charites.tests.api.processes import WAIT_SECONDS, locked_stock, start
 from lab.kit.factories import make_goods
 from lab.kit.grpc_server import Callers
 from lab.kit.processes.shop import Shop
 from orders.models import Order
-from orders.rpc.orders_pb2 import CreateOrderRequest
-from stock.models import Stock
+from orders.tests.api.rpc_orders import wanted
 from stock.rpc.stock_pb2 import StockLevel
 
 
@@ -22,10 +20,9 @@ def test_callers_who_give_up_cost_others_on_their_connection_nothing(shop: Shop,
     shop.given["GRPC_DEADLINE_SECONDS"] = str(WAIT_SECONDS)
     start(shop, "grpc")
     buyer = callers.buyer()
-    request = CreateOrderRequest(goods_id=1, num=1, address="1 Harbour Road", name="Li Lei", phone="13800000000")
+    request = wanted()
 
-    with transaction.atomic():
-        list(Stock.objects.select_for_update().filter(goods_id=1))
+    with locked_stock():
         placing = buyer.order.CreateOrder.future(request)
         others = [buyer.order.CreateOrder.future(request) for _ in range(400)]
         buyer.stock.GetStock(StockLevel(goods_id=1))  # on the same connection, so all have arrived before it

@@ -8,10 +8,8 @@ from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler
 
-from charites.common import clock
-from charites.common.auth import Role, issue_token
 from charites.common.web import Answer, WebApp
-from lab.kit.factories import BUYER_ID
+from lab.kit.factories import bearer
 from lab.kit.interleaving import TIMEOUT_SECONDS
 
 RECEIVER = {"address": "1 Road", "name": "Li Lei", "phone": "138"}
@@ -79,10 +77,9 @@ class Web:
 
 
 def as_buyer(**more: str) -> Headers:
-    token = issue_token(user_id=BUYER_ID, role=Role.CUSTOMER, now=clock.now())
     return {
         "Host": "127.0.0.1",
-        "Authorization": f"Bearer {token}",
+        "Authorization": bearer(),
         "Content-Type": "application/json",
         **{name.replace("_", "-"): value for name, value in more.items()},
     }
