@@ -12,7 +12,8 @@ from django.conf import settings
 from django.db import Error
 
 from charites.common import clock, logs
-from charites.common.batches import Batches, Bounds, Unserved
+from charites.common.batches import Batches, Bounds
+from charites.common.callers import Unserved
 from charites.common.errors import Busy, OutcomeUnknown
 from charites.common.threads import AT_ONCE
 from orders.payloads import PlaceOrder

@@ -10,37 +10,30 @@ quarter of that batch's time at most. A batch costs much and one more item in it
 
 The queue is bounded: past it, refused at once. Whoever gives up while queued has no effect, nor has an item whose time
 was up when its turn came; one whose batch is under way is told that nobody knows.
+
+What is done should be heard of: an item that has less time than an answer takes is left out while others have more. It
+keeps its caller until its time is up, since whoever is told at once comes back at once.
 """
 
 import asyncio
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple
 
 import structlog
 from django.db import close_old_connections, connection
 
+from charites.common.callers import Call, Entry, Item, Result, Unserved, close_entries, count_down, wake_all
 from charites.common.transactions import refuse_nested
 
 log = structlog.get_logger(__name__)
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 IDLE_SECONDS = 2.0  # how long the committer keeps its thread and its connection for the next burst
+ANSWERS, MARGIN = 100, 1.25  # how long an answer takes: the mean of about so many, and so many times that
 RETURN_SHARE, RETURN_SECONDS = 0.25, 0.005  # of a batch's time, and never longer: the wait for those it has answered
-
-
-class Unserved(Enum):
-    """Why an item has no result."""
-
-    FULL = "full"  # so is the queue; nothing was done
-    LATE = "late"  # its time was up before its turn came; nothing was done
-    UNKNOWN = "unknown"  # its batch is under way, or broke
 
 
 class Turn(Enum):
@@ -61,34 +54,6 @@ class Bounds(NamedTuple):
 
     batch: int
     queue: int
-
-
-class Entry(Generic[Item, Result]):
-    """An item in the queue."""
-
-    __slots__ = ("call", "is_open", "item", "outcome")
-
-    def __init__(self, item: Item, call: "Call[Item, Result]") -> None:
-        self.item, self.call = item, call
-        self.is_open = True  # neither taken nor given up, which the mutex of the queue decides
-        self.outcome: Result | Unserved = Unserved.UNKNOWN
-
-
-class Call(Generic[Item, Result]):
-    """A caller and its items. It waits in a thread or, with a future, in asyncio."""
-
-    __slots__ = ("deadline", "entries", "future", "is_answered", "left")
-
-    def __init__(self, items: Sequence[Item], seconds: float, future: "asyncio.Future[None] | None" = None) -> None:
-        self.deadline = time.monotonic() + seconds
-        self.entries: list[Entry[Item, Result]] = [Entry(item, self) for item in items]
-        self.left, self.future = len(items), future
-        self.is_answered = threading.Event() if future is None else None
-
-    def outcomes(self) -> list[Result | Unserved]:
-        """What became of the items. After that nothing is kept: a call and its entries would keep each other."""
-        entries, self.entries = self.entries, []
-        return [entry.outcome for entry in entries]
 
 
 class Batches(Generic[Item, Result]):
@@ -115,6 +80,7 @@ class Batches(Generic[Item, Result]):
         self._queue: deque[Entry[Item, Result]] = deque()
         self._turn = Turn.NOBODY
         self._awaited = 0  # how many the committer waits for to come back
+        self._answer_seconds = 0.0  # from the turn to the answer
         self._committer: threading.Thread | None = None
 
     def call(self, items: Sequence[Item], *, seconds: float) -> list[Result | Unserved]:
@@ -128,6 +94,7 @@ class Batches(Generic[Item, Result]):
             self._lead(call)
         if call.is_answered and call.left and not call.is_answered.wait(seconds):
             self._give_up(call)
+        self._note_answer(call)
         return call.outcomes()
 
     async def acall(self, items: Sequence[Item], *, seconds: float) -> list[Result | Unserved]:
@@ -143,6 +110,7 @@ class Batches(Generic[Item, Result]):
             finally:
                 timer.cancel()
                 self._give_up(call)
+            self._note_answer(call)
         return call.outcomes()
 
     def _enter(self, call: Call[Item, Result]) -> bool:
@@ -172,6 +140,11 @@ class Batches(Generic[Item, Result]):
         """Takes back what is still queued. It stays in its place, and is passed over there."""
         with self._mutex:
             close_entries(entry for entry in call.entries if entry.is_open)
+
+    def _note_answer(self, call: Call[Item, Result]) -> None:
+        """Learns how long an answer takes from its turn, through a busy event loop, too."""
+        if call.taken_at:
+            self._answer_seconds += (time.monotonic() - call.taken_at - self._answer_seconds) / ANSWERS
 
     def _lead(self, call: Call[Item, Result]) -> None:
         """Carries out batches until the caller's own items are done; who came meanwhile is left to the committer."""
@@ -255,46 +228,25 @@ class Batches(Generic[Item, Result]):
         return len({id(entry.call) for entry in batch})
 
     def _take(self) -> list[Entry[Item, Result]]:
-        """Takes what fits together from the front of the queue, and answers those who came too late."""
+        """Takes what fits together from the front of the queue, and answers those who came too late.
+
+        Where nobody has the time that an answer takes, the last one is taken: it may be faster than was thought.
+        """
         batch: list[Entry[Item, Result]] = []
         late: list[Entry[Item, Result]] = []
         now, most = time.monotonic(), max(1, self._bounds().batch)
+        answered = now + MARGIN * self._answer_seconds
         with self._mutex:
             while self._queue and len(batch) < most:
                 if batch and not self._fit(batch[0].item, self._queue[0].item):
                     break
                 entry = self._queue.popleft()
                 if entry.is_open:
-                    (batch if now < entry.call.deadline else late).append(entry)
+                    (batch if answered < entry.call.deadline else late).append(entry)
+            if not batch and late and now < late[-1].call.deadline:
+                batch.append(late.pop())
             close_entries(late)
             for entry in batch:
-                entry.is_open = False
-        count_down(late)
+                entry.is_open, entry.call.taken_at = False, now
+        count_down([entry for entry in late if entry.call.deadline <= now])
         return batch
-
-
-def close_entries(entries: "Iterable[Entry[Any, Any]]") -> None:
-    """Nothing will become of these."""
-    for entry in entries:
-        entry.is_open, entry.outcome = False, Unserved.LATE
-
-
-def count_down(entries: "Sequence[Entry[Any, Any]]") -> None:
-    """Wakes the callers all of whose items have an outcome now: each event loop once."""
-    futures: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
-    for entry in entries:
-        call = entry.call
-        call.left -= 1
-        if call.is_answered and not call.left:
-            call.is_answered.set()
-        if call.future and not call.left:
-            futures[call.future.get_loop()].append(call.future)
-    for loop, waiting in futures.items():
-        with suppress(RuntimeError):  # a loop that has ended waits for nobody
-            loop.call_soon_threadsafe(wake_all, waiting)
-
-
-def wake_all(futures: "Sequence[asyncio.Future[None]]") -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)

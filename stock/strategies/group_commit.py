@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from charites.common.batches import Batches, Bounds, Unserved
+from charites.common.batches import Batches, Bounds
+from charites.common.callers import Unserved
 from stock.moves import BUSY, UNKNOWN, Move, Outcome, Participant
 from stock.strategies.atomic_update import AtomicUpdate
 from stock.strategies.strategy import Strategy

@@ -21,7 +21,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from charites.common.auth import Identity, Role, read_authorization
-from charites.common.batches import Batches, Item, Result, Unserved
+from charites.common.batches import Batches
+from charites.common.callers import Item, Result, Unserved
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, one_key
 from charites.common.models import MAX_INT64, MAX_LINES
 from charites.common.replies import Key, Replies

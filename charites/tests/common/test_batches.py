@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from charites.common import batches
-from charites.common.batches import Batches, Bounds, Call, Unserved
+from charites.common.batches import Batches, Bounds
+from charites.common.callers import Call, Unserved
 from charites.common.transactions import NestedTransaction, outermost
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.processes.shop import wait_until
@@ -53,6 +54,46 @@ def test_item_whose_time_was_up_when_its_turn_came_is_not_carried_out(doubling) 
     assert (late.outcomes(), soon.outcomes()) == ([Unserved.LATE], [10])
     assert late.is_answered.is_set()
     assert double.batches == [[5]]
+
+
+def test_item_that_would_not_hear_its_answer_is_left_out_until_its_time_is_up(doubling) -> None:
+    double, queue = doubling
+    queue._answer_seconds = 100
+    hurried, patient = Call([3], seconds=120), Call([5], seconds=130)
+    queue._enter(hurried)
+    queue._enter(patient)
+
+    queue._lead(patient)
+
+    assert not hurried.is_answered.is_set()
+    assert (hurried.outcomes(), patient.outcomes()) == ([Unserved.LATE], [10])
+    assert double.batches == [[5]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_nobody_has_the_time_of_an_answer_the_last_one_is_carried_out(doubling) -> None:
+    double, queue = doubling
+    queue._answer_seconds = 100
+    first, last = Call([3], seconds=60), Call([5], seconds=60)
+    queue._enter(first)
+    queue._enter(last)
+
+    queue._lead(last)
+
+    assert (first.outcomes(), last.outcomes()) == ([Unserved.LATE], [10])
+    assert queue.call([6], seconds=60) == [12]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_how_long_an_answer_takes_is_learnt_from_threads_and_from_asyncio(doubling) -> None:
+    _double, queue = doubling
+    queue._answer_seconds = 100
+
+    queue.call([3], seconds=1e6)
+    learnt = queue._answer_seconds
+    asyncio.run(queue.acall([3], seconds=1e6))
+
+    assert 90 < queue._answer_seconds < learnt < 100
 
 
 def test_those_who_have_gone_leave_their_places_to_others(doubling) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
-from charites.common.batches import Turn, Unserved
+from charites.common.batches import Turn
+from charites.common.callers import Unserved
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.participants import NoteParticipant
 from lab.kit.processes.shop import wait_until
