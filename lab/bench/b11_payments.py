@@ -37,7 +37,7 @@ def measure(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
         with Payer() as payer:
             without = orders(shop, CALLERS)
             paying = Contestant(f"{without.name}, paid", payer.beside(without), [*shop.pids, payer.pid])
-            rates = Rates(stage, [paying, without], rounds=rounds, seconds=max(1, seconds // 2))
+            rates = Rates(stage, [paying, without], rounds=rounds, seconds=seconds)
         name = f"B11 CreateOrder, {transport}, paid / alone"
         ratio = rates.ratio(name, paying.name, without.name, floor=FLOOR, goal=GOAL)
         ratio.details.append(payer.words())
@@ -47,11 +47,11 @@ def measure(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
 
 
 class Payer:
-    """The process that pays, and what came of it: payments a second in each turn, and how many were due."""
+    """The process that pays, and what came of it: payments a second in each turn, how many, and how many were due."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []
-        self.due: list[float] = []
+        self.paid = self.due = 0.0
 
     def __enter__(self) -> Self:
         pipe = subprocess.PIPE
@@ -74,15 +74,16 @@ class Payer:
             self._say("stop")
             paid = self._read()
             self.rates.append(paid["paid"] / paid["seconds"])
-            self.due.append(done.rate / 2 * (1 - LAG_SECONDS / done.seconds))
+            self.paid += paid["paid"]
+            self.due += done.answers / 2 * (1 - LAG_SECONDS / done.seconds)
             return done
 
         return load
 
     @property
     def pace(self) -> float:
-        """The share of the due payments that were made."""
-        return sum(self.rates) / sum(self.due)
+        """The share of the due payments that were made, with those that were under way when the orders ended."""
+        return self.paid / self.due
 
     def words(self) -> str:
         kept = "kept" if self.pace >= PACE else "NOT kept"
