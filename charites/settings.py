@@ -9,7 +9,7 @@ import ipaddress
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -42,6 +42,23 @@ def secret(name: str) -> str:
             f"{name} is not set. Outside DEBUG it is required: 50 random characters, kept out of the repository."
         )
     return value or f"insecure-{name.lower().replace('_', '-')}-for-debug-only-not-for-production"
+
+
+class Rate(NamedTuple):
+    """So many in so many seconds; 0: any number."""
+
+    number: int
+    seconds: int
+
+
+def rate(name: str, default: str) -> Rate:
+    """Reads a rate such as 30/min: a number, and sec, min, hour or day."""
+    text = env.str(name, default)
+    number, _, unit = text.partition("/")
+    seconds = {"sec": 1, "min": 60, "hour": 3600, "day": 86_400}.get(unit)
+    if not number.isdecimal() or seconds is None:
+        raise ImproperlyConfigured(f"{name} is {text}, and not a rate such as 30/min, 5/sec or 100/hour.")
+    return Rate(int(number), seconds)
 
 
 def is_loopback(host: str) -> bool:
@@ -100,6 +117,9 @@ ORDER_TIMEOUT_BATCH = env.int("ORDER_TIMEOUT_BATCH", 500)  # orders closed in on
 MESSAGE_FIRST_CHECK_SECONDS = env.float("MESSAGE_FIRST_CHECK_SECONDS", 6.0)
 MESSAGE_CHECK_SECONDS = env.float("MESSAGE_CHECK_SECONDS", 30.0)
 MESSAGE_CHECKS = env.int("MESSAGE_CHECKS", 15)  # then a half message is dead, and somebody has to look
+MAX_UNPAID_ORDERS = env.int("MAX_UNPAID_ORDERS", 5)  # of one buyer; 0: any number
+PLACE_RATE = rate("PLACE_RATE", "30/min")  # orders that one buyer may place; 0/min: any number
+CANCEL_RATE = rate("CANCEL_RATE", "10/min")  # orders that one buyer may cancel; 0/min: any number
 CURRENCY = env.str("CURRENCY", "CNY")
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", "orders.payments.sandbox.Sandbox" if DEMO else "")
 PAYMENT_SECRET = secret("PAYMENT_SECRET")  # signs the sandbox provider's callbacks

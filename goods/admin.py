@@ -85,6 +85,7 @@ class GoodsAdmin(MarkedRowsAdmin):
     fieldsets = (
         (None, {"fields": ("goods_id", "status", "title", "brief", "brand_name", "category_id", "code")}),
         (_("Price"), {"fields": ("price", "market_price")}),
+        (_("Sale"), {"fields": ("limit_per_buyer", "sale_starts_at", "sale_ends_at")}),
         (_("Page"), {"fields": ("head_imgs", "videos", "detail", "ext_json")}),
         (_("Row"), {"fields": ("is_deleted", *COMMON_FIELDS), "classes": ("collapse",)}),
     )

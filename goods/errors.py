@@ -17,6 +17,22 @@ class GoodsOffSale(ServiceError):
     text = _("Product %(goods_id)s is not on sale at present.")
 
 
+class SaleNotStarted(ServiceError):
+    """`starts_at`: when the sale begins, in UTC."""
+
+    kind = Kind.CONFLICT
+    code = 30010002
+    text = _("Product %(goods_id)s is not on sale yet: its sale starts at %(starts_at)s.")
+
+
+class SaleOver(ServiceError):
+    """`ended_at`: when the sale ended, in UTC."""
+
+    kind = Kind.CONFLICT
+    code = 30010003
+    text = _("The sale of product %(goods_id)s is over: it ended at %(ended_at)s.")
+
+
 class RoomNotFound(ServiceError):
     kind = Kind.NOT_FOUND
     code = 30010006

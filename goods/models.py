@@ -24,6 +24,12 @@ class Goods(Inherited):
     videos = models.JSONField(_("videos"), default=list, blank=True)
     detail = models.JSONField(_("detail"), default=list, blank=True)
     ext_json = models.JSONField(_("further data"), default=dict, blank=True)
+    # The rules of a sale. The present version's predecessor writes none of these: the default stands in the database.
+    limit_per_buyer = models.PositiveIntegerField(
+        _("limit a buyer"), default=0, db_default=0, help_text=_("pieces that one buyer may have; 0: no limit")
+    )
+    sale_starts_at = models.DateTimeField(_("sale starts"), null=True, blank=True)
+    sale_ends_at = models.DateTimeField(_("sale ends"), null=True, blank=True)
 
     class Meta:
         db_table = "shopping_goods"
@@ -32,6 +38,9 @@ class Goods(Inherited):
         constraints = [
             models.CheckConstraint(condition=models.Q(goods_id__gt=0), name="shopping_goods_id_positive"),
             models.CheckConstraint(condition=models.Q(price__gt=0), name="shopping_goods_price_positive"),
+            models.CheckConstraint(
+                condition=models.Q(sale_ends_at__gt=models.F("sale_starts_at")), name="shopping_goods_sale_times"
+            ),
         ]
 
     def __str__(self) -> str:

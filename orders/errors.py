@@ -1,6 +1,6 @@
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.errors import Kind, ServiceError
+from charites.common.errors import Kind, Limited, ServiceError
 
 
 class GoodsCallFailed(ServiceError):
@@ -72,3 +72,33 @@ class BadSignature(ServiceError):
     kind = Kind.UNAUTHENTICATED
     code = 50010011
     text = _("The signature of this notice is not valid, or older than five minutes.")
+
+
+class TooManyUnpaid(ServiceError):
+    """The buyer has as many unpaid orders as a buyer may have."""
+
+    kind = Kind.CONFLICT
+    code = 50010008
+    text = _("You have %(unpaid)s unpaid orders, and may have %(limit)s: pay or cancel one first.")
+
+
+class PriceChanged(ServiceError):
+    """The buyer named the amount that was seen, and it is another one by now. Nothing was taken."""
+
+    kind = Kind.CONFLICT
+    code = 50010009
+    text = _("The amount is %(amount)s cents now, not %(expected)s: the price has changed.")
+
+
+class OverBuyersLimit(ServiceError):
+    """More pieces than one buyer may have, counting those of all orders that are not closed."""
+
+    kind = Kind.CONFLICT
+    code = 40010008
+    text = _("Of product %(goods_id)s a buyer may have %(limit)s; you have %(held)s and asked for %(requested)s.")
+
+
+class TooManyOrders(Limited):
+    """The buyer places, or cancels, faster than a buyer may."""
+
+    text = _("You have placed or cancelled too many orders in a short while. Try again in %(retry_after)s seconds.")

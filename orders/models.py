@@ -104,6 +104,43 @@ class OrderDetail(Inherited):
         return _("order %(order_id)s: %(quantity)s of product %(goods_id)s") % words
 
 
+class LimitedGoods(Timestamped):
+    """Products of which it is counted how many pieces each buyer has, in `Allowance`: those that ever had a limit.
+
+    Row 0 is no product but the lock: who changes counts has it in share mode, who begins to count a product alone.
+    """
+
+    goods_id = models.BigIntegerField(_("goods id"), unique=True)
+
+    class Meta:
+        db_table = "shopping_order_limited_goods"
+        verbose_name = _("limited goods")
+        verbose_name_plural = _("limited goods")
+
+    def __str__(self) -> str:
+        return str(self.goods_id)
+
+
+class Allowance(Timestamped):
+    """How many pieces of a limited product a buyer has, over all orders that are not closed."""
+
+    goods_id = models.BigIntegerField(_("goods id"))
+    user_id = models.BigIntegerField(_("user id"))
+    pieces = models.BigIntegerField(_("pieces"))
+
+    class Meta:
+        db_table = "shopping_order_allowance"
+        verbose_name = _("pieces of a buyer")
+        verbose_name_plural = _("pieces of buyers")
+        constraints = [
+            models.UniqueConstraint(fields=["goods_id", "user_id"], name="shopping_order_allowance_unique"),
+            models.CheckConstraint(condition=Q(pieces__gte=0), name="shopping_order_allowance_pieces"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.goods_id} {self.user_id}"
+
+
 class Payment(Timestamped):
     """One try to pay an order. `payment_id` is our id at the provider, `trade_id` the provider's.
 

@@ -1,7 +1,7 @@
 """The rows of orders, written inside the transaction that moves their stock. Set-based: a batch may hold any mix.
 
-Lock order: payment, order; then stock locks records and stock rows. An order is locked before it is asked whether a
-payment has begun, and a payment begins under the lock of its order: neither can slip past the other.
+Lock order: payment, order, allowance; then stock locks records and stock rows. An order is locked before it is asked
+whether a payment has begun, and a payment begins under the lock of its order: neither can slip past the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +15,12 @@ from charites.common.errors import KeyReused
 from charites.common.transactions import expect_rows
 from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
+from orders.limits import BuyerRules, add_pieces, check_recent, give_back_pieces
 from orders.models import Order, Payment, Refund
 from orders.payloads import Capture, Closing, Paying, Placing
 from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, find_keys, insert_orders
 from orders.selectors import in_status, with_keys
-from stock.moves import OK, REPEATED, Move, Outcome, Status
+from stock.moves import NO_RULES, OK, REPEATED, Move, Outcome, Rules, Status
 
 REFUND_TOPIC = "payment_refund"
 
@@ -30,6 +31,9 @@ class OrderParticipant:
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         keyed = [move for move in moves if isinstance(move.payload, Placing) and move.payload.order.idempotency_key]
         return settle_keys(keyed) if keyed else {}
+
+    def rules(self, moves: Sequence[Move]) -> Rules:
+        return BuyerRules(moves) if any(isinstance(move.payload, Placing) for move in moves) else NO_RULES
 
     def write(self, moves: Sequence[Move]) -> list[Move]:
         return [
@@ -95,8 +99,11 @@ def find_placings(moves: Sequence[Move]) -> dict[Move, Outcome]:
 
 
 def write_placings(moves: Sequence[Move]) -> list[Move]:
-    """Inserts orders and their lines."""
-    insert_orders([move.payload for move in moves])
+    """Inserts orders and their lines, and counts them against their buyers."""
+    if moves:
+        insert_orders([move.payload for move in moves])
+        check_recent(moves)
+        add_pieces(moves)
     return list(moves)
 
 
@@ -130,6 +137,7 @@ def write_closings(moves: Sequence[Move]) -> list[Move]:
             status=Order.Status.CLOSED, closed_by=closed_by, version=F("version") + 1, updated_at=Now()
         )
         expect_rows(closed, len(order_ids))
+    give_back_pieces([move.order_id for move in closing])
     return closing
 
 

@@ -12,7 +12,8 @@ from orders.models import Order
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """A buyer's command. `quantities`: goods_id -> pieces, merged; prices are never the client's."""
+    """A buyer's command. `quantities`: goods_id -> pieces, merged; prices are never the client's. `expected_amount`:
+    what the buyer saw, in cents; another amount is refused."""
 
     user_id: int
     quantities: dict[int, int]
@@ -21,10 +22,13 @@ class PlaceOrder:
     phone: str
     room_id: int | None = None
     idempotency_key: str | None = None
+    expected_amount: int | None = None
 
     def digest(self) -> str:
         """SHA-256 of the canonical command: two requests with one key must agree in it."""
         command = {name: value for name, value in asdict(self).items() if name != "idempotency_key"}
+        if self.expected_amount is None:  # as versions that did not know of it made the digest
+            del command["expected_amount"]
         command["quantities"] = sorted(self.quantities.items())
         return hashlib.sha256(json.dumps(command, sort_keys=True).encode()).hexdigest()
 

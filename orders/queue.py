@@ -30,7 +30,7 @@ class Queued(NamedTuple):
 
 def in_queue(command: PlaceOrder) -> Queued:
     """A command of the request that is under way here. Raises NotEnoughStock where that is known already."""
-    refuse_at_once(command)
+    refuse_at_once(command, clock.carried())
     return Queued(command, logs.current_request_id())
 
 
@@ -45,7 +45,7 @@ def place_batch(batch: Sequence[Queued]) -> list[Placed]:
             now = clock.now()
         except Error as error:
             return list(refused_all(range(len(commands)), error).values())
-        answered = answer_sold_out(commands)
+        answered = answer_sold_out(commands, now)
         rest = [command for index, command in enumerate(commands) if index not in answered]
         placed = iter(place_orders(commands=rest, now=now) if rest else [])
         return [answered[index] if index in answered else next(placed) for index in range(len(commands))]

@@ -5,6 +5,7 @@ Only the split form comes here. Every call is idempotent, so the client may repe
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -99,7 +100,14 @@ def as_goods(detail: GoodsDetail) -> Goods:
         head_imgs=list(detail.head_imgs),
         videos=list(detail.videos),
         detail=list(detail.detail),
+        limit_per_buyer=detail.limit_per_buyer,
+        sale_starts_at=time_of(detail, "sale_starts_at"),
+        sale_ends_at=time_of(detail, "sale_ends_at"),
     )
+
+
+def time_of(detail: GoodsDetail, name: str) -> datetime | None:
+    return getattr(detail, name).ToDatetime(UTC) if detail.HasField(name) else None
 
 
 def reserve_stock(reservations: Mapping[int, Mapping[int, int]]) -> dict[int, Exception | None]:

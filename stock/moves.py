@@ -88,6 +88,7 @@ class Status(Enum):
         "repeated"  # nothing to do: it was done before, or its order has left the state that the move starts from
     )
     NOT_ENOUGH = "not enough"
+    LIMITED = "limited"  # stock is left, but the caller's own rules say no
     BUSY = "busy"  # without effect; may be tried again
     FAILED = "failed"
     UNKNOWN = "unknown"  # the reply to COMMIT was lost and no read could tell
@@ -136,9 +137,27 @@ def failed(error: Exception) -> Outcome:
     return Outcome(Status.FAILED, type(error))
 
 
+class Rules:
+    """The caller's own rules about the moves of one batch, asked for one after the other; these let all of them pass.
+    Whoever is refused takes nothing, neither of the stock nor of what the rules grant."""
+
+    def refusal(self, move: Move) -> Outcome | None:
+        """Why a move may not be; None if it may, by what was granted so far."""
+        return None
+
+    def grant(self, move: Move) -> None:
+        """Notes a move that will be."""
+
+
+NO_RULES = Rules()
+
+
 class Participant(Protocol):
     """The caller's part of a move. Stateless: one batch may hold moves of many callers, as long as their participants
     are equal. So make one and keep it."""
+
+    def rules(self, moves: Sequence[Move]) -> Rules:
+        """Inside the transaction, before stock is looked at: reads, and locks, what decides over these moves."""
 
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         """Answers repeats of stored keys, before any transaction. Moves that it does not know are left out."""

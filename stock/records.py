@@ -14,7 +14,7 @@ from charites.common.rows import SetStatement
 from charites.common.transactions import expect_rows
 from stock.errors import RecordConflict, StockRolledBack
 from stock.models import StockRecord
-from stock.moves import OK, REPEATED, Line, Move, Outcome, Participant, Status, Step
+from stock.moves import NO_RULES, OK, REPEATED, Line, Move, Outcome, Participant, Rules, Status, Step
 
 Record = StockRecord
 RESERVED, ROLLED_BACK, DEDUCTED = Record.Status.RESERVED, Record.Status.ROLLED_BACK, Record.Status.DEDUCTED
@@ -55,6 +55,9 @@ class RecordParticipant:
         if self.inner:
             return self.inner.settle(moves)
         return settle_by_records(moves)
+
+    def rules(self, moves: Sequence[Move]) -> Rules:
+        return self.inner.rules(moves) if self.inner else NO_RULES
 
     def write(self, moves: Sequence[Move]) -> list[Move]:
         accepted = self.inner.write(moves) if self.inner else list(moves)

@@ -177,4 +177,22 @@ ORDERS = (
             )
         """,
     ),
+    Check(
+        "I18-pieces-of-a-buyer",
+        "what is counted against a buyer's limit is what the buyer has in orders that are not closed",
+        """
+        SELECT goods_id, user_id
+        FROM (
+            SELECT goods_id, user_id, pieces FROM shopping_order_allowance
+            UNION ALL
+            SELECT line.goods_id, line.user_id, -line.num
+            FROM shopping_order_limited_goods limited
+            JOIN shopping_order_detail line ON line.goods_id = limited.goods_id
+            JOIN shopping_order orders ON orders.order_id = line.order_id
+            WHERE orders.status <> 300
+        ) pieces
+        GROUP BY goods_id, user_id
+        HAVING SUM(pieces) <> 0
+        """,
+    ),
 )

@@ -147,6 +147,11 @@ _snowflake = Snowflake()
 os.register_at_fork(after_in_child=_snowflake.forget)
 
 
+def first_id_at(moment: datetime) -> int:
+    """The lowest id of a moment: those that are handed out later are higher, as far as clocks agree."""
+    return max(0, int(moment.timestamp() * 1000) - EPOCH_MS) << (NODE_BITS + SEQUENCE_BITS)
+
+
 def next_ids(count: int) -> list[int]:
     """Returns `count` new ids, ascending. Call it outside a transaction. Raises Busy when no node can be leased."""
     return _snowflake.next_ids(count)

@@ -42,6 +42,9 @@ class GoodsSerializer(serializers.Serializer[Any]):
     market_price = serializers.IntegerField()
     brief = serializers.CharField()
     head_imgs = serializers.ListField(child=serializers.CharField())
+    limit_per_buyer = serializers.IntegerField(help_text="pieces that one buyer may have; 0: no limit")
+    sale_starts_at = serializers.DateTimeField(allow_null=True)
+    sale_ends_at = serializers.DateTimeField(allow_null=True)
 
 
 class GoodsDetailSerializer(GoodsSerializer):

@@ -1,4 +1,7 @@
+import datetime
+
 from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -22,7 +25,7 @@ class RoomGoodsReply(_message.Message):
     def __init__(self, current_goods_id: _Optional[int] = ..., data: _Optional[_Iterable[_Union[GoodsSummary, _Mapping]]] = ...) -> None: ...
 
 class GoodsSummary(_message.Message):
-    __slots__ = ("goods_id", "category_id", "status", "title", "market_price", "price", "brief", "head_imgs")
+    __slots__ = ("goods_id", "category_id", "status", "title", "market_price", "price", "brief", "head_imgs", "limit_per_buyer", "sale_starts_at", "sale_ends_at")
     GOODS_ID_FIELD_NUMBER: _ClassVar[int]
     CATEGORY_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +34,9 @@ class GoodsSummary(_message.Message):
     PRICE_FIELD_NUMBER: _ClassVar[int]
     BRIEF_FIELD_NUMBER: _ClassVar[int]
     HEAD_IMGS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_PER_BUYER_FIELD_NUMBER: _ClassVar[int]
+    SALE_STARTS_AT_FIELD_NUMBER: _ClassVar[int]
+    SALE_ENDS_AT_FIELD_NUMBER: _ClassVar[int]
     goods_id: int
     category_id: int
     status: int
@@ -39,7 +45,10 @@ class GoodsSummary(_message.Message):
     price: str
     brief: str
     head_imgs: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, goods_id: _Optional[int] = ..., category_id: _Optional[int] = ..., status: _Optional[int] = ..., title: _Optional[str] = ..., market_price: _Optional[str] = ..., price: _Optional[str] = ..., brief: _Optional[str] = ..., head_imgs: _Optional[_Iterable[str]] = ...) -> None: ...
+    limit_per_buyer: int
+    sale_starts_at: _timestamp_pb2.Timestamp
+    sale_ends_at: _timestamp_pb2.Timestamp
+    def __init__(self, goods_id: _Optional[int] = ..., category_id: _Optional[int] = ..., status: _Optional[int] = ..., title: _Optional[str] = ..., market_price: _Optional[str] = ..., price: _Optional[str] = ..., brief: _Optional[str] = ..., head_imgs: _Optional[_Iterable[str]] = ..., limit_per_buyer: _Optional[int] = ..., sale_starts_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sale_ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GoodsDetailRequest(_message.Message):
     __slots__ = ("goods_id",)
@@ -48,7 +57,7 @@ class GoodsDetailRequest(_message.Message):
     def __init__(self, goods_id: _Optional[int] = ...) -> None: ...
 
 class GoodsDetail(_message.Message):
-    __slots__ = ("goods_id", "category_id", "status", "code", "brand_name", "title", "market_price", "price", "brief", "head_imgs", "videos", "detail")
+    __slots__ = ("goods_id", "category_id", "status", "code", "brand_name", "title", "market_price", "price", "brief", "head_imgs", "videos", "detail", "limit_per_buyer", "sale_starts_at", "sale_ends_at")
     GOODS_ID_FIELD_NUMBER: _ClassVar[int]
     CATEGORY_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +70,9 @@ class GoodsDetail(_message.Message):
     HEAD_IMGS_FIELD_NUMBER: _ClassVar[int]
     VIDEOS_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_PER_BUYER_FIELD_NUMBER: _ClassVar[int]
+    SALE_STARTS_AT_FIELD_NUMBER: _ClassVar[int]
+    SALE_ENDS_AT_FIELD_NUMBER: _ClassVar[int]
     goods_id: int
     category_id: int
     status: int
@@ -73,7 +85,10 @@ class GoodsDetail(_message.Message):
     head_imgs: _containers.RepeatedScalarFieldContainer[str]
     videos: _containers.RepeatedScalarFieldContainer[str]
     detail: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, goods_id: _Optional[int] = ..., category_id: _Optional[int] = ..., status: _Optional[int] = ..., code: _Optional[int] = ..., brand_name: _Optional[str] = ..., title: _Optional[str] = ..., market_price: _Optional[str] = ..., price: _Optional[str] = ..., brief: _Optional[str] = ..., head_imgs: _Optional[_Iterable[str]] = ..., videos: _Optional[_Iterable[str]] = ..., detail: _Optional[_Iterable[str]] = ...) -> None: ...
+    limit_per_buyer: int
+    sale_starts_at: _timestamp_pb2.Timestamp
+    sale_ends_at: _timestamp_pb2.Timestamp
+    def __init__(self, goods_id: _Optional[int] = ..., category_id: _Optional[int] = ..., status: _Optional[int] = ..., code: _Optional[int] = ..., brand_name: _Optional[str] = ..., title: _Optional[str] = ..., market_price: _Optional[str] = ..., price: _Optional[str] = ..., brief: _Optional[str] = ..., head_imgs: _Optional[_Iterable[str]] = ..., videos: _Optional[_Iterable[str]] = ..., detail: _Optional[_Iterable[str]] = ..., limit_per_buyer: _Optional[int] = ..., sale_starts_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sale_ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GoodsDetailsRequest(_message.Message):
     __slots__ = ("goods_ids",)

@@ -33,6 +33,7 @@ def form_of(goods: Goods | None = None, **changes: Any) -> dict[str, Any]:
     """What a browser sends for a product."""
     lists = {name: json.dumps(getattr(goods, name, [])) for name in ("head_imgs", "videos", "detail")}
     data = {"goods_id": "9", "status": "0", "title": "Goods 9", "brief": "", "brand_name": "", "category_id": "0"}
+    data |= {"limit_per_buyer": "0"}
     return {**data, "code": "0", "price": "990", "market_price": "0", "ext_json": "{}", **lists, **changes}
 
 

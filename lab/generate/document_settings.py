@@ -65,6 +65,9 @@ MEANINGS = {
     "PAYMENT_NOTIFY_URL": "Where the payment provider reports captures.",
     "PUBLIC_URL": "How a buyer's browser reaches the shop.",
     "AUDIT_GRACE_SECONDS": "Seconds for which what may still be on its way is no finding of the audit.",
+    "MAX_UNPAID_ORDERS": "How many unpaid orders one buyer may have; 0: any number.",
+    "PLACE_RATE": "How many orders one buyer may place in a while, such as `30/min`; `0/min`: any number.",
+    "CANCEL_RATE": "How many orders one buyer may cancel in a while, such as `10/min`; `0/min`: any number.",
     "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
     "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid.",
     "TOKEN_RATE": "How many log-in attempts one address may make, such as `60/min`.",
@@ -132,11 +135,11 @@ def read_settings() -> list[Setting]:
 
 
 def is_lookup(call: ast.Call) -> bool:
-    """Whether this is `env.int("NAME", ...)` or `secret("NAME")`."""
+    """Whether this is `env.int("NAME", ...)`, `rate("NAME", ...)` or `secret("NAME")`."""
     function = call.func
     reads = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "env"
-    is_secret = isinstance(function, ast.Name) and function.id == "secret"
-    return (reads or is_secret) and bool(call.args) and isinstance(call.args[0], ast.Constant)
+    is_ours = isinstance(function, ast.Name) and function.id in ("rate", "secret")
+    return (reads or is_ours) and bool(call.args) and isinstance(call.args[0], ast.Constant)
 
 
 def name_of(call: ast.Call) -> str:

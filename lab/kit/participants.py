@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import Group
 
-from stock.moves import OK, REPEATED, Move, Outcome
+from stock.moves import NO_RULES, OK, REPEATED, Move, Outcome, Rules
 
 POISON, LEFT_OUT = "poison", "left out"
 
@@ -25,6 +25,9 @@ class NoteParticipant:
     def settle(self, moves: Sequence[Move]) -> dict[Move, Outcome]:
         stored = set(notes(moves).values_list("name", flat=True))
         return {move: REPEATED for move in moves if name_of(move) in stored}
+
+    def rules(self, moves: Sequence[Move]) -> Rules:
+        return NO_RULES
 
     def write(self, moves: Sequence[Move]) -> list[Move]:
         self.batches.append([move.order_id for move in moves])

@@ -28,7 +28,7 @@ from orders.errors import StockCallFailed
 from orders.participant import OrderParticipant
 from orders.payloads import Closing, Paying, Placing
 from stock.errors import NotEnoughStock
-from stock.moves import OK, REPEATED, Move, MoveUnit, Outcome, Status, failed, run_moves
+from stock.moves import OK, REPEATED, Move, MoveUnit, Outcome, Rules, Status, failed, run_moves
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +49,23 @@ class OrdersOnly(MoveUnit):
         return super().undone(move, how, error)
 
     def work(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
-        written = set(self.participant.write(moves))
-        return {move: OK if move in written else REPEATED for move in moves}
+        allowed, outcomes = apply_rules(moves, self.participant.rules(moves))
+        if outcomes:
+            outcomes |= self.participant.settle(list(outcomes))
+        written = set(self.participant.write(allowed))
+        return outcomes | {move: OK if move in written else REPEATED for move in allowed}
+
+
+def apply_rules(moves: Sequence[Move], rules: Rules) -> tuple[list[Move], dict[Move, Outcome]]:
+    """Which moves may be, in order of arrival, and why the others may not."""
+    allowed, refused = [], {}
+    for move in moves:
+        if limited := rules.refusal(move):
+            refused[move] = limited
+        else:
+            rules.grant(move)
+            allowed.append(move)
+    return allowed, refused
 
 
 def write_orders(moves: Sequence[Move], participant: OrderParticipant) -> dict[Move, Outcome]:

@@ -1,7 +1,6 @@
 """Orders in JSON. Amounts are integer cents, ids are strings."""
 
 from collections import Counter
-from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -9,12 +8,9 @@ from rest_framework import serializers
 
 from charites.common.models import ADDRESS_LENGTH, MAX_LINES, MAX_PAGE, NAME_LENGTH, PHONE_LENGTH
 from charites.common.rest import IdField, QuantityField, StrictSerializer, TextField
+from charites.common.times import as_utc
 from orders.models import Order, OrderDetail
 from orders.selectors import OrderWithLines
-
-
-def as_utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class ItemSerializer(StrictSerializer):
@@ -30,6 +26,9 @@ class PlaceOrderSerializer(StrictSerializer):
     name = TextField(max_length=NAME_LENGTH)
     phone = TextField(max_length=PHONE_LENGTH)
     room_id = IdField(required=False, allow_null=True)
+    expected_amount = QuantityField(
+        required=False, allow_null=True, help_text="the amount that the buyer saw, in cents; another one is refused"
+    )
 
     def validate_items(self, items: list[dict[str, int]]) -> dict[int, int]:
         """Lines for the same product are merged."""

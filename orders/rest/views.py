@@ -76,6 +76,7 @@ def command_of(request: Request | LoopRequest) -> PlaceOrder:
         phone=body["phone"],
         room_id=body.get("room_id"),
         idempotency_key=idempotency_key(request),
+        expected_amount=body.get("expected_amount"),
     )
 
 

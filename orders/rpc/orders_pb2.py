@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17orders/rpc/orders.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x02\n\x12\x43reateOrderRequest\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\x12\x17\n\x07user_id\x18\x03 \x01(\x03R\x06UserId\x12\x19\n\x08order_id\x18\x04 \x01(\x03R\x07OrderId\x12\x18\n\x07\x61\x64\x64ress\x18\x06 \x01(\tR\x07\x41\x64\x64ress\x12\x12\n\x04name\x18\x07 \x01(\tR\x04Name\x12\x14\n\x05phone\x18\x08 \x01(\tR\x05Phone\x12 \n\x05items\x18\t \x03(\x0b\x32\n.OrderLineR\x05Items\x12\'\n\x0fidempotency_key\x18\n \x01(\tR\x0eIdempotencyKey\x12\x17\n\x07room_id\x18\x0b \x01(\x03R\x06RoomId\"8\n\tOrderLine\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\")\n\x0cOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\"w\n\x11ListOrdersRequest\x12\x17\n\x07user_id\x18\x01 \x01(\x03R\x06UserId\x12\x16\n\x06status\x18\x02 \x01(\x05R\x06Status\x12\x1b\n\tbefore_id\x18\x03 \x01(\x03R\x08\x42\x65\x66oreId\x12\x14\n\x05limit\x18\x04 \x01(\x05R\x05Limit\"6\n\x0fListOrdersReply\x12#\n\x06orders\x18\x01 \x03(\x0b\x32\x0b.OrderReplyR\x06Orders\"\xe1\x03\n\nOrderReply\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\x12\x17\n\x07user_id\x18\x02 \x01(\x03R\x06UserId\x12\x16\n\x06status\x18\x03 \x01(\x05R\x06Status\x12!\n\x0cstatus_label\x18\x04 \x01(\tR\x0bStatusLabel\x12\x1d\n\npay_amount\x18\x05 \x01(\x03R\tPayAmount\x12\x39\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tCreatedAt\x12\x39\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tExpiresAt\x12\x33\n\x07paid_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06PaidAt\x12\x1b\n\tclosed_by\x18\t \x01(\tR\x08\x43losedBy\x12\x18\n\x07\x61\x64\x64ress\x18\n \x01(\tR\x07\x41\x64\x64ress\x12\x12\n\x04name\x18\x0b \x01(\tR\x04Name\x12\x14\n\x05phone\x18\x0c \x01(\tR\x05Phone\x12\x17\n\x07room_id\x18\r \x01(\x03R\x06RoomId\x12 \n\x05items\x18\x0e \x03(\x0b\x32\n.OrderItemR\x05Items\"\xc3\x01\n\tOrderItem\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\x12\x14\n\x05title\x18\x03 \x01(\tR\x05Title\x12\x14\n\x05price\x18\x04 \x01(\x03R\x05Price\x12!\n\x0cmarket_price\x18\x05 \x01(\x03R\x0bMarketPrice\x12\x1d\n\npay_amount\x18\x06 \x01(\x03R\tPayAmount\x12\x1b\n\thead_imgs\x18\x07 \x03(\tR\x08HeadImgs\"F\n\x0fPayOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\x12\x18\n\x07outcome\x18\x02 \x01(\tR\x07Outcome\"_\n\rPayOrderReply\x12\x1d\n\npayment_id\x18\x01 \x01(\x03R\tPaymentId\x12\x17\n\x07pay_url\x18\x02 \x01(\tR\x06PayUrl\x12\x16\n\x06status\x18\x03 \x01(\tR\x06Status2\x98\x02\n\x05Order\x12K\n\x0b\x43reateOrder\x12\x13.CreateOrderRequest\x1a\x0b.OrderReply\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/createorder:\x01*\x12+\n\x08GetOrder\x12\r.OrderRequest\x1a\x0b.OrderReply\"\x03\x90\x02\x01\x12\x37\n\nListOrders\x12\x12.ListOrdersRequest\x1a\x10.ListOrdersReply\"\x03\x90\x02\x01\x12\x31\n\x08PayOrder\x12\x10.PayOrderRequest\x1a\x0e.PayOrderReply\"\x03\x90\x02\x02\x12)\n\x0b\x43\x61ncelOrder\x12\r.OrderRequest\x1a\x0b.OrderReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17orders/rpc/orders.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x02\n\x12\x43reateOrderRequest\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\x12\x17\n\x07user_id\x18\x03 \x01(\x03R\x06UserId\x12\x19\n\x08order_id\x18\x04 \x01(\x03R\x07OrderId\x12\x18\n\x07\x61\x64\x64ress\x18\x06 \x01(\tR\x07\x41\x64\x64ress\x12\x12\n\x04name\x18\x07 \x01(\tR\x04Name\x12\x14\n\x05phone\x18\x08 \x01(\tR\x05Phone\x12 \n\x05items\x18\t \x03(\x0b\x32\n.OrderLineR\x05Items\x12\'\n\x0fidempotency_key\x18\n \x01(\tR\x0eIdempotencyKey\x12\x17\n\x07room_id\x18\x0b \x01(\x03R\x06RoomId\x12\'\n\x0f\x65xpected_amount\x18\x0c \x01(\x03R\x0e\x45xpectedAmount\"8\n\tOrderLine\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\")\n\x0cOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\"w\n\x11ListOrdersRequest\x12\x17\n\x07user_id\x18\x01 \x01(\x03R\x06UserId\x12\x16\n\x06status\x18\x02 \x01(\x05R\x06Status\x12\x1b\n\tbefore_id\x18\x03 \x01(\x03R\x08\x42\x65\x66oreId\x12\x14\n\x05limit\x18\x04 \x01(\x05R\x05Limit\"6\n\x0fListOrdersReply\x12#\n\x06orders\x18\x01 \x03(\x0b\x32\x0b.OrderReplyR\x06Orders\"\xe1\x03\n\nOrderReply\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\x12\x17\n\x07user_id\x18\x02 \x01(\x03R\x06UserId\x12\x16\n\x06status\x18\x03 \x01(\x05R\x06Status\x12!\n\x0cstatus_label\x18\x04 \x01(\tR\x0bStatusLabel\x12\x1d\n\npay_amount\x18\x05 \x01(\x03R\tPayAmount\x12\x39\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tCreatedAt\x12\x39\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tExpiresAt\x12\x33\n\x07paid_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06PaidAt\x12\x1b\n\tclosed_by\x18\t \x01(\tR\x08\x43losedBy\x12\x18\n\x07\x61\x64\x64ress\x18\n \x01(\tR\x07\x41\x64\x64ress\x12\x12\n\x04name\x18\x0b \x01(\tR\x04Name\x12\x14\n\x05phone\x18\x0c \x01(\tR\x05Phone\x12\x17\n\x07room_id\x18\r \x01(\x03R\x06RoomId\x12 \n\x05items\x18\x0e \x03(\x0b\x32\n.OrderItemR\x05Items\"\xc3\x01\n\tOrderItem\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\x12\x14\n\x05title\x18\x03 \x01(\tR\x05Title\x12\x14\n\x05price\x18\x04 \x01(\x03R\x05Price\x12!\n\x0cmarket_price\x18\x05 \x01(\x03R\x0bMarketPrice\x12\x1d\n\npay_amount\x18\x06 \x01(\x03R\tPayAmount\x12\x1b\n\thead_imgs\x18\x07 \x03(\tR\x08HeadImgs\"F\n\x0fPayOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\x12\x18\n\x07outcome\x18\x02 \x01(\tR\x07Outcome\"_\n\rPayOrderReply\x12\x1d\n\npayment_id\x18\x01 \x01(\x03R\tPaymentId\x12\x17\n\x07pay_url\x18\x02 \x01(\tR\x06PayUrl\x12\x16\n\x06status\x18\x03 \x01(\tR\x06Status2\x98\x02\n\x05Order\x12K\n\x0b\x43reateOrder\x12\x13.CreateOrderRequest\x1a\x0b.OrderReply\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/createorder:\x01*\x12+\n\x08GetOrder\x12\r.OrderRequest\x1a\x0b.OrderReply\"\x03\x90\x02\x01\x12\x37\n\nListOrders\x12\x12.ListOrdersRequest\x1a\x10.ListOrdersReply\"\x03\x90\x02\x01\x12\x31\n\x08PayOrder\x12\x10.PayOrderRequest\x1a\x0e.PayOrderReply\"\x03\x90\x02\x02\x12)\n\x0b\x43\x61ncelOrder\x12\r.OrderRequest\x1a\x0b.OrderReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,23 +42,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDER'].methods_by_name['PayOrder']._loaded_options = None
   _globals['_ORDER'].methods_by_name['PayOrder']._serialized_options = b'\220\002\002'
   _globals['_CREATEORDERREQUEST']._serialized_start=91
-  _globals['_CREATEORDERREQUEST']._serialized_end=376
-  _globals['_ORDERLINE']._serialized_start=378
-  _globals['_ORDERLINE']._serialized_end=434
-  _globals['_ORDERREQUEST']._serialized_start=436
-  _globals['_ORDERREQUEST']._serialized_end=477
-  _globals['_LISTORDERSREQUEST']._serialized_start=479
-  _globals['_LISTORDERSREQUEST']._serialized_end=598
-  _globals['_LISTORDERSREPLY']._serialized_start=600
-  _globals['_LISTORDERSREPLY']._serialized_end=654
-  _globals['_ORDERREPLY']._serialized_start=657
-  _globals['_ORDERREPLY']._serialized_end=1138
-  _globals['_ORDERITEM']._serialized_start=1141
-  _globals['_ORDERITEM']._serialized_end=1336
-  _globals['_PAYORDERREQUEST']._serialized_start=1338
-  _globals['_PAYORDERREQUEST']._serialized_end=1408
-  _globals['_PAYORDERREPLY']._serialized_start=1410
-  _globals['_PAYORDERREPLY']._serialized_end=1505
-  _globals['_ORDER']._serialized_start=1508
-  _globals['_ORDER']._serialized_end=1788
+  _globals['_CREATEORDERREQUEST']._serialized_end=417
+  _globals['_ORDERLINE']._serialized_start=419
+  _globals['_ORDERLINE']._serialized_end=475
+  _globals['_ORDERREQUEST']._serialized_start=477
+  _globals['_ORDERREQUEST']._serialized_end=518
+  _globals['_LISTORDERSREQUEST']._serialized_start=520
+  _globals['_LISTORDERSREQUEST']._serialized_end=639
+  _globals['_LISTORDERSREPLY']._serialized_start=641
+  _globals['_LISTORDERSREPLY']._serialized_end=695
+  _globals['_ORDERREPLY']._serialized_start=698
+  _globals['_ORDERREPLY']._serialized_end=1179
+  _globals['_ORDERITEM']._serialized_start=1182
+  _globals['_ORDERITEM']._serialized_end=1377
+  _globals['_PAYORDERREQUEST']._serialized_start=1379
+  _globals['_PAYORDERREQUEST']._serialized_end=1449
+  _globals['_PAYORDERREPLY']._serialized_start=1451
+  _globals['_PAYORDERREPLY']._serialized_end=1546
+  _globals['_ORDER']._serialized_start=1549
+  _globals['_ORDER']._serialized_end=1829
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateOrderRequest(_message.Message):
-    __slots__ = ("goods_id", "num", "user_id", "order_id", "address", "name", "phone", "items", "idempotency_key", "room_id")
+    __slots__ = ("goods_id", "num", "user_id", "order_id", "address", "name", "phone", "items", "idempotency_key", "room_id", "expected_amount")
     GOODS_ID_FIELD_NUMBER: _ClassVar[int]
     NUM_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,7 @@ class CreateOrderRequest(_message.Message):
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     goods_id: int
     num: int
     user_id: int
@@ -32,7 +33,8 @@ class CreateOrderRequest(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[OrderLine]
     idempotency_key: str
     room_id: int
-    def __init__(self, goods_id: _Optional[int] = ..., num: _Optional[int] = ..., user_id: _Optional[int] = ..., order_id: _Optional[int] = ..., address: _Optional[str] = ..., name: _Optional[str] = ..., phone: _Optional[str] = ..., items: _Optional[_Iterable[_Union[OrderLine, _Mapping]]] = ..., idempotency_key: _Optional[str] = ..., room_id: _Optional[int] = ...) -> None: ...
+    expected_amount: int
+    def __init__(self, goods_id: _Optional[int] = ..., num: _Optional[int] = ..., user_id: _Optional[int] = ..., order_id: _Optional[int] = ..., address: _Optional[str] = ..., name: _Optional[str] = ..., phone: _Optional[str] = ..., items: _Optional[_Iterable[_Union[OrderLine, _Mapping]]] = ..., idempotency_key: _Optional[str] = ..., room_id: _Optional[int] = ..., expected_amount: _Optional[int] = ...) -> None: ...
 
 class OrderLine(_message.Message):
     __slots__ = ("goods_id", "num")

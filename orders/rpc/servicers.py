@@ -46,6 +46,7 @@ class OrderServicer(Servicer):
             phone=request.phone,
             room_id=request.room_id or None,
             idempotency_key=call.idempotency_key(request.idempotency_key),
+            expected_amount=request.expected_amount or None,
         )
         return Job(PLACING, in_queue(command), placed_reply)
 

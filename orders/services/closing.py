@@ -12,7 +12,8 @@ from charites.common.errors import OutcomeUnknown, ServiceError
 from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, expect_rows, reading_the_answer, run
 from orders import flows, selectors
-from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
+from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable, TooManyOrders
+from orders.limits import cancelled_lately
 from orders.models import Order, Payment
 from orders.payloads import Closing
 from orders.payments import calls
@@ -111,10 +112,12 @@ def cancel_order(*, order_id: int, user_id: int | None, closed_by: Order.ClosedB
 
 def cancel_orders(*, order_ids: Sequence[int], closed_by: Order.ClosedBy, now: datetime) -> dict[int, Exception | None]:
     """Closes unpaid orders on somebody's word, as `cancel_order` does for one. Returns for each None, or its error."""
-    unpaid = {order.order_id for order in selectors.list_by_numbers(order_ids=order_ids) if is_unpaid(order)}
-    asked = [order_id for order_id in order_ids if order_id in unpaid]
+    unpaid = [order for order in selectors.list_by_numbers(order_ids=order_ids) if is_unpaid(order)]
+    limited = refuse_hasty(unpaid, now=now) if closed_by == Order.ClosedBy.USER else {}
+    free = {order.order_id for order in unpaid if order.order_id not in limited}
+    asked = [order_id for order_id in order_ids if order_id in free]
     begun = selectors.list_begun_payments(order_ids=asked)
-    errors = close_payments(list(begun.values()), now=now)
+    errors = limited | close_payments(list(begun.values()), now=now)
     waiting = [order_id for order_id in asked if order_id not in errors]
     outcomes = dict(zip(waiting, close(waiting, Closing(closed_by, now)), strict=True))
     for order_id, outcome in outcomes.items():
@@ -126,6 +129,20 @@ def cancel_orders(*, order_ids: Sequence[int], closed_by: Order.ClosedBy, now: d
     with reading_the_answer():
         errors |= not_cancelled([order_id for order_id in order_ids if order_id not in closed | errors.keys()])
     return {order_id: errors.get(order_id) for order_id in order_ids}
+
+
+def refuse_hasty(orders: Sequence[Order], *, now: datetime) -> dict[int, Exception]:
+    """Returns order_id -> error for those of the orders that their buyers cancel faster than CANCEL_RATE."""
+    rate = settings.CANCEL_RATE
+    if not rate.number or not orders:
+        return {}
+    cancelled = cancelled_lately(user_ids={order.user_id for order in orders}, now=now)
+    refused: dict[int, Exception] = {}
+    for order in orders:
+        cancelled[order.user_id] = cancelled.get(order.user_id, 0) + 1
+        if cancelled[order.user_id] > rate.number:
+            refused[order.order_id] = TooManyOrders(retry_after=rate.seconds)
+    return refused
 
 
 def is_unpaid(order: Order) -> bool:

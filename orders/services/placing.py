@@ -9,22 +9,21 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 from django.db import Error, IntegrityError, InterfaceError, OperationalError
-from django.utils.translation import gettext_lazy as _
 
-from charites.common.errors import Invalid, ServiceError, as_service_error
+from charites.common.errors import KeyReused, Kind, ServiceError, as_service_error
 from charites.common.ids import next_ids
-from charites.common.models import ADDRESS_LENGTH, MAX_INT64, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
-from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound
+from charites.common.models import MAX_INT64
 from goods.models import Goods
 from messaging.wakeups import wake_up_at
 from orders import flows, selectors
 from orders.catalogue import Catalogue, read_catalogue
 from orders.models import Order, OrderDetail
 from orders.payloads import NewLine, NewOrder, PlaceOrder, Placing
+from orders.rows import find_keys
 from orders.selectors import OrderWithLines
+from orders.services.checking import check_command
 from orders.services.outcomes import ORDERS, error_of, foreseen
 from stock.moves import Move, Outcome, Status, reserve
-from stock.services import check_key
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +70,8 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
     except Exception as error:  # noqa: BLE001 (whatever it is, nothing was done)
         results = refused_all(range(len(commands)), error)
     else:
-        refused = refuse_invalid(commands, catalogue)
+        refused = refuse_invalid(commands, catalogue, now)
+        refused |= find_stored({index: commands[index] for index in refused if is_of_now(refused[index].error)})
         valid = {index: command for index, command in enumerate(commands) if index not in refused}
         results = refused | place_valid(valid, catalogue.goods, now)
     count(results.values())
@@ -89,12 +89,35 @@ def refused_all(indexes: Iterable[int], error: Exception) -> dict[int, Placed]:
     return {index: Placed(error=copy(told)) for index in indexes}  # one each: what is raised keeps who raised it
 
 
-def refuse_invalid(commands: Sequence[PlaceOrder], catalogue: Catalogue) -> dict[int, Placed]:
+def is_of_now(error: Exception | None) -> bool:
+    """Whether a refusal comes from how things are by now: a stored key answers its order all the same."""
+    return isinstance(error, ServiceError) and error.kind in (Kind.CONFLICT, Kind.NOT_FOUND)
+
+
+def find_stored(commands: Mapping[int, PlaceOrder]) -> dict[int, Placed]:
+    """The results of those of the commands whose keys are stored, by index: that order as it is now, or KeyReused. All
+    keys are looked up at once."""
+    keyed = {index: command for index, command in commands.items() if command.idempotency_key is not None}
+    if not keyed:
+        return {}
+    try:
+        stored = find_keys(keyed.values())
+    except Error as error:
+        return refused_all(keyed, error)
+    known = {
+        index: key for index, command in keyed.items() if (key := (command.user_id, command.idempotency_key)) in stored
+    }
+    repeated = {index: key for index, key in known.items() if stored[key] == keyed[index].digest()}
+    reused = {index: Placed(error=KeyReused(key=known[index][1])) for index in known.keys() - repeated.keys()}
+    return reused | read_repeated(repeated)
+
+
+def refuse_invalid(commands: Sequence[PlaceOrder], catalogue: Catalogue, now: datetime) -> dict[int, Placed]:
     """The results of the commands with which something is wrong, by index."""
     refused = {}
     for index, command in enumerate(commands):
         try:
-            check_command(command, catalogue)
+            check_command(command, catalogue, now)
         except Exception as error:  # noqa: BLE001 (nothing was done, and it is no business of the others)
             refused[index] = Placed(error=foreseen(error))
     return refused
@@ -130,53 +153,6 @@ def find_catalogue(commands: Sequence[PlaceOrder]) -> Catalogue:
     goods_ids = {goods_id for command in commands for goods_id in command.quantities if 0 < goods_id <= MAX_INT64}
     room_ids = {command.room_id for command in commands if command.room_id and 0 < command.room_id <= MAX_INT64}
     return read_catalogue(goods_ids=goods_ids, room_ids=room_ids)
-
-
-def check_command(command: PlaceOrder, catalogue: Catalogue) -> None:
-    """Raises the first thing that is wrong with a command."""
-    if not 0 < command.user_id <= MAX_INT64:
-        raise Invalid("user_id", _("is missing or out of range"))
-    check_text("address", command.address, ADDRESS_LENGTH)
-    check_text("name", command.name, NAME_LENGTH)
-    check_text("phone", command.phone, PHONE_LENGTH)
-    if command.idempotency_key is not None:
-        check_key(command.idempotency_key)
-    if command.room_id is not None and command.room_id not in catalogue.rooms:
-        raise RoomNotFound(room_id=command.room_id)
-    check_items(command.quantities, catalogue.goods)
-
-
-def check_text(field: str, value: str, length: int) -> None:
-    if not value.strip():
-        raise Invalid(field, _("is missing"))
-    if not is_storable(value):
-        raise Invalid(field, _("is not valid text"))
-    if len(value) > length:
-        raise Invalid(field, _("is longer than %(limit)s characters"), limit=length)
-
-
-def is_storable(value: str) -> bool:
-    """JSON can say half a surrogate pair, and NUL; databases cannot."""
-    return "\x00" not in value and value == value.encode(errors="ignore").decode()
-
-
-def check_items(quantities: Mapping[int, int], goods: Mapping[int, Goods]) -> None:
-    """1 to 100 goods on sale, 1 or more pieces each, an amount that fits."""
-    if not quantities:
-        raise Invalid("items", _("is empty"))
-    if len(quantities) > MAX_LINES:
-        raise Invalid("items", _("has more than %(limit)s lines"), limit=MAX_LINES)
-    for goods_id, number in quantities.items():
-        if not 0 < goods_id <= MAX_INT64:
-            raise Invalid("goods_id", _("is missing or out of range"))
-        if not 0 < number <= MAX_INT64:
-            raise Invalid("quantity", _("must be 1 or more, and fit into an int64"))
-        if goods_id not in goods:
-            raise GoodsNotFound(goods_id=goods_id)
-        if goods[goods_id].status != Goods.Status.ON_SALE:
-            raise GoodsOffSale(goods_id=goods_id)
-    if sum(goods[goods_id].price * number for goods_id, number in quantities.items()) > MAX_INT64:
-        raise Invalid("quantity", _("makes an amount that is too large"))
 
 
 def placing(command: PlaceOrder, number: int, goods: Mapping[int, Goods], now: datetime) -> Move:

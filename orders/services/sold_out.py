@@ -4,27 +4,28 @@ The order of refusals stays: first what is wrong with the command itself, then i
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from django.db import Error
 
-from charites.common.errors import KeyReused
 from orders import catalogue
 from orders.payloads import PlaceOrder
-from orders.rows import find_keys
-from orders.services.placing import Placed, check_command, count, read_repeated, refused_all
+from orders.services.checking import check_command
+from orders.services.placing import Placed, count, find_stored, refused_all
 from stock import sold_out
 from stock.errors import NotEnoughStock
 from stock.selectors import list_stock
 
 
-def refuse_at_once(command: PlaceOrder) -> None:
-    """Raises NotEnoughStock where that is known and no key could have an order. It touches no database."""
-    if command.idempotency_key is None and (error := known_shortage(command)):
+def refuse_at_once(command: PlaceOrder, now: datetime | None) -> None:
+    """Raises NotEnoughStock where that is known and no key could have an order. It touches no database. `now`: None
+    while nobody has asked the database for its time."""
+    if command.idempotency_key is None and now is not None and (error := known_shortage(command, now)):
         count([Placed(error=error)])
         raise error
 
 
-def answer_sold_out(commands: Sequence[PlaceOrder]) -> dict[int, Placed]:
+def answer_sold_out(commands: Sequence[PlaceOrder], now: datetime) -> dict[int, Placed]:
     """The results of commands with keys for what was sold out a moment ago, by index. The keys are looked up first, all
     at once: whoever bought the last piece and lost the reply gets that order. Who came without one was answered before,
     or is here to look.
@@ -35,25 +36,16 @@ def answer_sold_out(commands: Sequence[PlaceOrder]) -> dict[int, Placed]:
     known = {
         index: error
         for index, command in enumerate(commands)
-        if command.idempotency_key is not None and (error := known_shortage(command))
+        if command.idempotency_key is not None and (error := known_shortage(command, now))
     }
     keyed = {index: commands[index] for index in known}
     try:
         back = stock_is_back(keyed.values()) if keyed else set()
         for index in [index for index, command in keyed.items() if back & command.quantities.keys()]:
             del known[index], keyed[index]
-        stored = find_keys(keyed.values()) if keyed else {}
     except Error as error:
         return refused_all(known, error)
-    results = {index: Placed(error=error) for index, error in known.items()}
-    repeated = {}
-    for index, command in keyed.items():
-        key = (command.user_id, command.idempotency_key)
-        if key in stored and stored[key] == command.digest():
-            repeated[index] = key
-        elif key in stored:
-            results[index] = Placed(error=KeyReused(key=command.idempotency_key))
-    results |= read_repeated(repeated)
+    results = {index: Placed(error=error) for index, error in known.items()} | find_stored(keyed)
     count(results.values())
     return results
 
@@ -64,7 +56,7 @@ def stock_is_back(commands: Iterable[PlaceOrder]) -> set[int]:
     return {row.goods_id for row in list_stock(goods_ids=goods_ids) if row.available > 0}
 
 
-def known_shortage(command: PlaceOrder) -> NotEnoughStock | None:
+def known_shortage(command: PlaceOrder, now: datetime) -> NotEnoughStock | None:
     """The refusal of a command for one product that was sold out a moment ago, if all else is right with it."""
     if len(command.quantities) != 1:
         return None
@@ -75,7 +67,7 @@ def known_shortage(command: PlaceOrder) -> NotEnoughStock | None:
     if recalled is None:
         return None
     try:
-        check_command(command, recalled)
+        check_command(command, recalled, now)
     except Exception:  # noqa: BLE001 (whoever looks again says what is wrong)
         return None
     return NotEnoughStock(goods_id=goods_id, requested=pieces, available=0)

@@ -1,9 +1,10 @@
 """What every strategy but the coalescer shares: one batch of moves from BEGIN to COMMIT, read, written, guarded.
 
 1. The participant answers what was done before; no transaction for those.
-2. BEGIN. Read what is available of each product, in one SELECT (locked or not, here or before step 1: the strategies
-   differ in it).
-3. First fit, in order of arrival, whole orders: one that does not fit is refused and blocks nobody behind it.
+2. BEGIN. The participant reads what its own rules go by. Then what is available of each product, in one SELECT (locked
+   or not, here or before step 1: the strategies differ in it).
+3. First fit, in order of arrival, whole orders: one that does not fit, or may not be, is refused and blocks nobody
+   behind it.
 4. The participant stores the caller's rows and the stock records.
 5. One guarded UPDATE per product, in goods_id order: it moves the counts only where none falls below zero.
 6. COMMIT.
@@ -20,7 +21,20 @@ from contextlib import AbstractContextManager
 from charites.common.transactions import Limits, Stale, Undone, outermost
 from stock import sold_out
 from stock.errors import NotEnoughStock, StockNotFound
-from stock.moves import BUSY, OK, REPEATED, Line, Move, MoveUnit, Outcome, Participant, Status, run_moves
+from stock.moves import (
+    BUSY,
+    NO_RULES,
+    OK,
+    REPEATED,
+    Line,
+    Move,
+    MoveUnit,
+    Outcome,
+    Participant,
+    Rules,
+    Status,
+    run_moves,
+)
 from stock.strategies.statements import Reading, add, read_stock, totals
 from stock.strategies.strategy import Strategy
 
@@ -64,10 +78,13 @@ class Batch(MoveUnit):
 
     def work(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
         """The heart: between BEGIN and COMMIT, which `run_set` sends."""
+        rules = self.participant.rules(moves)
         readings = self._hint if self._hint is not None else self._read(moves, lock=self._locks(attempt))
-        fitting, outcomes = first_fit(moves, readings)
-        if outcomes and self._hint is None:
-            outcomes |= self.participant.settle(list(outcomes))  # see `before`: a key is looked up after its stock
+        fitting, outcomes = first_fit(moves, readings, rules)
+        if outcomes and (self._hint is None or any_limited(outcomes)):
+            outcomes |= self.participant.settle(
+                list(outcomes)
+            )  # see `before`: a key is looked up after what refused it
         if not fitting:
             return outcomes
         applied = self.participant.write(fitting)
@@ -120,10 +137,19 @@ def goods_taken(moves: Sequence[Move]) -> list[int]:
     return sorted({line.goods_id for move in moves if move.step.takes for line in move.lines})
 
 
-def first_fit(moves: Sequence[Move], readings: Mapping[int, Reading]) -> tuple[list[Move], dict[Move, Outcome]]:
+def any_limited(outcomes: Mapping[Move, Outcome]) -> bool:
+    return any(outcome.status is Status.LIMITED for outcome in outcomes.values())
+
+
+def first_fit(
+    moves: Sequence[Move], readings: Mapping[int, Reading], rules: Rules = NO_RULES
+) -> tuple[list[Move], dict[Move, Outcome]]:
     """Grants stock in order of arrival, whole orders only; returns the moves that fit and the refusals."""
     left, fitting, refused = {goods_id: reading.available for goods_id, reading in readings.items()}, [], {}
     for move in moves:
+        if limited := rules.refusal(move):
+            refused[move] = limited
+            continue
         short = next((line for line in move.lines if -line.available > left.get(line.goods_id, 0)), None)
         if short is not None:
             refused[move] = refusal(short, left)
@@ -131,6 +157,7 @@ def first_fit(moves: Sequence[Move], readings: Mapping[int, Reading]) -> tuple[l
         for line in move.lines:
             if line.available < 0:
                 left[line.goods_id] += line.available
+        rules.grant(move)
         fitting.append(move)
     return fitting, refused
 

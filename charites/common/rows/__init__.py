@@ -27,8 +27,10 @@ MOST_CHARACTERS = 2_000_000
 
 @cache
 def for_database(sql: str, vendor: str, **tables: str) -> str:
-    """A statement in the words of one kind of database: {now} is its time; what the tables in braces are is given."""
-    return " ".join(sql.format(now=DIALECTS[vendor].NOW, **tables).split())
+    """A statement in the words of one kind of database: {now} is its time, {lock} and {share} lock what is read; what
+    the tables in braces are is given."""
+    dialect = DIALECTS[vendor]
+    return " ".join(sql.format(now=dialect.NOW, lock=dialect.LOCK, share=dialect.SHARE, **tables).split())
 
 
 class RowsLost(RuntimeError):
@@ -58,6 +60,11 @@ class SetStatement:
         with connection.cursor() as cursor:
             cursor.execute(self.sql(connection.vendor), [as_json(rows)])
             return list(cursor.fetchall())
+
+    def execute(self, rows: Rows) -> None:
+        """Carries out a change that is no row for a row."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql(connection.vendor), [as_json(rows)])
 
     def insert(self, rows: Rows, shared: Mapping[int, Sequence[Any]] | None = None) -> None:
         """Inserts the rows in the caller's transaction, in as many statements as their size asks for."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Final
 
 NOW: Final = "CURRENT_TIMESTAMP(6)"
+LOCK: Final = "FOR UPDATE"
+SHARE: Final = "LOCK IN SHARE MODE"
 UPDATE: Final = "UPDATE {table} JOIN {sent} ON {on} SET {change} WHERE {still}"
 TYPES: Final = {"number": "BIGINT", "text": "LONGTEXT", "time": "DATETIME(6)"}
 

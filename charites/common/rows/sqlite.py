@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
+LOCK: Final = ""  # there is one writer
+SHARE: Final = ""
 UPDATE: Final = "UPDATE {table} SET {change} FROM {sent} WHERE {on} AND {still}"
 
 

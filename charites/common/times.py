@@ -1,0 +1,8 @@
+"""Times as texts."""
+
+from datetime import UTC, datetime
+
+
+def as_utc(moment: datetime) -> str:
+    """A time in UTC, as ISO 8601 says it: 2026-11-11T12:00:00Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

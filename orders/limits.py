@@ -1,0 +1,253 @@
+"""What one buyer may have: pieces of a product, unpaid orders, orders in a while. Decided inside the transaction.
+
+Pieces are counted in `Allowance`, for products that ever had a limit, and over all orders that are not closed: placing
+adds, closing gives back. Who begins to count a product waits until all transactions that place or close have ended, and
+counts what they left: so a limit that is switched on counts what was sold before it. A limit that is lowered or
+switched off touches no order, and the count goes on.
+
+Unpaid orders, and orders in a while, are counted in the orders themselves, before they are inserted and once more
+after: two transactions of one buyer wait for each other there, and the later one begins anew.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, connection
+
+from charites.common.ids import first_id_at
+from charites.common.rows import SetStatement, SetUpdate, for_database
+from charites.common.transactions import Stale, expect_rows
+from orders.errors import OverBuyersLimit, TooManyOrders, TooManyUnpaid
+from orders.models import Order
+from orders.payloads import Placing
+from stock.moves import Move, Outcome, Rules, Status
+
+log = structlog.get_logger(__name__)
+
+Share = tuple[int, int]  # goods_id, user_id
+
+OLD_ORDERS = timedelta(days=1)  # older ones than this, and than the time to pay, are not looked at: none is unpaid
+
+COUNTED = "SELECT goods_id FROM shopping_order_limited_goods {share}"
+LOCK_COUNTS = "SELECT goods_id FROM shopping_order_limited_goods WHERE goods_id = 0 {lock}"
+BEGIN_TO_COUNT = SetStatement(
+    """
+    INSERT INTO shopping_order_limited_goods (goods_id, created_at, updated_at)
+    SELECT limited, {now}, {now} FROM {sent}
+    """,
+    sent={"limited": "number"},
+)
+COUNT_ORDERS = SetStatement(
+    f"""
+    INSERT INTO shopping_order_allowance (goods_id, user_id, pieces, created_at, updated_at)
+    SELECT line.goods_id, line.user_id, SUM(line.num), {{now}}, {{now}}
+    FROM {{sent}}
+    JOIN shopping_order_detail AS line ON line.goods_id = sent.limited
+    JOIN shopping_order AS orders ON orders.order_id = line.order_id
+    WHERE orders.status <> {Order.Status.CLOSED.value}
+    GROUP BY line.goods_id, line.user_id
+    """,
+    sent={"limited": "number"},
+)
+FIND_PIECES = SetStatement(
+    """
+    SELECT held.goods_id, held.user_id, held.pieces
+    FROM {sent} JOIN shopping_order_allowance AS held ON held.goods_id = sent.of_goods AND held.user_id = sent.of_user
+    {lock}
+    """,
+    sent={"of_goods": "number", "of_user": "number"},
+)
+INSERT_PIECES = SetStatement(
+    """
+    INSERT INTO shopping_order_allowance (goods_id, user_id, pieces, created_at, updated_at)
+    SELECT of_goods, of_user, more, {now}, {now} FROM {sent}
+    """,
+    sent={"of_goods": "number", "of_user": "number", "more": "number"},
+)
+ADD_PIECES = SetUpdate(
+    "shopping_order_allowance",
+    "pieces = pieces + more, updated_at = {now}",
+    on="goods_id = of_goods AND user_id = of_user",
+    still="pieces + more >= 0",
+    sent={"of_goods": "number", "of_user": "number", "more": "number"},
+)
+PIECES_OF_ORDERS = SetStatement(
+    """
+    SELECT line.goods_id, line.user_id, SUM(line.num)
+    FROM {sent} JOIN shopping_order_detail AS line ON line.order_id = sent.of_order
+    GROUP BY line.goods_id, line.user_id
+    """,
+    sent={"of_order": "number"},
+)
+ORDERS_OF_BUYERS = f"""
+    SELECT orders.user_id,
+        SUM(CASE WHEN orders.status = {Order.Status.UNPAID.value} THEN 1 ELSE 0 END),
+        SUM(CASE WHEN orders.created_at > sent.since THEN 1 ELSE 0 END)
+    FROM {{sent}} JOIN shopping_order AS orders ON orders.user_id = sent.of_user AND orders.order_id > sent.number
+    GROUP BY orders.user_id
+"""
+BUYERS: Mapping[str, str] = {"of_user": "number", "number": "number", "since": "time"}
+COUNT_BUYERS = SetStatement(ORDERS_OF_BUYERS, sent=BUYERS)  # type: ignore[arg-type]
+COUNT_BUYERS_AGAIN = SetStatement(f"{ORDERS_OF_BUYERS} {{share}}", sent=BUYERS)  # type: ignore[arg-type]
+
+
+class Recent(NamedTuple):
+    """How many orders of a buyer are unpaid, and how many were placed in the time of PLACE_RATE."""
+
+    unpaid: int = 0
+    placed: int = 0
+
+
+class BuyerRules(Rules):
+    """What the buyers of a batch may still order: what they have is read once, and counted on from there."""
+
+    def __init__(self, moves: Sequence[Move]) -> None:
+        self._recent = dict(count_recent(moves, COUNT_BUYERS))
+        self._pieces = lock_pieces(limited_shares(moves))
+
+    def refusal(self, move: Move) -> Outcome | None:
+        if not isinstance(move.payload, Placing):
+            return None
+        order = move.payload.order
+        recent = self._recent.get(order.user_id, Recent())
+        if 0 < settings.MAX_UNPAID_ORDERS <= recent.unpaid:
+            words = {"unpaid": recent.unpaid, "limit": settings.MAX_UNPAID_ORDERS}
+            return Outcome(Status.LIMITED, TooManyUnpaid, words)
+        if 0 < settings.PLACE_RATE.number <= recent.placed:
+            return Outcome(Status.LIMITED, TooManyOrders, {"retry_after": settings.PLACE_RATE.seconds})
+        for line in move.payload.lines:
+            limit, held = line.goods.limit_per_buyer, self._pieces.get((line.goods.goods_id, order.user_id), 0)
+            if 0 < limit < held + line.num:
+                words = {"goods_id": line.goods.goods_id, "limit": limit, "held": held, "requested": line.num}
+                return Outcome(Status.LIMITED, OverBuyersLimit, words)
+        return None
+
+    def grant(self, move: Move) -> None:
+        if isinstance(move.payload, Placing):
+            user_id = move.payload.order.user_id
+            recent = self._recent.get(user_id, Recent())
+            self._recent[user_id] = Recent(recent.unpaid + 1, recent.placed + 1)
+            for share, number in pieces_of([move]).items():
+                self._pieces[share] = self._pieces.get(share, 0) + number
+
+
+def limited_shares(moves: Sequence[Move]) -> set[Share]:
+    """Which counts decide over these moves: (goods_id, user_id) of lines whose product has a limit."""
+    return {
+        (line.goods.goods_id, move.payload.order.user_id)
+        for move in moves
+        if isinstance(move.payload, Placing)
+        for line in move.payload.lines
+        if line.goods.limit_per_buyer
+    }
+
+
+def lock_pieces(shares: set[Share]) -> dict[Share, int]:
+    """Locks how many pieces buyers have; begins to count a product of which nobody did. Buyers without any are left
+    out."""
+    if not shares:
+        return {}
+    if new := {goods_id for goods_id, _user_id in shares} - counted_goods(locked=False):
+        begin_to_count(new)
+    return find_pieces(shares)
+
+
+def find_pieces(shares: Iterable[Share]) -> dict[Share, int]:
+    return {(goods_id, user_id): pieces for goods_id, user_id, pieces in FIND_PIECES.select(sorted(shares))}
+
+
+def counted_goods(*, locked: bool = True) -> set[int]:
+    """The products that are counted. Locked: nobody begins to count another one before this transaction has ended."""
+    sql = for_database(COUNTED, connection.vendor) if locked else COUNTED.format(share="")
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return {goods_id for (goods_id,) in cursor.fetchall() if goods_id}
+
+
+def begin_to_count(goods_ids: set[int]) -> None:
+    """Counts what buyers have of products in orders that are not closed. First in its transaction: it waits until all
+    others that place or close have ended, and they wait for it."""
+    with connection.cursor() as cursor:
+        cursor.execute(for_database(LOCK_COUNTS, connection.vendor))
+        cursor.fetchall()
+    new = [(goods_id,) for goods_id in sorted(goods_ids - counted_goods())]
+    if new:
+        BEGIN_TO_COUNT.insert(new)
+        COUNT_ORDERS.execute(new)
+
+
+def add_pieces(moves: Sequence[Move]) -> None:
+    """Counts the pieces of new orders. Raises Stale when a buyer's first order of a product met another one."""
+    counted = counted_goods()
+    shares = {share: number for share, number in pieces_of(moves).items() if share[0] in counted}
+    if not shares:
+        return
+    known = find_pieces(shares)
+    change([(*share, shares[share]) for share in sorted(known)])
+    try:
+        INSERT_PIECES.insert([(*share, shares[share]) for share in sorted(shares.keys() - known.keys())])
+    except IntegrityError as error:
+        raise Stale("pieces of a buyer") from error
+
+
+def give_back_pieces(order_ids: Sequence[int]) -> None:
+    """Takes the pieces of closed orders out of the counts. A count that lacks them - a version of this program that did
+    not count has been at work - keeps no order open: it is logged, and the audit names it."""
+    counted = counted_goods() if order_ids else set()
+    if not counted:
+        return
+    found = PIECES_OF_ORDERS.select([(order_id,) for order_id in order_ids])
+    given = {(goods_id, user_id): int(number) for goods_id, user_id, number in found if goods_id in counted}
+    known = find_pieces(given) if given else {}
+    if lacking := {share: number for share, number in given.items() if known.get(share, 0) < number}:
+        log.error("pieces_were_not_counted", pieces=[(*share, number) for share, number in sorted(lacking.items())])
+    change([(*share, -min(given[share], held)) for share, held in sorted(known.items())])
+
+
+def change(rows: Sequence[tuple[int, int, int]]) -> None:
+    """Adds to counts that are there and locked: goods_id, user_id, pieces."""
+    if rows:
+        expect_rows(ADD_PIECES.run(rows), len(rows))
+
+
+def pieces_of(moves: Iterable[Move]) -> Counter[Share]:
+    """How many pieces of each product each buyer asks for."""
+    pieces: Counter[Share] = Counter()
+    for move in moves:
+        for line in move.payload.lines:
+            pieces[line.goods.goods_id, move.payload.order.user_id] += line.num
+    return pieces
+
+
+def check_recent(moves: Sequence[Move]) -> None:
+    """Counts the orders of buyers once more, with those that were just inserted. Raises Stale for too many: somebody
+    placed orders for the same buyer at the same time."""
+    for recent in count_recent(moves, COUNT_BUYERS_AGAIN).values():
+        if 0 < settings.MAX_UNPAID_ORDERS < recent.unpaid or 0 < settings.PLACE_RATE.number < recent.placed:
+            raise Stale("orders of a buyer")
+
+
+def count_recent(moves: Sequence[Move], statement: SetStatement) -> dict[int, Recent]:
+    """How many orders the buyers of new orders have, by user_id; nothing where no rule asks."""
+    orders = [move.payload.order for move in moves if isinstance(move.payload, Placing)]
+    if not orders or not (settings.MAX_UNPAID_ORDERS or settings.PLACE_RATE.number):
+        return {}
+    now = max(order.created_at for order in orders)
+    since = now - timedelta(seconds=settings.PLACE_RATE.seconds)
+    number = first_id_at(now - OLD_ORDERS - timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS))
+    rows = [(user_id, number, since) for user_id in sorted({order.user_id for order in orders})]
+    return {user_id: Recent(int(unpaid), int(placed)) for user_id, unpaid, placed in statement.select(rows)}
+
+
+def cancelled_lately(*, user_ids: Iterable[int], now: datetime) -> dict[int, int]:
+    """How many orders each of these buyers has cancelled in the time of CANCEL_RATE."""
+    since = now - timedelta(seconds=settings.CANCEL_RATE.seconds)
+    number = first_id_at(now - OLD_ORDERS - timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS))
+    cancelled = Order.objects.filter(
+        user_id__in=user_ids, order_id__gt=number, closed_by=Order.ClosedBy.USER, updated_at__gt=since
+    )
+    return dict(Counter(cancelled.values_list("user_id", flat=True)))
