@@ -101,4 +101,4 @@ class OverBuyersLimit(ServiceError):
 class TooManyOrders(Limited):
     """The buyer places, or cancels, faster than a buyer may."""
 
-    text = _("You have placed or cancelled too many orders in a short while. Try again in %(retry_after)s seconds.")
+    text = _("Too many orders placed or cancelled in a short while. Try again in %(retry_after_seconds)s seconds.")

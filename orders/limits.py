@@ -5,13 +5,15 @@ adds, closing gives back. Who begins to count a product waits until all transact
 counts what they left: so a limit that is switched on counts what was sold before it. A limit that is lowered or
 switched off touches no order, and the count goes on.
 
-Unpaid orders, and orders in a while, are counted in the orders themselves, before they are inserted and once more
-after: two transactions of one buyer wait for each other there, and the later one begins anew.
+Unpaid orders, and orders in a while, are counted in the orders themselves, after new ones are inserted: two
+transactions of one buyer wait for each other there. Where there are too many, all of it begins anew, and for a while
+the orders of this buyer are counted before, too, and refused one by one.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import NamedTuple
 
 import structlog
@@ -19,6 +21,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 
 from charites.common.ids import first_id_at
+from charites.common.recent import Recent
 from charites.common.rows import SetStatement, SetUpdate, for_database
 from charites.common.transactions import Stale, expect_rows
 from orders.errors import OverBuyersLimit, TooManyOrders, TooManyUnpaid
@@ -30,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 Share = tuple[int, int]  # goods_id, user_id
 
+SECONDS_CROWDED = 10.0
 OLD_ORDERS = timedelta(days=1)  # older ones than this, and than the time to pay, are not looked at: none is unpaid
 
 COUNTED = "SELECT goods_id FROM shopping_order_limited_goods {share}"
@@ -92,10 +96,13 @@ ORDERS_OF_BUYERS = f"""
 """
 BUYERS: Mapping[str, str] = {"of_user": "number", "number": "number", "since": "time"}
 COUNT_BUYERS = SetStatement(ORDERS_OF_BUYERS, sent=BUYERS)  # type: ignore[arg-type]
-COUNT_BUYERS_AGAIN = SetStatement(f"{ORDERS_OF_BUYERS} {{share}}", sent=BUYERS)  # type: ignore[arg-type]
+COUNT_BUYERS_LOCKED = SetStatement(f"{ORDERS_OF_BUYERS} {{share}}", sent=BUYERS)  # type: ignore[arg-type]
 
 
-class Recent(NamedTuple):
+CROWDED: Recent[int, bool] = Recent(SECONDS_CROWDED)  # buyers who had too many orders a while ago
+
+
+class Orders(NamedTuple):
     """How many orders of a buyer are unpaid, and how many were placed in the time of PLACE_RATE."""
 
     unpaid: int = 0
@@ -106,19 +113,19 @@ class BuyerRules(Rules):
     """What the buyers of a batch may still order: what they have is read once, and counted on from there."""
 
     def __init__(self, moves: Sequence[Move]) -> None:
-        self._recent = dict(count_recent(moves, COUNT_BUYERS))
+        self._orders = count_orders(moves, COUNT_BUYERS) if any(map(is_of_crowded, moves)) else {}
         self._pieces = lock_pieces(limited_shares(moves))
 
     def refusal(self, move: Move) -> Outcome | None:
         if not isinstance(move.payload, Placing):
             return None
         order = move.payload.order
-        recent = self._recent.get(order.user_id, Recent())
-        if 0 < settings.MAX_UNPAID_ORDERS <= recent.unpaid:
-            words = {"unpaid": recent.unpaid, "limit": settings.MAX_UNPAID_ORDERS}
+        orders = self._orders.get(order.user_id, Orders())
+        if 0 < settings.MAX_UNPAID_ORDERS <= orders.unpaid:
+            words = {"unpaid": orders.unpaid, "limit": settings.MAX_UNPAID_ORDERS}
             return Outcome(Status.LIMITED, TooManyUnpaid, words)
-        if 0 < settings.PLACE_RATE.number <= recent.placed:
-            return Outcome(Status.LIMITED, TooManyOrders, {"retry_after": settings.PLACE_RATE.seconds})
+        if 0 < settings.PLACE_RATE.number <= orders.placed:
+            return Outcome(Status.LIMITED, TooManyOrders, {"retry_after_seconds": settings.PLACE_RATE.seconds})
         for line in move.payload.lines:
             limit, held = line.goods.limit_per_buyer, self._pieces.get((line.goods.goods_id, order.user_id), 0)
             if 0 < limit < held + line.num:
@@ -129,10 +136,15 @@ class BuyerRules(Rules):
     def grant(self, move: Move) -> None:
         if isinstance(move.payload, Placing):
             user_id = move.payload.order.user_id
-            recent = self._recent.get(user_id, Recent())
-            self._recent[user_id] = Recent(recent.unpaid + 1, recent.placed + 1)
+            orders = self._orders.get(user_id, Orders())
+            self._orders[user_id] = Orders(orders.unpaid + 1, orders.placed + 1)
             for share, number in pieces_of([move]).items():
                 self._pieces[share] = self._pieces.get(share, 0) + number
+
+
+def is_of_crowded(move: Move) -> bool:
+    """Whether a move is an order of a buyer who had too many a while ago."""
+    return isinstance(move.payload, Placing) and CROWDED.get(move.payload.order.user_id) is not None
 
 
 def limited_shares(moves: Sequence[Move]) -> set[Share]:
@@ -223,15 +235,21 @@ def pieces_of(moves: Iterable[Move]) -> Counter[Share]:
     return pieces
 
 
-def check_recent(moves: Sequence[Move]) -> None:
-    """Counts the orders of buyers once more, with those that were just inserted. Raises Stale for too many: somebody
-    placed orders for the same buyer at the same time."""
-    for recent in count_recent(moves, COUNT_BUYERS_AGAIN).values():
-        if 0 < settings.MAX_UNPAID_ORDERS < recent.unpaid or 0 < settings.PLACE_RATE.number < recent.placed:
-            raise Stale("orders of a buyer")
+def check_orders(moves: Sequence[Move]) -> None:
+    """Counts the orders of buyers, with those that were just inserted. Raises Stale when one has too many."""
+    read_at = monotonic()
+    crowded = [user_id for user_id, orders in count_orders(moves, COUNT_BUYERS_LOCKED).items() if are_too_many(orders)]
+    for user_id in crowded:
+        CROWDED.note(user_id, True, read_at=read_at)
+    if crowded:
+        raise Stale("orders of a buyer")
 
 
-def count_recent(moves: Sequence[Move], statement: SetStatement) -> dict[int, Recent]:
+def are_too_many(orders: Orders) -> bool:
+    return 0 < settings.MAX_UNPAID_ORDERS < orders.unpaid or 0 < settings.PLACE_RATE.number < orders.placed
+
+
+def count_orders(moves: Sequence[Move], statement: SetStatement) -> dict[int, Orders]:
     """How many orders the buyers of new orders have, by user_id; nothing where no rule asks."""
     orders = [move.payload.order for move in moves if isinstance(move.payload, Placing)]
     if not orders or not (settings.MAX_UNPAID_ORDERS or settings.PLACE_RATE.number):
@@ -240,7 +258,7 @@ def count_recent(moves: Sequence[Move], statement: SetStatement) -> dict[int, Re
     since = now - timedelta(seconds=settings.PLACE_RATE.seconds)
     number = first_id_at(now - OLD_ORDERS - timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS))
     rows = [(user_id, number, since) for user_id in sorted({order.user_id for order in orders})]
-    return {user_id: Recent(int(unpaid), int(placed)) for user_id, unpaid, placed in statement.select(rows)}
+    return {user_id: Orders(int(unpaid), int(placed)) for user_id, unpaid, placed in statement.select(rows)}
 
 
 def cancelled_lately(*, user_ids: Iterable[int], now: datetime) -> dict[int, int]:

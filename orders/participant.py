@@ -15,7 +15,7 @@ from charites.common.errors import KeyReused
 from charites.common.transactions import expect_rows
 from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
-from orders.limits import BuyerRules, add_pieces, check_recent, give_back_pieces
+from orders.limits import BuyerRules, add_pieces, check_orders, give_back_pieces
 from orders.models import Order, Payment, Refund
 from orders.payloads import Capture, Closing, Paying, Placing
 from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, find_keys, insert_orders
@@ -102,7 +102,7 @@ def write_placings(moves: Sequence[Move]) -> list[Move]:
     """Inserts orders and their lines, and counts them against their buyers."""
     if moves:
         insert_orders([move.payload for move in moves])
-        check_recent(moves)
+        check_orders(moves)
         add_pieces(moves)
     return list(moves)
 

@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15goods/rpc/goods.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x10RoomGoodsRequest\x12\x17\n\x07room_id\x18\x02 \x01(\x03R\x06RoomId\"]\n\x0eRoomGoodsReply\x12(\n\x10\x63urrent_goods_id\x18\x01 \x01(\x03R\x0e\x43urrentGoodsId\x12!\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\r.GoodsSummaryR\x04\x64\x61ta\"\x8c\x03\n\x0cGoodsSummary\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x1f\n\x0b\x63\x61tegory_id\x18\x02 \x01(\x03R\nCategoryId\x12\x16\n\x06status\x18\x03 \x01(\x05R\x06Status\x12\x14\n\x05title\x18\x04 \x01(\tR\x05Title\x12!\n\x0cmarket_price\x18\x05 \x01(\tR\x0bMarketPrice\x12\x14\n\x05price\x18\x06 \x01(\tR\x05Price\x12\x14\n\x05\x62rief\x18\x07 \x01(\tR\x05\x42rief\x12\x1b\n\thead_imgs\x18\x08 \x03(\tR\x08HeadImgs\x12&\n\x0flimit_per_buyer\x18\t \x01(\x03R\rLimitPerBuyer\x12@\n\x0esale_starts_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cSaleStartsAt\x12<\n\x0csale_ends_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nSaleEndsAt\"/\n\x12GoodsDetailRequest\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\"\xee\x03\n\x0bGoodsDetail\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x1f\n\x0b\x63\x61tegory_id\x18\x02 \x01(\x03R\nCategoryId\x12\x16\n\x06status\x18\x03 \x01(\x05R\x06Status\x12\x12\n\x04\x63ode\x18\x04 \x01(\x03R\x04\x43ode\x12\x1d\n\nbrand_name\x18\x05 \x01(\tR\tBrandName\x12\x14\n\x05title\x18\x06 \x01(\tR\x05Title\x12!\n\x0cmarket_price\x18\x07 \x01(\tR\x0bMarketPrice\x12\x14\n\x05price\x18\x08 \x01(\tR\x05Price\x12\x14\n\x05\x62rief\x18\t \x01(\tR\x05\x42rief\x12\x1b\n\thead_imgs\x18\n \x03(\tR\x08HeadImgs\x12\x16\n\x06videos\x18\x0b \x03(\tR\x06Videos\x12\x16\n\x06\x64\x65tail\x18\x0c \x03(\tR\x06\x44\x65tail\x12&\n\x0flimit_per_buyer\x18\r \x01(\x03R\rLimitPerBuyer\x12@\n\x0esale_starts_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cSaleStartsAt\x12<\n\x0csale_ends_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nSaleEndsAt\"2\n\x13GoodsDetailsRequest\x12\x1b\n\tgoods_ids\x18\x01 \x03(\x03R\x08GoodsIds\"7\n\x11GoodsDetailsReply\x12\"\n\x05goods\x18\x01 \x03(\x0b\x32\x0c.GoodsDetailR\x05Goods\")\n\x0cRoomsRequest\x12\x19\n\x08room_ids\x18\x01 \x03(\x03R\x07RoomIds\"0\n\nRoomsReply\x12\"\n\x05rooms\x18\x01 \x03(\x0b\x32\x0c.RoomSummaryR\x05Rooms\"\xb1\x01\n\x0bRoomSummary\x12\x17\n\x07room_id\x18\x01 \x01(\x03R\x06RoomId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05Title\x12\x1b\n\thost_name\x18\x03 \x01(\tR\x08HostName\x12\x14\n\x05\x63over\x18\x04 \x01(\tR\x05\x43over\x12\x16\n\x06status\x18\x05 \x01(\tR\x06Status\x12(\n\x10\x63urrent_goods_id\x18\x06 \x01(\x03R\x0e\x43urrentGoodsId2\x9f\x02\n\x05Goods\x12S\n\x14GetGoodsListByRoomId\x12\x11.RoomGoodsRequest\x1a\x0f.RoomGoodsReply\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\"\t/v1/goods:\x01*\x12R\n\x0eGetGoodsDetail\x12\x13.GoodsDetailRequest\x1a\x0c.GoodsDetail\"\x1d\x90\x02\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/goodsdetail:\x01*\x12@\n\x0fGetGoodsDetails\x12\x14.GoodsDetailsRequest\x1a\x12.GoodsDetailsReply\"\x03\x90\x02\x01\x12+\n\x08GetRooms\x12\r.RoomsRequest\x1a\x0b.RoomsReply\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15goods/rpc/goods.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x10RoomGoodsRequest\x12\x17\n\x07room_id\x18\x02 \x01(\x03R\x06RoomId\"]\n\x0eRoomGoodsReply\x12(\n\x10\x63urrent_goods_id\x18\x01 \x01(\x03R\x0e\x43urrentGoodsId\x12!\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\r.GoodsSummaryR\x04\x64\x61ta\"\xa5\x03\n\x0cGoodsSummary\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x1f\n\x0b\x63\x61tegory_id\x18\x02 \x01(\x03R\nCategoryId\x12\x16\n\x06status\x18\x03 \x01(\x05R\x06Status\x12\x14\n\x05title\x18\x04 \x01(\tR\x05Title\x12!\n\x0cmarket_price\x18\x05 \x01(\tR\x0bMarketPrice\x12\x14\n\x05price\x18\x06 \x01(\tR\x05Price\x12\x14\n\x05\x62rief\x18\x07 \x01(\tR\x05\x42rief\x12\x1b\n\thead_imgs\x18\x08 \x03(\tR\x08HeadImgs\x12+\n\x0flimit_per_buyer\x18\t \x01(\x03H\x00R\rLimitPerBuyer\x88\x01\x01\x12@\n\x0esale_starts_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cSaleStartsAt\x12<\n\x0csale_ends_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nSaleEndsAtB\x12\n\x10_limit_per_buyer\"/\n\x12GoodsDetailRequest\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\"\x87\x04\n\x0bGoodsDetail\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x1f\n\x0b\x63\x61tegory_id\x18\x02 \x01(\x03R\nCategoryId\x12\x16\n\x06status\x18\x03 \x01(\x05R\x06Status\x12\x12\n\x04\x63ode\x18\x04 \x01(\x03R\x04\x43ode\x12\x1d\n\nbrand_name\x18\x05 \x01(\tR\tBrandName\x12\x14\n\x05title\x18\x06 \x01(\tR\x05Title\x12!\n\x0cmarket_price\x18\x07 \x01(\tR\x0bMarketPrice\x12\x14\n\x05price\x18\x08 \x01(\tR\x05Price\x12\x14\n\x05\x62rief\x18\t \x01(\tR\x05\x42rief\x12\x1b\n\thead_imgs\x18\n \x03(\tR\x08HeadImgs\x12\x16\n\x06videos\x18\x0b \x03(\tR\x06Videos\x12\x16\n\x06\x64\x65tail\x18\x0c \x03(\tR\x06\x44\x65tail\x12+\n\x0flimit_per_buyer\x18\r \x01(\x03H\x00R\rLimitPerBuyer\x88\x01\x01\x12@\n\x0esale_starts_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cSaleStartsAt\x12<\n\x0csale_ends_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nSaleEndsAtB\x12\n\x10_limit_per_buyer\"2\n\x13GoodsDetailsRequest\x12\x1b\n\tgoods_ids\x18\x01 \x03(\x03R\x08GoodsIds\"7\n\x11GoodsDetailsReply\x12\"\n\x05goods\x18\x01 \x03(\x0b\x32\x0c.GoodsDetailR\x05Goods\")\n\x0cRoomsRequest\x12\x19\n\x08room_ids\x18\x01 \x03(\x03R\x07RoomIds\"0\n\nRoomsReply\x12\"\n\x05rooms\x18\x01 \x03(\x0b\x32\x0c.RoomSummaryR\x05Rooms\"\xb1\x01\n\x0bRoomSummary\x12\x17\n\x07room_id\x18\x01 \x01(\x03R\x06RoomId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05Title\x12\x1b\n\thost_name\x18\x03 \x01(\tR\x08HostName\x12\x14\n\x05\x63over\x18\x04 \x01(\tR\x05\x43over\x12\x16\n\x06status\x18\x05 \x01(\tR\x06Status\x12(\n\x10\x63urrent_goods_id\x18\x06 \x01(\x03R\x0e\x43urrentGoodsId2\x9f\x02\n\x05Goods\x12S\n\x14GetGoodsListByRoomId\x12\x11.RoomGoodsRequest\x1a\x0f.RoomGoodsReply\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\"\t/v1/goods:\x01*\x12R\n\x0eGetGoodsDetail\x12\x13.GoodsDetailRequest\x1a\x0c.GoodsDetail\"\x1d\x90\x02\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/goodsdetail:\x01*\x12@\n\x0fGetGoodsDetails\x12\x14.GoodsDetailsRequest\x1a\x12.GoodsDetailsReply\"\x03\x90\x02\x01\x12+\n\x08GetRooms\x12\r.RoomsRequest\x1a\x0b.RoomsReply\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,21 +46,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROOMGOODSREPLY']._serialized_start=133
   _globals['_ROOMGOODSREPLY']._serialized_end=226
   _globals['_GOODSSUMMARY']._serialized_start=229
-  _globals['_GOODSSUMMARY']._serialized_end=625
-  _globals['_GOODSDETAILREQUEST']._serialized_start=627
-  _globals['_GOODSDETAILREQUEST']._serialized_end=674
-  _globals['_GOODSDETAIL']._serialized_start=677
-  _globals['_GOODSDETAIL']._serialized_end=1171
-  _globals['_GOODSDETAILSREQUEST']._serialized_start=1173
-  _globals['_GOODSDETAILSREQUEST']._serialized_end=1223
-  _globals['_GOODSDETAILSREPLY']._serialized_start=1225
-  _globals['_GOODSDETAILSREPLY']._serialized_end=1280
-  _globals['_ROOMSREQUEST']._serialized_start=1282
-  _globals['_ROOMSREQUEST']._serialized_end=1323
-  _globals['_ROOMSREPLY']._serialized_start=1325
-  _globals['_ROOMSREPLY']._serialized_end=1373
-  _globals['_ROOMSUMMARY']._serialized_start=1376
-  _globals['_ROOMSUMMARY']._serialized_end=1553
-  _globals['_GOODS']._serialized_start=1556
-  _globals['_GOODS']._serialized_end=1843
+  _globals['_GOODSSUMMARY']._serialized_end=650
+  _globals['_GOODSDETAILREQUEST']._serialized_start=652
+  _globals['_GOODSDETAILREQUEST']._serialized_end=699
+  _globals['_GOODSDETAIL']._serialized_start=702
+  _globals['_GOODSDETAIL']._serialized_end=1221
+  _globals['_GOODSDETAILSREQUEST']._serialized_start=1223
+  _globals['_GOODSDETAILSREQUEST']._serialized_end=1273
+  _globals['_GOODSDETAILSREPLY']._serialized_start=1275
+  _globals['_GOODSDETAILSREPLY']._serialized_end=1330
+  _globals['_ROOMSREQUEST']._serialized_start=1332
+  _globals['_ROOMSREQUEST']._serialized_end=1373
+  _globals['_ROOMSREPLY']._serialized_start=1375
+  _globals['_ROOMSREPLY']._serialized_end=1423
+  _globals['_ROOMSUMMARY']._serialized_start=1426
+  _globals['_ROOMSUMMARY']._serialized_end=1603
+  _globals['_GOODS']._serialized_start=1606
+  _globals['_GOODS']._serialized_end=1893
 # @@protoc_insertion_point(module_scope)

@@ -74,7 +74,7 @@ def as_summary(goods: Goods) -> GoodsSummary:
         price=str(goods.price),
         brief=goods.brief,
         head_imgs=map(str, goods.head_imgs),
-        limit_per_buyer=goods.limit_per_buyer,
+        limit_per_buyer=goods.limit_per_buyer or None,
         sale_starts_at=goods.sale_starts_at,
         sale_ends_at=goods.sale_ends_at,
     )
@@ -105,7 +105,7 @@ def as_detail(goods: Goods) -> GoodsDetail:
         head_imgs=map(str, goods.head_imgs),
         videos=map(str, goods.videos),
         detail=map(str, goods.detail),
-        limit_per_buyer=goods.limit_per_buyer,
+        limit_per_buyer=goods.limit_per_buyer or None,
         sale_starts_at=goods.sale_starts_at,
         sale_ends_at=goods.sale_ends_at,
     )

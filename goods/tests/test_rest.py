@@ -1,13 +1,16 @@
 """Rooms and goods over REST."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from goods.models import Goods, Room
-from lab.kit.factories import NOW, make_goods, make_room
+from lab.kit.factories import NOW, later, make_goods, make_room
 from lab.kit.rest_client import buyer, error_of, service, staff
 
 pytestmark = pytest.mark.django_db
 
+SALE = datetime(2026, 6, 1, 11, tzinfo=UTC)
 GOODS_1 = {
     "goods_id": "1",
     "category_id": "4",
@@ -19,12 +22,16 @@ GOODS_1 = {
     "market_price": 12900,
     "brief": "Brief.",
     "head_imgs": ["/static/goods-1-1.svg", "/static/goods-1-2.svg"],
+    "limit_per_buyer": 2,
+    "sale_starts_at": "2026-06-01T11:00:00Z",
+    "sale_ends_at": "2026-06-01T12:00:00Z",
 }
 
 
 def make_goods_1(**columns: object) -> Goods:
     pictures = GOODS_1["head_imgs"]
-    return make_goods(1, category_id=4, brand_name="Song & Ash", head_imgs=pictures, **columns)
+    sale = {"limit_per_buyer": 2, "sale_starts_at": later(0, SALE), "sale_ends_at": later(3600, SALE)}
+    return make_goods(1, category_id=4, brand_name="Song & Ash", head_imgs=pictures, **sale, **columns)
 
 
 def listed(query: str = "") -> list[str]:

@@ -50,7 +50,11 @@ def check_amount(command: PlaceOrder, goods: Mapping[int, Goods]) -> None:
     amount = sum(goods[goods_id].price * number for goods_id, number in command.quantities.items())
     if amount > MAX_INT64:
         raise Invalid("quantity", _("makes an amount that is too large"))
-    if command.expected_amount is not None and command.expected_amount != amount:
+    if command.expected_amount is None:
+        return
+    if not 0 < command.expected_amount <= MAX_INT64:
+        raise Invalid("expected_amount", _("must be 1 or more, and fit into an int64"))
+    if command.expected_amount != amount:
         raise PriceChanged(expected=command.expected_amount, amount=amount)
 
 

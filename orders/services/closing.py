@@ -141,7 +141,7 @@ def refuse_hasty(orders: Sequence[Order], *, now: datetime) -> dict[int, Excepti
     for order in orders:
         cancelled[order.user_id] = cancelled.get(order.user_id, 0) + 1
         if cancelled[order.user_id] > rate.number:
-            refused[order.order_id] = TooManyOrders(retry_after=rate.seconds)
+            refused[order.order_id] = TooManyOrders(retry_after_seconds=rate.seconds)
     return refused
 
 

@@ -13,6 +13,7 @@ from google.protobuf.json_format import ParseDict
 from charites.common import clock
 from charites.common.auth import Role
 from charites.common.rpc import installed_methods
+from charites.settings import Rate
 from charites.warm_up import warm_up
 from goods import remembered
 from lab.kit.factories import BUYER_ID, SANDBOX, bearer, make_goods, make_order, make_paid_order, make_room, make_user
@@ -27,7 +28,8 @@ ITEMS = [{"goods_id": "1", "quantity": 1}]
 
 
 @pytest.fixture
-def shop() -> None:
+def shop(settings) -> None:
+    settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE, settings.CANCEL_RATE = 500, Rate(500, 60), Rate(500, 60)
     make_user("buyer")
     for goods_id in range(1, 4):
         make_goods(goods_id, stock=100)
@@ -56,10 +58,10 @@ REST: dict[str, tuple[Ask, int]] = {
         5,
     ),
     "GET /api/orders": (lambda: buyer().get("/api/orders?limit=100"), 2),
-    "POST /api/orders": (lambda: buyer().post("/api/orders", {"items": ITEMS, **RECEIVER}), 6),
+    "POST /api/orders": (lambda: buyer().post("/api/orders", {"items": ITEMS, **RECEIVER}), 8),
     "GET /api/orders/{order_id}": (lambda: buyer().get(f"/api/orders/{newest()}"), 2),
     "POST /api/orders/{order_id}/pay": (lambda: buyer().post(f"/api/orders/{newest()}/pay", {"outcome": "page"}), 7),
-    "POST /api/orders/{order_id}/cancel": (lambda: buyer().post(f"/api/orders/{newest()}/cancel"), 12),
+    "POST /api/orders/{order_id}/cancel": (lambda: buyer().post(f"/api/orders/{newest()}/cancel"), 14),
     "POST /api/orders/{order_id}/complete": (lambda: staff().post(f"/api/orders/{newest()}/complete"), 4),
     "POST /api/auth/token": (
         lambda: buyer().post("/api/auth/token", {"username": "buyer", "password": "charites"}),
@@ -81,7 +83,7 @@ RPC: dict[str, tuple[dict[str, Any], int]] = {
     "Stock.ReserveStock": ({"OrderId": 7, "Items": [{"GoodsId": 1, "Num": 1}]}, 2),
     "Stock.ConfirmStock": ({"order_id": 0}, 3),
     "Stock.RollbackStock": ({"order_id": 0}, 3),
-    "Order.CreateOrder": ({"GoodsId": 1, "Num": 1, "UserId": BUYER_ID, **RECEIVER}, 6),
+    "Order.CreateOrder": ({"GoodsId": 1, "Num": 1, "UserId": BUYER_ID, **RECEIVER}, 8),
     "Order.ListOrders": ({"limit": 100}, 2),
 }
 

@@ -34,6 +34,9 @@ def build() -> dict[str, Order]:
     make_goods(900, stock=5, is_deleted=True)
     make_goods(901, stock=5, status=Goods.Status.OFF_SALE)
     make_goods(902)
+    make_goods(903, stock=5, limit_per_buyer=1)
+    make_goods(904, stock=5, sale_starts_at=later(86_400, start=timezone.now()))
+    make_goods(905, stock=5, sale_ends_at=later(-1, start=timezone.now()))
     make_room(1, goods_ids=[1, 2, 901], current_goods_id=1)
     make_room(2, is_deleted=True)
     now = timezone.now()
@@ -45,6 +48,7 @@ def build() -> dict[str, Order]:
         "completed": make_paid_order(now=now),
         "overdue": make_order({2: 1}, now=later(-86_400, start=now)),
         "theirs": make_order({3: 1}, user_id=SOMEBODY_ELSE, now=now),
+        "limited": make_order({903: 1}, user_id=SOMEBODY_ELSE, now=now),
         "keyed": make_order({4: 1}, idempotency_key="used", now=now),
     }
     complete_order(order_id=orders["completed"].order_id, actor="staff", now=now)

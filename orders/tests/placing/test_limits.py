@@ -284,7 +284,7 @@ def test_buyer_places_no_more_orders_in_a_while_than_allowed(settings):
 
     with pytest.raises(TooManyOrders) as refused:
         place_order(command=make_command(), now=later(59))
-    assert (refused.value.code, refused.value.details) == (10000007, {"retry_after": 60})
+    assert (refused.value.code, refused.value.details) == (10000007, {"retry_after_seconds": 60})
     assert place_order(command=make_command(), now=later(61)).created
 
 
@@ -298,7 +298,7 @@ def test_buyer_cancels_no_more_orders_in_a_while_than_allowed(settings):
 
     with pytest.raises(TooManyOrders) as refused:
         cancel_order(order_id=orders[1].order_id, now=now, **by_user)
-    assert (refused.value.code, refused.value.details) == (10000007, {"retry_after": 60})
+    assert (refused.value.code, refused.value.details) == (10000007, {"retry_after_seconds": 60})
     cancel_order(order_id=orders[2].order_id, user_id=7, closed_by=Order.ClosedBy.STAFF, now=now)
     cancel_order(order_id=orders[3].order_id, now=now + timedelta(minutes=2), **by_user)
 
