@@ -14,7 +14,10 @@ def main() -> None:
         os.environ.setdefault("DATABASE_TIMEOUT_SECONDS", "0")
     from django.core.management import execute_from_command_line  # noqa: PLC0415 (settings come first)
 
-    execute_from_command_line(sys.argv)
+    from charites.start import refusals  # noqa: PLC0415
+
+    with refusals():
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

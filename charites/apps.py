@@ -1,9 +1,8 @@
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib import admin
-from django.core.exceptions import ImproperlyConfigured
 
-from charites.brokers import refuse_unfit_broker
+from charites.checks import register_checks
 
 SERVICES = ("goods", "stock", "orders")
 
@@ -12,17 +11,8 @@ class CharitesConfig(AppConfig):
     name = "charites"
 
     def ready(self) -> None:
-        refuse_unknown_apps()
-        refuse_unfit_broker(settings)
+        register_checks()
         hide_others_from_admin()
-
-
-def refuse_unknown_apps() -> None:
-    if not settings.APPS or not set(settings.APPS) <= set(SERVICES):
-        raise ImproperlyConfigured(
-            f"APPS={','.join(settings.APPS)!r} does not say what this process serves. "
-            f"Set it to one or more of: {', '.join(SERVICES)}; or leave it out, for all of them."
-        )
 
 
 def hide_others_from_admin() -> None:

@@ -2,18 +2,19 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+from charites.start import prepare_to_serve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charites.settings")
-django = get_wsgi_application()
+prepare_to_serve()
 
-from django.urls import get_resolver  # noqa: E402 (after Django is set up)
+from django.core.wsgi import get_wsgi_application  # noqa: E402 (after Django is set up)
+from django.urls import get_resolver  # noqa: E402
 
 from charites.common.processes import settle_in  # noqa: E402
 from charites.common.web import WebApp  # noqa: E402
 from charites.warm_up import warm_up  # noqa: E402
 
 get_resolver().url_patterns  # noqa: B018 (loads views and serializers now, and not with the first request)
-application = WebApp(django)
+application = WebApp(get_wsgi_application())
 warm_up()
 settle_in()

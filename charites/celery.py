@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 from celery import Celery
-from celery.signals import heartbeat_sent, worker_ready
+from celery.signals import celeryd_init, heartbeat_sent, worker_ready
 from kombu.transport.redis import QoS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charites.settings")
@@ -18,6 +18,25 @@ app.autodiscover_tasks()
 # broken it fails, with an error that ends the whole worker. The rows are the truth: a wake-up that stays behind is only
 # late, and the sweep is there.
 QoS.restore_at_shutdown = False
+
+
+@app.on_configure.connect
+def load_settings(**kwargs: Any) -> None:
+    """Celery would show a traceback of settings that are wrong."""
+    from django.conf import settings  # noqa: PLC0415
+
+    from charites.start import refusals  # noqa: PLC0415
+
+    with refusals():
+        settings.INSTALLED_APPS  # noqa: B018 (loads them)
+
+
+@celeryd_init.connect
+def refuse_to_start(**kwargs: Any) -> None:
+    """Before the worker takes anything."""
+    from charites.start import prepare_to_serve  # noqa: PLC0415 (only a worker of this app serves)
+
+    prepare_to_serve()
 
 
 is_ready = threading.Event()

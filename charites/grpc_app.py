@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-import django
+from charites.start import prepare_to_serve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charites.settings")
-django.setup()
+prepare_to_serve()
 
 from charites.common.processes import settle_in  # noqa: E402 (after setup)
 from charites.common.rpc import installed_methods  # noqa: E402

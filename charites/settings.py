@@ -7,26 +7,40 @@ the real environment names another file, which is then the only one.
 
 import ipaddress
 import os
+import secrets
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, validate
 
-from charites import brokers
+from charites import brokers, environment
 from charites.common.processes import ProcessNumber
+from charites.environment import (
+    AT_LEAST_ONE,
+    HOST,
+    NOT_NEGATIVE,
+    PAUSE,
+    PORT,
+    SECONDS,
+    SECRET,
+    WEB_ADDRESS,
+    between,
+    each,
+    one_of,
+    some_of,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = Env()
+env = environment.Environment()
 if env_file := env.str("ENV_FILE", str(BASE_DIR / "var" / "env")):  # empty: the real environment alone
     if "ENV_FILE" not in os.environ:
-        env.read_env(BASE_DIR / ".env", recurse=False)
+        env.read_file(BASE_DIR / ".env")
     elif not (BASE_DIR / env_file).is_file():  # or a command would quietly work on another shop
         raise ImproperlyConfigured(f"ENV_FILE names {env_file}, and there is no such file.")
-    env.read_env(BASE_DIR / env_file, recurse=False)
+    env.read_file(BASE_DIR / env_file)
 
 # What kind of process this is
 
@@ -35,30 +49,16 @@ DEMO = env.bool("DEMO", False)
 
 
 def secret(name: str) -> str:
-    """Returns a secret; outside DEBUG a missing one stops the start."""
+    """Returns a secret. In DEBUG a process that is given none makes one up, which nobody else knows."""
     value = env.str(name, "")
-    if not value and not DEBUG:
-        raise ImproperlyConfigured(
-            f"{name} is not set. Outside DEBUG it is required: 50 random characters, kept out of the repository."
-        )
-    return value or f"insecure-{name.lower().replace('_', '-')}-for-debug-only-not-for-production"
+    if not DEBUG and not SECRET.holds(value):
+        env.refuse(f"{name} must be {SECRET.words} outside DEBUG; keep it out of the repository.")
+    return value or secrets.token_urlsafe(48)
 
 
-class Rate(NamedTuple):
-    """So many in so many seconds; 0: any number."""
-
-    number: int
-    seconds: int
-
-
-def rate(name: str, default: str) -> Rate:
-    """Reads a rate such as 30/min: a number, and sec, min, hour or day."""
-    text = env.str(name, default)
-    number, _, unit = text.partition("/")
-    seconds = {"sec": 1, "min": 60, "hour": 3600, "day": 86_400}.get(unit)
-    if not number.isdecimal() or seconds is None:
-        raise ImproperlyConfigured(f"{name} is {text}, and not a rate such as 30/min, 5/sec or 100/hour.")
-    return Rate(int(number), seconds)
+def former_secrets(name: str) -> list[str]:
+    """Returns the secrets that count beside the one in use."""
+    return env.list(name, [], None if DEBUG else each(SECRET))
 
 
 def is_loopback(host: str) -> bool:
@@ -71,28 +71,28 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-HTTP_HOST = env.str("HTTP_HOST", "127.0.0.1")
-HTTP_PORT = env.int("HTTP_PORT", 8000)
-GRPC_HOST = env.str("GRPC_HOST", "127.0.0.1")
-GRPC_PORT = env.int("GRPC_PORT", 8081)
+HTTP_HOST = env.str("HTTP_HOST", "127.0.0.1", HOST)
+HTTP_PORT = env.int("HTTP_PORT", 8000, PORT)
+GRPC_HOST = env.str("GRPC_HOST", "127.0.0.1", HOST)
+GRPC_PORT = env.int("GRPC_PORT", 8081, PORT)
 
 if DEMO and not (is_loopback(HTTP_HOST) and is_loopback(GRPC_HOST)):
-    raise ImproperlyConfigured(
+    env.refuse(
         f"DEMO accepts well-known tokens, so it listens on loopback only, not on {HTTP_HOST} and {GRPC_HOST}. "
         "Turn DEMO off, or set HTTP_HOST and GRPC_HOST to 127.0.0.1."
     )
 
 SECRET_KEY = secret("SECRET_KEY")
-SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+SECRET_KEY_FALLBACKS = former_secrets("SECRET_KEY_FALLBACKS")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], each(HOST))
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [], each(WEB_ADDRESS))
 
 # The split form: which of the apps this process serves, and where the others are
 
-APPS: list[str] = env.list("APPS", ["goods", "stock", "orders"])
-GOODS_ENDPOINT = env.str("GOODS_ENDPOINT", "")
-STOCK_ENDPOINT = env.str("STOCK_ENDPOINT", "")
-REMOTE_TIMEOUT_SECONDS = env.float("REMOTE_TIMEOUT_SECONDS", 2.0)  # twice this is less than MESSAGE_FIRST_CHECK_SECONDS
+APPS = env.list("APPS", ["goods", "stock", "orders"], some_of("goods", "stock", "orders"))
+GOODS_ENDPOINT = env.str("GOODS_ENDPOINT", "", environment.ENDPOINT)
+STOCK_ENDPOINT = env.str("STOCK_ENDPOINT", "", environment.ENDPOINT)
+REMOTE_TIMEOUT_SECONDS = env.float("REMOTE_TIMEOUT_SECONDS", 2.0, PAUSE)
 ORDER_FLOW = env.str("ORDER_FLOW", "local" if "stock" in APPS else "half_message")
 MIGRATION_MODULES = {app: None for app in ("goods", "stock", "orders") if app not in APPS}  # no tables of others
 
@@ -103,47 +103,44 @@ NODES_OF_APPS = NODES.get(",".join(APPS), (0, 1023))
 # The shop
 
 STOCK_STRATEGY = env.str("STOCK_STRATEGY", "group_commit")
-TRANSACTION_TRIES = env.int("TRANSACTION_TRIES", 6)  # how often one is run after deadlocks and stale reads
-TRANSACTION_DEADLINE_SECONDS = env.float("TRANSACTION_DEADLINE_SECONDS", 4.0)  # no further try after this long
-STOCK_OPTIMISTIC_DEADLINE_SECONDS = env.float("STOCK_OPTIMISTIC_DEADLINE_SECONDS", 5.0)
-STOCK_LOCK_REDIS_URLS: list[str] = env.list("STOCK_LOCK_REDIS_URLS", [])  # three or more make a quorum
-STOCK_LOCK_WAIT_SECONDS = env.float("STOCK_LOCK_WAIT_SECONDS", 5.0)
-STOCK_LOCK_LEASE_SECONDS = env.float("STOCK_LOCK_LEASE_SECONDS", 10.0)
-STOCK_GROUP_CAP = env.int("STOCK_GROUP_CAP", 256)  # orders or moves in one transaction
-STOCK_GROUP_QUEUE = env.int("STOCK_GROUP_QUEUE", 4096)  # waiting in a process; more are answered busy
-STOCK_GROUP_WAIT_SECONDS = env.float("STOCK_GROUP_WAIT_SECONDS", 8.0)
-ORDER_PAY_TIMEOUT_SECONDS = env.int("ORDER_PAY_TIMEOUT_SECONDS", 1800)
-ORDER_TIMEOUT_BATCH = env.int("ORDER_TIMEOUT_BATCH", 500)  # orders closed in one transaction
-MESSAGE_FIRST_CHECK_SECONDS = env.float("MESSAGE_FIRST_CHECK_SECONDS", 6.0)
-MESSAGE_CHECK_SECONDS = env.float("MESSAGE_CHECK_SECONDS", 30.0)
-MESSAGE_CHECKS = env.int("MESSAGE_CHECKS", 15)  # then a half message is dead, and somebody has to look
-MAX_UNPAID_ORDERS = env.int("MAX_UNPAID_ORDERS", 5)  # of one buyer; 0: any number
-PLACE_RATE = rate("PLACE_RATE", "30/min")  # orders that one buyer may place; 0/min: any number
-CANCEL_RATE = rate("CANCEL_RATE", "10/min")  # orders that one buyer may cancel; 0/min: any number
-CURRENCY = env.str("CURRENCY", "CNY")
-PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", "orders.payments.sandbox.Sandbox" if DEMO else "")
+TRANSACTION_TRIES = env.int("TRANSACTION_TRIES", 6, between(1, 100))  # of one after deadlocks and stale reads
+TRANSACTION_DEADLINE_SECONDS = env.float("TRANSACTION_DEADLINE_SECONDS", 4.0, PAUSE)  # no further try after this long
+STOCK_OPTIMISTIC_DEADLINE_SECONDS = env.float("STOCK_OPTIMISTIC_DEADLINE_SECONDS", 5.0, PAUSE)
+STOCK_LOCK_REDIS_URLS = env.list("STOCK_LOCK_REDIS_URLS", [], each(environment.REDIS))  # three or more make a quorum
+STOCK_LOCK_WAIT_SECONDS = env.float("STOCK_LOCK_WAIT_SECONDS", 5.0, PAUSE)
+STOCK_LOCK_LEASE_SECONDS = env.float("STOCK_LOCK_LEASE_SECONDS", 10.0, PAUSE)
+STOCK_GROUP_CAP = env.int("STOCK_GROUP_CAP", 256, between(1, 4096))  # orders or moves in one transaction
+STOCK_GROUP_QUEUE = env.int("STOCK_GROUP_QUEUE", 4096, AT_LEAST_ONE)  # waiting in a process; more are answered busy
+STOCK_GROUP_WAIT_SECONDS = env.float("STOCK_GROUP_WAIT_SECONDS", 8.0, PAUSE)
+ORDER_PAY_TIMEOUT_SECONDS = env.int("ORDER_PAY_TIMEOUT_SECONDS", 1800, SECONDS)
+ORDER_TIMEOUT_BATCH = env.int("ORDER_TIMEOUT_BATCH", 500, between(1, 10_000))  # orders closed in one transaction
+MESSAGE_FIRST_CHECK_SECONDS = env.float("MESSAGE_FIRST_CHECK_SECONDS", 6.0, PAUSE)
+MESSAGE_CHECK_SECONDS = env.float("MESSAGE_CHECK_SECONDS", 30.0, PAUSE)
+MESSAGE_CHECKS = env.int("MESSAGE_CHECKS", 15, AT_LEAST_ONE)  # then a half message is dead
+MAX_UNPAID_ORDERS = env.int("MAX_UNPAID_ORDERS", 5, NOT_NEGATIVE)  # of one buyer; 0: any number
+PLACE_RATE = env.str("PLACE_RATE", "30/min", environment.RATE)  # orders that one buyer may place; 0: any number
+CANCEL_RATE = env.str("CANCEL_RATE", "10/min", environment.RATE)  # orders that one buyer may cancel; 0: any number
+CURRENCY = env.str("CURRENCY", "CNY", environment.CURRENCY)
+PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", "orders.payments.sandbox.Sandbox" if DEMO else "", environment.CLASS)
 PAYMENT_SECRET = secret("PAYMENT_SECRET")  # signs the sandbox provider's callbacks
-PAYMENT_SECRET_FALLBACKS: list[str] = env.list("PAYMENT_SECRET_FALLBACKS", [])
-if "" in PAYMENT_SECRET_FALLBACKS:  # a comma too many would let anybody sign
-    raise ImproperlyConfigured("PAYMENT_SECRET_FALLBACKS contains an empty secret. Remove the comma too many.")
-PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify")
-PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}")  # how a buyer's browser reaches the shop
-AUDIT_GRACE_SECONDS = env.int("AUDIT_GRACE_SECONDS", 600)
-TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600)
-TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400)
-TOKEN_RATE = env.str("TOKEN_RATE", "60/min")  # log-in attempts per address
-NODE_FIRST = env.int("NODE_FIRST", NODES_OF_APPS[0])  # range of Snowflake nodes that this process may lease
-NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1])
-GRPC_SERVER = env.str("GRPC_SERVER", "grpcio", validate=validate.OneOf(["grpcio", "pyvoy"]))  # the transport of gRPC
-GRPC_MAX_WORKERS = env.int("GRPC_MAX_WORKERS", 16)  # at most the database connections that this process may open
-GRPC_MAX_CONCURRENT = env.int("GRPC_MAX_CONCURRENT", 512)  # calls under way and waiting; more are answered busy
-GRPC_DEADLINE_SECONDS = env.float("GRPC_DEADLINE_SECONDS", 10.0)  # longest time a call may take, whatever it asks for
-AT_LEAST_ONE, POSITIVE = validate.Range(min=1), validate.Range(min=0, min_inclusive=False)
-WEB_THREADS = env.int("WEB_THREADS", 4, validate=AT_LEAST_ONE)  # of a web process
-WEB_MAX_CONCURRENT = env.int("WEB_MAX_CONCURRENT", 512, validate=AT_LEAST_ONE)  # under way and waiting; then busy
-WEB_WAIT_SECONDS = env.float("WEB_WAIT_SECONDS", 2.0, validate=POSITIVE)  # for a thread; then busy
-WEB_BODY_SECONDS = env.float("WEB_BODY_SECONDS", 10.0, validate=POSITIVE)  # within which a request has to be whole
-REQUEST_MAX_BYTES = env.int("REQUEST_MAX_BYTES", 64 * 1024)
+PAYMENT_SECRET_FALLBACKS = former_secrets("PAYMENT_SECRET_FALLBACKS")
+PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify", WEB_ADDRESS)
+PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}", WEB_ADDRESS)  # for buyers' browsers
+AUDIT_GRACE_SECONDS = env.int("AUDIT_GRACE_SECONDS", 600, NOT_NEGATIVE)
+TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600, SECONDS)
+TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400, SECONDS)
+TOKEN_RATE = env.str("TOKEN_RATE", "60/min", environment.RATE)  # log-in attempts per address
+NODE_FIRST = env.int("NODE_FIRST", NODES_OF_APPS[0], between(0, 1023))  # Snowflake nodes that it may lease
+NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1], between(0, 1023))
+GRPC_SERVER = env.str("GRPC_SERVER", "grpcio", one_of("grpcio", "pyvoy"))  # the transport of gRPC
+GRPC_MAX_WORKERS = env.int("GRPC_MAX_WORKERS", 16, AT_LEAST_ONE)  # database connections, too
+GRPC_MAX_CONCURRENT = env.int("GRPC_MAX_CONCURRENT", 512, AT_LEAST_ONE)  # under way and waiting; then busy
+GRPC_DEADLINE_SECONDS = env.float("GRPC_DEADLINE_SECONDS", 10.0, PAUSE)  # of a call, whatever it asks for
+WEB_THREADS = env.int("WEB_THREADS", 4, AT_LEAST_ONE)  # of a web process
+WEB_MAX_CONCURRENT = env.int("WEB_MAX_CONCURRENT", 512, AT_LEAST_ONE)  # under way and waiting; then busy
+WEB_WAIT_SECONDS = env.float("WEB_WAIT_SECONDS", 2.0, PAUSE)  # for a thread; then busy
+WEB_BODY_SECONDS = env.float("WEB_BODY_SECONDS", 10.0, PAUSE)  # within which a request has to be whole
+REQUEST_MAX_BYTES = env.int("REQUEST_MAX_BYTES", 64 * 1024, between(1024, 16 * 1024 * 1024))
 
 # Apps
 
@@ -200,9 +197,10 @@ TEMPLATES = [
 
 # Database
 
-DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{BASE_DIR / 'var' / 'charites.sqlite3'}")
-DATABASE_CONN_MAX_AGE_SECONDS = env.int("DATABASE_CONN_MAX_AGE_SECONDS", 300)
-DATABASE_TIMEOUT_SECONDS = env.int("DATABASE_TIMEOUT_SECONDS", 10)  # longer than innodb_lock_wait_timeout below
+DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{BASE_DIR / 'var' / 'charites.sqlite3'}", environment.DATABASE)
+DATABASE_CONN_MAX_AGE_SECONDS = env.int("DATABASE_CONN_MAX_AGE_SECONDS", 300, NOT_NEGATIVE)
+DATABASE_TIMEOUT_SECONDS = env.int("DATABASE_TIMEOUT_SECONDS", 10, NOT_NEGATIVE)  # above innodb_lock_wait_timeout
+DATABASE_WAIT_SECONDS = env.int("DATABASE_WAIT_SECONDS", 30, between(0, 3600))  # of a server that starts
 
 
 def database(url: str) -> dict[str, Any]:
@@ -236,9 +234,9 @@ DATABASES = {"default": database(DATABASE_URL)}
 
 # Redis and Celery: both may vanish or forget without harm
 
-REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)
-CELERY_VISIBILITY_TIMEOUT_SECONDS = env.int("CELERY_VISIBILITY_TIMEOUT_SECONDS", 24 * 3600)
+REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0", environment.REDIS)
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL, environment.BROKER)
+CELERY_VISIBILITY_TIMEOUT_SECONDS = env.int("CELERY_VISIBILITY_TIMEOUT_SECONDS", 24 * 3600, SECONDS)
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -280,7 +278,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "charites")
+CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "charites", environment.NAME)
 
 # REST
 
@@ -293,7 +291,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {"token": TOKEN_RATE},
     "EXCEPTION_HANDLER": "charites.common.rest.exception_handler",
     "UNAUTHENTICATED_USER": None,
-    "NUM_PROXIES": env.int("NUM_PROXIES", 0),
+    "NUM_PROXIES": env.int("NUM_PROXIES", 0, between(0, 16)),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "charites",
@@ -348,6 +346,8 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
-LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO", environment.LOG_LEVEL).upper()
 LOGGING_CONFIG = "charites.common.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "as_json": not DEBUG}
+
+env.refuse_what_is_wrong()

@@ -1,7 +1,10 @@
+from collections.abc import Iterator
+
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+
+from charites.common.checks import register_sentences
 
 
 class OrdersConfig(AppConfig):
@@ -14,20 +17,40 @@ class OrdersConfig(AppConfig):
         from orders.messages import register_topics  # noqa: PLC0415 (models are loaded only now)
 
         register_topics()
-        refuse_incomplete_split()
+        register_sentences("orders.E001", incomplete_split)
+        register_sentences("orders.E002", impossible_flow)
+        register_sentences("orders.E003", useless_provider)
 
 
-def refuse_incomplete_split() -> None:
-    """A service that takes orders starts only if it knows where goods and stock are, and how to place an order."""
+def incomplete_split() -> Iterator[str]:
+    """A service that takes orders starts only if it knows where goods and stock are."""
     for app in ("goods", "stock"):
         if app not in settings.APPS and not getattr(settings, f"{app.upper()}_ENDPOINT"):
-            raise ImproperlyConfigured(
+            yield (
                 f"APPS={','.join(settings.APPS)} leaves {app} to another service: say where it is with "
                 f"{app.upper()}_ENDPOINT=ipv4:10.0.0.5:8081,10.0.0.6:8081 or dns:///{app}.internal:8081."
             )
+
+
+def impossible_flow() -> Iterator[str]:
     possible = ["local"] if "stock" in settings.APPS else ["half_message", *(["direct"] if settings.DEMO else [])]
     if settings.ORDER_FLOW not in possible:
-        raise ImproperlyConfigured(
+        yield (
             f"ORDER_FLOW={settings.ORDER_FLOW!r} is not possible with APPS={','.join(settings.APPS)}. "
             f"Set it to: {' or '.join(possible)}. (`direct` leaks stock on purpose, so it needs DEMO.)"
         )
+
+
+def useless_provider() -> Iterator[str]:
+    """Without this the first buyer who pays would find out."""
+    if not settings.PAYMENT_PROVIDER:
+        return
+    from orders.payments.port import get_provider, lacking  # noqa: PLC0415 (models are loaded only now)
+
+    try:
+        missing = lacking(get_provider())
+    except Exception as error:  # noqa: BLE001 (whatever a provider raises, it is no provider)
+        yield f"PAYMENT_PROVIDER={settings.PAYMENT_PROVIDER} is no payment provider: {error!r}."
+        return
+    if missing:
+        yield f"PAYMENT_PROVIDER={settings.PAYMENT_PROVIDER} is no payment provider: it lacks {', '.join(missing)}."

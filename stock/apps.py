@@ -1,7 +1,10 @@
+from collections.abc import Iterator
+
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+
+from charites.common.checks import register_sentences
 
 
 class StockConfig(AppConfig):
@@ -9,16 +12,16 @@ class StockConfig(AppConfig):
     verbose_name = _("Stock")
 
     def ready(self) -> None:
-        refuse_unsafe_strategy()
+        register_sentences("stock.E001", unsafe_strategy)
 
 
-def refuse_unsafe_strategy() -> None:
+def unsafe_strategy() -> Iterator[str]:
     """No process of the shop starts with an unknown strategy, or with one that oversells."""
     from stock.strategies import STRATEGIES  # noqa: PLC0415 (models are loaded only now)
 
     safe = sorted(name for name, strategy in STRATEGIES.items() if strategy.safe)
     if settings.STOCK_STRATEGY not in safe:
-        raise ImproperlyConfigured(
+        yield (
             f"STOCK_STRATEGY={settings.STOCK_STRATEGY!r} is not a safe way to take stock. "
             f"Set it to one of: {', '.join(safe)}."
         )

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from charites import environment
+
 ROOT = Path(__file__).resolve().parents[2]
 
 MEANINGS = {
@@ -66,8 +68,8 @@ MEANINGS = {
     "PUBLIC_URL": "How a buyer's browser reaches the shop.",
     "AUDIT_GRACE_SECONDS": "Seconds for which what may still be on its way is no finding of the audit.",
     "MAX_UNPAID_ORDERS": "How many unpaid orders one buyer may have; 0: any number.",
-    "PLACE_RATE": "How many orders one buyer may place in a while, such as `30/min`; `0/min`: any number.",
-    "CANCEL_RATE": "How many orders one buyer may cancel in a while, such as `10/min`; `0/min`: any number.",
+    "PLACE_RATE": "How many orders one buyer may place in a while, such as `30/min`; 0: any number.",
+    "CANCEL_RATE": "How many orders one buyer may cancel in a while, such as `10/min`; 0: any number.",
     "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
     "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid.",
     "TOKEN_RATE": "How many log-in attempts one address may make, such as `60/min`.",
@@ -91,6 +93,7 @@ MEANINGS = {
     "REQUEST_MAX_BYTES": "Largest request body, in bytes.",
     "DATABASE_URL": "The database: `mysql://user:password@host:3306/name`, or `sqlite:///file`.",
     "DATABASE_CONN_MAX_AGE_SECONDS": "Seconds after which a database connection is replaced.",
+    "DATABASE_WAIT_SECONDS": "Seconds for which a server that starts waits for its database; then it says so and ends.",
     "DATABASE_TIMEOUT_SECONDS": "Seconds after which a server gives up a statement that MySQL does not answer; 0: off.",
     "REDIS_URL": "The cache: `redis://host:6379/0`. May lose everything at any time without harm.",
     "CELERY_BROKER_URL": (
@@ -117,6 +120,7 @@ MEANINGS = {
 class Setting(NamedTuple):
     name: str
     default: str | None  # None: has none
+    values: str = ""  # which it may have
 
 
 def settings() -> list[Setting]:
@@ -131,15 +135,15 @@ def read_settings() -> list[Setting]:
     tree = ast.parse((ROOT / "charites" / "settings.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and is_lookup(node)]
     calls.sort(key=lambda call: call.lineno)
-    return [Setting(name_of(call), default_of(call)) for call in calls]
+    return [Setting(name_of(call), default_of(call), values_of(call)) for call in calls]
 
 
 def is_lookup(call: ast.Call) -> bool:
-    """Whether this is `env.int("NAME", ...)`, `rate("NAME", ...)` or `secret("NAME")`."""
+    """Whether this is `env.int("NAME", ...)`, `secret("NAME")` or `former_secrets("NAME")`."""
     function = call.func
     reads = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "env"
-    is_ours = isinstance(function, ast.Name) and function.id in ("rate", "secret")
-    return (reads or is_ours) and bool(call.args) and isinstance(call.args[0], ast.Constant)
+    is_secret = isinstance(function, ast.Name) and function.id in ("secret", "former_secrets")
+    return (reads or is_secret) and bool(call.args) and isinstance(call.args[0], ast.Constant)
 
 
 def name_of(call: ast.Call) -> str:
@@ -148,6 +152,21 @@ def name_of(call: ast.Call) -> str:
 
 def default_of(call: ast.Call) -> str | None:
     return describe(call.args[1]) if len(call.args) > 1 else None
+
+
+def values_of(call: ast.Call) -> str:
+    """Returns the bound that a setting is declared with, in words."""
+    match call:
+        case ast.Call(ast.Name("secret")):
+            return environment.SECRET.words
+        case ast.Call(ast.Name("former_secrets")):
+            return environment.each(environment.SECRET).words
+        case ast.Call(ast.Attribute(attr="bool")):
+            return "true or false"
+        case ast.Call(args=[_, _, bound, *_]):
+            known = {**vars(environment), "environment": environment}
+            return str(eval(compile(ast.Expression(bound), "bound", "eval"), known).words)
+    return ""
 
 
 def describe(default: ast.expr) -> str:
@@ -187,14 +206,16 @@ def example() -> str:
             continue
         default = setting.default or ""
         is_computed = "<" in default
-        lines += [f"# {MEANINGS[setting.name]}", *([f"# Default: {default}"] if is_computed else [])]
+        lines += [f"# {MEANINGS[setting.name]}", *([f"# May be: {setting.values}."] if setting.values else [])]
+        lines += [f"# Default: {default}"] if is_computed else []
         lines += [f"#{setting.name}={'' if is_computed else default}", ""]
     return "\n".join(lines)
 
 
 def table() -> str:
     rows = [
-        f"| `{setting.name}` | {f'`{setting.default}`' if setting.default else ''} | {MEANINGS[setting.name]} |"
+        f"| `{setting.name}` | {f'`{setting.default}`' if setting.default else ''} | {setting.values} "
+        f"| {MEANINGS[setting.name]} |"
         for setting in settings()
     ]
     return "\n".join(
@@ -205,8 +226,8 @@ def table() -> str:
             "what is not set there is looked up in `.env`, then in the file that `make run` writes (`var/env`).",
             "`<NAME>` stands for the value of another setting; paths are relative to the checkout.",
             "",
-            "| name | default | meaning |",
-            "|---|---|---|",
+            "| name | default | may be | meaning |",
+            "|---|---|---|---|",
             *rows,
             "",
         ]

@@ -29,7 +29,7 @@ class NotForServices(Exception):
 def setting_names() -> set[str]:
     """Returns every name that settings.py reads from the environment."""
     text = (ROOT / "charites" / "settings.py").read_text()
-    return set(re.findall(r"""(?:env\.\w+|secret)\(\s*"([A-Z][A-Z0-9_]+)\"""", text)) - {"ENV_FILE"}
+    return set(re.findall(r"""(?:env\.\w+|secrets?)\(\s*"([A-Z][A-Z0-9_]+)\"""", text)) - {"ENV_FILE"}
 
 
 def read_file(path: Path) -> dict[str, str]:

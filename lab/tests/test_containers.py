@@ -102,7 +102,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def manage(image: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Runs a command in the image's files, with the settings that a container has to be given."""
     environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR", "LANG")}
-    environment |= {"ENV_FILE": "", "SECRET_KEY": "build", "PAYMENT_SECRET": "build", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"ENV_FILE": "", "SECRET_KEY": "k" * 50, "PAYMENT_SECRET": "s" * 50, "PYTHONDONTWRITEBYTECODE": "1"}
     var = image.parent  # tests of one image share it, and none writes into it
     environment |= {"DATABASE_URL": f"sqlite:///{var}/var.sqlite3", "STATIC_ROOT": str(var / "static")}
     environment |= {"METRICS_DIR": str(var / "metrics")}

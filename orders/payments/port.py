@@ -75,6 +75,12 @@ class Provider(Protocol):
         """Returns the capture that a callback reports. Raises BadSignature, Invalid."""
 
 
+def lacking(provider: object) -> list[str]:
+    """Returns what of the port an object does not have."""
+    names = ("channel", *(name for name in vars(Provider) if not name.startswith("_")))
+    return [name for name in names if not hasattr(provider, name)]
+
+
 @cache
 def _provider(path: str) -> Provider:
     provider: Provider = import_string(path)()

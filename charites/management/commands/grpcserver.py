@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from charites.common.processes import run_server, settle_in
 from charites.common.rpc import Method, envoy, installed_methods, serving
 from charites.settings import is_loopback
+from charites.start import prepare_to_serve
 from charites.warm_up import warm_up
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class Command(BaseCommand):
             raise CommandError(f"--apps names {', '.join(strangers)}, but APPS is {','.join(settings.APPS)}.")
         if settings.DEMO and not is_loopback(host):
             raise CommandError(f"DEMO accepts well-known tokens, so it listens on loopback only, not on {host}.")
+        prepare_to_serve()
         credentials = read_credentials(tls_cert, tls_key)
         resolved = check_free(host, port)
         if settings.GRPC_SERVER == "pyvoy":
@@ -109,9 +111,10 @@ def check_free(host: str, port: int) -> str:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             probe.bind(address)
         return str(address[0])
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", error)
         raise CommandError(
-            f"Cannot listen on {host} port {port} ({error.strerror}): stop what is there, or take another --port."
+            f"Cannot listen on {host} port {port} ({why}): stop what is there, or take another --port."
         ) from error
 
 

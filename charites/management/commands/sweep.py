@@ -14,6 +14,7 @@ from django.db import close_old_connections
 from charites import health
 from charites.common import clock
 from charites.common.logs import request_context
+from charites.start import prepare_to_serve
 from messaging import relay
 from messaging.check_back import check_back
 from orders import services as orders
@@ -59,6 +60,7 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="do what is due now, say how much, and end")
 
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
+        prepare_to_serve()
         if once:
             counts = {name: run_round(name, work) for name, work in LOOPS.items()}
             self.stdout.write(", ".join(f"{name}: {count}" for name, count in counts.items()))

@@ -15,7 +15,7 @@ def test_every_setting_has_a_meaning_and_every_meaning_a_setting():
 def test_settings_lists_what_a_plain_search_of_the_code_finds():
     text = (ROOT / "charites" / "settings.py").read_text()
 
-    found = set(re.findall(r"""(?:env\.\w+|secret)\(\s*"(\w+)\"""", text))
+    found = set(re.findall(r"""(?:env\.\w+|secrets?)\(\s*"(\w+)\"""", text))
 
     assert found <= {setting.name for setting in settings()}
     assert {"SECRET_KEY", "HTTP_PORT", "TRUST_PROXY", "NUM_PROXIES"} <= found

@@ -13,12 +13,11 @@ import httpx
 import pytest
 from amqp.exceptions import NotFound
 from django.core.cache import cache
-from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from kombu import Connection
 from pytest_django.fixtures import Settings
 
-from charites.brokers import kind_of, refuse_old_celery, refuse_unfit_broker
+from charites.brokers import kind_of, old_celery, unfit
 from lab.kit.factories import bearer, make_goods, make_order, stored
 from lab.kit.processes.shop import ROOT, START_SECONDS, Shop, wait_until
 from lab.servers import EmbeddedRedis, RabbitMQ, Server
@@ -46,34 +45,15 @@ def test_kind_is_read_from_the_scheme(url: str, kind: str) -> None:
     assert kind_of(url) == kind
 
 
-@pytest.mark.parametrize(
-    ("url", "named"),
-    [
-        ("sqs://key:secret@", "sqs"),
-        ("shop:secret@10.0.0.1", "nothing known"),
-        ("", "nothing known"),
-        ("redis://10.0.0.1;amqp://shop:secret@10.0.0.1", "amqp and redis"),
-    ],
-)
-def test_kind_of_another_broker_is_refused_without_repeating_the_password(url: str, named: str) -> None:
-    with pytest.raises(ImproperlyConfigured) as refused:
-        kind_of(url)
-
-    assert str(refused.value) == (
-        f"CELERY_BROKER_URL begins with {named}: set it to redis:// or rediss:// (Redis), "
-        "amqp:// or amqps:// (RabbitMQ)."
-    )
-
-
 def test_visibility_timeout_that_a_countdown_outlives_is_refused(settings: Settings) -> None:
     settings.ORDER_PAY_TIMEOUT_SECONDS = 1800
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 1805}
 
-    with pytest.raises(ImproperlyConfigured, match="set CELERY_VISIBILITY_TIMEOUT_SECONDS to more than 1805"):
-        refuse_unfit_broker(settings)
+    (told,) = unfit(settings)
+    assert told.endswith("set CELERY_VISIBILITY_TIMEOUT_SECONDS to more than 1805.")
 
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 1806}
-    refuse_unfit_broker(settings)
+    assert list(unfit(settings)) == []
 
 
 @pytest.mark.parametrize(("exchange", "queue"), [("direct", "quorum"), ("topic", "classic")])
@@ -83,16 +63,14 @@ def test_rabbitmq_that_would_leave_countdowns_to_the_worker_is_refused(
     settings.CELERY_BROKER_URL = "amqp://10.0.0.1"
     settings.CELERY_TASK_DEFAULT_EXCHANGE_TYPE, settings.CELERY_TASK_DEFAULT_QUEUE_TYPE = exchange, queue
 
-    with pytest.raises(ImproperlyConfigured, match=f"With a {exchange} exchange and a {queue} queue the worker holds"):
-        refuse_unfit_broker(settings)
+    (told,) = unfit(settings)
+    assert told.startswith(f"With a {exchange} exchange and a {queue} queue the worker holds")
 
 
 def test_celery_too_old_for_rabbitmq_is_refused() -> None:
-    with pytest.raises(ImproperlyConfigured, match=r"Celery 5\.6\.2 is too old for RabbitMQ: install 5\.6\.3 or newer"):
-        refuse_old_celery("5.6.2")
+    assert list(old_celery("5.6.2")) == ["Celery 5.6.2 is too old for RabbitMQ: install 5.6.3 or newer."]
 
-    refuse_old_celery("5.6.3")
-    refuse_old_celery("5.10.0rc1")
+    assert list(old_celery("5.6.3")) == list(old_celery("5.10.0rc1")) == []
 
 
 @pytest.mark.slow
@@ -107,7 +85,7 @@ def test_process_with_an_unfit_broker_does_not_start_and_says_why(
         words = shop.log(process)
 
     assert code != 0
-    assert "ImproperlyConfigured: A countdown on Redis lasts up to 1805 s" in words
+    assert "A countdown on Redis lasts up to 1805 s" in words
 
 
 # Real brokers

@@ -65,8 +65,8 @@ def test_the_one_process_form_works_without_the_files_of_the_split_form(tmp_path
     [
         ({"APPS": "orders"}, "APPS=orders leaves goods to another service: say where it is with GOODS_ENDPOINT="),
         ({"APPS": "goods,orders"}, "APPS=goods,orders leaves stock to another service"),
-        ({"APPS": "orderz"}, "APPS='orderz' does not say what this process serves."),
-        ({"APPS": ""}, "APPS='' does not say what this process serves."),
+        ({"APPS": "orderz"}, "APPS must be one or more of: goods, stock, orders, not 'orderz'."),
+        ({"APPS": ""}, "APPS must be one or more of: goods, stock, orders, not ''."),
         ({"ORDER_FLOW": "half_message"}, "ORDER_FLOW='half_message' is not possible with APPS=goods,stock,orders."),
         (
             {"APPS": "orders", "GOODS_ENDPOINT": "a:1", "STOCK_ENDPOINT": "b:1", "ORDER_FLOW": "direct", "DEMO": "0"},

@@ -1,0 +1,36 @@
+"""What settings have to be together; what each of them may be alone stands in settings.py."""
+
+from collections.abc import Iterator
+
+from babel.numbers import is_currency
+from django.conf import settings
+
+from charites import brokers
+from charites.common.checks import register_sentences
+
+
+def register_checks() -> None:
+    register_sentences("charites.E010", unknown_currency)
+    register_sentences("charites.E011", lambda: brokers.unfit(settings))
+    register_sentences("charites.E012", no_node)
+    register_sentences("charites.E013", early_check)
+
+
+def unknown_currency() -> Iterator[str]:
+    """A provider refuses it when the first buyer has paid."""
+    if not is_currency(settings.CURRENCY):
+        yield f"CURRENCY={settings.CURRENCY} is no currency: set it to one of ISO 4217, such as CNY or EUR."
+
+
+def no_node() -> Iterator[str]:
+    if settings.NODE_FIRST > settings.NODE_LAST:
+        yield f"NODE_FIRST={settings.NODE_FIRST} is above NODE_LAST={settings.NODE_LAST}: no order would get a number."
+
+
+def early_check() -> Iterator[str]:
+    """A half message would be asked about while its order is still being placed."""
+    if "stock" not in settings.APPS and settings.MESSAGE_FIRST_CHECK_SECONDS <= 2 * settings.REMOTE_TIMEOUT_SECONDS:
+        yield (
+            f"MESSAGE_FIRST_CHECK_SECONDS={settings.MESSAGE_FIRST_CHECK_SECONDS} is not more than twice "
+            f"REMOTE_TIMEOUT_SECONDS={settings.REMOTE_TIMEOUT_SECONDS}: raise one or lower the other."
+        )

@@ -1,0 +1,289 @@
+"""What would fail a buyer ends a process before it serves: a sentence each on stderr, and no traceback."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, connection
+from honcho.environ import parse_procfile
+from pytest_django.fixtures import Settings
+
+from charites import checks, start
+from lab.generate.document_settings import read_settings
+from lab.kit.processes.shop import ROOT
+from orders import apps as orders
+
+LONG = "long-enough-for-every-check-0123456789-0123456789-0123456789"
+PROCFILE = parse_procfile((ROOT / "Procfile").read_text()).processes
+
+
+def load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> dict[str, Any]:
+    """Loads the settings as a process would that has these in its environment."""
+    given = {"ENV_FILE": "", "METRICS_DIR": "", "SECRET_KEY": LONG, "PAYMENT_SECRET": LONG, **values}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(ROOT / "charites" / "settings.py"))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CURRENCY", "yuan", "three capital letters (ISO 4217), not 'yuan'"),
+        ("ORDER_PAY_TIMEOUT_SECONDS", "-5", "1 to 31622400, not '-5'"),
+        ("ORDER_PAY_TIMEOUT_SECONDS", "0", "1 to 31622400, not '0'"),
+        ("ORDER_PAY_TIMEOUT_SECONDS", "half an hour", "1 to 31622400, not 'half an hour'"),
+        ("TOKEN_RATE", "sixty", "a number of times, `/` and s, min, h or day: `60/min`, not 'sixty'"),
+        ("TOKEN_RATE", "0/min", "a number of times, `/` and s, min, h or day: `60/min`, not '0/min'"),
+        ("PAYMENT_PROVIDER", "Bar", "empty, or the dotted path of a class, not 'Bar'"),
+        ("REDIS_URL", "foo", "redis:// or rediss:// with a host"),
+        ("REDIS_URL", "redis://10.0.0.1:70000/0", "redis:// or rediss:// with a host"),
+        ("STOCK_LOCK_REDIS_URLS", "redis://10.0.0.1,foo", "redis:// or rediss:// with a host, each"),
+        ("CELERY_BROKER_URL", "foo", None),
+        ("CELERY_BROKER_URL", "sqs://key:secret@host", None),
+        ("CELERY_BROKER_URL", "shop:secret@10.0.0.1", None),
+        ("CELERY_BROKER_URL", "redis://10.0.0.1;amqp://shop:secret@10.0.0.1", None),
+        ("DATABASE_URL", "foo", "`mysql://user:password@host:3306/name` or `sqlite:///file`"),
+        ("DATABASE_URL", "postgres://u:secret@h/name", "`mysql://user:password@host:3306/name` or `sqlite:///file`"),
+        ("DATABASE_URL", "mysql://u:secret@h:port/name", "`mysql://user:password@host:3306/name` or `sqlite:///file`"),
+        ("SECRET_KEY", "x" * 49, "50 or more random characters outside DEBUG; keep it out of the repository"),
+        ("PAYMENT_SECRET", "x", "50 or more random characters outside DEBUG; keep it out of the repository"),
+        ("PAYMENT_SECRET", "", "50 or more random characters outside DEBUG; keep it out of the repository"),
+        ("SECRET_KEY_FALLBACKS", "x" * 49, "50 or more random characters, each"),
+        ("HTTP_PORT", "99999", "1 to 65535, not '99999'"),
+        ("GRPC_PORT", "eighty", "1 to 65535, not 'eighty'"),
+        ("HTTP_HOST", "http://shop", "a name or an address, without a port, not 'http://shop'"),
+        ("ALLOWED_HOSTS", "a b", "a name or an address, without a port, each, not 'a b'"),
+        ("LOG_LEVEL", "LOUD", "one of: DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'"),
+        ("APPS", "foo", "one or more of: goods, stock, orders, not 'foo'"),
+        ("STOCK_GROUP_CAP", "0", "1 to 4096, not '0'"),
+        ("STOCK_GROUP_WAIT_SECONDS", "-1", "0.01 to 3600, not '-1'"),
+        ("WEB_WAIT_SECONDS", "nan", "0.01 to 3600, not 'nan'"),
+        ("GRPC_SERVER", "java", "one of: grpcio, pyvoy, not 'java'"),
+        ("STOCK_ENDPOINT", "nowhere", "empty, `ipv4:a:1,b:2` or `dns:///host:port`, not 'nowhere'"),
+        ("PUBLIC_URL", "shop.example", "http:// or https:// with a host"),
+        ("CSRF_TRUSTED_ORIGINS", "shop.example", "http:// or https:// with a host, each, not 'shop.example'"),
+        ("DEMO", "perhaps", "true or false, not 'perhaps'"),
+    ],
+)
+def test_setting_that_is_wrong_is_named_and_what_may_be_secret_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str | None
+) -> None:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        load(monkeypatch, {name: value})
+
+    assert str(refused.value).startswith(f"{name} must be {words or ''}")
+    assert words is None or str(refused.value) == f"{name} must be {words}."
+    assert "secret@" not in str(refused.value)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["SECRET_KEY_FALLBACKS", "PAYMENT_SECRET_FALLBACKS", "ALLOWED_HOSTS"])
+@pytest.mark.parametrize("debug", ["true", "false"])
+def test_blank_in_a_list_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, debug: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"^{name} must have something before and after each comma.$"):
+        load(monkeypatch, {name: f"{LONG}, ", "DEBUG": debug})
+
+    assert load(monkeypatch, {name: f"{LONG} , {LONG}", "DEBUG": debug})[name] == [LONG, LONG]
+
+
+@pytest.mark.once
+def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        load(monkeypatch, {"CURRENCY": "yuan", "HTTP_PORT": "0", "DATABASE_URL": "foo"})
+
+    assert [line.split()[0] for line in str(refused.value).splitlines()] == ["HTTP_PORT", "CURRENCY", "DATABASE_URL"]
+
+
+@pytest.mark.once
+def test_process_in_debug_makes_up_the_secrets_that_it_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = {"SECRET_KEY": "", "PAYMENT_SECRET": "", "DEBUG": "true"}
+
+    one, another = load(monkeypatch, missing), load(monkeypatch, missing)
+
+    made = {one["SECRET_KEY"], one["PAYMENT_SECRET"], another["SECRET_KEY"], another["PAYMENT_SECRET"]}
+    assert len(made) == 4
+    assert min(map(len, made)) >= 50
+
+
+@pytest.mark.once
+def test_every_number_has_a_bound() -> None:
+    numbers = [setting for setting in read_settings() if (setting.default or "").replace(".", "").isdigit()]
+
+    assert len(numbers) > 20
+    assert [setting.name for setting in numbers if not setting.values] == []
+
+
+# What settings have to be together
+
+
+@pytest.mark.once
+def test_currency_that_nobody_has_is_refused(settings: Settings) -> None:
+    assert list(checks.unknown_currency()) == []
+
+    settings.CURRENCY = "YUA"
+
+    (told,) = checks.unknown_currency()
+    assert told.startswith("CURRENCY=YUA is no currency")
+
+
+@pytest.mark.once
+def test_nodes_in_the_wrong_order_are_refused(settings: Settings) -> None:
+    settings.NODE_FIRST, settings.NODE_LAST = 5, 4
+
+    assert list(checks.no_node()) == ["NODE_FIRST=5 is above NODE_LAST=4: no order would get a number."]
+
+
+@pytest.mark.once
+def test_half_message_that_is_asked_about_too_early_is_refused(settings: Settings) -> None:
+    settings.MESSAGE_FIRST_CHECK_SECONDS, settings.REMOTE_TIMEOUT_SECONDS = 4.0, 2.0
+    assert list(checks.early_check()) == []
+
+    settings.APPS = ["orders"]
+
+    (told,) = checks.early_check()
+    assert told.startswith("MESSAGE_FIRST_CHECK_SECONDS=4.0 is not more than twice REMOTE_TIMEOUT_SECONDS=2.0")
+
+
+class HalfAProvider:
+    channel = "half"
+
+    def begin(self) -> None: ...
+
+    def query(self) -> None: ...
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("foo.Bar", "ModuleNotFoundError(\"No module named 'foo'\")"),
+        (f"{__name__}.NoProvider", "ImportError("),
+        ("decimal.Decimal", "it lacks channel, begin, close, query, refund, read_notice"),
+        (f"{__name__}.HalfAProvider", "it lacks close, refund, read_notice"),
+    ],
+)
+def test_provider_that_is_none_is_refused(settings: Settings, path: str, why: str) -> None:
+    settings.PAYMENT_PROVIDER = path
+
+    (told,) = orders.useless_provider()
+
+    assert told.startswith(f"PAYMENT_PROVIDER={path} is no payment provider: {why}")
+
+
+# Every process
+
+
+PROCESSES = {
+    **PROCFILE,
+    "check": "exec python manage.py check",
+    "migrate": "exec python manage.py migrate --verbosity 0",
+    "grpc over pyvoy": f"GRPC_SERVER=pyvoy {PROCFILE['grpc'].removeprefix('exec ')}",
+}
+
+
+def end_of(command: str, environment: dict[str, str]) -> tuple[int, str]:
+    """Runs a line of the Procfile to its end; returns the exit code and what it said."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    ports = {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": "1", "GRPC_HOST": "127.0.0.1", "GRPC_PORT": "2"}
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=ROOT,
+        env={**environment, **ports, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_process_with_a_wrong_setting_says_so_and_ends(process_environment: dict[str, str], process: str) -> None:
+    code, told = end_of(PROCESSES[process], process_environment | {"TOKEN_RATE": "sixty", "CURRENCY": "yuan"})
+
+    assert code != 0
+    assert "TOKEN_RATE must be a number of times" in told
+    assert "CURRENCY must be three capital letters (ISO 4217), not 'yuan'.\n" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_process_with_settings_that_do_not_go_together_says_so_and_ends(
+    process_environment: dict[str, str], process: str
+) -> None:
+    code, told = end_of(PROCESSES[process], process_environment | {"PAYMENT_PROVIDER": "foo.Bar"})
+
+    assert code != 0
+    assert "PAYMENT_PROVIDER=foo.Bar is no payment provider: ModuleNotFoundError" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("process", [name for name in PROCESSES if name not in ("check", "migrate")])
+def test_process_whose_database_lacks_a_table_names_migrate_and_ends(
+    process_environment: dict[str, str], process: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_migrations SET name = 'later' WHERE app = 'stock' AND name = '0003_row_times'")
+    try:
+        code, told = end_of(PROCESSES[process], process_environment)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE django_migrations SET name = '0003_row_times' WHERE name = 'later'")
+
+    assert code != 0
+    assert "lacks 1 migrations of this code, the first is stock.0003_row_times. Run `manage.py migrate`.\n" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("process", [name for name in PROCESSES if name != "check"])
+def test_process_whose_database_is_out_of_reach_says_so_and_ends(
+    process_environment: dict[str, str], process: str
+) -> None:
+    nobody = {"DATABASE_URL": "mysql://root:hidden@127.0.0.1:1/charites", "DATABASE_WAIT_SECONDS": "0"}
+
+    code, told = end_of(PROCESSES[process], process_environment | nobody)
+
+    assert code != 0
+    assert "The database of DATABASE_URL cannot be reached: (2002, " in told
+    assert "hidden" not in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.django_db
+def test_server_waits_for_its_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DATABASE_WAIT_SECONDS = 3600
+    answers = iter([OperationalError(2002, "Can't connect"), OperationalError(2013, "Lost connection"), None])
+    pauses: list[float] = []
+
+    def connect() -> None:
+        if error := next(answers):
+            raise error
+
+    monkeypatch.setattr(connection, "ensure_connection", connect)
+    monkeypatch.setattr(start.time, "sleep", pauses.append)
+
+    start.await_database()
+
+    assert len(pauses) == 2
+    assert next(answers, "asked three times") == "asked three times"
+
+
+@pytest.mark.django_db
+def test_server_does_not_wait_for_a_database_that_will_not_come(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DATABASE_WAIT_SECONDS = 3600
+
+    def connect() -> None:
+        raise OperationalError(1045, "Access denied for user 'charites'")
+
+    monkeypatch.setattr(connection, "ensure_connection", connect)
+
+    with pytest.raises(start.CannotServe, match="cannot be reached: .*Access denied"):
+        start.await_database()
