@@ -8,8 +8,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.admin import OperatorAdmin, Report, Section, actor_of, confirmed, money, section
+from charites.common.admin import OperatorAdmin, Report, Section, actor_of, confirmed, section
 from charites.common.errors import ServiceError
+from charites.common.money import money
 from goods import selectors, services
 from goods.models import Goods, Room, RoomGoods
 from goods.services import Entry

@@ -11,7 +11,8 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import clock
-from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, confirmed, money, section, with_username
+from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, confirmed, section, with_username
+from charites.common.money import money
 from messaging.models import Message
 from messaging.selectors import list_by_key
 from orders import selectors, services

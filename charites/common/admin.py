@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import structlog
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -221,12 +220,6 @@ def as_text(error: Exception | Text) -> str:
 def actor_of(request: HttpRequest) -> str:
     """The name that goes into `created_by`, `updated_by` and adjustments."""
     return request.user.get_username()
-
-
-def money(cents: int, currency: str | None = None) -> str:
-    """An amount as people read it: 19900 -> '199.00 CNY', with a space that does not break."""
-    sign, cents = "-" if cents < 0 else "", abs(cents)
-    return f"{sign}{cents // 100:,}.{cents % 100:02d}\u00a0{currency or settings.CURRENCY}"
 
 
 def with_username(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -154,7 +154,9 @@ def one_key(*given: str | None) -> str | None:
 
 
 # What MySQL calls operational though it is said of a statement, not of the database: to try again is no use.
-STATEMENT_ERRORS = {1054, 1055, 1064, 1146, 1292, 1305, 1364, 1366}
+STATEMENT_ERRORS = {1054, 1055, 1064, 1146, 1292, 1305, 1364}
+# And of its values: out of range, cut off, not of the column's character set.
+VALUE_ERRORS = {1264, 1265, 1267, 1270, 1271, 1300, 1366, 1406, 1411, 1977, 3854}
 
 
 def is_outage(error: BaseException) -> bool:
@@ -162,7 +164,7 @@ def is_outage(error: BaseException) -> bool:
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     reason = error.args[0] if error.args else ""
-    return reason not in STATEMENT_ERRORS and not str(reason).startswith(("no such ", "table "))
+    return reason not in STATEMENT_ERRORS | VALUE_ERRORS and not str(reason).startswith(("no such ", "table "))
 
 
 def as_service_error(error: BaseException) -> ServiceError:

@@ -2,10 +2,7 @@
 
 from django import template
 
+from charites.common.money import amount
+
 register = template.Library()
-
-
-@register.filter
-def money(cents: int) -> str:
-    """Formats integer cents: 123456 -> 1,234.56."""
-    return f"{cents // 100:,}.{cents % 100:02d}"
+register.filter("amount", amount)

@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from charites.common.money import money
 from lab.tour.curl_client import Answer
 
 
@@ -18,7 +19,7 @@ def room_table(room: dict[str, Any]) -> Table:
     for goods in room["goods"]:
         off_sale = "" if goods["status"] == 0 else " (off sale)"
         pinned = " <- pinned" if goods["goods_id"] == room["current_goods_id"] else ""
-        table.add_row(goods["goods_id"], Text(f"{goods['title']}{off_sale}{pinned}"), f"{goods['price'] / 100:,.2f}")
+        table.add_row(goods["goods_id"], Text(f"{goods['title']}{off_sale}{pinned}"), money(goods["price"]))
     return table
 
 

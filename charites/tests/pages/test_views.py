@@ -7,6 +7,7 @@ from django.contrib.staticfiles import finders
 from django.db import OperationalError, connection
 from django.test import Client, override_settings
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from charites.common.errors import Busy, OutcomeUnknown, ServiceError
 from lab.kit.factories import SANDBOX, later, make_goods, make_order, make_room
@@ -96,6 +97,16 @@ def test_pay_page_shows_the_amount_and_a_button() -> None:
     assert "<button" in response.text
     assert str(Payment.objects.get().payment_id) in response.text
     assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.usefixtures("_sandbox")
+def test_pay_page_shows_the_amount_in_the_places_of_its_currency(settings: Settings) -> None:
+    settings.CURRENCY = "JPY"
+
+    page = Client().get(begun_link())
+
+    assert "<h1>9,950 <small>JPY</small></h1>" in page.text
+    assert "Pay 9,950 JPY" in page.text
 
 
 @pytest.mark.usefixtures("_sandbox")

@@ -3,7 +3,8 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.admin import ReadOnlyAdmin, money
+from charites.common.admin import ReadOnlyAdmin
+from charites.common.money import money
 from orders.models import SandboxPayment
 
 
