@@ -100,7 +100,8 @@ ENDPOINT = matching(
     rf"|(ipv[46]:|dns:(///)?)?{HOST_AND_PORT}(,{HOST_AND_PORT})*", "empty, `ipv4:a:1,b:2` or `dns:///host:port`"
 )
 RATE = matching(
-    r"[1-9]\d{0,6}/(s|sec|second|m|min|minute|h|hour|d|day)", "a number of times, `/` and s, min, h or day: `60/min`"
+    r"0|[1-9]\d{0,6}/(s|sec|second|m|min|minute|h|hour|d|day)",
+    "a number of times, `/` and s, min, h or day, such as `60/min`; or 0",
 )
 LOG_LEVEL = matching(r"(?i)debug|info|warning|error|critical", "one of: DEBUG, INFO, WARNING, ERROR, CRITICAL")
 CURRENCY = matching(r"[A-Z]{3}", "three capital letters (ISO 4217)")

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 
 from charites.common.ids import first_id_at
+from charites.common.rates import Rate, parse_rate
 from charites.common.recent import Recent
 from charites.common.rows import SetStatement, SetUpdate, for_database
 from charites.common.transactions import Stale, expect_rows
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 Share = tuple[int, int]  # goods_id, user_id
 
+ANY_NUMBER = Rate(0, 0)
 SECONDS_CROWDED = 10.0
 OLD_ORDERS = timedelta(days=1)  # older ones than this, and than the time to pay, are not looked at: none is unpaid
 
@@ -109,6 +111,14 @@ class Orders(NamedTuple):
     placed: int = 0
 
 
+def place_rate() -> Rate:
+    return parse_rate(settings.PLACE_RATE) or ANY_NUMBER
+
+
+def cancel_rate() -> Rate:
+    return parse_rate(settings.CANCEL_RATE) or ANY_NUMBER
+
+
 class BuyerRules(Rules):
     """What the buyers of a batch may still order: what they have is read once, and counted on from there."""
 
@@ -124,8 +134,8 @@ class BuyerRules(Rules):
         if 0 < settings.MAX_UNPAID_ORDERS <= orders.unpaid:
             words = {"unpaid": orders.unpaid, "limit": settings.MAX_UNPAID_ORDERS}
             return Outcome(Status.LIMITED, TooManyUnpaid, words)
-        if 0 < settings.PLACE_RATE.number <= orders.placed:
-            return Outcome(Status.LIMITED, TooManyOrders, {"retry_after_seconds": settings.PLACE_RATE.seconds})
+        if 0 < place_rate().times <= orders.placed:
+            return Outcome(Status.LIMITED, TooManyOrders, {"retry_after_seconds": place_rate().seconds})
         for line in move.payload.lines:
             limit, held = line.goods.limit_per_buyer, self._pieces.get((line.goods.goods_id, order.user_id), 0)
             if 0 < limit < held + line.num:
@@ -246,16 +256,16 @@ def check_orders(moves: Sequence[Move]) -> None:
 
 
 def are_too_many(orders: Orders) -> bool:
-    return 0 < settings.MAX_UNPAID_ORDERS < orders.unpaid or 0 < settings.PLACE_RATE.number < orders.placed
+    return 0 < settings.MAX_UNPAID_ORDERS < orders.unpaid or 0 < place_rate().times < orders.placed
 
 
 def count_orders(moves: Sequence[Move], statement: SetStatement) -> dict[int, Orders]:
     """How many orders the buyers of new orders have, by user_id; nothing where no rule asks."""
     orders = [move.payload.order for move in moves if isinstance(move.payload, Placing)]
-    if not orders or not (settings.MAX_UNPAID_ORDERS or settings.PLACE_RATE.number):
+    if not orders or not (settings.MAX_UNPAID_ORDERS or place_rate().times):
         return {}
     now = max(order.created_at for order in orders)
-    since = now - timedelta(seconds=settings.PLACE_RATE.seconds)
+    since = now - timedelta(seconds=place_rate().seconds)
     number = first_id_at(now - OLD_ORDERS - timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS))
     rows = [(user_id, number, since) for user_id in sorted({order.user_id for order in orders})]
     return {user_id: Orders(int(unpaid), int(placed)) for user_id, unpaid, placed in statement.select(rows)}
@@ -263,7 +273,7 @@ def count_orders(moves: Sequence[Move], statement: SetStatement) -> dict[int, Or
 
 def cancelled_lately(*, user_ids: Iterable[int], now: datetime) -> dict[int, int]:
     """How many orders each of these buyers has cancelled in the time of CANCEL_RATE."""
-    since = now - timedelta(seconds=settings.CANCEL_RATE.seconds)
+    since = now - timedelta(seconds=cancel_rate().seconds)
     number = first_id_at(now - OLD_ORDERS - timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS))
     cancelled = Order.objects.filter(
         user_id__in=user_ids, order_id__gt=number, closed_by=Order.ClosedBy.USER, updated_at__gt=since

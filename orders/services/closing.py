@@ -13,7 +13,7 @@ from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, expect_rows, reading_the_answer, run
 from orders import flows, selectors
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable, TooManyOrders
-from orders.limits import cancelled_lately
+from orders.limits import cancel_rate, cancelled_lately
 from orders.models import Order, Payment
 from orders.payloads import Closing
 from orders.payments import calls
@@ -133,14 +133,14 @@ def cancel_orders(*, order_ids: Sequence[int], closed_by: Order.ClosedBy, now: d
 
 def refuse_hasty(orders: Sequence[Order], *, now: datetime) -> dict[int, Exception]:
     """Returns order_id -> error for those of the orders that their buyers cancel faster than CANCEL_RATE."""
-    rate = settings.CANCEL_RATE
-    if not rate.number or not orders:
+    rate = cancel_rate()
+    if not rate.times or not orders:
         return {}
     cancelled = cancelled_lately(user_ids={order.user_id for order in orders}, now=now)
     refused: dict[int, Exception] = {}
     for order in orders:
         cancelled[order.user_id] = cancelled.get(order.user_id, 0) + 1
-        if cancelled[order.user_id] > rate.number:
+        if cancelled[order.user_id] > rate.times:
             refused[order.order_id] = TooManyOrders(retry_after_seconds=rate.seconds)
     return refused
 

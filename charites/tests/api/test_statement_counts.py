@@ -13,7 +13,6 @@ from google.protobuf.json_format import ParseDict
 from charites.common import clock
 from charites.common.auth import Role
 from charites.common.rpc import installed_methods
-from charites.settings import Rate
 from charites.warm_up import warm_up
 from goods import remembered
 from lab.kit.factories import BUYER_ID, SANDBOX, bearer, make_goods, make_order, make_paid_order, make_room, make_user
@@ -29,7 +28,7 @@ ITEMS = [{"goods_id": "1", "quantity": 1}]
 
 @pytest.fixture
 def shop(settings) -> None:
-    settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE, settings.CANCEL_RATE = 500, Rate(500, 60), Rate(500, 60)
+    settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE, settings.CANCEL_RATE = 500, "500/min", "500/min"
     make_user("buyer")
     for goods_id in range(1, 4):
         make_goods(goods_id, stock=100)

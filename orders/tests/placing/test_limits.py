@@ -8,7 +8,6 @@ import pytest
 
 from charites.audit import run_audit
 from charites.common import clock
-from charites.settings import Rate
 from goods.models import Goods
 from lab.kit.factories import NOW, counts, later, make_command, make_goods, make_order, make_paid_order
 from lab.kit.interleaving import Background, Parked, await_lock_wait
@@ -277,7 +276,7 @@ def test_in_a_batch_the_first_orders_of_a_buyer_are_placed(settings):
 
 
 def test_buyer_places_no_more_orders_in_a_while_than_allowed(settings):
-    settings.PLACE_RATE = Rate(2, 60)
+    settings.PLACE_RATE = "2/min"
     make_goods(1, stock=50)
     cancel(make_order(now=NOW))
     cancel(make_order(now=later(30)))
@@ -289,7 +288,7 @@ def test_buyer_places_no_more_orders_in_a_while_than_allowed(settings):
 
 
 def test_buyer_cancels_no_more_orders_in_a_while_than_allowed(settings):
-    settings.CANCEL_RATE = Rate(1, 60)
+    settings.CANCEL_RATE = "1/min"
     make_goods(1, stock=50)
     now = clock.now()
     orders = [make_order(now=now) for _ in range(4)]
@@ -309,7 +308,7 @@ def test_accepted_key_answers_its_order_whatever_the_rules_say_by_now(settings):
     settings.MAX_UNPAID_ORDERS = 1
     make_goods(1, stock=1)
     first = place(idempotency_key="k", expected_amount=9950)
-    settings.PLACE_RATE = Rate(1, 60)
+    settings.PLACE_RATE = "1/min"
     Goods.objects.update(status=Goods.Status.OFF_SALE, price=1, sale_starts_at=later(60), limit_per_buyer=1)
 
     again = place(idempotency_key="k", expected_amount=9950)
