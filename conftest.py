@@ -179,11 +179,12 @@ def process_environment(transactional_db: None) -> dict[str, str]:
 def _nothing_is_known_from_before() -> None:
     """What a process remembers for a moment is of rows that are gone."""
     from goods import remembered  # noqa: PLC0415
-    from orders import catalogue  # noqa: PLC0415 (after Django's setup)
+    from orders import catalogue, limits  # noqa: PLC0415 (after Django's setup)
     from stock import sold_out  # noqa: PLC0415
 
     for memory in (sold_out, catalogue, remembered):
         memory.clear()
+    limits.CROWDED.clear()
 
 
 @pytest.fixture(autouse=True)

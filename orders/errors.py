@@ -1,6 +1,6 @@
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.errors import Kind, Limited, ServiceError
+from charites.common.errors import Kind, ServiceError
 
 
 class GoodsCallFailed(ServiceError):
@@ -96,9 +96,3 @@ class OverBuyersLimit(ServiceError):
     kind = Kind.CONFLICT
     code = 40010008
     text = _("Of product %(goods_id)s a buyer may have %(limit)s; you have %(held)s and asked for %(requested)s.")
-
-
-class TooManyOrders(Limited):
-    """The buyer places, or cancels, faster than a buyer may."""
-
-    text = _("Too many orders placed or cancelled in a short while. Try again in %(retry_after_seconds)s seconds.")

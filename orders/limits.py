@@ -20,12 +20,13 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection
 
+from charites.common.errors import Limited
 from charites.common.ids import first_id_at
 from charites.common.rates import Rate, parse_rate
 from charites.common.recent import Recent
 from charites.common.rows import SetStatement, SetUpdate, for_database
 from charites.common.transactions import Stale, expect_rows
-from orders.errors import OverBuyersLimit, TooManyOrders, TooManyUnpaid
+from orders.errors import OverBuyersLimit, TooManyUnpaid
 from orders.models import Order
 from orders.payloads import Placing
 from stock.moves import Move, Outcome, Rules, Status
@@ -135,7 +136,7 @@ class BuyerRules(Rules):
             words = {"unpaid": orders.unpaid, "limit": settings.MAX_UNPAID_ORDERS}
             return Outcome(Status.LIMITED, TooManyUnpaid, words)
         if 0 < place_rate().times <= orders.placed:
-            return Outcome(Status.LIMITED, TooManyOrders, {"retry_after_seconds": place_rate().seconds})
+            return Outcome(Status.LIMITED, Limited, {"retry_after_seconds": place_rate().seconds})
         for line in move.payload.lines:
             limit, held = line.goods.limit_per_buyer, self._pieces.get((line.goods.goods_id, order.user_id), 0)
             if 0 < limit < held + line.num:

@@ -8,11 +8,11 @@ from django.conf import settings
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.errors import OutcomeUnknown, ServiceError
+from charites.common.errors import Limited, OutcomeUnknown, ServiceError
 from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, expect_rows, reading_the_answer, run
 from orders import flows, selectors
-from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable, TooManyOrders
+from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
 from orders.limits import cancel_rate, cancelled_lately
 from orders.models import Order, Payment
 from orders.payloads import Closing
@@ -141,7 +141,7 @@ def refuse_hasty(orders: Sequence[Order], *, now: datetime) -> dict[int, Excepti
     for order in orders:
         cancelled[order.user_id] = cancelled.get(order.user_id, 0) + 1
         if cancelled[order.user_id] > rate.times:
-            refused[order.order_id] = TooManyOrders(retry_after_seconds=rate.seconds)
+            refused[order.order_id] = Limited(retry_after_seconds=rate.seconds)
     return refused
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from charites.audit import run_audit
 from charites.common import clock
+from charites.common.errors import Limited
 from goods.models import Goods
 from lab.kit.factories import NOW, counts, later, make_command, make_goods, make_order, make_paid_order
 from lab.kit.interleaving import Background, Parked, await_lock_wait
-from orders.errors import OverBuyersLimit, TooManyOrders, TooManyUnpaid
+from orders.errors import OverBuyersLimit, TooManyUnpaid
 from orders.models import Allowance, LimitedGoods, Order
 from orders.services import cancel_order, close_due, place_order, place_orders
 from orders.tests.placing.placed import errors_of, place
@@ -52,7 +53,7 @@ def place_at_once(user_ids: list[int], *, num: int = 1) -> Counter[str]:
     def place_one(user_id: int) -> str:
         try:
             place_order(command=make_command({1: num}, user_id=user_id), now=NOW)
-        except (OverBuyersLimit, TooManyUnpaid, TooManyOrders, NotEnoughStock) as error:
+        except (OverBuyersLimit, TooManyUnpaid, Limited, NotEnoughStock) as error:
             return type(error).__name__
         return "placed"
 
@@ -212,6 +213,37 @@ def test_who_has_written_and_not_counted_counts_by_itself_what_somebody_begins_t
     assert broken_rules() == []
 
 
+HELD = r"shopping_order_allowance AS held"  # read in the transaction, before stock is
+
+
+@pytest.mark.servers
+def test_two_transactions_of_one_buyer_wait_for_each_other():
+    make_goods(1, stock=50, limit_per_buyer=2)
+    make_order()
+    with Parked(place, at=HELD, after=True) as parked:
+        with Background(place) as other:
+            await_lock_wait()
+            parked.go()
+        with pytest.raises(OverBuyersLimit):
+            other.result()
+
+    assert (held(), broken_rules()) == ({(1, 7): 2}, [])
+
+
+@pytest.mark.servers
+def test_who_is_over_the_limit_by_the_order_of_its_own_key_gets_that_order():
+    make_goods(1, stock=50, limit_per_buyer=2)
+    cancel(make_order())
+    with Parked(lambda: place({1: 2}, idempotency_key="k"), at=HELD, after=True) as parked:
+        with Background(lambda: place({1: 2}, idempotency_key="k")) as twin:
+            await_lock_wait()
+            first = parked.go()
+        second = twin.result()
+
+    assert (first.created, second.created) == (True, False)
+    assert second.order.order.order_id == first.order.order.order_id
+
+
 def test_who_is_over_the_limit_by_now_gets_the_order_of_an_accepted_key():
     make_goods(1, stock=5, limit_per_buyer=2)
     first = place({1: 2}, idempotency_key="k")
@@ -281,7 +313,7 @@ def test_buyer_places_no_more_orders_in_a_while_than_allowed(settings):
     cancel(make_order(now=NOW))
     cancel(make_order(now=later(30)))
 
-    with pytest.raises(TooManyOrders) as refused:
+    with pytest.raises(Limited) as refused:
         place_order(command=make_command(), now=later(59))
     assert (refused.value.code, refused.value.details) == (10000007, {"retry_after_seconds": 60})
     assert place_order(command=make_command(), now=later(61)).created
@@ -295,7 +327,7 @@ def test_buyer_cancels_no_more_orders_in_a_while_than_allowed(settings):
     by_user = {"user_id": 7, "closed_by": Order.ClosedBy.USER}
     cancel_order(order_id=orders[0].order_id, now=now, **by_user)
 
-    with pytest.raises(TooManyOrders) as refused:
+    with pytest.raises(Limited) as refused:
         cancel_order(order_id=orders[1].order_id, now=now, **by_user)
     assert (refused.value.code, refused.value.details) == (10000007, {"retry_after_seconds": 60})
     cancel_order(order_id=orders[2].order_id, user_id=7, closed_by=Order.ClosedBy.STAFF, now=now)
