@@ -20,6 +20,7 @@ from charites.common.errors import NotFound
 from charites.common.models import NAME_LENGTH
 from charites.common.rest import (
     Endpoint,
+    SecretField,
     StrictSerializer,
     TextField,
     documented,
@@ -32,11 +33,11 @@ from goods.selectors import list_rooms
 
 class SignInSerializer(StrictSerializer):
     username = TextField(max_length=NAME_LENGTH)
-    password = TextField(max_length=NAME_LENGTH, trim_whitespace=False)
+    password = SecretField(max_length=NAME_LENGTH)
 
 
 class RefreshSerializer(StrictSerializer):
-    refresh = TextField(max_length=2048)
+    refresh = SecretField(max_length=2048)
 
 
 class TokenPairSerializer(serializers.Serializer[auth.TokenPair]):

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import OperatorAdmin, Report, Section, actor_of, confirmed, section
 from charites.common.errors import ServiceError
+from charites.common.forms import TypedJSONField
 from charites.common.money import money
 from goods import selectors, services
 from goods.models import Goods, Room, RoomGoods
@@ -48,7 +49,7 @@ class MarkedRowsAdmin(OperatorAdmin):
         raise NotImplementedError
 
 
-class TextListField(forms.JSONField):
+class TextListField(TypedJSONField):
     """A JSON list of texts; the API promises one."""
 
     def clean(self, value: Any) -> Any:

@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
+from charites.common.columns import tidy_row, typed_columns
 from charites.common.transactions import Undone, nobody_can_tell, run
 from goods import remembered
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
@@ -123,14 +124,17 @@ def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: s
 
 
 def add_goods(*, goods: Goods, actor: str) -> None:
-    """Stores a new product, without stock. Raises IntegrityError when its goods_id is taken, Busy, OutcomeUnknown."""
+    """Stores a new product, without stock. Raises Invalid, IntegrityError when its goods_id is taken, Busy,
+    OutcomeUnknown."""
+    tidy_row(goods)
     goods.created_by = goods.updated_by = actor
     change(lambda: goods.save(force_insert=True), name="add_goods")
 
 
 def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> None:
-    """Writes the given columns of a product and no others. Raises GoodsNotFound, also for a deleted one, Busy,
+    """Writes the given columns of a product and no others. Raises Invalid, GoodsNotFound, also for a deleted one, Busy,
     OutcomeUnknown."""
+    values = typed_columns(Goods, values)
     rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
     if not change(lambda: rows.update(**values, **changed_by(actor)), name="change_goods"):
         raise GoodsNotFound(goods_id=goods_id)
@@ -163,13 +167,16 @@ def deleted_by(actor: str) -> dict[str, Any]:
 
 
 def add_room(*, room: Room) -> None:
-    """Stores a new room with an empty list. Raises IntegrityError when its room_id is taken, Busy, OutcomeUnknown."""
+    """Stores a new room with an empty list. Raises Invalid, IntegrityError when its room_id is taken, Busy,
+    OutcomeUnknown."""
+    tidy_row(room)
     change(lambda: room.save(force_insert=True), name="add_room")
 
 
 def change_room(*, room_id: int, values: Mapping[str, Any]) -> None:
-    """Writes the given columns of a room and no others; pinning has a function of its own. Raises RoomNotFound, Busy,
-    OutcomeUnknown."""
+    """Writes the given columns of a room and no others; pinning has a function of its own. Raises Invalid,
+    RoomNotFound, Busy, OutcomeUnknown."""
+    values = typed_columns(Room, values)
     rows = Room.objects.filter(room_id=room_id, is_deleted=False)
     if not change(lambda: rows.update(**values, updated_at=Now()), name="change_room"):
         raise RoomNotFound(room_id=room_id)

@@ -19,7 +19,8 @@ from charites.common.admin import (
     confirmed,
     section,
 )
-from charites.common.models import MAX_INT64
+from charites.common.forms import TypedField
+from charites.common.models import MAX_INT64, REASON_LENGTH
 from stock import selectors, services
 from stock.models import Stock, StockAdjustment, StockRecord
 from stock.services import Adjustment
@@ -34,7 +35,7 @@ class AdjustForm(forms.Form):
         max_value=MAX_INT64,
         help_text=_("Pieces to add; negative: pieces to take away."),
     )
-    reason = forms.CharField(label=_("reason"), max_length=255)
+    reason = TypedField(label=_("reason"), max_length=REASON_LENGTH)
     # The page is sent once, however often its button is pressed.
     key = forms.CharField(widget=forms.HiddenInput, max_length=32, initial=lambda: uuid4().hex)
 

@@ -24,6 +24,7 @@ from django.utils.translation import ngettext
 
 from charites.common.admin_lists import ListAdmin
 from charites.common.errors import Kind, OutcomeUnknown, ServiceError, as_service_error, is_outage
+from charites.common.forms import TYPED
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class OperatorAdmin(ListAdmin):
     """A page for operators. Whoever may change a model may run its actions, also where the fields are read-only."""
 
     change_form_template = "charites_common/change_form.html"
+    formfield_overrides = TYPED
     list_per_page = ROWS_PER_PAGE
 
     def has_operate_permission(self, request: HttpRequest) -> bool:

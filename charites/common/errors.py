@@ -4,12 +4,15 @@ Services raise these and know neither HTTP nor gRPC; `common/rest/` and `common/
 """
 
 import copyreg
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, ClassVar
 
 from django.db import InterfaceError, OperationalError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+MOST_FAULTS = 20  # that one answer tells of
 
 
 class Kind(Enum):
@@ -56,7 +59,7 @@ class InternalError(ServiceError):
 
 
 class Invalid(ServiceError):
-    """The request is malformed; nothing was done."""
+    """The request is malformed; nothing was done. `field` is the first one that is wrong, `fields` all of several."""
 
     kind = Kind.INVALID
     code = 10000001
@@ -64,10 +67,25 @@ class Invalid(ServiceError):
     def __init__(self, field: str, reason: str | Promise, **details: Any) -> None:
         super().__init__(field=field, **details)
         self.text = reason
+        self.others: tuple[Invalid, ...] = ()
+
+    @classmethod
+    def of(cls, faults: Sequence["Invalid"]) -> "Invalid":
+        """One error of several faults, of which it tells the first MOST_FAULTS."""
+        first, *others = faults[:MOST_FAULTS]
+        if others:
+            first.others = tuple(others)
+            first.details["fields"] = ", ".join(fault.details["field"] for fault in (first, *others))
+        return first
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with the field, in the active language."""
+        return str(self.text) % self.details
 
     @property
     def message(self) -> str:
-        return f"{self.details['field']}: {str(self.text) % self.details}"
+        return "; ".join(f"{fault.details['field']}: {fault.reason}" for fault in (self, *self.others))
 
 
 class Unauthenticated(ServiceError):

@@ -12,6 +12,7 @@ MAX_INT64 = 2**63 - 1
 NAME_LENGTH = 128
 ADDRESS_LENGTH = 255
 PHONE_LENGTH = 32
+REASON_LENGTH = 255
 KEY_LENGTH = 64
 MAX_LINES = 100  # of an order, and of any list that a request brings
 DEFAULT_PAGE, MAX_PAGE = 20, 100  # of a list that a request asks for

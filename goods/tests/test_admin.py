@@ -196,3 +196,29 @@ def test_room_page_lists_its_goods_and_goods_page_its_rooms(client: Client) -> N
 
     assert [row[1:] for row in room.rows] == [["Goods 1", 100, ""], ["Goods 2", 99, "✓"]]
     assert [row[1] for row in goods.rows] == [100, 100]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "fault"),
+    [
+        ({"title": "a\u202eb"}, "title", "holds U+202E, which changes the direction of the text"),
+        ({"title": "\u3164"}, "title", "holds nothing that can be seen"),
+        ({"brief": "a\x1bb"}, "brief", "holds U+001B, which cannot be printed"),
+        ({"detail": '["a\\u0000b"]'}, "detail", "holds U+0000, which cannot be printed"),
+        ({"ext_json": '{"a\\ud800": 1}'}, "ext_json", "holds U+D800, which cannot be printed"),
+    ],
+)
+def test_text_of_a_product_that_cannot_be_is_refused_beside_its_field(
+    client: Client, changes: dict[str, str], field: str, fault: str
+) -> None:
+    page = client.post(add_url(Goods), form_of(**changes))
+
+    assert page.context["adminform"].errors == {field: [fault]}
+    assert not Goods.objects.filter(goods_id=9).exists()
+
+
+def test_texts_of_a_product_are_kept_tidy(client: Client) -> None:
+    client.post(add_url(Goods), form_of(title=" Cafe\u0301 ☕️ ", detail='["one\\ntwo"]'))
+
+    goods = Goods.objects.get(goods_id=9)
+    assert (goods.title, goods.detail) == ("Café ☕️", ["one\ntwo"])

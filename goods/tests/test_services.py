@@ -1,9 +1,18 @@
 import pytest
 
+from charites.common.errors import Invalid
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.models import Goods, Room, RoomGoods
 from goods.selectors import get_room, list_room_goods
-from goods.services import Entry, add_room_goods, pin_goods, remove_room_goods, set_goods_status
+from goods.services import (
+    Entry,
+    add_room_goods,
+    change_goods,
+    change_room,
+    pin_goods,
+    remove_room_goods,
+    set_goods_status,
+)
 from lab.kit.factories import make_goods, make_room
 from lab.kit.interleaving import Background, Parked, await_lock_wait
 
@@ -167,3 +176,23 @@ def test_removal_and_pinning_at_once_never_leave_a_removed_product_pinned(room):
             pinning.result()
 
     assert (listed(), current()) == ([1], None)
+
+
+# What is typed
+
+
+def test_texts_that_cannot_be_are_refused_all_at_once_and_nothing_is_written(room):
+    with pytest.raises(Invalid) as caught:
+        change_goods(goods_id=1, values={"title": "a\u202e", "brief": "\x07", "brand_name": "Li"}, actor="staff")
+    with pytest.raises(Invalid, match="host_name: holds nothing that can be seen"):
+        change_room(room_id=1, values={"host_name": "\u200b"})
+
+    assert caught.value.details["fields"] == "title, brief"
+    assert Goods.objects.filter(brand_name="Li").count() == 0
+
+
+def test_texts_are_kept_tidy_and_may_be_empty_where_the_column_may(room):
+    change_goods(goods_id=1, values={"title": " Cafe\u0301 ", "brief": "", "detail": ["1\n2"]}, actor="staff")
+
+    goods = Goods.objects.get(goods_id=1)
+    assert (goods.title, goods.brief, goods.detail) == ("Café", "", ["1\n2"])

@@ -16,6 +16,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django.db.models import Model
 
+from charites.common.columns import tidy_row
 from charites.common.transactions import run
 from goods.models import Goods, Room, RoomGoods
 from stock import selectors as stock_selectors
@@ -95,6 +96,8 @@ def make_lists(entries: Iterable[dict[str, Any]]) -> Seeded:
 def insert_missing(name: str, rows: list[Any], key: list[str]) -> Seeded:
     """Inserts the rows whose unique key is not stored yet. Another seed at the same time is no error."""
     model: type[Model] = type(rows[0])
+    for row in rows:
+        tidy_row(row)
     stored = set(model._default_manager.values_list(*key))
     missing = [row for row in rows if tuple(getattr(row, column) for column in key) not in stored]
     model._default_manager.bulk_create(

@@ -9,6 +9,7 @@ import httpx
 import structlog
 
 from charites.common.errors import Invalid, Kind, ServiceError
+from charites.common.text import is_key
 from orders.errors import BadSignature, PaymentsUnavailable, PaymentUnanswered
 from orders.models import Payment
 from orders.payloads import Capture
@@ -17,6 +18,7 @@ from orders.payments.port import PaymentRequest, Provider, RefundRequest, check_
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 5
+ADDRESS_LENGTH = 2048
 
 Answer = TypeVar("Answer")
 
@@ -107,7 +109,8 @@ def may_be_done(error: Exception) -> bool:
 
 
 def check_address(answer: Any) -> None:
-    if not isinstance(answer, str) or not answer.startswith(("https://", "http://")):
+    is_address = isinstance(answer, str) and is_key(answer, ADDRESS_LENGTH)
+    if not is_address or not answer.startswith(("https://", "http://")):
         raise Nonsense(f"an address of a pay page: {answer!r}")
 
 

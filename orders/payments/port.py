@@ -10,6 +10,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from charites.common.models import MAX_INT64
+from charites.common.text import is_key
 from orders.errors import PaymentsUnavailable
 from orders.models import CURRENCY_LENGTH, TRADE_LENGTH
 from orders.payloads import Capture
@@ -42,11 +43,12 @@ def check_capture(capture: Any) -> None:
         raise TypeError("not a capture")
     if not (0 < capture.payment_id <= MAX_INT64 and 0 < capture.amount <= MAX_INT64):
         raise ValueError("payment_id and amount")
-    texts = (capture.trade_id, capture.currency)
-    if not all(isinstance(text, str) and text.isprintable() for text in texts):
-        raise ValueError("trade_id and currency")
-    if not 0 < len(capture.trade_id) <= TRADE_LENGTH or len(capture.currency) != CURRENCY_LENGTH:
-        raise ValueError("trade_id and currency")
+    if not isinstance(capture.trade_id, str) or not is_key(capture.trade_id, TRADE_LENGTH):
+        raise ValueError("trade_id")
+    if not isinstance(capture.currency, str) or not is_key(capture.currency, CURRENCY_LENGTH):
+        raise ValueError("currency")
+    if len(capture.currency) != CURRENCY_LENGTH:
+        raise ValueError("currency")
     if not isinstance(capture.captured_at, datetime) or capture.captured_at.tzinfo is None:
         raise ValueError("captured_at")
 

@@ -22,7 +22,7 @@ class PlaceOrderSerializer(StrictSerializer):
     """What a buyer may say. The price is not among it."""
 
     items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_LINES)  # type: ignore[call-arg]
-    address = TextField(max_length=ADDRESS_LENGTH)
+    address = TextField(max_length=ADDRESS_LENGTH, has_lines=True)
     name = TextField(max_length=NAME_LENGTH)
     phone = TextField(max_length=PHONE_LENGTH)
     room_id = IdField(required=False, allow_null=True)

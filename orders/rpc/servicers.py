@@ -11,6 +11,7 @@ from charites.common.auth import Identity, Role
 from charites.common.errors import Invalid
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.rpc import Call, Job, Servicer, in_loop, merged, required_id
+from charites.common.text import tidy
 from goods.models import Goods
 from orders import selectors, services
 from orders.models import Order, OrderDetail
@@ -41,9 +42,9 @@ class OrderServicer(Servicer):
         command = PlaceOrder(
             user_id=call.identity.acting_for(request.user_id),
             quantities=merged(lines_of(request)),
-            address=request.address,
-            name=request.name,
-            phone=request.phone,
+            address=tidy(request.address),
+            name=tidy(request.name),
+            phone=tidy(request.phone),
             room_id=request.room_id or None,
             idempotency_key=call.idempotency_key(request.idempotency_key),
             expected_amount=request.expected_amount or None,

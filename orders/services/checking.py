@@ -7,42 +7,30 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid
 from charites.common.models import ADDRESS_LENGTH, MAX_INT64, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
+from charites.common.text import TypedText, check_key, check_texts
 from charites.common.times import as_utc
 from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound, SaleNotStarted, SaleOver
 from goods.models import Goods
 from orders.catalogue import Catalogue
 from orders.errors import PriceChanged
 from orders.payloads import PlaceOrder
-from stock.services import check_key
 
 
 def check_command(command: PlaceOrder, catalogue: Catalogue, now: datetime) -> None:
     """Raises the first thing that is wrong with a command: with itself, then with how things are now."""
     if not 0 < command.user_id <= MAX_INT64:
         raise Invalid("user_id", _("is missing or out of range"))
-    check_text("address", command.address, ADDRESS_LENGTH)
-    check_text("name", command.name, NAME_LENGTH)
-    check_text("phone", command.phone, PHONE_LENGTH)
+    check_texts(
+        TypedText("address", command.address, ADDRESS_LENGTH, has_lines=True),
+        TypedText("name", command.name, NAME_LENGTH),
+        TypedText("phone", command.phone, PHONE_LENGTH),
+    )
     if command.idempotency_key is not None:
         check_key(command.idempotency_key)
     if command.room_id is not None and command.room_id not in catalogue.rooms:
         raise RoomNotFound(room_id=command.room_id)
     check_items(command.quantities, catalogue.goods, now)
     check_amount(command, catalogue.goods)
-
-
-def check_text(field: str, value: str, length: int) -> None:
-    if not value.strip():
-        raise Invalid(field, _("is missing"))
-    if not is_storable(value):
-        raise Invalid(field, _("is not valid text"))
-    if len(value) > length:
-        raise Invalid(field, _("is longer than %(limit)s characters"), limit=length)
-
-
-def is_storable(value: str) -> bool:
-    """JSON can say half a surrogate pair, and NUL; databases cannot."""
-    return "\x00" not in value and value == value.encode(errors="ignore").decode()
 
 
 def check_amount(command: PlaceOrder, goods: Mapping[int, Goods]) -> None:

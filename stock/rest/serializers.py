@@ -4,8 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from charites.common.models import KEY_LENGTH, MAX_INT64
-from charites.common.rest import IdField, StrictSerializer, TextField, WholeNumberField
+from charites.common.models import MAX_INT64, REASON_LENGTH
+from charites.common.rest import IdField, KeyField, StrictSerializer, TextField, WholeNumberField
 
 
 class StockSerializer(serializers.Serializer[Any]):
@@ -21,11 +21,11 @@ class SetStockSerializer(StrictSerializer):
     version = WholeNumberField(
         required=False, min_value=0, max_value=MAX_INT64, help_text="refuse unless the stock still has this version"
     )
-    reason = TextField(required=False, max_length=255)
-    idempotency_key = TextField(required=False, max_length=KEY_LENGTH)
+    reason = TextField(required=False, max_length=REASON_LENGTH)
+    idempotency_key = KeyField(required=False)
 
 
 class AdjustmentSerializer(StrictSerializer):
     delta = WholeNumberField(min_value=-MAX_INT64, max_value=MAX_INT64)
-    reason = TextField(max_length=255)
-    idempotency_key = TextField(required=False, max_length=KEY_LENGTH)
+    reason = TextField(max_length=REASON_LENGTH)
+    idempotency_key = KeyField(required=False)

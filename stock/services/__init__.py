@@ -1,7 +1,6 @@
 """Everything that changes stock. `move` is the hot path; adjustments are for staff and services."""
 
 from stock.services.adjusting import Adjustment, adjust_stock
-from stock.services.checks import check_key
 from stock.services.moving import (
     Asked,
     Moved,
@@ -20,7 +19,6 @@ __all__ = [
     "Moved",
     "Sale",
     "adjust_stock",
-    "check_key",
     "confirming",
     "move",
     "move_asked",

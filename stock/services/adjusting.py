@@ -10,12 +10,13 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid, KeyReused
-from charites.common.models import MAX_INT64
+from charites.common.models import MAX_INT64, REASON_LENGTH
+from charites.common.text import TypedText, check_key, check_texts
 from charites.common.transactions import Stale, Undone, run
 from stock import sold_out
 from stock.errors import NotEnoughStock, StockChanged
 from stock.models import Stock, StockAdjustment
-from stock.services.checks import check_goods_id, check_key
+from stock.services.checks import check_goods_id
 
 UNNAMED = "unnamed:"  # how a key begins that nobody gave
 
@@ -195,8 +196,7 @@ def check_adjustment(adjustment: Adjustment) -> None:
         raise Invalid("available", _("must be 0 or more, and fit into an int64"))
     if abs(adjustment.delta) > MAX_INT64:
         raise Invalid("delta", _("must fit into an int64"))
-    if not adjustment.reason.strip() or len(adjustment.reason) > 255:
-        raise Invalid("reason", _("must be 1 to 255 characters"))
+    check_texts(TypedText("reason", adjustment.reason, REASON_LENGTH))
     if adjustment.idempotency_key is not None:
         check_key(adjustment.idempotency_key)
         if not is_named(adjustment):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid
-from charites.common.models import KEY_LENGTH, MAX_INT64, MAX_LINES
+from charites.common.models import MAX_INT64, MAX_LINES
 
 
 def check_order_id(order_id: int) -> None:
@@ -26,9 +26,3 @@ def check_quantities(quantities: Mapping[int, int]) -> None:
 def check_goods_id(goods_id: int) -> None:
     if not 0 < goods_id <= MAX_INT64:
         raise Invalid("goods_id", _("is missing or out of range"))
-
-
-def check_key(key: str) -> None:
-    """An idempotency key: 1 to 64 printable ASCII characters, as databases compare other ones too generously."""
-    if not 0 < len(key) <= KEY_LENGTH or not key.isascii() or not key.isprintable() or key != key.strip():
-        raise Invalid("idempotency_key", _("must be 1 to %(limit)s printable ASCII characters"), limit=KEY_LENGTH)

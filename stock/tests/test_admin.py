@@ -57,7 +57,9 @@ def test_adjusting_below_zero_is_refused_for_all(client: Client) -> None:
     assert LogEntry.objects.count() == 0
 
 
-@pytest.mark.parametrize("fields", [{"delta": "many"}, {"reason": ""}, {"delta": str(2**63)}, {"reason": "x" * 256}])
+@pytest.mark.parametrize(
+    "fields", [{"delta": "many"}, {"reason": ""}, {"delta": str(2**63)}, {"reason": "x" * 256}, {"reason": "a\u202eb"}]
+)
 def test_adjusting_with_nonsense_shows_the_form_again(client: Client, fields: dict[str, str]) -> None:
     data = {"delta": "1", "reason": "delivery", "key": KEY, "confirmed": "yes", "action": "adjust", **fields}
 

@@ -12,7 +12,15 @@ from charites.common.rest.endpoint import (
     valid_body,
     valid_query,
 )
-from charites.common.rest.fields import IdField, QuantityField, StrictSerializer, TextField, WholeNumberField
+from charites.common.rest.fields import (
+    IdField,
+    KeyField,
+    QuantityField,
+    SecretField,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+)
 from charites.common.rest.middleware import RequestMiddleware
 from charites.common.rest.refusals import exception_handler
 from charites.common.rest.status import STATUS, error_response, error_status
@@ -23,8 +31,10 @@ __all__ = [
     "BearerAuthentication",
     "Endpoint",
     "IdField",
+    "KeyField",
     "QuantityField",
     "RequestMiddleware",
+    "SecretField",
     "StrictSerializer",
     "TextField",
     "WholeNumberField",

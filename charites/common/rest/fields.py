@@ -1,34 +1,81 @@
 """Strict serializers, and fields and paths that take what they say and nothing else."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from django.urls import register_converter
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from charites.common.models import MAX_INT64
+from charites.common.errors import Invalid
+from charites.common.models import KEY_LENGTH, MAX_INT64
+from charites.common.text import TypedText, check_key, find_fault, tidy
 
 
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not know: a client that sends a price is told so instead of being ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict):
-            for name in data:
-                if name not in self.fields:
-                    raise serializers.ValidationError({str(name)[:64]: [_("is not a field of this request")]})
-        return super().to_internal_value(data)
+        names = data if isinstance(data, dict) else ()
+        unknown = {str(name)[:64]: [_("is not a field of this request")] for name in names if name not in self.fields}
+        try:
+            known = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not unknown or not isinstance(error.detail, dict):
+                raise
+            raise serializers.ValidationError({**unknown, **error.detail}) from error
+        if unknown:
+            raise serializers.ValidationError(unknown)
+        return known
 
 
-class TextField(serializers.CharField):
-    """A text, and nothing that could be written as one."""
+class SecretField(serializers.CharField):
+    """A password or a token, taken as it is; nothing that could be written as a text."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid": _("must be a text"),
+        "required": _("is missing"),
+        "null": _("is missing"),
+        "blank": _("is missing"),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, **kwargs})
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        return str(super().to_internal_value(data))
+        return data
+
+
+class TextField(SecretField):
+    """A text that people type, tidied; see `charites.common.text`. `has_lines`: it may have several."""
+
+    def __init__(self, *, has_lines: bool = False, **kwargs: Any) -> None:
+        self.has_lines = has_lines
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = tidy(super().to_internal_value(data))
+        if fault := find_fault(TypedText("", text, self.max_length or MAX_INT64, self.has_lines)):
+            raise serializers.ValidationError(fault.reason)
+        return text
+
+
+class KeyField(SecretField):
+    """An idempotency key."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": KEY_LENGTH, "allow_blank": True, **kwargs})
+
+    def to_internal_value(self, data: Any) -> str:
+        key = super().to_internal_value(data)
+        try:
+            check_key(key)
+        except Invalid as error:
+            raise serializers.ValidationError(error.reason) from error
+        return key
 
 
 class WholeNumberField(serializers.IntegerField):

@@ -1,5 +1,7 @@
 """What a view raises becomes an error of the catalogue: DRF's and Django's exceptions, and everything unforeseen."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +13,7 @@ from rest_framework.response import Response
 
 from charites.common import logs
 from charites.common.errors import (
+    MOST_FAULTS,
     Forbidden,
     Invalid,
     Limited,
@@ -41,7 +44,7 @@ def from_drf(error: Exception) -> ServiceError:
     """Returns the catalogue's error for one of DRF's or Django's."""
     match error:
         case exceptions.ValidationError():
-            return _first_invalid(error.detail)
+            return Invalid.of(list(islice(faults_in(error.detail), MOST_FAULTS)))
         case exceptions.ParseError():
             return Invalid("body", _("is not valid JSON"))
         case exceptions.UnsupportedMediaType() | exceptions.NotAcceptable():
@@ -63,14 +66,15 @@ def from_drf(error: Exception) -> ServiceError:
     return as_service_error(error)
 
 
-def _first_invalid(detail: Any, path: str = "") -> Invalid:
-    """Names the first field that is wrong, such as `items.0.quantity`, and what is wrong with it."""
+def faults_in(detail: Any, path: str = "") -> Iterator[Invalid]:
+    """Names every field that is wrong, such as `items.0.quantity`, and the first thing that is wrong with it."""
     if isinstance(detail, dict):
-        name, inner = next(iter(detail.items()))
-        name = "" if name == "non_field_errors" else str(name)
-        return _first_invalid(inner, f"{path}.{name}".strip("."))
-    if isinstance(detail, list):
-        index = next((i for i, entry in enumerate(detail) if entry), 0)
-        inner = detail[index]
-        return _first_invalid(inner, f"{path}.{index}".strip(".") if isinstance(inner, dict | list) else path)
-    return Invalid(path or "body", str(detail).replace("%", "%%"))
+        for name, inner in detail.items():
+            name = "" if name == "non_field_errors" else str(name)
+            yield from faults_in(inner, f"{path}.{name}".strip("."))
+    elif isinstance(detail, list) and any(isinstance(inner, dict | list) for inner in detail):
+        for index, inner in enumerate(detail):
+            yield from faults_in(inner, f"{path}.{index}".strip(".")) if inner else ()
+    else:
+        reason = detail[0] if isinstance(detail, list) else detail
+        yield Invalid(path or "body", str(reason).replace("%", "%%"))

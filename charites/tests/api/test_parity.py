@@ -152,6 +152,40 @@ def test_order_read_over_any_protocol_says_the_same(callers: Callers) -> None:
     ]
 
 
+def test_texts_are_kept_in_one_form_over_all_protocols(callers: Callers) -> None:
+    typed = {
+        "address": " 1 Rue de l'E\u0301cole\r\nBa\u0302t. 2 ",
+        "name": "\u3000李 👨\u200d👩\u200d👧 ",
+        "phone": "+86 138 ",
+    }
+
+    over_rest = int(place_over_rest("k-1", **typed).json()["order_id"])
+    over_grpc = place_over_grpc(callers, "k-1", **typed).order_id
+    over_gateway = int(place_over_gateway("k-1", **typed).json()["OrderId"])
+
+    assert over_rest == over_grpc == over_gateway
+    order = Order.objects.get()
+    kept = (order.receive_address, order.receive_name, order.receive_phone)
+    assert kept == ("1 Rue de l'École\nBât. 2", "李 👨\u200d👩\u200d👧", "+86 138")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": "Li\u202eLei"}, {"address": "\x07", "phone": "\u200b"}, {"phone": "1" * 33}]
+)
+def test_text_that_is_wrong_is_refused_in_the_same_words_over_all_protocols(
+    callers: Callers, wrong: dict[str, str]
+) -> None:
+    over_rest = place_over_rest(**wrong).json()
+    over_gateway = place_over_gateway(**wrong).json()
+    with pytest.raises(grpc.RpcError) as refused:
+        place_over_grpc(callers, **wrong)
+    over_grpc = read_error(refused.value)
+
+    assert over_rest["message"] == over_gateway["message"] == over_grpc.message
+    assert over_rest["code"] == over_gateway["code"] == over_grpc.code == 10000001
+    assert all(f"{name}: " in over_rest["message"] for name in wrong)
+
+
 def test_payment_and_cancel_over_either_protocol_leave_the_same_rows(callers: Callers) -> None:
     over_rest = int(place_over_rest().json()["order_id"])
     over_grpc = place_over_grpc(callers).order_id

@@ -107,6 +107,26 @@ def test_body_with_half_a_character_is_invalid(body: bytes) -> None:
     assert error_of(buyer().send("POST", "/api/orders", body))[:2] == (400, 10000001)
 
 
+def test_every_field_that_is_wrong_is_named() -> None:
+    body = {"price": 1, "items": [{"goods_id": 1, "quantity": 1}, {"goods_id": "x"}], "address": 5, "phone": "\x07"}
+
+    answer = buyer().post("/api/orders", body)
+
+    wrong = "price, items.1.goods_id, items.1.quantity, address, name, phone"
+    assert error_of(answer)[2] == (
+        "price: is not a field of this request; items.1.goods_id: A valid integer is required.; items.1.quantity: "
+        "This field is required.; address: must be a text; name: is missing; "
+        "phone: holds U+0007, which cannot be printed"
+    )
+    assert answer.json()["details"] == {"field": "price", "fields": wrong}
+
+
+def test_of_many_fields_that_are_wrong_the_first_are_named() -> None:
+    answer = buyer().post("/api/orders", {f"field-{number}": 1 for number in range(1_000)})
+
+    assert answer.json()["details"]["fields"].count(", ") == 19
+
+
 @pytest.mark.parametrize(("path", "authorized"), [("/api/orders", True), ("/api/auth/token", False)])
 def test_body_over_the_limit_is_too_large(path: str, authorized: bool) -> None:
     caller = buyer() if authorized else anybody()

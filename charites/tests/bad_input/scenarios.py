@@ -43,6 +43,24 @@ from lab.kit.factories import bearer
 
 BIGGEST = 2**63 - 1
 
+# In a text that somebody types; half a character cannot be said in a message of gRPC.
+UNFIT = {
+    "a control character": "a\x1bb",
+    "a null": "a\x00b",
+    "a tab": "a\tb",
+    "a separator of lines": "a\u2028b",
+    "an override of direction": "a\u202eb",
+    "an isolate": "a\u2066b\u2069",
+    "an unassigned character": "a\u0378b",
+    "a non-character": "a\ufffeb",
+    "nothing but a zero width space": "\u200b",
+    "nothing but a joiner and a selector": "\u200d\ufe0f",
+    "nothing but a filler": "\u3164",
+    "nothing but an empty cell of Braille": "\u2800",
+    "nothing but an ideographic space": "\u3000",
+    "nothing but a mark": "\u0301",
+}
+
 PLACING = [
     place("unknown goods", items((999, 1)), NO_GOODS),
     place("deleted goods", items((900, 1)), NO_GOODS),
@@ -72,6 +90,12 @@ PLACING = [
     place("over 100 lines of one product", items(*[(1, 1)] * 101), INVALID),
     *[place(f"{name} missing", without(name), INVALID) for name in ("items", "address", "name", "phone")],
     *[place(f"{name} blank", {**items((1, 1)), name: "  "}, INVALID) for name in ("address", "name", "phone")],
+    *[
+        place(f"{name} with {what}", {**items((1, 1)), name: text}, INVALID)
+        for name in ("address", "name", "phone")
+        for what, text in UNFIT.items()
+    ],
+    place("a name of two lines", {**items((1, 1)), "name": "a\nb"}, INVALID),
     place("address over-long", {**items((1, 1)), "address": "a" * 256}, INVALID),
     place("name over-long", {**items((1, 1)), "name": "马" * 129}, INVALID),
     place("phone over-long", {**items((1, 1)), "phone": "1" * 33}, INVALID),

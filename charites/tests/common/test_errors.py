@@ -18,7 +18,7 @@ import orders.errors
 import stock.errors
 from charites.common import errors, rpc
 from charites.common.errors import Busy, InternalError, Invalid, Kind, NotFound, ServiceError, as_service_error, joined
-from stock.services import check_key
+from charites.common.text import check_key
 
 MODULES = (errors, rpc, goods.errors, stock.errors, orders.errors, messaging.errors)
 ROOT = Path(__file__).resolve().parents[3]

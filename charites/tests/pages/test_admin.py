@@ -133,3 +133,21 @@ def test_admin_is_named_after_the_shop() -> None:
     page = sign_in(make_operator()).get("/admin/")
 
     assert page.context["site_header"] == "charites"
+
+
+def test_name_of_a_user_holds_no_character_that_turns_the_text() -> None:
+    client = sign_in(get_user_model().objects.create_superuser("root"))
+    somebody = factories.make_user("somebody")
+
+    page = client.get(page_url(somebody))
+    form = page.context["adminform"].form
+    data = {
+        name: form[name].value() or ""
+        for name in ("username", "email", "date_joined_0", "date_joined_1")
+        if name in form.fields
+    }
+    data |= {"date_joined_0": "2026-06-01", "date_joined_1": "12:00:00"}
+    page = client.post(page_url(somebody), {**data, "first_name": "Li\u202e", "last_name": "Lei"})
+
+    fault = "holds U+202E, which changes the direction of the text"
+    assert page.context["adminform"].errors == {"first_name": [fault]}

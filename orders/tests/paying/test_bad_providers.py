@@ -56,6 +56,8 @@ REFUSALS: dict[str, Any] = {
     "no trade": lambda payment_id: capture_of(payment_id, trade_id=""),
     "no trade at all": lambda payment_id: capture_of(payment_id, trade_id=None),
     "a trade of 65 letters": lambda payment_id: capture_of(payment_id, trade_id="t" * 65),
+    "a trade of another script": lambda payment_id: capture_of(payment_id, trade_id="т1"),
+    "a trade with a blank behind it": lambda payment_id: capture_of(payment_id, trade_id="t "),
     "a trade with a null byte": lambda payment_id: capture_of(payment_id, trade_id="t\0"),
     "a long currency": lambda payment_id: capture_of(payment_id, currency="YUAN"),
     "a time without a zone": lambda payment_id: capture_of(payment_id, captured_at=datetime(2026, 6, 1)),  # noqa: DTZ001
@@ -101,7 +103,19 @@ def test_time_out_without_a_sensible_answer_waits_ten_minutes_and_asks_for_a_day
     assert counts(1) == (5, 0, 0)
 
 
-@pytest.mark.parametrize("nonsense", [None, "", "javascript:alert(1)", 5, {"pay_url": "http://x"}, OSError("refused")])
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        None,
+        "",
+        "javascript:alert(1)",
+        "https://a\u202eb",
+        "https://" + "a" * 2041,
+        5,
+        {"pay_url": "http://x"},
+        OSError("refused"),
+    ],
+)
 def test_begin_without_a_sensible_answer_is_unavailable_and_may_be_repeated(provider, nonsense):
     make_goods(1, stock=5)
     order = make_order()
