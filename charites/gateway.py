@@ -4,9 +4,8 @@ Routes are the `google.api.http` options in the .proto files; tokens, roles and 
 with grpc-gateway, names are the JSON names, int64 are strings, and fields that are zero or empty are printed too.
 """
 
-import json
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -15,12 +14,17 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt
 from google.api import annotations_pb2
 from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
-from charites.common.errors import Invalid, MethodNotAllowed
+from charites.common.errors import MOST_FAULTS, Invalid, MethodNotAllowed
 from charites.common.rpc import IDEMPOTENCY_KEY, Method, installed_methods
+from charites.common.strict_json import read_body
 
 FORWARDED = ("authorization", IDEMPOTENCY_KEY)  # headers that travel as metadata
+
+UNFIT = (json_format.ParseError, ValueError)  # (half a character is a ValueError)
 
 
 def gateway_urls() -> list[URLPattern]:
@@ -42,7 +46,7 @@ def view_of(method: Method) -> Callable[[HttpRequest], HttpResponse]:
         if request.method != "POST":
             raise MethodNotAllowed(method=request.method)
         metadata = {name: request.headers[name] for name in FORWARDED if name in request.headers}
-        reply = method.answer(metadata, lambda: read_json(method.request_class, request.body))
+        reply = method.answer(metadata, lambda: read_message(method.request_class, request))
         return JsonResponse(as_json(reply), json_dumps_params={"ensure_ascii": False})
 
     return answer
@@ -53,33 +57,44 @@ def as_json(message: Message) -> dict[str, Any]:
     return json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
 
 
-def read_json(message_class: type[Message], body: bytes) -> Message:
-    """Reads a request; an empty body is an empty request. Raises Invalid that names what is wrong."""
-    try:
-        return json_format.Parse(body or b"{}", message_class())
-    except (json_format.ParseError, UnicodeDecodeError) as error:
-        raise explain(message_class, body) from error
-
-
-def explain(message_class: type[Message], body: bytes) -> Invalid:
-    """Finds out what is wrong with a body that is no such message; the parser's own words are not for callers."""
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        return Invalid("body", _("is not valid JSON"))
+def read_message(message_class: type[Message], request: HttpRequest) -> Message:
+    """Reads a request; an empty body is an empty request. Raises Invalid, which names every field that is wrong."""
+    fields = read_body(request.body or b"{}", request.headers.get("Content-Type", ""))
     if not isinstance(fields, dict):
-        return Invalid("body", _("must be a JSON object"))
-    known = {name for field in message_class.DESCRIPTOR.fields for name in (field.name, field.json_name)}
-    wrong = next(filter(partial(is_wrong, message_class), fields.items()), ("body", None))[0]
-    if wrong == "body" or wrong in known:
-        return Invalid(wrong, _("has a value that does not fit"))
-    return Invalid(wrong[:64], _("is not a field of this request"))
+        raise Invalid("body", _("must be a JSON object"))
+    try:
+        return json_format.ParseDict(fields, message_class())
+    except UNFIT as error:  # the parser's own words are not for callers
+        found = islice(faults_in(message_class, fields), MOST_FAULTS)
+        raise Invalid.of(list(found) or [Invalid("body", _("has a value that does not fit"))]) from error
 
 
-def is_wrong(message_class: type[Message], field: tuple[str, Any]) -> bool:
+def faults_in(message_class: type[Message], fields: Mapping[str, Any], path: str = "") -> Iterator[Invalid]:
+    """Yields every field that is wrong, such as `Items.0.GoodsId`."""
+    known = {name: field for field in message_class.DESCRIPTOR.fields for name in (field.name, field.json_name)}
+    for name, value in fields.items():
+        here = f"{path}{name[:64]}"
+        if name not in known:
+            yield Invalid(here, _("is not a field of this request"))
+        elif is_wrong(message_class, name, value):
+            inside = list(faults_inside(known[name], value, here))
+            yield from inside or [Invalid(here, _("has a value that does not fit"))]
+
+
+def faults_inside(field: FieldDescriptor, value: Any, path: str) -> Iterator[Invalid]:
+    """Yields what is wrong inside the messages of a repeated field."""
+    if field.message_type is None or not isinstance(value, list):
+        return
+    message_class = GetMessageClass(field.message_type)
+    for index, inner in enumerate(value):
+        if isinstance(inner, dict):
+            yield from faults_in(message_class, inner, f"{path}.{index}.")
+
+
+def is_wrong(message_class: type[Message], name: str, value: Any) -> bool:
     """Whether a field alone is refused already."""
     try:
-        json_format.Parse(json.dumps(dict([field])), message_class())
-    except json_format.ParseError:
+        json_format.ParseDict({name: value}, message_class())
+    except UNFIT:
         return True
     return False

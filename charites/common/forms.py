@@ -8,6 +8,7 @@ from django.forms.fields import InvalidJSONInput
 
 from charites.common.errors import Invalid
 from charites.common.models import MAX_INT64
+from charites.common.strict_json import read_text
 from charites.common.text import TypedText, check_json, find_fault, tidy
 
 
@@ -24,7 +25,15 @@ class TypedField(forms.CharField):
 
 
 class TypedJSONField(forms.JSONField):
-    """JSON whose texts people type."""
+    """JSON that people type; see `charites.common.strict_json`."""
+
+    def to_python(self, value: Any) -> Any:
+        if self.disabled or not isinstance(value, str) or value in self.empty_values:
+            return super().to_python(value)
+        try:
+            return read_text(value)
+        except Invalid as error:
+            raise forms.ValidationError(error.reason if error.details["field"] == "body" else error.message) from error
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """What was typed, as it was: written anew, half a character could not be shown."""

@@ -205,7 +205,10 @@ def test_room_page_lists_its_goods_and_goods_page_its_rooms(client: Client) -> N
         ({"title": "\u3164"}, "title", "holds nothing that can be seen"),
         ({"brief": "a\x1bb"}, "brief", "holds U+001B, which cannot be printed"),
         ({"detail": '["a\\u0000b"]'}, "detail", "holds U+0000, which cannot be printed"),
-        ({"ext_json": '{"a\\ud800": 1}'}, "ext_json", "holds U+D800, which cannot be printed"),
+        ({"ext_json": '{"a\\ud800": 1}'}, "ext_json", "a?: holds U+D800, which cannot be printed"),
+        ({"ext_json": '{"a": 1, "a": 2}'}, "ext_json", "a: comes twice"),
+        ({"ext_json": '{"a": NaN}'}, "ext_json", "holds NaN, which is not JSON"),
+        ({"ext_json": "[" * 30_000}, "ext_json", "is nested deeper than 20 levels"),
     ],
 )
 def test_text_of_a_product_that_cannot_be_is_refused_beside_its_field(

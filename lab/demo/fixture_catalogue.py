@@ -4,7 +4,6 @@ Seeding restores what is missing and leaves what is there alone: goods that were
 that were changed. So it may run before every start.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from django.db import connection
 from django.db.models import Model
 
 from charites.common.columns import tidy_row
+from charites.common.strict_json import read_json
 from charites.common.transactions import run
 from goods.models import Goods, Room, RoomGoods
 from stock import selectors as stock_selectors
@@ -64,7 +64,7 @@ def make_catalogue(catalogue: dict[str, list[dict[str, Any]]], now: datetime) ->
 
 
 def read_catalogue() -> dict[str, list[dict[str, Any]]]:
-    catalogue: dict[str, list[dict[str, Any]]] = json.loads(CATALOGUE.read_text(encoding="utf-8"))
+    catalogue: dict[str, list[dict[str, Any]]] = read_json(CATALOGUE.read_bytes())
     return catalogue
 
 

@@ -13,7 +13,7 @@ from charites.common.text import is_key
 from orders.errors import BadSignature, PaymentsUnavailable, PaymentUnanswered
 from orders.models import Payment
 from orders.payloads import Capture
-from orders.payments.port import PaymentRequest, Provider, RefundRequest, check_capture, get_provider
+from orders.payments.port import PaymentRequest, Provider, RefundRequest, get_provider, wrong_fields
 
 log = structlog.get_logger(__name__)
 
@@ -112,6 +112,11 @@ def check_address(answer: Any) -> None:
     is_address = isinstance(answer, str) and is_key(answer, ADDRESS_LENGTH)
     if not is_address or not answer.startswith(("https://", "http://")):
         raise Nonsense(f"an address of a pay page: {answer!r}")
+
+
+def check_capture(answer: Any) -> None:
+    if wrong := wrong_fields(answer):
+        raise Nonsense(f"a capture with another {', '.join(wrong)}: {answer!r}")
 
 
 def check_answer(answer: Any, payment: Payment) -> None:

@@ -1,7 +1,7 @@
 """Moves of stock, under the configured strategy, and what others ask for: the steps of an order that lives elsewhere,
 and sales without one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -69,15 +69,14 @@ def confirming(*, order_id: int) -> Move:
     return confirm(order_id)
 
 
-def rolling_back(*, order_id: int, goods_ids: Iterable[int]) -> Move:
+def rolling_back(*, order_id: int, goods_ids: Collection[int]) -> Move:
     """The move that gives back what the order reserved, by what the records hold. Raises Invalid."""
     check_order_id(order_id)
-    goods_ids = set(goods_ids)
     if len(goods_ids) > MAX_LINES:
         raise Invalid("items", _("must be 1 to %(limit)s lines"), limit=MAX_LINES)
     for goods_id in goods_ids:
         check_goods_id(goods_id)
-    return roll_back(order_id, goods_ids=goods_ids)
+    return roll_back(order_id, goods_ids=set(goods_ids))
 
 
 def selling(*, goods_id: int, quantity: int) -> Sale:

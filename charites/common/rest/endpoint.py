@@ -7,7 +7,6 @@ from typing import Any, Protocol, TypeVar
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import get_lib_doc_excludes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
@@ -18,6 +17,7 @@ from rest_framework.views import APIView
 from charites.common import auth
 from charites.common.errors import Unauthenticated, one_key
 from charites.common.rest.fields import ErrorSerializer, StrictSerializer
+from charites.common.strict_json import read_body
 
 AnySerializer = TypeVar("AnySerializer", bound=Serializer[Any])
 
@@ -40,13 +40,10 @@ class Asked(Protocol):
 
 
 class Parser(JSONParser):
-    """JSON as DRF reads it; what is nested deeper than Python reads is as broken as a missing bracket."""
+    """JSON as `charites.common.strict_json` has it."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError as error:
-            raise exceptions.ParseError from error
+        return read_body(stream.read(), media_type or "")
 
 
 class BearerAuthentication(BaseAuthentication):

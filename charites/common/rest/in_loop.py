@@ -19,7 +19,6 @@ from django.utils import translation
 from rest_framework.exceptions import APIException
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
-from rest_framework.utils import json
 
 from charites.common import logs
 from charites.common.auth import Identity, identify_at_once
@@ -27,6 +26,7 @@ from charites.common.errors import ServiceError
 from charites.common.rest.endpoint import Endpoint
 from charites.common.rest.middleware import STARTED, account_for, refuse
 from charites.common.rest.refusals import exception_handler
+from charites.common.strict_json import read_json
 
 JSON = "application/json"
 ACCEPTED = ("", "*/*", JSON)
@@ -115,25 +115,19 @@ class UsualWay(Exception):
 def as_usual(target: Target, request: WSGIRequest) -> LoopRequest | None:
     """A request as views have it; None if there is anything about it that Django or DRF would have to look at."""
     headers = request.headers
-    if request.META["QUERY_STRING"] or headers.get("Accept", "") not in ACCEPTED:
+    is_json = request.method == "GET" or request.content_type == JSON
+    if not is_json or request.META["QUERY_STRING"] or headers.get("Accept", "") not in ACCEPTED:
         return None
     try:
         user = identify_at_once(headers.get("Authorization", ""))
-        data = None if request.method == "GET" else read_json(request)
-    except (ServiceError, ValueError, RecursionError):
+        data = None if request.method == "GET" else read_json(request.body)
+    except ServiceError:
         return None
     if user is None:
         return None
     asked = LoopRequest(user, data, headers)
     allowed = all(permission.has_permission(asked, target.view) for permission in target.view.get_permissions())  # type: ignore[arg-type]
     return asked if allowed else None
-
-
-def read_json(request: WSGIRequest) -> Any:
-    """The body. Raises ValueError for what is not plainly JSON."""
-    if request.content_type != JSON:
-        raise ValueError(request.content_type)
-    return json.loads(request.body.decode(), parse_constant=json.strict_constant)
 
 
 def rendered(response: HttpResponse) -> HttpResponse:

@@ -14,7 +14,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from charites.common.errors import Invalid
 from charites.common.rpc import Client, read_error
+from charites.common.strict_json import read_json
 
 DEMO_TOKEN = "Bearer token"
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}
@@ -69,9 +71,11 @@ def call(client: Client, name: str, request: str) -> str:
     """Makes one call; JSON in, JSON out. Raises CommandError for a wrong name or request, RpcError for a refusal."""
     method = find_method(client, name)
     try:
-        message = json_format.Parse(request, GetMessageClass(method.input_type)())
-    except json_format.ParseError as error:
-        raise CommandError(f"The request does not fit {method.input_type.full_name}: {error}") from error
+        fields = read_json(request.encode(errors="surrogateescape"))
+        message = json_format.ParseDict(fields, GetMessageClass(method.input_type)())
+    except (Invalid, json_format.ParseError, ValueError, TypeError, AttributeError) as error:
+        reason = error.message if isinstance(error, Invalid) else error
+        raise CommandError(f"The request does not fit {method.input_type.full_name}: {reason}") from error
     make = client.channel.unary_unary(
         f"/{method.containing_service.full_name}/{method.name}",
         request_serializer=type(message).SerializeToString,

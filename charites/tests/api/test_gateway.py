@@ -172,19 +172,24 @@ def test_every_route_takes_post_only(route: str, method: str) -> None:
 
 
 BROKEN = {
-    "cut": b'{"GoodsId": 1',
-    "text": b"GoodsId=1",
-    "not utf-8": b'{"GoodsId": "\xff"}',
-    "endless": b"[" * 60_000,
-    "digits": b'{"GoodsId": ' + b"1" * 60_000 + b"}",
+    "cut": (b'{"GoodsId": 1', "body: is not valid JSON"),
+    "text": (b"GoodsId=1", "body: is not valid JSON"),
+    "two documents": (b'{"GoodsId": 1}{}', "body: is not valid JSON"),
+    "not utf-8": (b'{"GoodsId": "\xff"}', "body: is not UTF-8"),
+    "byte order mark": (b'\xef\xbb\xbf{"GoodsId": 1}', "body: begins with a byte order mark"),
+    "endless": (b"[" * 60_000, "body: is nested deeper than 20 levels"),
+    "digits": (b'{"GoodsId": ' + b"1" * 60_000 + b"}", "body: holds a number that is too large"),
+    "exponent": (b'{"Num": 1e400}', "body: holds a number that is too large"),
+    "nan": (b'{"Num": NaN}', "body: holds NaN, which is not JSON"),
+    "a name twice": (b'{"GoodsId": 1, "Num": 1, "Num": 9}', "Num: comes twice"),
 }
 
 
-@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-def test_broken_json_is_invalid(body: bytes) -> None:
+@pytest.mark.parametrize(("body", "expected"), BROKEN.values(), ids=BROKEN)
+def test_broken_json_is_invalid(body: bytes, expected: str) -> None:
     status, code, message = error_of(staff().send("POST", "/v1/setstock", body))
 
-    assert (status, code, message) == (400, 10000001, "body: is not valid JSON")
+    assert (status, code, message) == (400, 10000001, expected)
     assert not StockAdjustment.objects.exists()
 
 
@@ -204,8 +209,7 @@ WRONG = {
     "list": ({"Num": [5]}, "Num: has a value that does not fit"),
     "beyond int64": ({"Num": MAX_INT64 + 1}, "Num: has a value that does not fit"),
     "digits": ({"Num": "1" * 5000}, "Num: has a value that does not fit"),
-    "nan": ({"Num": float("nan")}, "Num: has a value that does not fit"),
-    "half a character": ({"\ud800": 2}, "?: is not a field of this request"),
+    "half a character": ({"\ud800": 2}, "?: holds U+D800, which cannot be printed"),
     "long name": ({"n" * 1000: 2}, "n" * 64 + ": is not a field of this request"),
 }
 
@@ -216,6 +220,25 @@ def test_a_field_that_is_wrong_is_named(fields: dict[str, Any], expected: str) -
 
     assert (status, code, message) == (400, 10000001, expected)
     assert not StockAdjustment.objects.exists()
+
+
+def test_every_field_that_is_wrong_is_named_by_the_gateway() -> None:
+    lines = [{"GoodsId": 1, "Num": 1}, {"GoodsId": "x", "Price": 1}]
+
+    answer = buyer().post("/v1/createorder", {"Items": lines, "Address": 5, "Colour": "red"})
+
+    assert answer.json()["details"]["fields"] == "Items.1.GoodsId, Items.1.Price, Address, Colour"
+
+
+@pytest.mark.parametrize(("charset", "status"), [("utf-8", 200), ('"UTF-8"', 200), ("utf-16", 400), ("latin-1", 400)])
+def test_body_is_in_utf_8_whatever_its_header_says(charset: str, status: int) -> None:
+    make_stock(1, 10)
+
+    answer = staff().send(
+        "POST", "/v1/getstock", b'{"GoodsId": 1}', {"Content-Type": f"application/json; charset={charset}"}
+    )
+
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,18 @@ def test_body_that_is_not_json_is_invalid(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 30_000, b'{"items":' * 6_000])
 def test_body_that_is_nested_too_deeply_is_invalid(body: bytes) -> None:
-    assert error_of(buyer().send("POST", "/api/orders", body)) == (400, 10000001, "body: is not valid JSON")
+    expected = (400, 10000001, "body: is nested deeper than 20 levels")
+
+    assert error_of(buyer().send("POST", "/api/orders", body)) == expected
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "latin-1", "bz2", "utf-8-sig"])
+def test_body_in_another_encoding_is_refused(charset: str) -> None:
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+
+    answer = buyer().send("POST", "/api/orders", b"{}", headers)
+
+    assert error_of(answer) == (400, 10000001, "Content-Type: must be JSON in UTF-8")
 
 
 @pytest.mark.parametrize("body", [b'{"\\ud800": 1}', b'{"items": [{"goods_id": "\\ud800"}]}', b'{"name": "\\ud800"}'])

@@ -149,6 +149,14 @@ BROKEN = [
         "not UTF-8": b'{"name": "\xff"}',
         "two documents": b"{}{}",
         "not a number": b'{"items": NaN}',
+        "an infinity": b'{"items": -Infinity}',
+        "an exponent beyond every float": b'{"items": 1e400}',
+        "a byte order mark": b'\xef\xbb\xbf{"items": []}',
+        "UTF-16": '{"items": []}'.encode("utf-16"),
+        "a name that comes twice": b'{"address": "1 Harbour Road", "address": "2 Harbour Road"}',
+        "a name that comes twice inside": b'{"items": [{"goods_id": 1, "quantity": 1, "quantity": 5}]}',
+        "text behind it": b'{"items": []} x',
+        "21 levels": b'{"items":' + b"[" * 20 + b"]" * 20 + b"}",
         "a name twice as deep as Python reads": b'{"items":' * 5_000,
         "a number of 5,000 digits": b'{"items": [{"goods_id": 1, "quantity": ' + b"9" * 5_000 + b"}]}",
         "half a character as a name": b'{"\\ud800": 1}',
@@ -162,6 +170,21 @@ BROKEN += [
         "field number 0": b"\x00\x01",
         "a quantity beyond int64": b"\x4a\x0d\x08\x01\x10\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
     }.items()
+]
+HUGE = [
+    Scenario("15,000 ids", "list_goods", b"\x08\x01" * 15_000, INVALID, on=(GRPC,)),
+    place("10,000 lines", b"\x4a\x04\x08\x01\x10\x01" * 10_000, INVALID, on=(GRPC,)),
+    *[
+        Scenario(
+            "10,000 lines",
+            operation,
+            b"\x08\x05" + b"\x12\x04\x08\x01\x10\x01" * 10_000,
+            INVALID,
+            who=SERVICE,
+            on=(GRPC,),
+        )
+        for operation in ("reserve_stock", "roll_back_stock")
+    ],
 ]
 LARGE_STOCK = {"goods_id": 1, "available": 1, "reason": "r" * 66_000}
 TOO_LARGE = [
@@ -326,4 +349,4 @@ TOKEN = [
 # Whoever has no token learns nothing else: not even that the body is broken.
 TOKEN.append(place("token missing and body broken", b"{", UNAUTHENTICATED, authorization=""))
 
-SCENARIOS = [*PLACING, *BROKEN, *TOO_LARGE, *READING, *STEPS, *STOCK, *TOKEN]
+SCENARIOS = [*PLACING, *BROKEN, *HUGE, *TOO_LARGE, *READING, *STEPS, *STOCK, *TOKEN]

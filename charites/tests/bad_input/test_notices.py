@@ -85,26 +85,32 @@ def test_notice_with_a_staff_token_instead_of_a_signature_is_refused() -> None:
     assert error_of(staff().send("POST", PATH, body)) == BAD_SIGNATURE
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        b"\xff",
-        b"[" * 30_000,
-        b'{"payment_id": "1"}',
-        b'{"payment_id": 1e999, "trade_id": "T", "amount": 1, "currency": "CNY", "captured_at": "2026-06-01T12:00Z"}',
-    ],
-)
-def test_notice_that_is_signed_and_senseless_is_invalid(body: bytes) -> None:
+ALL_FIELDS = ("payment_id", "trade_id", "amount", "currency", "captured_at")
+SENSELESS = {
+    b"": "body: is not valid JSON",
+    b"{": "body: is not valid JSON",
+    b"{}{}": "body: is not valid JSON",
+    b"[]": "body: is not a notice of a captured payment",
+    b"null": "body: is not a notice of a captured payment",
+    b"\xff": "body: is not UTF-8",
+    b"\xef\xbb\xbf{}": "body: begins with a byte order mark",
+    b"[" * 30_000: "body: is nested deeper than 20 levels",
+    b'{"payment_id": 1e999}': "body: holds a number that is too large",
+    b'{"amount": NaN}': "body: holds NaN, which is not JSON",
+    b'{"amount": 1, "amount": 2}': "amount: comes twice",
+    b'{"trade_id": "\\ud800"}': "trade_id: holds U+D800, which cannot be printed",
+    b"{}": "; ".join(f"{name}: is not that of a captured payment" for name in ALL_FIELDS),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), SENSELESS.items())
+def test_notice_that_is_signed_and_senseless_is_invalid(body: bytes, message: str) -> None:
     make_begun_payment()
     before = picture()
 
     response = anybody().send("POST", PATH, body, signed(body))
 
-    assert error_of(response) == (400, 10000001, "body: is not a notice of a captured payment")
+    assert error_of(response) == (400, 10000001, message)
     assert picture() == before
 
 
@@ -126,13 +132,26 @@ def test_notice_that_is_signed_and_senseless_is_invalid(body: bytes) -> None:
         {"trade_id": ""},
         {"trade_id": "t" * 65},
         {"trade_id": 5},
-        {"trade_id": "\ud800"},
+        {"trade_id": " t"},
+        {"trade_id": "т"},
         {"currency": "YUAN"},
         {"currency": ["C", "N", "Y"]},
         {"captured_at": "yesterday"},
         {"captured_at": "2026-06-01T12:00:00"},
         {"captured_at": "2026-02-30T12:00:00Z"},
         {"captured_at": 5},
+        {"captured_at": {}},
+        {"captured_at": "0001-01-01T00:00:00+14:00"},
+        {"captured_at": "1999-12-31T23:59:59Z"},
+        {"captured_at": "2100-01-01T00:00:00Z"},
+        {"captured_at": "9999-12-31T23:59:59.999999-14:00"},
+        {"captured_at": "2026-06-01T12:00:00+99:99"},
+        {"payment_id": True},
+        {"payment_id": 1.0},
+        {"payment_id": " 1"},
+        {"payment_id": "1_0"},
+        {"payment_id": "١"},
+        {"payment_id": "9" * 60},
     ],
 )
 def test_notice_with_a_hostile_field_is_invalid(changes: dict[str, Any]) -> None:
@@ -141,7 +160,8 @@ def test_notice_with_a_hostile_field_is_invalid(changes: dict[str, Any]) -> None
 
     response = anybody().send("POST", PATH, body, signed(body))
 
-    assert error_of(response) == (400, 10000001, "body: is not a notice of a captured payment")
+    (field,) = changes
+    assert error_of(response) == (400, 10000001, f"{field}: is not that of a captured payment")
     assert picture() == before
 
 

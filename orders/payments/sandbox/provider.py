@@ -1,6 +1,5 @@
 """The sandbox as the shop sees it, through the port."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -9,12 +8,13 @@ from django.core.signing import Signer
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid
+from charites.common.strict_json import read_json
 from charites.common.transactions import run
 from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
 from orders.payloads import Capture
 from orders.payments import signing
-from orders.payments.port import PaymentRequest, RefundRequest
+from orders.payments.port import PaymentRequest, RefundRequest, wrong_fields
 from orders.payments.sandbox.ledger import insert_open, write_capture, write_close
 from orders.payments.sandbox.notices import CHANNEL, as_capture, notice_of
 
@@ -52,7 +52,10 @@ class Sandbox:
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
         accepted = [settings.PAYMENT_SECRET, *settings.PAYMENT_SECRET_FALLBACKS]
         signing.verify(secrets=accepted, headers=headers, body=body, now=now)
-        try:
-            return as_capture(json.loads(body))
-        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise Invalid("body", _("is not a notice of a captured payment")) from error
+        notice = read_json(body)
+        if not isinstance(notice, dict):
+            raise Invalid("body", _("is not a notice of a captured payment"))
+        capture = as_capture(notice)
+        if wrong := wrong_fields(capture):
+            raise Invalid.of([Invalid(name, _("is not that of a captured payment")) for name in wrong])
+        return capture

@@ -105,7 +105,7 @@ def test_notice_for_an_unknown_payment_is_not_found(settings):
     ],
 )
 def test_notice_that_is_signed_but_no_notice_is_invalid(settings, body):
-    with pytest.raises(Invalid, match="body"):
+    with pytest.raises(Invalid):
         receive(settings, body)
 
 
@@ -139,8 +139,9 @@ def test_notice_with_a_wrong_field_is_invalid_and_writes_nothing(settings, chang
     order = make_order()
     payment = make_payment(order)
 
-    with pytest.raises(Invalid, match="body"):
+    with pytest.raises(Invalid) as caught:
         receive(settings, notice(payment, **change))
+    assert [caught.value.details["field"]] == list(change)
 
     assert stored(order).status == Order.Status.UNPAID
     assert refunds() == []
