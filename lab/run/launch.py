@@ -67,6 +67,7 @@ class Launch:
         self.folder = folder
         self.logs = folder / "log"
         self.pid_file = folder / "run.pid"
+        self.heir: subprocess.Popen[bytes] | None = None
 
     def main(self, make_plan: Callable[[], Plan]) -> int:
         """Runs to the end; returns the exit code. `make_plan` may raise CannotRun."""
@@ -79,6 +80,7 @@ class Launch:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.refuse_second_run()
             self.note_processes({})
+            self.heir = leftovers.end_after_this_process(self.pid_file)
             self.prepare_logs()
             plan = make_plan()
             check_ports(plan.services, self.command)
@@ -106,9 +108,11 @@ class Launch:
         parent = os.getppid()
         supervisor = Supervisor(
             self.logs,
+            say=say,
             on_start=lambda: in_background(
                 lambda: self.announce_when_ready(supervisor, plan), lambda: stop_with_parent(parent)
             ),
+            on_change=self.note_processes,
         )
         if redis is not None:
             supervisor.add("redis", "exec " + shlex.join(redis.command()), dict(os.environ))
@@ -175,31 +179,32 @@ class Launch:
             raise CannotRun(f"manage.py {' '.join(words)} failed:\n{self.last_lines(failed[0])}")
 
     def announce_when_ready(self, supervisor: Supervisor, plan: Plan) -> None:
-        """Notes the processes, waits for every /readyz, and says welcome, last."""
-        while not supervisor.is_started:
-            time.sleep(0.01)
-        self.note_processes(supervisor.pids())
+        """Waits until every service says that all is well, and says welcome, last."""
         deadline = time.monotonic() + READY_SECONDS
         late: list[str] = []
-        while time.monotonic() < deadline and not supervisor.return_codes():
+        while time.monotonic() < deadline and not supervisor.is_ending:
             answers = {service: service.readiness() for service in plan.services}
             late = [f"{service.web_address}readyz: {said}" for service, said in answers.items() if said != "ready"]
             if not late:
+                supervisor.is_up = True
                 say(plan.welcome)
                 return
             time.sleep(0.2)
-        if not supervisor.return_codes():
+        supervisor.is_up = True
+        if not supervisor.is_ending:
             say(f"charites: not ready after {READY_SECONDS} s; {'; '.join(late)}\nThe logs are in {shown(self.logs)}.")
 
     def verdict(self, supervisor: Supervisor) -> int:
-        """Says how it ended: asked for, or because a process died, which fails loudly."""
-        name = supervisor.first_stopped
+        """Says how it ended: asked for, or because a process would not run, which fails loudly."""
+        name = supervisor.given_up
         if name is None:
             say("charites: stopped.")
             return 0
-        code = supervisor.return_codes()[name]
+        child = supervisor.children[name]
+        code, lives = child.code or 0, child.short_lives
+        often = f"{lives} times, each soon after its start and at last" if supervisor.is_up else "at its start,"
         say(f"The last lines of {shown(self.logs)}/{name}.log:\n{self.last_lines(name)}")
-        say(f"charites: {name} died with code {code}, so everything was stopped.")
+        say(f"charites: {name} ended {often} with code {code}, so everything was stopped.")
         return code if 0 < code < 256 else 1
 
     def last_lines(self, name: str) -> str:

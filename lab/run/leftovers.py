@@ -1,5 +1,6 @@
-"""Who runs in this checkout, as in var/run.pid: a second `make run` is refused, what a crashed one left is ended.
+"""Who runs in this checkout, as in var/run.pid: a second `make run` is refused, what a killed one left is ended.
 
+A small process of its own sees to that (`python -m lab.run.leftovers <file>`), and the next run, should both be killed.
 One line per process: name, pid, and when it was started, because pids are used again.
 """
 
@@ -7,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -27,8 +29,10 @@ def started_at(pid: int) -> str:
 
 
 def note(file: Path, pids: dict[str, int]) -> None:
-    """Writes down the processes of this run."""
-    file.write_text("".join(f"{name} {pid} {started_at(pid)}\n" for name, pid in pids.items()))
+    """Writes down the processes of this run, in one step: who reads it meanwhile sees all of them."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.write_text("".join(f"{name} {pid} {started_at(pid)}\n" for name, pid in pids.items()))
+    draft.replace(file)
 
 
 def find(file: Path) -> dict[str, int]:
@@ -52,3 +56,25 @@ def send(pids: dict[str, int], number: signal.Signals) -> None:
     for pid in pids.values():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
+
+
+def end_after_this_process(file: Path) -> subprocess.Popen[bytes]:
+    """Starts who ends the processes written down when this one is gone, however it ends. Keep what is returned."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab.run.leftovers", str(file)],
+        stdin=subprocess.PIPE,  # closes with this process
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def main(file: Path) -> None:
+    sys.stdin.read()
+    running = find(file)
+    if SUPERVISOR not in running:  # or the next run has ended them already, and these are its own
+        end(running)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -63,6 +63,13 @@ class Run:
         with urllib.request.urlopen(f"http://{LOOPBACK}:{self.ports[port]}/{path}", timeout=60) as answer:
             return json.load(answer)
 
+    def says(self, path: str) -> bool:
+        """Whether the web server answers."""
+        try:
+            return bool(self.get(path))
+        except OSError:
+            return False
+
 
 class SplitRun(Run):
     """One `make run-split` in a folder."""

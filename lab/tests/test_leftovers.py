@@ -1,7 +1,12 @@
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 from lab.run import leftovers
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 120  # a bound for busy machines, no measurement
 
 
 def test_find_knows_a_process_by_its_start_and_not_by_its_number(tmp_path: Path) -> None:
@@ -30,3 +35,27 @@ def test_end_ends_processes_that_ignore_a_polite_request(tmp_path: Path) -> None
 
 def test_find_without_a_file_finds_nothing(tmp_path: Path) -> None:
     assert leftovers.find(tmp_path / "none") == {}
+
+
+def test_processes_end_with_the_one_that_noted_them_however_it_ends(tmp_path: Path) -> None:
+    file = tmp_path / "run.pid"
+    code = (
+        "import os, sys; from pathlib import Path; from lab.run import leftovers; file = Path(sys.argv[1]); "
+        "leftovers.note(file, {leftovers.SUPERVISOR: os.getpid(), 'web': int(sys.argv[2])}); "
+        "heir = leftovers.end_after_this_process(file); os.kill(os.getpid(), 9)"
+    )
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as web:
+        subprocess.run([sys.executable, "-c", code, str(file), str(web.pid)], cwd=ROOT, check=False)
+
+        assert web.wait(SECONDS) == -15
+
+
+def test_processes_of_the_next_run_are_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "run.pid"
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as web:
+        leftovers.note(file, {leftovers.SUPERVISOR: os.getpid(), "web": web.pid})
+
+        subprocess.run([sys.executable, "-m", "lab.run.leftovers", str(file)], cwd=ROOT, input=b"", check=True)
+
+        assert web.poll() is None
+        web.kill()

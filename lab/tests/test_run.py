@@ -7,6 +7,7 @@ import socket
 import pytest
 from dotenv import dotenv_values
 
+from lab.kit.processes.shop import wait_until
 from lab.run import leftovers
 from lab.servers import LOOPBACK
 from lab.tests.runs import START_SECONDS, Run
@@ -14,27 +15,42 @@ from lab.tests.runs import START_SECONDS, Run
 pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 
 
-def test_run_serves_the_shop_until_a_process_dies_and_again_with_the_same_data(copied_checkout):
+def test_run_serves_the_shop_starts_again_what_was_killed_and_keeps_its_data(copied_checkout):
     first = Run(copied_checkout)
     first.await_welcome()
     ready, pids = first.get("readyz"), first.pids()
     values = dotenv_values(copied_checkout / "var" / "env", interpolate=False)
 
-    os.kill(pids["worker"], signal.SIGKILL)
-    code = first.process.wait(START_SECONDS)
+    for name in ("worker", "web"):
+        os.kill(pids[name], signal.SIGKILL)
+    wait_until(
+        lambda: all(first.pids().get(name, pids[name]) != pids[name] for name in ("worker", "web")),
+        seconds=START_SECONDS,
+        what="all processes run again",
+    )
+    wait_until(lambda: first.says("livez"), seconds=START_SECONDS, what="web answers again")
+    others = first.pids()
+    code = first.end()
 
     assert ready["status"] == "ready"
     assert set(pids) == {"supervisor", "redis", "web", "grpc", "worker", "sweep"}
-    assert code == 1
-    assert first.out.read_text().splitlines()[-1] == "charites: worker died with code -9, so everything was stopped."
-    assert [name for name, pid in pids.items() if leftovers.started_at(pid)] == []
+    assert {name for name in pids if others[name] != pids[name]} == {"worker", "web"}
+    for name in ("worker", "web"):
+        assert f"charites: {name} ended with code -9; it is started again in 0.5 s.\n" in first.out.read_text()
+    assert code == 0
+    assert first.out.read_text().splitlines()[-1] == "charites: stopped."
+    assert [name for name, pid in (pids | others).items() if leftovers.started_at(pid)] == []
 
     second = Run(copied_checkout)
     second.await_welcome()
     values_again = dotenv_values(copied_checkout / "var" / "env", interpolate=False)
+    pids = second.pids()
 
-    assert second.end(signal.SIGINT) == 0
-    assert second.out.read_text().splitlines()[-1] == "charites: stopped."
+    os.kill(pids["supervisor"], signal.SIGKILL)
+    second.process.wait(START_SECONDS)
+    wait_until(lambda: not second.pids(), seconds=START_SECONDS, what="nothing outlives the supervisor")
+
+    assert [name for name, pid in pids.items() if leftovers.started_at(pid)] == []
     assert values_again["SECRET_KEY"] == values["SECRET_KEY"]
     assert values_again["HTTP_PORT"] == second.ports["HTTP_PORT"]
 

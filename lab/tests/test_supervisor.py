@@ -20,17 +20,21 @@ import sys
 from pathlib import Path
 from lab.run.supervisor import Supervisor
 
-supervisor = Supervisor(Path(sys.argv[1]), on_start=lambda: None)
+def say(line):
+    print(line, flush=True)
+
+supervisor = Supervisor(Path(sys.argv[1]), say=say, first_pause_seconds=float(sys.argv[2]))
 for line in sys.stdin.read().splitlines():
     supervisor.add(*line.split(":", 1))
+supervisor.is_up = sys.argv[3] == "up"
 supervisor.loop()
-print("first:", supervisor.first_stopped, supervisor.return_codes().get(supervisor.first_stopped))
+print("given up:", supervisor.given_up)
 """
 
 
-def supervise(folder: Path, *lines: str) -> subprocess.Popen[str]:
+def supervise(folder: Path, *lines: str, pause: float = 0.01, state: str = "up") -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder)],
+        [sys.executable, "-c", PROGRAM, str(folder), str(pause), state],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -56,7 +60,25 @@ def pid_in(file: Path) -> int:
     return int(file.read_text())
 
 
-def test_supervisor_with_a_dead_process_ends_all_and_names_it(tmp_path):
+def test_supervisor_starts_again_what_has_ended_and_leaves_the_others_alone(tmp_path):
+    process = supervise(
+        tmp_path,
+        f"calm:echo $$ >> {tmp_path}/calm; exec sleep 1000",
+        f"ill:echo $$ > {tmp_path}/ill; exec sleep 1000",
+    )
+    first = pid_in(tmp_path / "ill")
+
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: pid_in(tmp_path / "ill") != first)
+    process.terminate()
+    out, _ = process.communicate(timeout=SECONDS)
+
+    assert out == "charites: ill ended with code -9; it is started again in 0.01 s.\ngiven up: None\n"
+    assert len((tmp_path / "calm").read_text().splitlines()) == 1
+    assert [pid for pid in (first, pid_in(tmp_path / "ill")) if leftovers.started_at(pid)] == []
+
+
+def test_supervisor_with_a_process_that_ends_again_and_again_pauses_longer_then_ends_all_and_names_it(tmp_path):
     process = supervise(
         tmp_path,
         f"calm:echo $$ > {tmp_path}/calm; exec sleep 1000",
@@ -65,20 +87,43 @@ def test_supervisor_with_a_dead_process_ends_all_and_names_it(tmp_path):
 
     out, _ = process.communicate(timeout=SECONDS)
 
-    assert out == "first: ill 3\n"
+    pauses = ["0.01", "0.02", "0.04", "0.08", "0.16"]
+    again = [f"charites: ill ended with code 3; it is started again in {pause} s." for pause in pauses]
+    assert out.splitlines() == [*again, "given up: ill"]
     assert leftovers.started_at(pid_in(tmp_path / "calm")) == ""
 
 
+def test_supervisor_with_a_process_that_never_ran_ends_all_at_once(tmp_path):
+    calm, ill = "calm:exec sleep 1000", "ill:exit 3"
+
+    out, _ = supervise(tmp_path, calm, ill, state="starting").communicate(timeout=SECONDS)
+
+    assert out == "given up: ill\n"
+
+
+def test_supervisor_bears_a_process_that_cannot_be_started(tmp_path):
+    too_long = f"ill:: {'x' * 3_000_000}"
+
+    out, errors = supervise(tmp_path, too_long).communicate(timeout=SECONDS)
+
+    assert out.splitlines()[-1] == "given up: ill"
+    assert errors.count("ill: [error] cannot be started: ") == 6
+
+
 def test_supervisor_ends_the_children_of_a_killed_process_too(tmp_path):
-    parent = f"parent:echo $$ > {tmp_path}/parent; sleep 1000 & echo $! > {tmp_path}/child; wait"
+    parent = f"parent:echo $$ > {tmp_path}/parent; sleep 1000 & echo $! >> {tmp_path}/children; wait"
     process = supervise(tmp_path, parent)
-    child = pid_in(tmp_path / "child")
+    first = pid_in(tmp_path / "children")
 
     os.kill(pid_in(tmp_path / "parent"), signal.SIGKILL)
-    out, _ = process.communicate(timeout=SECONDS)
+    wait_until(lambda: len((tmp_path / "children").read_text().splitlines()) == 2)
+    is_gone = leftovers.started_at(first) == ""
+    process.terminate()
+    process.communicate(timeout=SECONDS)
 
-    assert out == "first: parent -9\n"
-    assert leftovers.started_at(child) == ""
+    assert is_gone
+    children = [int(pid) for pid in (tmp_path / "children").read_text().splitlines()]
+    assert [pid for pid in children if leftovers.started_at(pid)] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -89,8 +134,20 @@ def test_supervisor_asked_to_end_ends_all_and_blames_nobody(tmp_path, number):
     process.send_signal(number)
     out, _ = process.communicate(timeout=SECONDS)
 
-    assert out == "first: None None\n"
+    assert out == "given up: None\n"
     assert leftovers.started_at(calm) == ""
+
+
+def test_supervisor_asked_to_end_while_a_process_pauses_does_not_start_it_again(tmp_path):
+    process = supervise(tmp_path, f"ill:echo once >> {tmp_path}/ill", pause=1000)
+    assert process.stdout is not None
+    said = process.stdout.readline()
+
+    process.terminate()
+    out, _ = process.communicate(timeout=SECONDS)
+
+    assert (said, out) == ("charites: ill ended with code 0; it is started again in 1000 s.\n", "given up: None\n")
+    assert (tmp_path / "ill").read_text() == "once\n"
 
 
 def test_supervisor_ends_redis_after_those_who_need_it(tmp_path):
@@ -107,7 +164,9 @@ def test_supervisor_ends_redis_after_those_who_need_it(tmp_path):
 
 def test_supervisor_shows_warnings_and_keeps_the_rest_in_files(tmp_path):
     lines = ["[info     ] quiet", "[warning  ] loud", "  more of it", "[info     ] quiet again", '{"level": "error"}']
-    process = supervise(tmp_path, f"web:printf '%s\\n' {' '.join(repr(line) for line in lines)}; exit 1")
+    process = supervise(
+        tmp_path, f"web:printf '%s\\n' {' '.join(repr(line) for line in lines)}; exit 1", state="starting"
+    )
 
     _, errors = process.communicate(timeout=SECONDS)
 
