@@ -169,7 +169,7 @@ class RoomAdmin(MarkedRowsAdmin):
     @admin.action(description=_("Unpin"), permissions=["operate"])
     @confirmed(_("Unpin the product of this room?"), one=True)
     def unpin(self, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
-        services.pin_goods(room_id=rows[0].room_id, goods_id=None, actor=actor_of(request))
+        services.pin_goods(room_id=rows[0].room_id, goods_id=None)
         return Report(done=rows)
 
 
@@ -231,7 +231,7 @@ class RoomGoodsAdmin(OperatorAdmin):
     @confirmed(_("Pin this product in its room now?"), one=True)
     def pin_goods(self, request: HttpRequest, rows: list[RoomGoods], form: forms.Form) -> Report:
         entry = rows[0]
-        services.pin_goods(room_id=entry.room_id, goods_id=entry.goods_id, actor=actor_of(request))
+        services.pin_goods(room_id=entry.room_id, goods_id=entry.goods_id)
         return Report(done=rows)
 
     @admin.action(description=_("Take out of the list of the room"), permissions=["operate"])

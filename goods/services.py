@@ -2,21 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
-import structlog
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
 from charites.common.columns import tidy_row, typed_columns
-from charites.common.transactions import Undone, nobody_can_tell, run
+from charites.common.transactions import Undone, after_commit, nobody_can_tell, run
 from goods import remembered
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
+from goods.events import GOODS_PINNED
 from goods.models import Goods, Room, RoomGoods
 from goods.selectors import list_goods
-
-log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
@@ -37,16 +36,20 @@ def change(work: Callable[[], Result], *, name: str, find: Callable[[], Result |
         remembered.forget()
 
 
-def pin_goods(*, room_id: int, goods_id: int | None, actor: str) -> Room:
+def pin_goods(*, room_id: int, goods_id: int | None) -> Room:
     """Pins a product of the room's list: the one that the host presents now. None unpins it.
 
     Raises RoomNotFound, GoodsNotFound, GoodsNotInRoom, Busy, OutcomeUnknown. The same again is harmless.
     """
 
+    pinned_before = goods_id
+
     def pin() -> Room:
+        nonlocal pinned_before
         room = lock_room(room_id)
         if goods_id is not None:
             check_listed(room_id, goods_id)
+        pinned_before = room.current_goods_id
         write_pin(room, goods_id)
         return room
 
@@ -56,8 +59,13 @@ def pin_goods(*, room_id: int, goods_id: int | None, actor: str) -> Room:
         return room if room.current_goods_id == goods_id else Undone.UNKNOWN
 
     room = change(pin, name="pin_goods", find=find)
-    log.info("goods_pinned", room_id=room_id, goods_id=goods_id, actor=actor)
+    if pinned_before != goods_id:
+        tell_pinned(room_id, goods_id)
     return room
+
+
+def tell_pinned(room_id: int, goods_id: int | None) -> None:
+    GOODS_PINNED.tell(str(room_id), None if goods_id is None else str(goods_id))
 
 
 def check_listed(room_id: int, goods_id: int) -> None:
@@ -113,6 +121,7 @@ def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> 
         listed.update(**deleted_by(actor))
         if room.current_goods_id in goods_ids:
             write_pin(room, None)
+            after_commit(partial(tell_pinned, room_id, None))
 
     change(remove, name="remove_room_goods")
 
@@ -149,9 +158,12 @@ def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
     def delete() -> int:
         listed = RoomGoods.objects.filter(goods_id__in=goods_ids, is_deleted=False)
         rooms = Room.objects.filter(room_id__in=list(listed.values_list("room_id", flat=True)))
-        list(rooms.select_for_update().order_by("room_id"))
+        locked = list(rooms.select_for_update().order_by("room_id"))
         listed.update(**deleted_by(actor))
         rooms.filter(current_goods_id__in=goods_ids).update(current_goods_id=None, updated_at=Now())
+        for room in locked:
+            if room.current_goods_id in goods_ids:
+                after_commit(partial(tell_pinned, room.room_id, None))
         return Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).update(**deleted_by(actor))
 
     return change(delete, name="delete_goods")

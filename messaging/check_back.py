@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from prometheus_client import Counter
 
 from charites.common.transactions import Undone, Unit, after_commit, expect_rows, run, run_set
+from messaging.events import MESSAGE_DEAD
 from messaging.models import Message
 from messaging.registry import Answer, Check, find_registration
 
@@ -122,7 +123,7 @@ def put_off(undecided: list[Message], raised: Mapping[int, str], *, now: datetim
 
 def tell_dead(half: Message) -> None:
     """Says so when it is so."""
-    log.error("message_dead", topic=half.topic, key=half.key, message_id=half.pk, reason=half.last_error)
+    MESSAGE_DEAD.tell(str(half.pk), half.topic, half.key, half.last_error)
 
 
 def check_of(half: Message) -> Check | None:

@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from charites.common.logs import request_context
 from charites.common.threads import AT_ONCE, each_at_once
 from charites.common.transactions import run
+from messaging.events import MESSAGE_DEAD
 from messaging.models import Message
 from messaging.registry import Registration, find_registration, list_topics, version_of
 
@@ -130,7 +131,7 @@ def dead_letter(message: Message, reason: str) -> bool:
     """Makes a message dead: logged, listed in the admin, and a finding of the audit. Whether it was still ours."""
     is_dead = change_claimed(message, state=Message.State.DEAD, headers=message.headers, last_error=reason[:500])
     if is_dead:
-        log.error("message_dead", topic=message.topic, key=message.key, message_id=message.pk, reason=reason)
+        MESSAGE_DEAD.tell(str(message.pk), message.topic, message.key, reason)
     return is_dead
 
 

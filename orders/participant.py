@@ -168,6 +168,8 @@ def write_captures(moves: Sequence[Move]) -> list[Move]:
     """Stores captures; each pays its order or becomes a refund row. Returns the moves of the orders that were paid."""
     if not moves:
         return []
+    for move in moves:
+        move.payload.stored_as, move.payload.refund_reason = 0, None
     moves = sorted(moves, key=lambda move: move.payload.capture.payment_id)
     payments = lock_payments(moves)
     known = set(captured_trades([move.payload.capture for move in moves]).values_list("channel", "trade_id"))
@@ -177,10 +179,12 @@ def write_captures(moves: Sequence[Move]) -> list[Move]:
     store_captures(news, payments)
     locked = lock(Order.objects.order_by("order_id"), news).values_list("order_id", "pay_amount", "status")
     orders = {order_id: (amount, status) for order_id, amount, status in locked}
-    reasons = {move: refund_reason(move.payload.capture, *orders[move.order_id]) for move in news}
-    paid = [move for move in news if reasons[move] is None]
+    for move in news:
+        move.payload.stored_as = payment_id_of(move, payments)
+        move.payload.refund_reason = refund_reason(move.payload.capture, *orders[move.order_id])
+    paid = [move for move in news if move.payload.refund_reason is None]
     mark_paid(paid)
-    store_refunds([(payment_id_of(move, payments), move, reason) for move, reason in reasons.items() if reason])
+    store_refunds([move for move in news if move.payload.refund_reason])
     return paid
 
 
@@ -242,17 +246,18 @@ def mark_paid(moves: Sequence[Move]) -> None:
     MARK_LINES_PAID.run(rows)
 
 
-def store_refunds(refunds: Sequence[tuple[int, Move, Refund.Reason]]) -> None:
+def store_refunds(moves: Sequence[Move]) -> None:
     """Inserts refund rows, and the messages that send the money back."""
     Refund.objects.bulk_create(
         Refund(
-            payment_id=payment_id,
+            payment_id=move.payload.stored_as,
             order_id=move.order_id,
             amount=move.payload.capture.amount,
             currency=move.payload.capture.currency,
-            reason=reason,
+            reason=move.payload.refund_reason,
         )
-        for payment_id, move, reason in refunds
+        for move in moves
     )
-    if refunds:
-        publish_many([Draft(REFUND_TOPIC, str(key), {"payment_id": str(key)}) for key, _, _ in refunds])
+    if moves:
+        keys = [str(move.payload.stored_as) for move in moves]
+        publish_many([Draft(REFUND_TOPIC, key, {"payment_id": key}) for key in keys])

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from goods.models import Goods
-from orders.models import Order
+from orders.models import Order, Refund
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,18 @@ class Placing:
     lines: tuple[NewLine, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Paying:
-    """Payload of a confirmation. `spare_payment_id` is for a second capture of a payment that has one."""
+    """Payload of a confirmation. `spare_payment_id` is for a second capture of a payment that has one.
+
+    Whoever writes it notes, with every try, what the capture becomes: `stored_as`, the payment that holds it (0: it was
+    stored before), and why it is to be sent back, if so. It counts once the move is done.
+    """
 
     capture: Capture
     spare_payment_id: int
+    stored_as: int = 0
+    refund_reason: Refund.Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ keys, numbers, rows and stock are then one statement each a batch.
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
@@ -22,16 +23,16 @@ from orders.services.sold_out import answer_sold_out, refuse_at_once
 
 
 class Queued(NamedTuple):
-    """A command, and the request that it came with."""
+    """A command, and where it comes from."""
 
     command: PlaceOrder
-    request_id: str
+    origin: logs.Origin
 
 
 def in_queue(command: PlaceOrder) -> Queued:
     """A command of the request that is under way here. Raises NotEnoughStock where that is known already."""
     refuse_at_once(command, clock.carried())
-    return Queued(command, logs.current_request_id())
+    return Queued(command, logs.current_origin())
 
 
 def place_batch(batch: Sequence[Queued]) -> list[Placed]:
@@ -40,15 +41,20 @@ def place_batch(batch: Sequence[Queued]) -> list[Placed]:
     What it logs, and the headers of its messages, name the requests of the batch.
     """
     commands = [item.command for item in batch]
-    with logs.batch_context([item.request_id for item in batch], orders=len(batch)):
+    with logs.batch_context([item.origin.request_id for item in batch], orders=len(batch)):
         try:
             now = clock.now()
         except Error as error:
             return list(refused_all(range(len(commands)), error).values())
         answered = answer_sold_out(commands, now)
-        rest = [command for index, command in enumerate(commands) if index not in answered]
-        placed = iter(place_orders(commands=rest, now=now) if rest else [])
+        rest = [item for index, item in enumerate(batch) if index not in answered]
+        placed = iter(place_queued(rest, now) if rest else [])
         return [answered[index] if index in answered else next(placed) for index in range(len(commands))]
+
+
+def place_queued(batch: Sequence[Queued], now: datetime) -> list[Placed]:
+    """Places the orders of a batch, each of which has its own origin."""
+    return place_orders(commands=[item.command for item in batch], now=now, origins=[item.origin for item in batch])
 
 
 def bounds() -> Bounds:

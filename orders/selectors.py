@@ -33,11 +33,12 @@ class DueRefund:
 
 
 class Due(NamedTuple):
-    """An order whose time is up, with the columns that they are listed by."""
+    """An order whose time is up, with the columns that they are listed by, and its amount in cents."""
 
     expires_at: datetime
     pk: int
     order_id: int
+    pay_amount: int
 
 
 def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:
@@ -119,7 +120,7 @@ def list_due(*, now: datetime, after: Due | None, limit: int) -> list[Due]:
     due = due_orders(now).alias(begun=one_of(Payment.objects.filter(status=Payment.Status.BEGUN))).filter(begun=None)
     if after:
         due = due.filter(Q(expires_at__gt=after.expires_at) | Q(pk__gt=after.pk), expires_at__gte=after.expires_at)
-    return [Due(*row) for row in due.values_list("expires_at", "pk", "order_id")[:limit]]
+    return [Due(*row) for row in due.values_list("expires_at", "pk", "order_id", "pay_amount")[:limit]]
 
 
 def list_overdue_payments(*, now: datetime, limit: int) -> list[tuple[Payment, datetime]]:

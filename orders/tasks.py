@@ -5,10 +5,13 @@ from typing import Any
 from celery import shared_task
 
 from charites.common import clock
+from charites.common.logs import note_actor, request_context
 from orders import services
 
 
 @shared_task(name=services.TIMEOUT_TASK)
 def close_due(*, slot: int = 0, **kwargs: Any) -> int:
     """Closes overdue orders. Keyword arguments only, unknown ones ignored: old and new deployments overlap."""
-    return services.close_due(now=clock.now())
+    with request_context(task=services.TIMEOUT_TASK):
+        note_actor("worker")
+        return services.close_due(now=clock.now())

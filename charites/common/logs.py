@@ -1,7 +1,8 @@
 """Structured logs with a request id in every line, and the request counter.
 
 JSON when DEBUG is off, readable lines otherwise. The request id comes from `X-Request-ID` or the gRPC metadata
-`x-request-id`, or is made; it travels in error bodies, message headers and Celery arguments.
+`x-request-id`, or is made; it travels in error bodies, message headers and Celery arguments. Lines of requests and of
+facts (`charites/common/events.py`) say who called, too.
 """
 
 import atexit
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
@@ -33,7 +34,24 @@ ACCESS = "charites.access"
 NAMED = 8  # request ids in the lines of a batch: more would make a line of pages
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
-_request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+class Origin:
+    """Where work comes from: the request, who calls (`customer:5`), from which address, and since when (monotonic
+    clock). What is not known is empty. Who calls is found out on the way, maybe in another thread."""
+
+    __slots__ = ("actor", "address", "request_id", "started")
+
+    def __init__(self, request_id: str = "", actor: str = "", address: str = "") -> None:
+        self.request_id, self.actor, self.address = request_id, actor, address
+        self.started = time.monotonic()
+
+    def ms(self) -> float:
+        """Milliseconds since it began."""
+        return round((time.monotonic() - self.started) * 1000, 1)
+
+
+NOWHERE = Origin()
+_origin: ContextVar[Origin] = ContextVar("origin", default=NOWHERE)
 
 REQUESTS = Counter("charites_requests", "Requests answered.", ["protocol", "route", "status"])
 LINES_DROPPED = Counter("charites_access_lines_dropped", "Lines that the log was too slow for.")
@@ -55,42 +73,54 @@ def clean_request_id(given: str | None) -> str:
 
 def current_request_id() -> str:
     """Returns the id of the request that this thread or task works for, or an empty string."""
-    return _request_id.get()
+    return _origin.get().request_id
+
+
+def current_origin() -> Origin:
+    """Returns where the work of this thread or task comes from."""
+    return _origin.get()
+
+
+def note_actor(actor: str) -> None:
+    """Says who calls, for the lines of the request that is under way here."""
+    if (origin := _origin.get()) is not NOWHERE:
+        origin.actor = actor
 
 
 class bound:  # noqa: N801 (a context manager, written out because every call stands in one)
-    """Binds a request id, and other fields, to every log line inside the block."""
+    """Binds an origin to the work inside the block, and its request id and other fields to every log line."""
 
-    __slots__ = ("_fields", "_request_id", "_tokens")
+    __slots__ = ("_fields", "_origin", "_tokens")
 
-    def __init__(self, request_id: str, fields: dict[str, Any]) -> None:
-        self._request_id, self._fields = request_id, fields
+    def __init__(self, origin: Origin, fields: dict[str, Any]) -> None:
+        self._origin, self._fields = origin, fields
 
     def __enter__(self) -> str:
         others = structlog.contextvars.bind_contextvars(**self._fields) if self._fields else {}
-        self._tokens = (_request_id.set(self._request_id), others)
-        return self._request_id
+        self._tokens = (_origin.set(self._origin), others)
+        return self._origin.request_id
 
     def __exit__(self, *failure: object) -> None:
         token, others = self._tokens
-        _request_id.reset(token)
+        _origin.reset(token)
         if others:
             structlog.contextvars.reset_contextvars(**others)
 
 
-def request_context(request_id: str | None = None, **fields: Any) -> bound:
-    """Binds the request id (and other fields) to every log line inside the block, and gives the id that was taken."""
-    return bound(clean_request_id(request_id), fields)
+def request_context(request_id: str | None = None, *, address: str = "", **fields: Any) -> bound:
+    """Binds the request id (and other fields) to every log line inside the block, and gives the id that was taken.
+    Who called around the block still does in it."""
+    return bound(Origin(clean_request_id(request_id), _origin.get().actor, address), fields)
 
 
 def batch_context(request_ids: Sequence[str], **fields: Any) -> bound:
     """Binds the first requests of a batch to every log line inside the block, instead of the one that leads it."""
-    return bound(",".join(request_ids[:NAMED]), fields)
+    return bound(Origin(",".join(request_ids[:NAMED])), fields)
 
 
 def merge_context(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A step of structlog's: what is bound where a line is written."""
-    if request_id := _request_id.get():
+    if request_id := _origin.get().request_id:
         line.setdefault("request_id", request_id)
     return structlog.contextvars.merge_contextvars(logger, name, line)
 
@@ -153,12 +183,15 @@ class AccessStream:
             self._writing.release()
 
 
-class Access:
-    """The lines of requests that were answered: `Access.log.info(event, ...)`. They are written more often than all
-    others, so they go past the standard library, whose way to the stream costs several times as much."""
+class ReadableAccess:
+    """Access lines for people, by a logger of structlog's."""
 
-    log: Any = structlog.get_logger(ACCESS)  # until `configure`
-    stream: AccessStream | None = None
+    def __init__(self, log: Any) -> None:
+        self.info = log.info
+
+    def tell(self, rows: Iterable[Mapping[str, Any]], **same: Any) -> None:
+        for row in rows:
+            self.info(**same, **row)
 
 
 class JsonAccess:
@@ -171,8 +204,24 @@ class JsonAccess:
 
     def info(self, event: str, **fields: Any) -> None:
         if not self._is_quiet:
-            line = {"event": event, "logger": ACCESS, "level": "info", "request_id": _request_id.get(), **fields}
+            line = {"event": event, "logger": ACCESS, "level": "info", "request_id": current_request_id(), **fields}
             self._stream.msg(self.encode(STAMP(None, "info", line)))
+
+    def tell(self, rows: Iterable[Mapping[str, Any]], **same: Any) -> None:
+        """Writes a line for each row, with what is the same in all of them, and at one time."""
+        if not self._is_quiet:
+            head = self.encode(STAMP(None, "info", {"level": "info", **same}))[:-1]
+            for row in rows:
+                self._stream.msg(f"{head}, {self.encode(row)[1:]}")
+
+
+class Access:
+    """The lines of requests that were answered, `Access.log.info(event, ...)`, and those of facts, `Access.log.tell`.
+    They are written more often than all others, so they go past the standard library, whose way to the stream costs
+    several times as much."""
+
+    log: ReadableAccess | JsonAccess = ReadableAccess(structlog.get_logger(ACCESS))  # until `configure`
+    stream: AccessStream | None = None
 
 
 def flush() -> None:
@@ -216,11 +265,12 @@ def configure(options: dict[str, Any]) -> None:
     if options["as_json"]:
         Access.log = JsonAccess(stream, options["level"])
     else:
-        Access.log = structlog.wrap_logger(
+        log = structlog.wrap_logger(
             stream,
             processors=[merge_context, structlog.processors.add_log_level, *FINISH, renderer],
             wrapper_class=structlog.make_filtering_bound_logger(options["level"]),
-        ).bind(logger=ACCESS)
+        )
+        Access.log = ReadableAccess(log.bind(logger=ACCESS))
     logging.config.dictConfig(
         {
             "version": 1,

@@ -131,7 +131,7 @@ def test_closing_what_is_due_reads_few_rows_however_much_is_due() -> None:
     first = selectors.list_due(now=after_all, after=None, limit=BATCH)
     second = selectors.list_due(now=after_all, after=first[-1], limit=BATCH)
 
-    closed = close([due.order_id for due in second], Closing(Order.ClosedBy.TIMEOUT, after_all))
+    closed = close({due.order_id: due.pay_amount for due in second}, Closing(Order.ClosedBy.TIMEOUT, after_all))
     assert [outcome.done for outcome in closed] == [True] * BATCH
     assert selectors.oldest_overdue_at(now=after_all) == first[0].expires_at
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from charites.common.auth import Role
 from charites.common.models import DEFAULT_PAGE
 from charites.common.replies import Replies
-from charites.common.rest import Endpoint, documented, identity_of, role_required, shown, valid_body, valid_query
+from charites.common.rest import Endpoint, documented, role_required, shown, valid_body, valid_query
 from charites.common.rest.in_loop import LoopRequest, UsualWay
 from goods import selectors, services
 from goods.models import Room
@@ -63,8 +63,7 @@ class CurrentGoodsView(Endpoint):
     @documented("Pin a product of the room", request=CurrentGoodsSerializer, responses=RoomSerializer)
     def put(self, request: Request, room_id: int) -> Response:
         body = valid_body(CurrentGoodsSerializer, request)
-        actor = identity_of(request).actor
-        return Response(shown(RoomSerializer, services.pin_goods(room_id=room_id, actor=actor, **body)))
+        return Response(shown(RoomSerializer, services.pin_goods(room_id=room_id, **body)))
 
 
 class GoodsView(Endpoint):

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CALLERS = 8
 
 CHANGES: dict[str, Callable[[], object]] = {
-    "pinned": lambda: services.pin_goods(room_id=3, goods_id=2, actor="staff"),
+    "pinned": lambda: services.pin_goods(room_id=3, goods_id=2),
     "put into the list": lambda: services.add_room_goods(room_id=3, entries=[services.Entry(4, 200)], actor="staff"),
     "taken out of the list": lambda: services.remove_room_goods(room_id=3, goods_ids=[1], actor="staff"),
     "off sale": lambda: services.set_goods_status(goods_ids=[1], status=Goods.Status.OFF_SALE, actor="staff"),

@@ -82,7 +82,7 @@ def test_room_goods_come_with_the_pinned_one():
     make_goods(1)
     make_goods(2)
     make_room(1, goods_ids=[2, 1])
-    pin_goods(room_id=1, goods_id=1, actor="staff")
+    pin_goods(room_id=1, goods_id=1)
 
     found = get_room_goods(room_id=1)
 

@@ -39,21 +39,21 @@ def current(room_id: int = 1) -> int | None:
 
 
 def test_pin_goods_makes_it_the_current_goods(room):
-    assert pin_goods(room_id=1, goods_id=2, actor="staff").current_goods_id == 2
+    assert pin_goods(room_id=1, goods_id=2).current_goods_id == 2
 
     assert current() == 2
 
 
 def test_pin_goods_replaces_the_one_before(room):
-    pin_goods(room_id=1, goods_id=2, actor="staff")
-    pin_goods(room_id=1, goods_id=1, actor="staff")
+    pin_goods(room_id=1, goods_id=2)
+    pin_goods(room_id=1, goods_id=1)
 
     assert current() == 1
 
 
 def test_pin_goods_of_none_unpins(room):
-    pin_goods(room_id=1, goods_id=2, actor="staff")
-    pin_goods(room_id=1, goods_id=None, actor="staff")
+    pin_goods(room_id=1, goods_id=2)
+    pin_goods(room_id=1, goods_id=None)
 
     assert current() is None
 
@@ -62,9 +62,9 @@ def test_pin_goods_of_what_is_not_in_the_list_is_refused(room):
     RoomGoods.objects.filter(goods_id=2).update(is_deleted=True)
 
     with pytest.raises(GoodsNotInRoom):
-        pin_goods(room_id=1, goods_id=3, actor="staff")
+        pin_goods(room_id=1, goods_id=3)
     with pytest.raises(GoodsNotInRoom):
-        pin_goods(room_id=1, goods_id=2, actor="staff")
+        pin_goods(room_id=1, goods_id=2)
 
     assert current() is None
 
@@ -74,7 +74,7 @@ def test_pin_goods_of_unknown_or_deleted_goods_is_refused(room):
 
     for goods_id in (2, 404):
         with pytest.raises(GoodsNotFound):
-            pin_goods(room_id=1, goods_id=goods_id, actor="staff")
+            pin_goods(room_id=1, goods_id=goods_id)
 
 
 def test_pin_goods_of_an_unknown_or_deleted_room_is_refused(room):
@@ -82,7 +82,7 @@ def test_pin_goods_of_an_unknown_or_deleted_room_is_refused(room):
 
     for room_id in (2, 404):
         with pytest.raises(RoomNotFound):
-            pin_goods(room_id=room_id, goods_id=1, actor="staff")
+            pin_goods(room_id=room_id, goods_id=1)
 
 
 # The list
@@ -129,7 +129,7 @@ def test_add_of_unknown_goods_adds_nothing(room):
 
 
 def test_remove_unpins_the_goods(room):
-    pin_goods(room_id=1, goods_id=2, actor="staff")
+    pin_goods(room_id=1, goods_id=2)
 
     remove_room_goods(room_id=1, goods_ids=[2], actor="staff")
 
@@ -137,7 +137,7 @@ def test_remove_unpins_the_goods(room):
 
 
 def test_remove_of_another_product_leaves_the_pinned_one_alone(room):
-    pin_goods(room_id=1, goods_id=2, actor="staff")
+    pin_goods(room_id=1, goods_id=2)
 
     remove_room_goods(room_id=1, goods_ids=[1, 404], actor="staff")
 
@@ -168,7 +168,7 @@ def test_removal_and_pinning_at_once_never_leave_a_removed_product_pinned(room):
 
     with (
         Parked(remove, at="UPDATE shopping_room_goods ", after=True) as removing,
-        Background(lambda: pin_goods(room_id=1, goods_id=2, actor="staff")) as pinning,
+        Background(lambda: pin_goods(room_id=1, goods_id=2)) as pinning,
     ):
         await_lock_wait()
         removing.go()

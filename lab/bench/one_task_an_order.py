@@ -13,4 +13,4 @@ def close_one(order_id: int) -> None:
     from orders.payloads import Closing  # noqa: PLC0415
     from orders.services.closing import close  # noqa: PLC0415
 
-    close([order_id], Closing(Order.ClosedBy.TIMEOUT, clock.now()))
+    close({order_id: 0}, Closing(Order.ClosedBy.TIMEOUT, clock.now()))

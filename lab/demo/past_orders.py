@@ -144,7 +144,7 @@ def pay(placed: Placed, at: datetime, history: History) -> None:
     twice = [taken[order_id] for order_id in with_fate(placed, Fate.PAID_TWICE) if order_id in taken]
     history.add_errors(services.record_captures(captures=take_again(twice, now=paid_at)))
     # The provider did not answer when the time was up, so the order was closed although it had the money.
-    close(late, Closing(Order.ClosedBy.TIMEOUT, at + timeout, despite_payment=True))
+    close(amounts_of(late), Closing(Order.ClosedBy.TIMEOUT, at + timeout, despite_payment=True))
     history.add_errors(
         services.record_captures(captures=[captures[order_id] for order_id in late if order_id in captures])
     )
@@ -170,13 +170,18 @@ def end_orders(placed: Placed, at: datetime) -> None:
     timeout = timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS)
     for closed_by in (Order.ClosedBy.USER, Order.ClosedBy.STAFF, Order.ClosedBy.TIMEOUT):
         fates = [fate for fate, by in CLOSED_BY.items() if by == closed_by]
-        close(with_fate(placed, *fates), Closing(closed_by, at + timeout))
+        close(amounts_of(with_fate(placed, *fates)), Closing(closed_by, at + timeout))
     sent_at = min(at + timedelta(days=1), timezone.now())
     services.complete_orders(order_ids=with_fate(placed, Fate.COMPLETED), actor=ACTOR, now=sent_at)
 
 
 def with_fate(placed: Placed, *fates: Fate) -> list[int]:
     return [order_id for order_id, fate in placed.items() if fate in fates]
+
+
+def amounts_of(order_ids: Sequence[int]) -> dict[int, int]:
+    """order_id -> cents."""
+    return dict(Order.objects.filter(order_id__in=order_ids).order_by("pk").values_list("order_id", "pay_amount"))
 
 
 def note(placed: Iterable[int], history: History) -> None:

@@ -1,6 +1,6 @@
 """Closing orders - time-out, buyer, staff - and completing them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -13,6 +13,7 @@ from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, expect_rows, reading_the_answer, run
 from orders import flows, selectors
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
+from orders.events import ORDER_CLOSED, ORDER_COMPLETED
 from orders.limits import cancel_rate, cancelled_lately
 from orders.models import Order, Payment
 from orders.payloads import Closing
@@ -41,17 +42,19 @@ def close_due(*, now: datetime) -> int:
         page = selectors.list_due(now=now, after=after, limit=settings.ORDER_TIMEOUT_BATCH)
         if not page:
             return closed
-        outcomes = close([due.order_id for due in page], Closing(Order.ClosedBy.TIMEOUT, now))
+        outcomes = close({due.order_id: due.pay_amount for due in page}, Closing(Order.ClosedBy.TIMEOUT, now))
         closed += sum(outcome.status is Status.OK for outcome in outcomes)
         after = page[-1]
 
 
-def close(order_ids: Sequence[int], closing: Closing) -> list[Outcome]:
-    """Closes orders under the given rule; logs what should never happen, counts what did."""
-    outcomes = flows.carry_out([roll_back(order_id, payload=closing) for order_id in order_ids])
-    for order_id, outcome in zip(order_ids, outcomes, strict=True):
+def close(amounts: Mapping[int, int], closing: Closing) -> list[Outcome]:
+    """Closes orders (order_id -> cents) under the given rule; logs what should never happen, counts and tells what
+    did."""
+    outcomes = flows.carry_out([roll_back(order_id, payload=closing) for order_id in amounts])
+    for (order_id, amount), outcome in zip(amounts.items(), outcomes, strict=True):
         if outcome.status is Status.OK:
             ORDERS.labels(f"closed_by_{closing.closed_by}").inc()
+            ORDER_CLOSED.tell(str(order_id), str(closing.closed_by), amount, settings.CURRENCY)
         elif outcome.status is Status.FAILED:
             log.error("close_failed", order_id=order_id, error=repr(outcome.error))
     return outcomes
@@ -92,7 +95,7 @@ def note_no_answer(payment: Payment, reason: str, *, now: datetime) -> None:
 
 def close_without_answer(payment: Payment, *, now: datetime) -> None:
     """Closes an order whose payment may still bring money; from now on the provider is asked about it."""
-    close([payment.order_id], Closing(Order.ClosedBy.TIMEOUT, now, despite_payment=True))
+    close({payment.order_id: payment.amount}, Closing(Order.ClosedBy.TIMEOUT, now, despite_payment=True))
     begun = Payment.objects.filter(pk=payment.pk, status=Payment.Status.BEGUN)
     ask_at = first_question_at(now)
     run(lambda: begun.update(questions=0, next_question_at=ask_at, updated_at=now), name="plan_first_question")
@@ -112,14 +115,15 @@ def cancel_order(*, order_id: int, user_id: int | None, closed_by: Order.ClosedB
 
 def cancel_orders(*, order_ids: Sequence[int], closed_by: Order.ClosedBy, now: datetime) -> dict[int, Exception | None]:
     """Closes unpaid orders on somebody's word, as `cancel_order` does for one. Returns for each None, or its error."""
-    unpaid = [order for order in selectors.list_by_numbers(order_ids=order_ids) if is_unpaid(order)]
-    limited = refuse_hasty(unpaid, now=now) if closed_by == Order.ClosedBy.USER else {}
-    free = {order.order_id for order in unpaid if order.order_id not in limited}
-    asked = [order_id for order_id in order_ids if order_id in free]
+    rows = [order for order in selectors.list_by_numbers(order_ids=order_ids) if is_unpaid(order)]
+    limited = refuse_hasty(rows, now=now) if closed_by == Order.ClosedBy.USER else {}
+    unpaid = {order.order_id: order.pay_amount for order in rows if order.order_id not in limited}
+    asked = [order_id for order_id in order_ids if order_id in unpaid]
     begun = selectors.list_begun_payments(order_ids=asked)
     errors = limited | close_payments(list(begun.values()), now=now)
     waiting = [order_id for order_id in asked if order_id not in errors]
-    outcomes = dict(zip(waiting, close(waiting, Closing(closed_by, now)), strict=True))
+    amounts = {order_id: unpaid[order_id] for order_id in waiting}
+    outcomes = dict(zip(amounts, close(amounts, Closing(closed_by, now)), strict=True))
     for order_id, outcome in outcomes.items():
         if outcome.error:
             # Where a payment was closed before it, no more can be said than that the order may be open.
@@ -212,4 +216,6 @@ def complete_orders(*, order_ids: Sequence[int], actor: str, now: datetime) -> l
 
     completed = run(complete, name="complete_orders", find=find)
     ORDERS.labels("completed").inc(len(completed))
+    for order_id in completed:
+        ORDER_COMPLETED.tell(str(order_id))
     return completed

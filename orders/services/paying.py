@@ -12,6 +12,7 @@ from charites.common.ids import next_ids
 from charites.common.transactions import Undone, run
 from orders import flows, selectors
 from orders.errors import OrderStateConflict, PaymentNotFound
+from orders.events import ORDER_PAID, PAYMENT_BEGUN, REFUND_MADE
 from orders.models import Order, Payment
 from orders.payloads import Capture, Paying
 from orders.payments import calls
@@ -19,7 +20,7 @@ from orders.payments.port import PaymentRequest, get_provider
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.rows import NewPayment, insert_payments
 from orders.services.outcomes import ORDERS, error_of
-from stock.moves import Outcome, Status, confirm
+from stock.moves import Move, Outcome, confirm
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +116,16 @@ def store_begun(orders: Sequence[Order], *, channel: str) -> list[Payment]:
         begun = selectors.list_begun_payments(order_ids=list(amounts))
         return [begun[order_id] for order_id in sorted(begun)]
 
-    return run(store, name="store_begun", find=find)
+    begun = run(store, name="store_begun", find=find)
+    tell_begun([payment for payment in begun if payment.payment_id == numbers.get(payment.order_id)])
+    return begun
+
+
+def tell_begun(payments: Sequence[Payment]) -> None:
+    """Writes a line for each payment that was begun here and now."""
+    for payment in payments:
+        ids = (str(payment.payment_id), str(payment.order_id))
+        PAYMENT_BEGUN.tell(*ids, payment.channel, payment.amount, payment.currency)
 
 
 def receive_notice(*, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
@@ -139,16 +149,30 @@ def record_captures(*, captures: Sequence[Capture]) -> list[Exception | None]:
     known = [capture for capture in captures if capture.payment_id in orders]
     spare = next_ids(len(known))
     moves = [confirm(orders[c.payment_id], payload=Paying(c, number)) for c, number in zip(known, spare, strict=True)]
-    outcomes = dict(zip(known, flows.carry_out(moves), strict=True))
-    return [record_result(capture, outcomes.get(capture)) for capture in captures]
+    outcomes = dict(zip(moves, flows.carry_out(moves), strict=True))
+    for move in moves:
+        if outcomes[move].done:
+            tell_recorded(move)
+    recorded = {id(move.payload.capture): outcome for move, outcome in outcomes.items()}
+    return [error_of_capture(capture, recorded.get(id(capture))) for capture in captures]
 
 
-def record_result(capture: Capture, outcome: Outcome | None) -> Exception | None:
-    """Logs and counts what a capture did, and returns its error."""
+def tell_recorded(move: Move) -> None:
+    """Counts what a capture became, and writes its line; of one that was stored before there is nothing to tell."""
+    capture, payment_id, reason = move.payload.capture, move.payload.stored_as, move.payload.refund_reason
+    if not payment_id:
+        return
+    ORDERS.labels("capture_without_order" if reason else "paid").inc()
+    money = (capture.amount, capture.currency)
+    if reason:
+        REFUND_MADE.tell(str(payment_id), str(move.order_id), reason.value, *money)
+    else:
+        ORDER_PAID.tell(str(move.order_id), str(payment_id), capture.channel, *money)
+
+
+def error_of_capture(capture: Capture, outcome: Outcome | None) -> Exception | None:
+    """Why a capture is not stored, if so."""
     if outcome is None:
         log.warning("capture_of_unknown_payment", payment_id=capture.payment_id, trade_id=capture.trade_id)
         return PaymentNotFound(payment_id=capture.payment_id)
-    if outcome.done:
-        ORDERS.labels("paid" if outcome.status is Status.OK else "capture_without_order").inc()
-        return None
-    return error_of(outcome)
+    return None if outcome.done else error_of(outcome)

@@ -12,11 +12,13 @@ from django.db import Error, IntegrityError, InterfaceError, OperationalError
 
 from charites.common.errors import KeyReused, Kind, ServiceError, as_service_error
 from charites.common.ids import next_ids
+from charites.common.logs import Origin, current_origin
 from charites.common.models import MAX_INT64
 from goods.models import Goods
 from messaging.wakeups import wake_up_at
 from orders import flows, selectors
 from orders.catalogue import Catalogue, read_catalogue
+from orders.events import ORDER_PLACED
 from orders.models import Order, OrderDetail
 from orders.payloads import NewLine, NewOrder, PlaceOrder, Placing
 from orders.rows import find_keys
@@ -57,13 +59,15 @@ def place_order(*, command: PlaceOrder, now: datetime) -> Placed:
     return placed
 
 
-def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Placed]:
+def place_orders(*, commands: Sequence[PlaceOrder], now: datetime, origins: Sequence[Origin] = ()) -> list[Placed]:
     """Places orders and reserves their stock, in one transaction per batch. One result per command, in order.
 
     Price and description come from goods. A command whose key was used for the same request before gets that order
     as it is now. Errors: Invalid, GoodsNotFound, GoodsOffSale, RoomNotFound, StockNotFound, NotEnoughStock,
     KeyReused, StockBusy, OutcomeUnknown, OrderFailed, Busy (the database is away, or no number is to be had); in the
     split form GoodsCallFailed and StockCallFailed. Call it outside any transaction.
+
+    `origins`: where each command comes from, for the log; when left out, all from here.
     """
     try:
         catalogue = find_catalogue(commands)
@@ -75,6 +79,7 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Place
         valid = {index: command for index, command in enumerate(commands) if index not in refused}
         results = refused | place_valid(valid, catalogue.goods, now)
     count(results.values())
+    tell(results, origins or [current_origin()] * len(commands))
     for expires_at in {result.new.order.expires_at for result in results.values() if result.new}:
         wake_up_at(TIMEOUT_TASK, expires_at)
     return [results[index] for index in range(len(commands))]
@@ -228,6 +233,20 @@ def count(results: Iterable[Placed]) -> None:
     outcomes = Counter(outcome_of(result) for result in results)
     for outcome, number in outcomes.items():
         ORDERS.labels(outcome).inc(number)
+
+
+def tell(results: Mapping[int, Placed], origins: Sequence[Origin]) -> None:
+    """Writes a line for each new order."""
+    new = {index: result.new for index, result in results.items() if result.new}
+    ORDER_PLACED.tell_all(map(placed_fields, new.values()), [origins[index] for index in new])
+
+
+def placed_fields(placing: Placing) -> tuple[object, ...]:
+    """A new order as the log tells of it."""
+    order = placing.order
+    room_id = None if order.room_id is None else str(order.room_id)
+    pieces = sum(line.num for line in placing.lines)
+    return str(order.order_id), str(order.user_id), room_id, pieces, order.pay_amount, settings.CURRENCY
 
 
 def outcome_of(result: Placed) -> str:

@@ -19,6 +19,7 @@ from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, run
 from orders import selectors
 from orders.errors import PaymentsUnavailable
+from orders.events import REFUND_DONE, REFUND_FAILED
 from orders.models import Refund
 from orders.payments import calls
 from orders.payments.port import RefundRequest
@@ -82,7 +83,9 @@ def send_refund(due: DueRefund, *, now: datetime) -> None:
         ours = pending.filter(attempts=refund.attempts + 1)  # or somebody else is at it: our lease has run out
         reason = calls.reason_of(error)[:500]
         with suppress(Busy, OutcomeUnknown):  # then the lease runs out
-            run(lambda: ours.update(leased_until=None, last_error=reason, updated_at=now), name="fail_refund")
+            if run(lambda: ours.update(leased_until=None, last_error=reason, updated_at=now), name="fail_refund"):
+                ids = (str(refund.payment_id), str(refund.order_id))
+                REFUND_FAILED.tell(*ids, refund.attempts + 1, refund.amount, refund.currency)
         raise
     REFUNDS.labels("done").inc()
     done = {"status": Refund.Status.DONE, "done_at": now, "next_try_at": None}
@@ -93,9 +96,11 @@ def send_refund(due: DueRefund, *, now: datetime) -> None:
         return is_stored(refund, status=Refund.Status.DONE)
 
     try:
-        run(write, name="finish_refund", find=find)
+        is_finished = run(write, name="finish_refund", find=find)
     except Busy as error:
         raise OutcomeUnknown from error  # the money is on its way
+    if is_finished:
+        REFUND_DONE.tell(str(refund.payment_id), str(refund.order_id), refund.amount, refund.currency)
 
 
 def lease(refund: Refund, *, now: datetime) -> None:

@@ -133,8 +133,8 @@ def test_a_room_has_one_current_goods():
     make_goods(2)
     make_room(1, goods_ids=[1, 2])
 
-    pin_goods(room_id=1, goods_id=1, actor="staff")
-    pin_goods(room_id=1, goods_id=2, actor="staff")
+    pin_goods(room_id=1, goods_id=1)
+    pin_goods(room_id=1, goods_id=2)
 
     assert list(Room.objects.values_list("current_goods_id", flat=True)) == [2]
 

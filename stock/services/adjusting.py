@@ -15,6 +15,7 @@ from charites.common.text import TypedText, check_key, check_texts
 from charites.common.transactions import Stale, Undone, run
 from stock import sold_out
 from stock.errors import NotEnoughStock, StockChanged
+from stock.events import STOCK_ADJUSTED
 from stock.models import Stock, StockAdjustment
 from stock.services.checks import check_goods_id
 
@@ -52,17 +53,21 @@ def adjust_stock(*, adjustments: Sequence[Adjustment]) -> list[Stock]:
         adjustment if adjustment.idempotency_key else replace(adjustment, idempotency_key=f"{UNNAMED}{call}:{index:06}")
         for index, adjustment in enumerate(adjustments)
     ]
+    log: list[StockAdjustment] = []
     try:
-        return run(lambda: apply_adjustments(named), name="adjust_stock", find=lambda: find_adjustments(named))
+        rows = run(lambda: apply_adjustments(named, log), name="adjust_stock", find=lambda: find_adjustments(named))
     finally:
         sold_out.forget({adjustment.goods_id for adjustment in adjustments})
+    for row in log:
+        STOCK_ADJUSTED.tell(str(row.goods_id), row.delta)
+    return rows
 
 
-def apply_adjustments(adjustments: Sequence[Adjustment]) -> list[Stock]:
-    """Between BEGIN and COMMIT: lock the rows, leave out what is known, log the rest, apply it."""
+def apply_adjustments(adjustments: Sequence[Adjustment], log: list[StockAdjustment]) -> list[Stock]:
+    """Between BEGIN and COMMIT: lock the rows, leave out what is known, log the rest, apply it. Fills the log anew."""
+    log.clear()
     rows, created = lock_rows({adjustment.goods_id for adjustment in adjustments})
     known = known_keys(adjustments)
-    log = []
     for adjustment in adjustments:
         row = rows[adjustment.goods_id]
         if is_repeated(adjustment, known):

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from charites.common import auth
 from charites.common.errors import Unauthenticated, one_key
+from charites.common.logs import note_actor
 from charites.common.rest.fields import ErrorSerializer, StrictSerializer
 from charites.common.strict_json import read_body
 
@@ -51,7 +52,11 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[auth.Identity, None] | None:
         header = request.headers.get("Authorization")
-        return (auth.read_authorization(header), None) if header else None
+        if not header:
+            return None
+        identity = auth.read_authorization(header)
+        note_actor(identity.actor)
+        return identity, None
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

@@ -125,6 +125,7 @@ def as_usual(target: Target, request: WSGIRequest) -> LoopRequest | None:
         return None
     if user is None:
         return None
+    logs.note_actor(user.actor)
     asked = LoopRequest(user, data, headers)
     allowed = all(permission.has_permission(asked, target.view) for permission in target.view.get_permissions())  # type: ignore[arg-type]
     return asked if allowed else None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -41,6 +42,14 @@ class RequestMiddleware:
             response["X-Request-ID"] = request_id
             account_for(request, response, started)
         return response
+
+    def process_view(self, request: HttpRequest, view: Any, positional: Any, named: Any) -> None:
+        """Notes who signed in with a session; who calls an API has a token, which is read later."""
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path.startswith(MACHINE_PATHS):
+            return
+        user = request.user
+        if user.is_authenticated:
+            logs.note_actor(f"{'staff' if user.is_staff else 'customer'}:{user.pk}")
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Views outside DRF: the gateway, the admin, pages."""

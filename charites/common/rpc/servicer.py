@@ -24,6 +24,7 @@ from charites.common.auth import Identity, Role, read_authorization
 from charites.common.batches import Batches
 from charites.common.callers import Item, Result, Unserved
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, one_key
+from charites.common.logs import note_actor
 from charites.common.models import MAX_INT64, MAX_LINES
 from charites.common.replies import Key, Replies
 
@@ -184,6 +185,7 @@ class Method:
 
     def begin(self, identity: Identity, metadata: Mapping[str, str], read: Callable[[], Message]) -> Handled:
         """Checks the role, reads the request and calls the servicer. Raises what it raises."""
+        note_actor(identity.actor)
         identity.require(*self.roles)
         return self.behave(read(), Call(identity, metadata))
 

@@ -13,7 +13,7 @@ from django.db import close_old_connections
 
 from charites import health
 from charites.common import clock
-from charites.common.logs import request_context
+from charites.common.logs import note_actor, request_context
 from charites.start import prepare_to_serve
 from messaging import relay
 from messaging.check_back import check_back
@@ -93,6 +93,7 @@ def run_round(name: str, work: Work) -> int:
     """One round of one loop. Whatever goes wrong is logged and tried again in the next round."""
     close_old_connections()
     with request_context(loop=name):
+        note_actor("sweep")
         try:
             return work(clock.now())
         except Exception as error:  # noqa: BLE001 (the sweep outlives databases and providers)

@@ -1,13 +1,11 @@
 import errno
 import io
-import json
 import logging
 import os
 import threading
 
 import pytest
 import structlog
-from django.conf import settings
 
 from charites.common import logs
 from charites.common.logs import (
@@ -19,21 +17,14 @@ from charites.common.logs import (
     new_request_id,
     request_context,
 )
+from lab.kit.log_lines import json_lines
 
 
 @pytest.fixture
-def lines(monkeypatch):
+def lines():
     """Configures logs as JSON, yields a function that returns the lines so far, and puts the logs back."""
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    configure({"level": "INFO", "as_json": True})
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    monkeypatch.undo()
-    configure(settings.LOGGING)
-    root.handlers[:] = before
-    root.setLevel(level)
+    with json_lines() as lines:
+        yield lines
 
 
 def test_line_carries_the_request_id_and_its_fields(lines):

@@ -200,13 +200,13 @@ def test_batch_that_breaks_is_unknown_to_all_of_it_and_the_next_are_served(
 def test_what_a_batch_logs_and_sends_names_its_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
 
-    def place(*, commands: Sequence[PlaceOrder], now: datetime) -> list[Placed]:
+    def place(*, commands: Sequence[PlaceOrder], now: datetime, origins: Sequence[logs.Origin]) -> list[Placed]:
         found.append(logs.current_request_id())
         return [Placed(error=Busy())] * len(commands)
 
     monkeypatch.setattr(queue, "place_orders", place)
     with logs.request_context("the-leader"):
-        queue.place_batch([Queued(make_command(), request_id) for request_id in ("a", "b")])
+        queue.place_batch([Queued(make_command(), logs.Origin(request_id)) for request_id in ("a", "b")])
 
     assert found == ["a,b"]
 

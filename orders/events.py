@@ -1,0 +1,40 @@
+"""What happens to orders, payments and refunds, as lines of the log."""
+
+from charites.common.events import Event
+
+ORDER_PLACED = Event(
+    "order_placed",
+    "A buyer has an order, and its stock is reserved.",
+    ("order_id", "user_id", "room_id", "pieces", "amount", "currency"),
+)
+PAYMENT_BEGUN = Event(
+    "payment_begun",
+    "A payment was stored, to be opened at the provider.",
+    ("payment_id", "order_id", "channel", "amount", "currency"),
+)
+ORDER_PAID = Event(
+    "order_paid",
+    "Money came in and paid its order; the stock is sold.",
+    ("order_id", "payment_id", "channel", "amount", "currency"),
+)
+ORDER_CLOSED = Event(
+    "order_closed",
+    "An unpaid order was closed by its time-out, its buyer or staff (`closed_by`); its stock goes back.",
+    ("order_id", "closed_by", "amount", "currency"),
+)
+ORDER_COMPLETED = Event("order_completed", "A paid order was completed.", ("order_id",))
+REFUND_MADE = Event(
+    "refund_made",
+    "Money came in that pays no order: it is to be sent back, for this `reason`.",
+    ("payment_id", "order_id", "reason", "amount", "currency"),
+)
+REFUND_DONE = Event(
+    "refund_done",
+    "The provider sent the money back.",
+    ("payment_id", "order_id", "amount", "currency"),
+)
+REFUND_FAILED = Event(
+    "refund_failed",
+    "A try to send money back failed; it is tried again. `attempts`: tries so far.",
+    ("payment_id", "order_id", "attempts", "amount", "currency"),
+)
