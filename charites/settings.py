@@ -282,6 +282,9 @@ CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "charites", environment.NAME
 
 # REST
 
+NUM_PROXIES = env.int(
+    "NUM_PROXIES", 0, between(0, 16)
+)  # in front of this server, each of which says whom it was called by
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],  # `charites.common.rest.Endpoint` brings the bearer token
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -291,7 +294,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {"token": TOKEN_RATE},
     "EXCEPTION_HANDLER": "charites.common.rest.exception_handler",
     "UNAUTHENTICATED_USER": None,
-    "NUM_PROXIES": env.int("NUM_PROXIES", 0, between(0, 16)),
+    "NUM_PROXIES": NUM_PROXIES,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "charites",

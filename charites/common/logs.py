@@ -41,9 +41,9 @@ class Origin:
 
     __slots__ = ("actor", "address", "request_id", "started")
 
-    def __init__(self, request_id: str = "", actor: str = "", address: str = "") -> None:
+    def __init__(self, request_id: str = "", actor: str = "", address: str = "", started: float = 0.0) -> None:
         self.request_id, self.actor, self.address = request_id, actor, address
-        self.started = time.monotonic()
+        self.started = started or time.monotonic()
 
     def ms(self) -> float:
         """Milliseconds since it began."""
@@ -107,10 +107,10 @@ class bound:  # noqa: N801 (a context manager, written out because every call st
             structlog.contextvars.reset_contextvars(**others)
 
 
-def request_context(request_id: str | None = None, *, address: str = "", **fields: Any) -> bound:
+def request_context(request_id: str | None = None, *, address: str = "", started: float = 0.0, **fields: Any) -> bound:
     """Binds the request id (and other fields) to every log line inside the block, and gives the id that was taken.
-    Who called around the block still does in it."""
-    return bound(Origin(clean_request_id(request_id), _origin.get().actor, address), fields)
+    Who called around the block still does in it. `started`: by the monotonic clock, unless that is now."""
+    return bound(Origin(clean_request_id(request_id), _origin.get().actor, address, started), fields)
 
 
 def batch_context(request_ids: Sequence[str], **fields: Any) -> bound:

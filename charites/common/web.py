@@ -21,11 +21,12 @@ from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import logs
+from charites.common.addresses import caller_address
 from charites.common.errors import Busy, Invalid, ServiceError, joined
 from charites.common.languages import speaking
 from charites.common.lifespan import Receive, Scope, Send, live
 from charites.common.rest import error_response, in_loop
-from charites.common.rest.middleware import STARTED, account
+from charites.common.rest.middleware import FOR_OPERATORS, STARTED, account
 from charites.common.threads import Turns
 
 Headers = list[tuple[bytes, bytes]]
@@ -41,8 +42,6 @@ class Answer(NamedTuple):
     body: bytes
 
 
-# Whoever watches over the process is answered also when it is full: by a thread of their own, without a body.
-FOR_OPERATORS = frozenset({"/livez", "/readyz", "/metrics"})
 NEEDED_FOR_REFUSALS = (b"host", b"x-forwarded-proto")
 HEADER_BYTES = 16 * 1024  # names and values: whoever parses them costs more than their length
 ARRIVING_BYTES = 64 * 1024 * 1024  # of requests that are not whole yet, in a process
@@ -81,7 +80,9 @@ class WebApp:
             if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
                 raise Unheard(Invalid("headers", _("are too long")), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             request = environ(scope)
-            if scope["path"] in FOR_OPERATORS:
+            if (
+                scope["path"] in FOR_OPERATORS
+            ):  # also when the process is full: by a thread of their own, without a body
                 return await self._in_thread(self._operators, with_body(request, b""))
             if not is_too_large(request["CONTENT_LENGTH"]):
                 with_body(request, await self._whole_body(receive))
@@ -198,8 +199,10 @@ def run(application: Wsgi, request: dict[str, Any]) -> Answer:
 def refusal(scope: Scope, error: ServiceError, status: int | None = None) -> Answer:
     """An answer without Django: nothing was begun."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    peer, _port = scope.get("client") or ("", 0)
+    address = caller_address(peer, headers.get(b"x-forwarded-for", ""))
     with (
-        logs.request_context(headers.get(b"x-request-id")) as request_id,
+        logs.request_context(headers.get(b"x-request-id"), address=address) as request_id,
         speaking(headers.get(b"accept-language", "")),
     ):
         response = error_response(error, status)

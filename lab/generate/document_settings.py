@@ -105,7 +105,10 @@ MEANINGS = {
         "than ORDER_PAY_TIMEOUT_SECONDS, in every application that shares the database."
     ),
     "CELERY_QUEUE": "Name of the Celery queue.",
-    "NUM_PROXIES": "Proxies in front that add to `X-Forwarded-For`, by which the log-in limit tells callers apart.",
+    "NUM_PROXIES": (
+        "Proxies in front that add to `X-Forwarded-For`, by which the log-in limit tells callers apart and the log "
+        "names them; 0: that header counts for nothing."
+    ),
     "STATIC_ROOT": "Folder into which `manage.py collectstatic` puts the static files.",
     "METRICS_DIR": "Folder in which the processes share their metrics; empty it at every start.",
     "HTTPS_ONLY": "Redirects to HTTPS, and sets HSTS and secure cookies.",

@@ -15,11 +15,13 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.views import APIView
 
 from charites.common import logs
+from charites.common.addresses import caller_address
 from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, as_service_error
 from charites.common.rest.status import error_headers, error_response, error_status
 
 log = structlog.get_logger(__name__)
 
+FOR_OPERATORS = frozenset({"/livez", "/readyz", "/metrics"})
 MACHINE_PATHS = ("/api/", "/v1/")  # answers to programs: JSON, also for what no view handled
 METHODS = frozenset(name.upper() for name in APIView.http_method_names)
 OTHER_METHOD = "other"
@@ -37,7 +39,7 @@ class RequestMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = request.META.get(STARTED) or time.monotonic()
-        with logs.request_context(request.headers.get("X-Request-ID")) as request_id:
+        with around(request, started) as request_id:
             response = refuse(request) or self.get_response(request)
             response["X-Request-ID"] = request_id
             account_for(request, response, started)
@@ -72,6 +74,12 @@ class RequestMiddleware:
         return None
 
 
+def around(request: HttpRequest, started: float) -> logs.bound:
+    """The context of a request for what it logs."""
+    address = caller_address(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+    return logs.request_context(request.headers.get("X-Request-ID"), address=address, started=started)
+
+
 def refuse(request: HttpRequest) -> HttpResponse | None:
     """Refuses what programs send to a wrong host name, or at too great a length."""
     if not request.path.startswith(MACHINE_PATHS):
@@ -100,5 +108,14 @@ def account(method: str, path: str, route: str | None, response: HttpResponseBas
     label = f"{method if method in METHODS else OTHER_METHOD} {route or '-'}"
     logs.REQUESTS.labels("http", label, str(response.status_code)).inc()
     logs.REQUEST_SECONDS.labels("http", label).observe(seconds)
+    if is_quiet(path, response.status_code):
+        return
+    origin = logs.current_origin()
     said = {"method": method[:SAID], "path": path[:SAID]}
-    logs.Access.log.info("request", **said, status=response.status_code, ms=round(seconds * 1000, 1))
+    caller = {"actor": origin.actor, "address": origin.address}
+    logs.Access.log.info("request", **said, **caller, status=response.status_code, ms=round(seconds * 1000, 1))
+
+
+def is_quiet(path: str, status: int) -> bool:
+    """Whether a request needs no line: a probe or a static file, with which nothing was wrong."""
+    return status < HTTPStatus.BAD_REQUEST and (path in FOR_OPERATORS or path.startswith(settings.STATIC_URL))

@@ -20,6 +20,7 @@ from grpc import StatusCode
 from prometheus_client import Counter, Histogram
 
 from charites.common import logs
+from charites.common.addresses import FORWARDED_FOR, caller_address
 from charites.common.auth import identify_at_once, read_authorization
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error, joined
 from charites.common.languages import speaking
@@ -96,11 +97,14 @@ class Adapter:
         self._turns = Turns(settings.GRPC_MAX_WORKERS, "grpc")
         self._calls = 0
 
-    async def answer(self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float) -> Answered:
-        """Answers one call within so many seconds."""
+    async def answer(
+        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float, peer: str
+    ) -> Answered:
+        """Answers one call within so many seconds. `peer`: the address at the other end of the connection."""
         started = time.monotonic()
         accepted = metadata.get("accept-language", "")
-        with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(accepted):
+        address = caller_address(peer, metadata.get(FORWARDED_FOR, ""))
+        with logs.request_context(metadata.get(REQUEST_ID_KEY), address=address) as request_id, speaking(accepted):
             answer = await self._answer(method, metadata, data, seconds)
             error = answer if isinstance(answer, ServiceError) else None
             account(method.name, error, time.monotonic() - started)
@@ -173,5 +177,6 @@ def account(name: str, error: ServiceError | None, seconds: float) -> None:
     requests, took = metrics_of(name, status)
     requests.inc()
     took.observe(seconds)
-    code = error.code if error else 0
-    logs.Access.log.info("call", method=name, status=status, code=code, ms=round(seconds * 1000, 1))
+    code, origin = error.code if error else 0, logs.current_origin()
+    caller = {"actor": origin.actor, "address": origin.address}
+    logs.Access.log.info("call", method=name, **caller, status=status, code=code, ms=round(seconds * 1000, 1))

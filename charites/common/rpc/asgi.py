@@ -101,21 +101,21 @@ class GrpcApp:
             await send(HEAD)
             status = await self._stream(scope["path"], stream(receive), send)
         else:
-            outcome, request_id = await self._unary(scope["path"], metadata, receive)
+            outcome, request_id = await self._unary(scope, metadata, receive)
             await send(HEAD)
             status = OK if isinstance(outcome, bytes) else outcome
             last = framed(outcome) if isinstance(outcome, bytes) else NO_MORE
         await send(last)
         await send({"type": "http.response.trailers", "headers": trailers(status, request_id)})
 
-    async def _unary(self, path: str, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
+    async def _unary(self, scope: Scope, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
         """A call with one message and one reply."""
         try:
-            return await (self._check(receive) if path == CHECK else self._call(path, metadata, receive))
+            return await (self._check(receive) if scope["path"] == CHECK else self._call(scope, metadata, receive))
         except Refused as refused:
             return refused.status, ""
 
-    async def _call(self, path: str, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
+    async def _call(self, scope: Scope, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
         """Reads the one message of a call and has it answered, both within the time that the call may take. Raises
         Refused."""
         clock = asyncio.get_running_loop().time
@@ -124,13 +124,14 @@ class GrpcApp:
             return as_status(Busy()), ""
         self._open += 1
         try:
-            if (method := self._methods.get(path)) is None:
-                raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {path[:256]}.")
+            if (method := self._methods.get(scope["path"])) is None:
+                raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {scope['path'][:256]}.")
             seconds = allowed_seconds(seconds_of(metadata.get("grpc-timeout")))
             data = await first_message(receive, seconds)
             if (left := seconds - (clock() - started)) <= 0:
                 raise late()
-            return await self.adapter.answer(method, metadata, data, left)
+            peer, _port = scope.get("client") or ("", 0)
+            return await self.adapter.answer(method, metadata, data, left, peer)
         finally:
             self._open -= 1
 

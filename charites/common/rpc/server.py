@@ -14,6 +14,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 from grpc_status import rpc_status
 
+from charites.common.addresses import host_of
 from charites.common.errors import Busy
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
@@ -77,7 +78,8 @@ def handler(adapter: Adapter, method: Method) -> grpc.RpcMethodHandler:
 async def serve(adapter: Adapter, method: Method, data: bytes, context: Context) -> bytes:
     """Answers one call."""
     metadata = texts(context.invocation_metadata())
-    outcome, request_id = await adapter.answer(method, metadata, data, allowed_seconds(context.time_remaining()))
+    seconds, peer = allowed_seconds(context.time_remaining()), host_of(context.peer())
+    outcome, request_id = await adapter.answer(method, metadata, data, seconds, peer)
     trailing: tuple[str, str | bytes] = (REQUEST_ID_KEY, request_id)
     if isinstance(outcome, bytes):
         context.set_trailing_metadata((trailing,))

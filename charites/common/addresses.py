@@ -1,0 +1,28 @@
+"""Where callers are, for the log: the address at the other end, or what the proxies in front say it is."""
+
+import re
+from urllib.parse import unquote
+
+from django.conf import settings
+
+FORWARDED_FOR = "x-forwarded-for"
+ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
+
+
+def caller_address(peer: str, forwarded: str) -> str:
+    """Returns who calls: `peer`, who is connected, or with NUM_PROXIES the one that so many proxies name in
+    `forwarded`, the header X-Forwarded-For. Each of them adds at its end whom it was called by; what stands before that
+    is the caller's own word, and so is all of it without proxies."""
+    proxies = settings.NUM_PROXIES
+    if not proxies or not forwarded:
+        return peer
+    named = forwarded.split(",")
+    address = named[-min(proxies, len(named))].strip()
+    return address if ADDRESS.fullmatch(address) else peer
+
+
+def host_of(peer: str) -> str:
+    """The address in what grpcio calls a peer: `ipv4:10.0.0.5:1234` or `ipv6:%5B::1%5D:1234`; empty for a socket in the
+    file system."""
+    kind, _, rest = peer.partition(":")
+    return unquote(rest.rpartition(":")[0]).strip("[]") if kind.startswith("ip") else ""
