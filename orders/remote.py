@@ -6,7 +6,7 @@ Only the split form comes here. Every call is idempotent, so the client may repe
 import os
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import grpc
@@ -34,6 +34,7 @@ REFUSALS = {
         stock_errors.StockNotFound,
         stock_errors.StockRolledBack,
         stock_errors.RecordConflict,
+        stock_errors.ReservationOfAnother,
         stock_errors.StockBusy,
         stock_errors.StockContended,
         stock_errors.StockLockFailed,
@@ -48,7 +49,8 @@ class Unanswered(Exception):
 @cache
 def client(endpoint: str) -> Client:
     """The connection to a service, one per process."""
-    return Client(endpoint, token=service_header, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS)
+    token = partial(service_header, "orders")  # by this name stock knows whose reservations they are
+    return Client(endpoint, token=token, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS)
 
 
 # A connection does not survive a fork.

@@ -103,7 +103,7 @@ class StockAdmin(OperatorAdmin):
 
 @admin.register(StockRecord)
 class StockRecordAdmin(ReadOnlyAdmin):
-    list_display = ("id", "order_id", "goods_id", "num", "status", "kind", "created_at", "updated_at")
+    list_display = ("id", "order_id", "goods_id", "num", "status", "kind", "owner", "created_at", "updated_at")
     list_filter = ("status", "kind", "created_at")
     ordering = ("-id",)
     id_fields = ("order_id", "goods_id")

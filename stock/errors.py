@@ -55,6 +55,14 @@ class StockRolledBack(ServiceError):
     text = _("The stock of order %(order_id)s was rolled back before; it cannot be taken again.")
 
 
+class ReservationOfAnother(ServiceError):
+    """Only who reserved may confirm or roll back; what the shop's own orders reserved, nobody else moves."""
+
+    kind = Kind.FORBIDDEN
+    code = 40010011
+    text = _("Somebody else reserved the stock of order %(order_id)s: it is not yours to move.")
+
+
 class RecordConflict(ServiceError):
     """The same order asked for something else before, or its stock is in a state that this step cannot start from."""
 

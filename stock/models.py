@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.models import KEY_LENGTH, NAME_LENGTH, ExactCharField, Inherited, Timestamped, never_deleted
 
+SHOP = "service:orders"  # whose the stock of the shop's own orders is, in this process or in a service of their own
+
 
 class Stock(Inherited):
     goods_id = models.BigIntegerField(_("goods id"), unique=True)
@@ -52,6 +54,8 @@ class StockRecord(Inherited):
     num = models.BigIntegerField(_("quantity"))
     status = models.SmallIntegerField(_("status"), choices=Status)
     kind = models.CharField(_("kind"), max_length=8, choices=Source, default=Source.ORDER)
+    # Who reserved it, and alone may end that. The version before this column wrote the shop's own orders.
+    owner = models.CharField(_("owner"), max_length=NAME_LENGTH, default=SHOP, db_default=SHOP)
 
     class Meta:
         db_table = "shopping_stock_record"

@@ -16,6 +16,7 @@ from django.db import Error
 from charites.common.errors import InternalError, Invalid, OutcomeUnknown, ServiceError
 from charites.common.transactions import Limits, Undone, Unit, run_set
 from stock.errors import StockBusy
+from stock.models import SHOP
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ class Move:
 
     `lines` are merged and sorted by goods_id. A step that ends a reservation (confirm, roll back) carries no
     quantities: the records know them. `key` names duplicates: two moves with one key never share a batch. `payload` is
-    the caller's; stock does not look into it.
+    the caller's; stock does not look into it. `owner`: who asks for it; only who reserved ends a reservation.
     """
 
     order_id: int
@@ -57,29 +58,32 @@ class Move:
     lines: tuple[Line, ...]
     key: Hashable
     payload: Any = None
+    owner: str = SHOP
 
 
-def reserve(order_id: int, quantities: Mapping[int, int], *, key: Hashable = None, payload: Any = None) -> Move:
+def reserve(
+    order_id: int, quantities: Mapping[int, int], *, key: Hashable = None, payload: Any = None, owner: str = SHOP
+) -> Move:
     """Available stock becomes reserved. `quantities`: goods_id -> pieces."""
     lines = (Line(goods_id, -number, number, 0) for goods_id, number in sorted(quantities.items()))
-    return Move(order_id, Step.RESERVE, tuple(lines), order_id if key is None else key, payload)
+    return Move(order_id, Step.RESERVE, tuple(lines), order_id if key is None else key, payload, owner)
 
 
-def confirm(order_id: int, *, payload: Any = None) -> Move:
+def confirm(order_id: int, *, payload: Any = None, owner: str = SHOP) -> Move:
     """What the order reserved becomes sold."""
-    return Move(order_id, Step.CONFIRM, (), order_id, payload)
+    return Move(order_id, Step.CONFIRM, (), order_id, payload, owner)
 
 
-def roll_back(order_id: int, *, goods_ids: Iterable[int] = (), payload: Any = None) -> Move:
+def roll_back(order_id: int, *, goods_ids: Iterable[int] = (), payload: Any = None, owner: str = SHOP) -> Move:
     """What the order reserved becomes available again. For each of `goods_ids` without a record a tombstone is
     left, so that a reservation that arrives later is refused."""
-    return Move(order_id, Step.ROLL_BACK, tuple(map(Line, sorted(set(goods_ids)))), order_id, payload)
+    return Move(order_id, Step.ROLL_BACK, tuple(map(Line, sorted(set(goods_ids)))), order_id, payload, owner)
 
 
-def deduct(receipt_id: int, quantities: Mapping[int, int]) -> Move:
+def deduct(receipt_id: int, quantities: Mapping[int, int], *, owner: str = SHOP) -> Move:
     """Available stock becomes sold at once, under a receipt instead of an order."""
     lines = (Line(goods_id, -number, 0, number) for goods_id, number in sorted(quantities.items()))
-    return Move(receipt_id, Step.DEDUCT, tuple(lines), receipt_id)
+    return Move(receipt_id, Step.DEDUCT, tuple(lines), receipt_id, owner=owner)
 
 
 class Status(Enum):

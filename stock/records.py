@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.rows import SetStatement
 from charites.common.transactions import expect_rows
-from stock.errors import RecordConflict, StockRolledBack
-from stock.models import StockRecord
+from stock.errors import RecordConflict, ReservationOfAnother, StockRolledBack
+from stock.models import SHOP, StockRecord
 from stock.moves import NO_RULES, OK, REPEATED, Line, Move, Outcome, Participant, Rules, Status, Step
 
 Record = StockRecord
@@ -29,15 +29,25 @@ TAKEN = {
     Step.RESERVE: (RESERVED.value, Record.Source.ORDER.value),
     Step.DEDUCT: (DEDUCTED.value, Record.Source.RECEIPT.value),
 }
+NAMELESS = "service:0"
 INSERT_RECORDS = SetStatement(
     """
     INSERT INTO shopping_stock_record (
-        order_id, goods_id, num, status, kind, created_at, updated_at, created_by, updated_by, version, is_deleted
+        order_id, goods_id, num, status, kind, owner,
+        created_at, updated_at, created_by, updated_by, version, is_deleted
     )
-    SELECT order_id, goods_id, num, status, kind, {now}, {now}, '', '', 0, FALSE
+    SELECT order_id, goods_id, num, status, kind, owner,
+        {now}, {now}, '', '', 0, FALSE
     FROM {sent}
     """,
-    sent={"order_id": "number", "goods_id": "number", "num": "number", "status": "number", "kind": "text"},
+    sent={
+        "order_id": "number",
+        "goods_id": "number",
+        "num": "number",
+        "status": "number",
+        "kind": "text",
+        "owner": "text",
+    },
 )
 
 
@@ -89,6 +99,7 @@ class Held(NamedTuple):
     goods_id: int
     num: int
     status: int
+    owner: str
 
 
 def held(records: QuerySet[StockRecord]) -> list[Held]:
@@ -117,9 +128,11 @@ def settle_by_records(moves: Sequence[Move]) -> dict[Move, Outcome]:
 
 
 def judge_reserve(move: Move, records: Sequence[Held]) -> Outcome:
-    """A reservation meets records of its order: the same again, too late, or something else."""
+    """A reservation meets records of its order: the same again, too late, somebody else's, or something else."""
     if any(record.status == ROLLED_BACK for record in records):
         return Outcome(Status.FAILED, StockRolledBack, {"order_id": move.order_id})
+    if not all(is_owner(move, record) for record in records):
+        return Outcome(Status.FAILED, ReservationOfAnother, {"order_id": move.order_id})
     if {record.goods_id: record.num for record in records} == {line.goods_id: line.reserved for line in move.lines}:
         return REPEATED
     words = {"order_id": move.order_id, "wanted": WORDS[Step.RESERVE], "found": _("reserved with other lines")}
@@ -130,7 +143,7 @@ def insert_records(moves: Sequence[Move]) -> None:
     """Inserts the records of moves that take stock, sorted by their unique key. Raises IntegrityError for repeats."""
     INSERT_RECORDS.insert(
         [
-            (move.order_id, line.goods_id, -line.available, *TAKEN[move.step])
+            (move.order_id, line.goods_id, -line.available, *TAKEN[move.step], move.owner)
             for move in sorted(moves, key=lambda move: move.order_id)
             for line in move.lines
         ]
@@ -140,19 +153,20 @@ def insert_records(moves: Sequence[Move]) -> None:
 def finish_records(moves: Sequence[Move]) -> dict[Move, tuple[Line, ...]]:
     """Confirms and rolls back, by what the records hold. Returns what each move changes; nothing: done before.
 
-    Raises RecordConflict for a move that its records do not allow.
+    Raises RecordConflict for a move that its records do not allow, ReservationOfAnother where they are somebody else's.
     """
     if not moves:
         return {}
     groups = read_locked(moves)
-    early = [move for move in moves if move.step is Step.ROLL_BACK and lacks_record(move, groups[move.order_id])]
+    mine = {move: own_records(move, groups[move.order_id]) for move in moves}  # or a stranger would leave a tombstone
+    early = [move for move in moves if move.step is Step.ROLL_BACK and lacks_record(move, mine[move])]
     if early:
         insert_tombstones(early)
         groups |= read_locked(early)
     changed: dict[Step, list[int]] = defaultdict(list)
     lines = {}
     for move in moves:
-        open_records = judge_finish(move, groups[move.order_id])
+        open_records = judge_finish(move, own_records(move, groups[move.order_id]))
         changed[move.step] += [record.pk for record in open_records]
         lines[move] = tuple(finished_line(move.step, record) for record in open_records)
     for step, keys in changed.items():
@@ -171,7 +185,7 @@ def insert_tombstones(moves: Sequence[Move]) -> None:
     """Leaves a row where the reservation has not arrived yet; where it came meanwhile, nothing changes (the row gets
     locked)."""
     tombstones = [
-        Record(order_id=move.order_id, goods_id=line.goods_id, num=0, status=ROLLED_BACK)
+        Record(order_id=move.order_id, goods_id=line.goods_id, num=0, status=ROLLED_BACK, owner=move.owner)
         for move in sorted(moves, key=lambda move: move.order_id)
         for line in move.lines
     ]
@@ -183,6 +197,25 @@ def insert_tombstones(moves: Sequence[Move]) -> None:
             update_fields=["goods_id"],
             unique_fields=["order_id", "goods_id"] if with_target else None,
         )
+
+
+def is_owner(move: Move, record: Held) -> bool:
+    """Whether a record is the caller's to end. The orders service of the version before had no name, and signed as
+    service:0."""
+    return record.owner == move.owner or (move.owner, record.owner) == (SHOP, NAMELESS)
+
+
+def own_records(move: Move, records: Sequence[Held]) -> list[Held]:
+    """The records that a move is about. Raises ReservationOfAnother when it wants what others hold.
+
+    Somebody else's tombstone holds nothing: it neither keeps the caller from anything nor stands for its own record.
+    """
+    mine = [record for record in records if is_owner(move, record)]
+    others = [record for record in records if record.num and not is_owner(move, record)]
+    named = {line.goods_id for line in move.lines}
+    if others and (not mine or any(record.goods_id in named for record in others)):
+        raise ReservationOfAnother(order_id=move.order_id)
+    return mine or list(records)
 
 
 def judge_finish(move: Move, records: Sequence[Held]) -> list[Held]:
@@ -206,4 +239,5 @@ def is_there(move: Move, records: Sequence[Held]) -> bool:
     if move.step is Step.RESERVE:
         return bool(records) and judge_reserve(move, records) is REPEATED
     wanted = {Step.CONFIRM: DEDUCTED, Step.ROLL_BACK: ROLLED_BACK, Step.DEDUCT: DEDUCTED}
+    records = [record for record in records if is_owner(move, record)]
     return bool(records) and all(record.status == wanted[move.step] for record in records)

@@ -4,6 +4,7 @@ A token is verified by its signature alone, so no service reads another's users.
 (RFC 7519), HS256 over `SECRET_KEY`; `SECRET_KEY_FALLBACKS` are accepted while a key is being replaced.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ DEMO_SERVICE_HEADER = "Bearer token"
 # Whose name a header of the demo stands for; "" is a service.
 DEMO_HEADERS = {"token": "", '"token"': "", DEMO_SERVICE_HEADER: ""}
 DEMO_HEADERS |= {f"Bearer {name}": name for name in ("buyer", "buyer2", "staff")}
+SERVICE_NAME = r"[a-z][a-z0-9_.-]{0,63}"
 VERIFIED_TOKENS = 20_000  # remembered a process, by their text: about 1 KB each
 
 
@@ -41,10 +43,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls. `user_id` is 0 for a service that acts for nobody in particular."""
+    """Who calls. `user_id` is 0 for a service that acts for nobody in particular; `name`: a service's."""
 
     user_id: int
     role: Role
+    name: str = ""
 
     @property
     def is_authenticated(self) -> bool:
@@ -56,8 +59,8 @@ class Identity:
 
     @property
     def actor(self) -> str:
-        """How logs and adjustments name the caller."""
-        return f"{self.role.value}:{self.user_id}"
+        """How logs, adjustments and stock records name the caller."""
+        return f"{self.role.value}:{self.name or self.user_id}"
 
     @property
     def visible_user_id(self) -> int | None:
@@ -112,15 +115,17 @@ def issue_pair(*, user_id: int, role: Role, now: datetime) -> TokenPair:
     )
 
 
-def issue_token(*, user_id: int, role: Role, now: datetime, lifetime_seconds: int | None = None) -> str:
-    """Returns an access token. A service token may carry the user id 0."""
+def issue_token(*, user_id: int, role: Role, now: datetime, lifetime_seconds: int | None = None, name: str = "") -> str:
+    """Returns an access token. A service token may carry the user id 0, and a name: what it reserves is that name's."""
     seconds = settings.TOKEN_ACCESS_SECONDS if lifetime_seconds is None else lifetime_seconds
-    return _encode(user_id, role, "access", now, seconds)
+    return _encode(user_id, role, "access", now, seconds, name)
 
 
-def service_header() -> str:
-    """Returns a fresh `authorization` header by which one service of ours calls another."""
-    token = issue_token(user_id=0, role=Role.SERVICE, now=clock.now(), lifetime_seconds=SERVICE_TOKEN_SECONDS)
+def service_header(name: str) -> str:
+    """Returns a fresh `authorization` header by which the service of this name calls another."""
+    token = issue_token(
+        user_id=0, role=Role.SERVICE, now=clock.now(), lifetime_seconds=SERVICE_TOKEN_SECONDS, name=name
+    )
     return f"Bearer {token}"
 
 
@@ -159,13 +164,14 @@ def _demo_identity(header: str) -> Identity | None:
     return Identity(user_id=user.pk, role=Role.STAFF if user.is_staff else Role.CUSTOMER)
 
 
-def _encode(user_id: int, role: Role, purpose: str, now: datetime, lifetime_seconds: int) -> str:
+def _encode(user_id: int, role: Role, purpose: str, now: datetime, lifetime_seconds: int, name: str = "") -> str:
     claims = {
         "sub": str(user_id),
         "role": role.value,
         "use": purpose,
         "iat": now,
         "exp": now + timedelta(seconds=lifetime_seconds),
+        **({"name": name} if name else {}),
     }
     return jwt.encode(claims, settings.SECRET_KEY, ALGORITHM)
 
@@ -191,6 +197,13 @@ def _verify(token: str, purpose: str, keys: tuple[str, ...]) -> tuple[Identity, 
     raise Unauthenticated
 
 
+def has_fitting_name(identity: Identity) -> bool:
+    """Only services have names, and none that somebody's number looks like: they stand in logs and stock records."""
+    if identity.name == "":
+        return True
+    return identity.role is Role.SERVICE and re.fullmatch(SERVICE_NAME, str(identity.name)) is not None
+
+
 def _expiry(claims: dict[str, Any]) -> float:
     try:
         return float(claims["exp"])
@@ -202,9 +215,9 @@ def _identity(claims: dict[str, str], purpose: str) -> Identity:
     if claims.get("use") != purpose:
         raise Unauthenticated
     try:
-        identity = Identity(user_id=int(claims["sub"]), role=Role(claims["role"]))
+        identity = Identity(int(claims["sub"]), Role(claims["role"]), claims.get("name", ""))
     except (KeyError, ValueError) as error:
         raise Unauthenticated from error
-    if not 0 <= identity.user_id <= MAX_INT64:
+    if not 0 <= identity.user_id <= MAX_INT64 or not has_fitting_name(identity):
         raise Unauthenticated
     return identity

@@ -125,9 +125,9 @@ def make_user(username: str = "buyer", *, is_staff: bool = False, password: str 
     return make(username, password=password)
 
 
-def bearer(user_id: int = BUYER_ID, role: Role = Role.CUSTOMER) -> str:
-    """The value of an `authorization` header that speaks for a user."""
-    return f"Bearer {issue_token(user_id=user_id, role=role, now=timezone.now())}"
+def bearer(user_id: int = BUYER_ID, role: Role = Role.CUSTOMER, name: str = "") -> str:
+    """The value of an `authorization` header that speaks for a user, or for a service of this name."""
+    return f"Bearer {issue_token(user_id=user_id, role=role, now=timezone.now(), name=name)}"
 
 
 def counts(goods_id: int = 1) -> tuple[int, int, int]:

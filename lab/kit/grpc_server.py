@@ -106,11 +106,11 @@ class Callers:
     def buyer(self, user_id: int = BUYER_ID) -> Caller:
         return self.with_header(bearer(user_id))
 
-    def staff(self) -> Caller:
-        return self.with_header(bearer(1, Role.STAFF))
+    def staff(self, user_id: int = 1) -> Caller:
+        return self.with_header(bearer(user_id, Role.STAFF))
 
-    def service(self) -> Caller:
-        return self.with_header(bearer(0, Role.SERVICE))
+    def service(self, name: str = "") -> Caller:
+        return self.with_header(bearer(0, Role.SERVICE, name))
 
     def close(self) -> None:
         for caller in self._made:

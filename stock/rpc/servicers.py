@@ -39,29 +39,34 @@ class StockServicer(Servicer):
         goods_id = request.goods_id
         if request.order_id:  # a reservation, and for services only
             call.identity.require(Role.SERVICE)
-            what = services.reserving(order_id=request.order_id, quantities={goods_id: request.num})
+            what = services.reserving(
+                order_id=request.order_id, quantities={goods_id: request.num}, owner=call.identity.actor
+            )
             return Job(MOVING, in_queue(what, shows=goods_id), partial(as_level, goods_id))
         if call.idempotency_key():
             raise Invalid("idempotency_key", _("is not taken here, where every call sells; reserve under an OrderId"))
-        sale = services.selling(goods_id=goods_id, quantity=request.num)
+        sale = services.selling(goods_id=goods_id, quantity=request.num, owner=call.identity.actor)
         return Job(MOVING, in_queue(sale, shows=goods_id), partial(as_level, goods_id))
 
     @allow(Role.STAFF, Role.SERVICE)
     @in_loop
     def ReserveStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
-        what = services.reserving(order_id=request.order_id, quantities=merged(request.items))
+        owner, quantities = call.identity.actor, merged(request.items)
+        what = services.reserving(order_id=request.order_id, quantities=quantities, owner=owner)
         return Job(MOVING, in_queue(what), as_reply)
 
     @allow(Role.STAFF, Role.SERVICE)
     @in_loop
     def ConfirmStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
-        return Job(MOVING, in_queue(services.confirming(order_id=request.order_id)), as_reply)
+        what = services.confirming(order_id=request.order_id, owner=call.identity.actor)
+        return Job(MOVING, in_queue(what), as_reply)
 
     @allow(Role.STAFF, Role.SERVICE)
     @in_loop
     def RollbackStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
         goods_ids = [required_id("goods_id", line.goods_id) for line in request.items]
-        return Job(MOVING, in_queue(services.rolling_back(order_id=request.order_id, goods_ids=goods_ids)), as_reply)
+        what = services.rolling_back(order_id=request.order_id, goods_ids=goods_ids, owner=call.identity.actor)
+        return Job(MOVING, in_queue(what), as_reply)
 
 
 def as_level(goods_id: int, moved: Moved) -> StockLevel:

@@ -93,7 +93,7 @@ class StockServicer:
 
     def ReserveStock(self, request, context):
         """The three steps of an order that lives elsewhere, for staff and services. All or nothing; the same again is
-        answered as done.
+        answered as done. Who reserved alone confirms or rolls back: what the shop's own orders reserved is theirs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

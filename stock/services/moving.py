@@ -33,6 +33,7 @@ class Sale(NamedTuple):
 
     goods_id: int
     quantity: int
+    owner: str
 
 
 class Asked(NamedTuple):
@@ -56,40 +57,42 @@ class Moved(NamedTuple):
         return self
 
 
-def reserving(*, order_id: int, quantities: Mapping[int, int]) -> Move:
-    """The move that reserves all of it or nothing (goods_id -> pieces). Raises Invalid."""
+def reserving(*, order_id: int, quantities: Mapping[int, int], owner: str) -> Move:
+    """The move that reserves all of it or nothing (goods_id -> pieces); from then on it is the owner's alone. Raises
+    Invalid."""
     check_order_id(order_id)
     check_quantities(quantities)
-    return reserve(order_id, quantities)
+    return reserve(order_id, quantities, owner=owner)
 
 
-def confirming(*, order_id: int) -> Move:
+def confirming(*, order_id: int, owner: str) -> Move:
     """The move that makes what the order reserved sold. Raises Invalid."""
     check_order_id(order_id)
-    return confirm(order_id)
+    return confirm(order_id, owner=owner)
 
 
-def rolling_back(*, order_id: int, goods_ids: Collection[int]) -> Move:
+def rolling_back(*, order_id: int, goods_ids: Collection[int], owner: str) -> Move:
     """The move that gives back what the order reserved, by what the records hold. Raises Invalid."""
     check_order_id(order_id)
     if len(goods_ids) > MAX_LINES:
         raise Invalid("items", _("must be 1 to %(limit)s lines"), limit=MAX_LINES)
     for goods_id in goods_ids:
         check_goods_id(goods_id)
-    return roll_back(order_id, goods_ids=set(goods_ids))
+    return roll_back(order_id, goods_ids=set(goods_ids), owner=owner)
 
 
-def selling(*, goods_id: int, quantity: int) -> Sale:
+def selling(*, goods_id: int, quantity: int, owner: str) -> Sale:
     """The sale of so many pieces. Raises Invalid."""
     check_quantities({goods_id: quantity})
-    return Sale(goods_id, quantity)
+    return Sale(goods_id, quantity, owner)
 
 
 def move_asked(asked: Sequence[Asked]) -> list[Moved]:
     """Carries out what was asked for, as one batch in order of arrival; one answer each, and none of them raises.
 
     Reservations, confirmations and roll backs that were done before are answered as done. Errors: NotEnoughStock,
-    StockNotFound, StockRolledBack, RecordConflict, StockBusy, Busy, OutcomeUnknown. Call it outside any transaction.
+    StockNotFound, StockRolledBack, RecordConflict, ReservationOfAnother, StockBusy, Busy, OutcomeUnknown. Call it
+    outside any transaction.
     """
     moves = {index: wish.what for index, wish in enumerate(asked) if isinstance(wish.what, Move)}
     sales = {index: wish.what for index, wish in enumerate(asked) if isinstance(wish.what, Sale)}
@@ -99,7 +102,7 @@ def move_asked(asked: Sequence[Asked]) -> list[Moved]:
     except (ServiceError, Error) as error:
         outcomes = dict.fromkeys(sales, failed(as_service_error(error)))
     else:
-        moves |= {index: deduct(receipt, dict([sales[index]])) for index, receipt in zip(sales, receipts, strict=True)}
+        moves |= {index: receipt_of(sales[index], number) for index, number in zip(sales, receipts, strict=True)}
     order = sorted(moves)
     outcomes |= dict(zip(order, move([moves[index] for index in order]), strict=True))
     available = read_available({wish.shows for index, wish in enumerate(asked) if wish.shows and outcomes[index].done})
@@ -107,6 +110,11 @@ def move_asked(asked: Sequence[Asked]) -> list[Moved]:
         moved(outcomes[index], moves[index].order_id if index in moves else 0, wish.shows, available)
         for index, wish in enumerate(asked)
     ]
+
+
+def receipt_of(sale: Sale, number: int) -> Move:
+    """The move of a sale, under the number of its receipt."""
+    return deduct(number, {sale.goods_id: sale.quantity}, owner=sale.owner)
 
 
 def read_available(goods_ids: set[int]) -> Mapping[int, int]:

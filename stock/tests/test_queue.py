@@ -1,6 +1,7 @@
 """The queue in front of what others ask of stock: who shares a batch, and that everybody gets an own, true answer."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from django.db import OperationalError, connections
@@ -11,17 +12,21 @@ from charites.common.errors import Busy
 from lab.kit.factories import counts, make_stock
 from lab.kit.gate import Gate, gate_before, status_of
 from lab.kit.grpc_server import Callers, grpc_callers, refusal
-from stock import queue, sold_out
+from stock import queue, services, sold_out
 from stock.errors import NotEnoughStock
 from stock.models import StockRecord
 from stock.moves import Status
 from stock.queue import MOVING, Queued, in_queue
 from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel, StockLine
-from stock.services import confirming, moving, reserving, rolling_back, selling
+from stock.services import moving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DUPLICATES = 20
+confirming, reserving, rolling_back, selling = (
+    partial(service, owner="service:warehouse")
+    for service in (services.confirming, services.reserving, services.rolling_back, services.selling)
+)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ PRICE_CHANGED = ("conflict", 50010009)
 NO_ROOM = ("not found", 30010006)
 NO_STOCK = ("not found", 40010002)
 NOT_ENOUGH = ("conflict", 40010003)
+NOT_YOURS = ("forbidden", 40010011)
 NO_ORDER = ("not found", 50010003)
 WRONG_STATE = ("conflict", 50010006)
 Expected = tuple[str, int]

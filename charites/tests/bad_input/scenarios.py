@@ -22,6 +22,7 @@ from charites.tests.bad_input.scenario import (
     NO_SUCH_ADDRESS,
     NOT_ENOUGH,
     NOT_YET,
+    NOT_YOURS,
     OFF_SALE,
     OVER_LIMIT,
     PRICE_CHANGED,
@@ -276,8 +277,8 @@ STOCK = [
     Scenario("over 100 goods", "roll_back_stock", {"order_id": 77, "items": MANY}, INVALID, who=SERVICE),
     Scenario("for no order", "confirm_stock", {}, INVALID, who=SERVICE),
     Scenario("for no order", "roll_back_stock", {"items": [ONE_PIECE]}, INVALID, who=SERVICE),
-    Scenario("of what was sold", "roll_back_stock", {}, ("conflict", 40010010), order="paid", who=SERVICE),
-    Scenario("of what was given back", "confirm_stock", {}, ("conflict", 40010010), order="closed", who=SERVICE),
+    Scenario("of what the shop sold", "roll_back_stock", {}, NOT_YOURS, order="paid", who=SERVICE),
+    Scenario("of what the shop gave back", "confirm_stock", {}, NOT_YOURS, order="closed", who=SERVICE),
     Scenario(
         "below zero",
         "adjust_stock",

@@ -45,6 +45,13 @@ def test_token_says_who_calls(role):
     assert read_authorization(f"Bearer {token(7, role)}") == Identity(7, role)
 
 
+def test_token_of_a_service_names_it():
+    named = issue_token(user_id=0, role=Role.SERVICE, now=timezone.now(), name="warehouse")
+
+    assert read_authorization(f"Bearer {named}").actor == "service:warehouse"
+    assert read_authorization(f"Bearer {token(0, Role.SERVICE)}").actor == "service:0"
+
+
 def test_token_is_read_whatever_the_case_of_the_scheme():
     assert read_authorization(f"bearer {token()}").user_id == 7
 
@@ -145,6 +152,11 @@ def test_token_that_is_not_signed_is_refused():
         {"sub": str(MAX_INT64 + 1)},
         {"sub": None},
         {"exp": None},
+        {"name": "warehouse"},  # of a customer
+        {"role": "service", "name": "7"},  # another's number
+        {"role": "service", "name": "Warehouse"},
+        {"role": "service", "name": "w" * 65},
+        {"role": "service", "name": 7},
     ],
 )
 def test_token_with_wrong_claims_is_refused(settings, claims):
