@@ -17,10 +17,10 @@ from messaging.models import Message
 from messaging.selectors import list_by_key
 from orders import selectors, services
 from orders.models import Order, OrderDetail, Payment, Refund
-from orders.participant import REFUND_TOPIC
 from orders.payments import sandbox
 from orders.payments.sandbox import NOTIFY_TOPIC
 from orders.payments.sandbox import admin as sandbox_admin  # noqa: F401 (registers its pages)
+from orders.refunds import REFUND_TOPIC
 from stock import selectors as stock_selectors
 from stock.models import StockRecord
 

@@ -22,7 +22,8 @@ ERROR_LENGTH = 500
 
 
 class Order(Inherited):
-    """Legal transitions: 100 -> 200, 100 -> 300, 200 -> 400, and no others."""
+    """Legal transitions: 100 -> 200, 100 -> 300, 200 -> 400; and 200 -> 300, with a refund, where another service has
+    the stock and refuses to sell it. No others."""
 
     class Status(models.IntegerChoices):
         UNPAID = 100, _("unpaid")
@@ -35,6 +36,7 @@ class Order(Inherited):
         TIMEOUT = "timeout", _("timeout")
         USER = "user", _("user")
         STAFF = "staff", _("staff")
+        STOCK = "stock", _("stock")  # it was paid, and its stock could not be sold
 
     order_id = models.BigIntegerField(_("order id"), unique=True)
     user_id = models.BigIntegerField(_("user id"))
@@ -191,6 +193,7 @@ class Refund(Timestamped):
         LATE = "late", _("late")
         DOUBLE = "double", _("double")
         AMOUNT = "amount", _("wrong amount")
+        STOCK = "stock", _("no stock")
 
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")

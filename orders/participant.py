@@ -13,16 +13,14 @@ from django.db.models.functions import Now
 
 from charites.common.errors import KeyReused
 from charites.common.transactions import expect_rows
-from messaging.services import Draft, publish_many
 from orders.errors import PaymentNotFound
 from orders.limits import BuyerRules, add_pieces, check_orders, give_back_pieces
-from orders.models import Order, Payment, Refund
+from orders.models import Order, OrderDetail, Payment, Refund
 from orders.payloads import Capture, Closing, Paying, Placing
+from orders.refunds import NewRefund, store_refunds
 from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, find_keys, insert_orders
 from orders.selectors import in_status, with_keys
 from stock.moves import NO_RULES, OK, REPEATED, Move, Outcome, Rules, Status
-
-REFUND_TOPIC = "payment_refund"
 
 
 class OrderParticipant:
@@ -133,12 +131,27 @@ def write_closings(moves: Sequence[Move]) -> list[Move]:
     ]
     for closed_by in sorted({move.payload.closed_by for move in closing}):
         order_ids = [move.order_id for move in closing if move.payload.closed_by == closed_by]
-        closed = unpaid.filter(order_id__in=order_ids).update(
-            status=Order.Status.CLOSED, closed_by=closed_by, version=F("version") + 1, updated_at=Now()
-        )
-        expect_rows(closed, len(order_ids))
-    give_back_pieces([move.order_id for move in closing])
+        close_locked(order_ids, closed_by)
     return closing
+
+
+def close_locked(order_ids: Sequence[int], closed_by: str, *, was: Order.Status = Order.Status.UNPAID) -> None:
+    """Closes locked orders; from then on nothing has paid them, and their pieces count against nobody."""
+    closed = (
+        in_status(was)
+        .filter(order_id__in=order_ids)
+        .update(
+            status=Order.Status.CLOSED,
+            closed_by=closed_by,
+            pay_channel="",
+            trade_id="",
+            pay_time=None,
+            version=F("version") + 1,
+            updated_at=Now(),
+        )
+    )
+    expect_rows(closed, len(order_ids))
+    give_back_pieces(order_ids)
 
 
 def is_due(move: Move, expires_at: datetime) -> bool:
@@ -165,7 +178,8 @@ def captured_trades(captures: Sequence[Capture]) -> QuerySet[Payment]:
 
 
 def write_captures(moves: Sequence[Move]) -> list[Move]:
-    """Stores captures; each pays its order or becomes a refund row. Returns the moves of the orders that were paid."""
+    """Stores captures; each pays its order or becomes a refund row, and one whose stock was refused closes its order
+    then. Returns the moves of the orders that were paid."""
     if not moves:
         return []
     for move in moves:
@@ -181,10 +195,13 @@ def write_captures(moves: Sequence[Move]) -> list[Move]:
     orders = {order_id: (amount, status) for order_id, amount, status in locked}
     for move in news:
         move.payload.stored_as = payment_id_of(move, payments)
-        move.payload.refund_reason = refund_reason(move.payload.capture, *orders[move.order_id])
+        move.payload.refund_reason = refund_reason(move.payload, *orders[move.order_id])
     paid = [move for move in news if move.payload.refund_reason is None]
     mark_paid(paid)
-    store_refunds([move for move in news if move.payload.refund_reason])
+    refused = [move.order_id for move in news if move.payload.refund_reason is Refund.Reason.STOCK]
+    if refused:
+        close_locked(refused, Order.ClosedBy.STOCK)
+    store_refunds([new_refund(move) for move in news if move.payload.refund_reason])
     return paid
 
 
@@ -227,12 +244,13 @@ def store_captures(moves: Sequence[Move], payments: Mapping[int, str]) -> None:
     )
 
 
-def refund_reason(capture: Capture, amount: int, status: int) -> Refund.Reason | None:
+def refund_reason(paying: Paying, amount: int, status: int) -> Refund.Reason | None:
     """Why a capture cannot pay its (locked) order; None when it does."""
+    capture = paying.capture
     if (capture.amount, capture.currency) != (amount, settings.CURRENCY):
         return Refund.Reason.AMOUNT
     if status == Order.Status.UNPAID:
-        return None
+        return Refund.Reason.STOCK if paying.is_refused else None
     return Refund.Reason.LATE if status == Order.Status.CLOSED else Refund.Reason.DOUBLE
 
 
@@ -246,18 +264,27 @@ def mark_paid(moves: Sequence[Move]) -> None:
     MARK_LINES_PAID.run(rows)
 
 
-def store_refunds(moves: Sequence[Move]) -> None:
-    """Inserts refund rows, and the messages that send the money back."""
-    Refund.objects.bulk_create(
-        Refund(
-            payment_id=move.payload.stored_as,
-            order_id=move.order_id,
-            amount=move.payload.capture.amount,
-            currency=move.payload.capture.currency,
-            reason=move.payload.refund_reason,
-        )
-        for move in moves
+def new_refund(move: Move) -> NewRefund:
+    """The refund of a capture."""
+    paying: Paying = move.payload
+    assert paying.refund_reason
+    capture = paying.capture
+    return NewRefund(paying.stored_as, move.order_id, capture.amount, capture.currency, paying.refund_reason)
+
+
+def write_refused(order_ids: Sequence[int]) -> None:
+    """Closes those of the orders that are paid, and sends back what paid them: stock has refused to sell it."""
+    captured = Payment.objects.filter(order_id__in=order_ids, status=Payment.Status.CAPTURED)
+    payments = {(p.channel, p.trade_id): p for p in captured.order_by("payment_id").select_for_update()}
+    orders = in_status(Order.Status.PAID).filter(order_id__in=order_ids).order_by("order_id").select_for_update()
+    paid = {order.order_id: payments[order.pay_channel, order.trade_id] for order in orders}
+    if not paid:
+        return
+    OrderDetail.objects.filter(order_id__in=paid).update(pay_time=None, updated_at=Now())
+    close_locked(list(paid), Order.ClosedBy.STOCK, was=Order.Status.PAID)
+    store_refunds(
+        [
+            NewRefund(payment.payment_id, order_id, payment.amount, payment.currency, Refund.Reason.STOCK)
+            for order_id, payment in paid.items()
+        ]
     )
-    if moves:
-        keys = [str(move.payload.stored_as) for move in moves]
-        publish_many([Draft(REFUND_TOPIC, key, {"payment_id": key}) for key in keys])

@@ -82,7 +82,8 @@ class Placing:
 
 @dataclass(slots=True)
 class Paying:
-    """Payload of a confirmation. `spare_payment_id` is for a second capture of a payment that has one.
+    """Payload of a confirmation. `spare_payment_id` is for a second capture of a payment that has one; `is_refused`:
+    stock has refused to sell what the order reserved, so the money goes back.
 
     Whoever writes it notes, with every try, what the capture becomes: `stored_as`, the payment that holds it (0: it was
     stored before), and why it is to be sent back, if so. It counts once the move is done.
@@ -90,6 +91,7 @@ class Paying:
 
     capture: Capture
     spare_payment_id: int
+    is_refused: bool = False
     stored_as: int = 0
     refund_reason: Refund.Reason | None = None
 

@@ -50,6 +50,19 @@ ORDERS = (
         """,
     ),
     Check(
+        # Of the sandbox alone: another provider's ledger is elsewhere. A callback may be lost; at the end of its time
+        # the provider is asked.
+        "I9-money-not-recorded",
+        "money that the sandbox took is recorded",
+        """
+        SELECT sandbox.payment_id
+        FROM sandbox_payment sandbox
+        LEFT JOIN shopping_payment payment ON payment.channel = 'sandbox' AND payment.trade_id = sandbox.trade_id
+        WHERE sandbox.status = 'captured' AND payment.trade_id IS NULL
+            AND sandbox.captured_at < %(patient)s AND sandbox.expires_at < %(patient)s
+        """,
+    ),
+    Check(
         "I9-refunded-once",
         "money is not sent back twice, nor when it paid its order",
         """

@@ -27,7 +27,7 @@ from orders import remote, selectors
 from orders.errors import StockCallFailed
 from orders.participant import OrderParticipant
 from orders.payloads import Closing, Paying, Placing
-from stock.errors import NotEnoughStock
+from stock.errors import NotEnoughStock, RecordConflict
 from stock.moves import OK, REPEATED, Move, MoveUnit, Outcome, Rules, Status, failed, run_moves
 
 log = structlog.get_logger(__name__)
@@ -217,10 +217,17 @@ def placed_among(messages: Sequence[Message]) -> set[int]:
     return {message_id for message_id, order_id in numbers.items() if order_id in placed}
 
 
-def confirm_paid(messages: Sequence[Message]) -> None:
-    """Topic `stock_confirm`: what a paid order reserved is sold."""
+def confirm_paid(messages: Sequence[Message]) -> dict[int, RecordConflict]:
+    """What a paid order reserved is sold. Returns order_id -> refusal of those that stock will never sell: it has no
+    reservation of them, or has given it back."""
+    refused = {}
     for message in messages:
-        remote.confirm_stock(order_id=int(message.payload["order_id"]))
+        order_id = int(message.payload["order_id"])
+        try:
+            remote.confirm_stock(order_id=order_id)
+        except RecordConflict as error:
+            refused[order_id] = error
+    return refused
 
 
 def roll_back_closed(messages: Sequence[Message]) -> None:

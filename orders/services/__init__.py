@@ -14,6 +14,7 @@ from orders.services.paying import (
     begin_payments,
     receive_notice,
     record_captures,
+    refund_refused,
 )
 from orders.services.placing import TIMEOUT_TASK, Placed, place_order, place_orders
 from orders.services.reconciling import ask_about_payments, ask_now, reconcile
@@ -38,6 +39,7 @@ __all__ = [
     "receive_notice",
     "reconcile",
     "record_captures",
+    "refund_refused",
     "send_forgotten_refunds",
     "send_refunds",
 ]

@@ -14,16 +14,19 @@ from orders import flows, selectors
 from orders.errors import OrderStateConflict, PaymentNotFound
 from orders.events import ORDER_PAID, PAYMENT_BEGUN, REFUND_MADE
 from orders.models import Order, Payment
+from orders.participant import write_refused
 from orders.payloads import Capture, Paying
 from orders.payments import calls
 from orders.payments.port import PaymentRequest, get_provider
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
 from orders.rows import NewPayment, insert_payments
 from orders.services.outcomes import ORDERS, error_of
+from stock.errors import RecordConflict, ReservationOfAnother
 from stock.moves import Move, Outcome, confirm
 
 log = structlog.get_logger(__name__)
 
+REFUSALS = (RecordConflict, ReservationOfAnother)  # of stock, for good: to try again is no use
 PAYMENT_MARGIN_SECONDS = 60  # a payment expires this long before its order, or a quarter of the time-out
 
 
@@ -143,18 +146,42 @@ def record_captures(*, captures: Sequence[Capture]) -> list[Exception | None]:
     """The one function for news of money: callback, query and closing all come here.
 
     In one transaction the capture is stored, and either pays its order, which makes its stock sold, or becomes a
-    refund row. None: stored, now or before. Errors: PaymentNotFound, StockBusy, OutcomeUnknown.
+    refund row. Where stock refuses for good to sell what the order reserved, the money goes back and the order is
+    closed. None: stored, now or before. Errors: PaymentNotFound, StockBusy, OutcomeUnknown.
     """
     orders = selectors.list_order_ids_of_payments(payment_ids=[capture.payment_id for capture in captures])
     known = [capture for capture in captures if capture.payment_id in orders]
     spare = next_ids(len(known))
     moves = [confirm(orders[c.payment_id], payload=Paying(c, number)) for c, number in zip(known, spare, strict=True)]
-    outcomes = dict(zip(moves, flows.carry_out(moves), strict=True))
+    outcomes = carry_out(moves)
     for move in moves:
         if outcomes[move].done:
             tell_recorded(move)
     recorded = {id(move.payload.capture): outcome for move, outcome in outcomes.items()}
     return [error_of_capture(capture, recorded.get(id(capture))) for capture in captures]
+
+
+def carry_out(moves: Sequence[Move]) -> dict[Move, Outcome]:
+    """Pays orders; those whose stock is refused, in a second transaction, become refunds."""
+    outcomes = dict(zip(moves, flows.carry_out(moves), strict=True))
+    refused = [move for move, outcome in outcomes.items() if outcome.error in REFUSALS]
+    for move in refused:
+        log.error("capture_refused_by_stock", order_id=move.order_id, error=outcomes[move].words)
+        move.payload.is_refused = True
+    return outcomes | dict(zip(refused, flows.carry_out(refused), strict=True)) if refused else outcomes
+
+
+def refund_refused(*, order_id: int) -> bool:
+    """Closes a paid order whose stock another service refuses to sell, and sends its money back, in one transaction.
+
+    Returns whether the order is closed, now or before: one that was completed is not, and somebody has to look. Raises
+    Busy, OutcomeUnknown.
+    """
+    run(lambda: write_refused([order_id]), name="refund_refused")
+    (order,) = selectors.list_by_numbers(order_ids=[order_id])
+    if order.status == Order.Status.CLOSED:
+        log.error("paid_order_refused_by_stock", order_id=order_id)
+    return order.status == Order.Status.CLOSED
 
 
 def tell_recorded(move: Move) -> None:

@@ -1,8 +1,9 @@
 """Each test breaks one rule about money by SQL, and expects that one line."""
 
 import pytest
+from django.utils import timezone
 
-from charites.tests.audit.busy_shop import Shop, copy_row, execute, findings, without_constraints
+from charites.tests.audit.busy_shop import LONG_AGO, Shop, copy_row, execute, findings, naive, without_constraints
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.unguarded_stock_sql]
 
@@ -53,3 +54,19 @@ def test_paid_order_without_its_capture_is_found(shop: Shop) -> None:
     execute("DELETE FROM shopping_payment WHERE order_id = %s", shop.completed.order_id)
 
     assert findings() == {"I9-paid-without-capture": [str(shop.completed.order_id)]}
+
+
+def test_money_that_the_sandbox_took_and_nobody_recorded_is_found(shop: Shop) -> None:
+    payment_id = shop.payment.payment_id
+    took = "UPDATE sandbox_payment SET status = 'captured', trade_id = %s, captured_at = %s, expires_at = %s "
+    took += f"WHERE payment_id = {payment_id}"
+    long_ago, now = naive(LONG_AGO), naive(timezone.now())
+
+    execute(took, shop.payment.trade_id, long_ago, long_ago)
+    assert findings() == {}
+
+    execute(took, "T-refused", long_ago, now)  # its order may still be asked about
+    assert findings() == {}
+
+    execute(took, "T-refused", long_ago, long_ago)
+    assert findings() == {"I9-money-not-recorded": [str(payment_id)]}

@@ -32,7 +32,7 @@ from lab.kit.trials import Trials
 from messaging import wakeups
 from messaging.models import Message
 from orders.models import Order, Refund
-from orders.participant import REFUND_TOPIC
+from orders.refunds import REFUND_TOPIC
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub
 from orders.services import TIMEOUT_TASK, record_captures

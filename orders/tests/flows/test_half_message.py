@@ -18,13 +18,14 @@ from lab.kit.factories import (
     make_room,
     stored,
 )
+from lab.kit.findings import findings
 from lab.kit.processes.shop import wait_until
 from lab.kit.processes.stock_service import StockService
 from messaging.models import Message
 from orders import remote, services
 from orders.errors import GoodsCallFailed, StockCallFailed
 from orders.flows import half_message
-from orders.models import Order
+from orders.models import Order, Refund
 from orders.tests.flows.half_messages import (
     DEDUCTED,
     RESERVED,
@@ -75,6 +76,53 @@ def test_paying_twice_tells_stock_once(stock: StockService) -> None:
 
     assert states(half_message.CONFIRM_TOPIC) == ["ready"]
     deliver()
+
+
+def refunds() -> list[tuple[int, str]]:
+    return list(Refund.objects.order_by("pk").values_list("order_id", "reason"))
+
+
+def test_paid_order_whose_stock_is_refused_for_good_is_closed_and_its_money_goes_back(stock: StockService) -> None:
+    order = make_paid_order({1: 2})
+    neighbour = make_paid_order({2: 1})
+    remote.roll_back_stock(order_id=order.order_id)
+
+    deliver()
+
+    found = stored(order)
+    assert (found.status, found.closed_by, found.trade_id) == (Order.Status.CLOSED, Order.ClosedBy.STOCK, "")
+    assert refunds() == [(order.order_id, "stock")]
+    assert states(half_message.CONFIRM_TOPIC) == ["done", "done"]
+    assert stored(neighbour).status == Order.Status.PAID
+    assert findings() == []
+    assert available(stock) == 5
+
+
+def test_refusal_delivered_twice_sends_the_money_back_once(stock: StockService) -> None:
+    order = make_paid_order({1: 2})
+    remote.roll_back_stock(order_id=order.order_id)
+    deliver()
+
+    Message.objects.filter(topic=half_message.CONFIRM_TOPIC).update(state="ready", deliver_at=NOW)
+    deliver()
+
+    assert refunds() == [(order.order_id, "stock")]
+    assert states(half_message.CONFIRM_TOPIC) == ["done"]
+    assert stored(order).version == 2
+
+
+def test_completed_order_whose_stock_is_refused_keeps_its_money_and_the_message_says_so(stock: StockService) -> None:
+    order = make_paid_order({1: 2})
+    services.complete_order(order_id=order.order_id, actor="staff", now=NOW)
+    remote.roll_back_stock(order_id=order.order_id)
+
+    deliver()
+
+    assert stored(order).status == Order.Status.COMPLETED
+    assert refunds() == []
+    message = Message.objects.get(topic=half_message.CONFIRM_TOPIC)
+    assert message.state == "ready"
+    assert "40010010" in message.last_error
 
 
 @pytest.mark.parametrize("how", ["timeout", "user"])
