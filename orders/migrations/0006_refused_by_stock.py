@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0004_lists_by_status'),
+        ('orders', '0005_sale_rules'),
     ]
 
     operations = [
