@@ -1,12 +1,13 @@
 """The demo's rooms, goods, stock and users, from fixtures/catalogue.json.
 
 Seeding restores what is missing and leaves what is there alone: goods that were edited, stock that moved, passwords
-that were changed. So it may run before every start.
+that were changed. So it may run before every start. A sale that is to start in so many seconds does so once, counted
+from when it was seeded.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -27,6 +28,8 @@ ACTOR = "seed"
 PASSWORD = "charites"
 STAFF_GROUP = "shop staff"
 OUR_APPS = ("goods", "stock", "orders", "messaging")
+NOT_COLUMNS = ("stock", "sale_starts_in_seconds")
+RULES = ("limit_per_buyer", "sale_starts_at")
 
 
 class NoDemo(Exception):
@@ -60,7 +63,13 @@ def load_catalogue(*, now: datetime) -> list[Seeded]:
 
 
 def make_catalogue(catalogue: dict[str, list[dict[str, Any]]], now: datetime) -> list[Seeded]:
-    return [make_goods(catalogue["goods"]), make_rooms(catalogue["rooms"], now), make_lists(catalogue["rooms"])]
+    rows = goods_rows(catalogue["goods"], now)
+    return [
+        insert_missing("goods", rows, ["goods_id"]),
+        add_sale_rules(rows, now),
+        make_rooms(catalogue["rooms"], now),
+        make_lists(catalogue["rooms"]),
+    ]
 
 
 def read_catalogue() -> dict[str, list[dict[str, Any]]]:
@@ -68,13 +77,32 @@ def read_catalogue() -> dict[str, list[dict[str, Any]]]:
     return catalogue
 
 
-def make_goods(entries: Iterable[dict[str, Any]]) -> Seeded:
+def goods_rows(entries: Iterable[dict[str, Any]], now: datetime) -> list[Goods]:
     """A product that somebody marked as deleted stays deleted: its row is there."""
-    rows = [
-        Goods(created_by=ACTOR, updated_by=ACTOR, **{name: value for name, value in entry.items() if name != "stock"})
-        for entry in entries
-    ]
-    return insert_missing("goods", rows, ["goods_id"])
+    return [Goods(created_by=ACTOR, updated_by=ACTOR, **columns_of(entry, now)) for entry in entries]
+
+
+def columns_of(entry: dict[str, Any], now: datetime) -> dict[str, Any]:
+    columns = {name: value for name, value in entry.items() if name not in NOT_COLUMNS}
+    if seconds := entry.get("sale_starts_in_seconds"):
+        columns["sale_starts_at"] = now + timedelta(seconds=seconds)
+    return columns
+
+
+def add_sale_rules(rows: Iterable[Goods], now: datetime) -> Seeded:
+    """Gives goods that were seeded before there were rules of a sale theirs. What somebody has edited since stays as it
+    is: its `updated_by` is another, or its version not the first one."""
+    rules = {row.goods_id: row for row in rows if row.limit_per_buyer or row.sale_starts_at}
+    untouched = Goods.objects.select_for_update().filter(
+        goods_id__in=rules, updated_by=ACTOR, version=0, limit_per_buyer=0, sale_starts_at=None, sale_ends_at=None
+    )
+    changed = list(untouched.order_by("goods_id"))
+    for goods in changed:
+        for name in RULES:
+            setattr(goods, name, getattr(rules[goods.goods_id], name))
+        goods.version, goods.updated_at = goods.version + 1, now
+    Goods.objects.bulk_update(changed, [*RULES, "version", "updated_at"])
+    return Seeded("sale rules", len(changed), len(rules) - len(changed))
 
 
 def make_rooms(entries: Iterable[dict[str, Any]], now: datetime) -> Seeded:

@@ -9,15 +9,19 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from charites.audit import run_audit
+from charites.settings import Rate
 from goods.models import Goods, Room, RoomGoods
+from goods.services import change_goods
+from lab.demo import order_plan
 from lab.demo.fixture_catalogue import PASSWORD, load_catalogue, read_catalogue
 from lab.demo.order_plan import DAYS, Fate, Market, Shelf, make_plan, pieces_needed
-from lab.kit.factories import NOW, SANDBOX, counts
+from lab.kit.factories import NOW, SANDBOX, counts, later
 from messaging.models import Message
 from orders.models import Order, OrderDetail, Refund
 from stock.models import Stock, StockAdjustment
 from stock.services import Adjustment, adjust_stock
 
+LIMITED_ID, OPENING_ID = 25, 30
 MARKET = Market(
     shelves=[Shelf(1, [1, 2, 3]), Shelf(2, [11, 12])],
     addresses=[{"name": "Li Lei", "phone": "1", "address": "1 Harbour Road"}],
@@ -80,6 +84,7 @@ def test_seed_again_restores_what_is_missing_and_leaves_the_rest_alone(demo):
 
     assert {entry.name: entry.made for entry in seeded} == {
         "goods": 0,
+        "sale rules": 0,
         "rooms": 0,
         "goods in rooms": 1,
         "stock": 0,
@@ -90,6 +95,57 @@ def test_seed_again_restores_what_is_missing_and_leaves_the_rest_alone(demo):
     assert authenticate(username="buyer", password="my own")
     assert not RoomGoods.objects.get(room_id=1, goods_id=3).is_deleted
     assert RoomGoods.objects.get(room_id=1, goods_id=4).is_deleted
+
+
+def rules_of(goods_id):
+    goods = Goods.objects.get(goods_id=goods_id)
+    return goods.limit_per_buyer, goods.sale_starts_at
+
+
+def forget_sale_rules(*goods_ids, **columns):
+    """The demo's goods as a version without sale rules seeded them."""
+    Goods.objects.filter(goods_id__in=goods_ids).update(limit_per_buyer=0, sale_starts_at=None, version=0, **columns)
+
+
+@pytest.mark.django_db
+def test_seed_limits_one_product_and_opens_another_a_little_later(demo):
+    load_catalogue(now=NOW)
+
+    assert rules_of(LIMITED_ID) == (2, None)
+    assert rules_of(OPENING_ID) == (0, NOW + timedelta(seconds=300))
+    assert Goods.objects.exclude(goods_id__in=(LIMITED_ID, OPENING_ID)).filter(limit_per_buyer=0).count() == 28
+
+
+@pytest.mark.django_db
+def test_seed_again_opens_no_sale_anew(demo):
+    load_catalogue(now=NOW)
+
+    load_catalogue(now=later(3600))
+
+    assert rules_of(OPENING_ID) == (0, NOW + timedelta(seconds=300))
+
+
+@pytest.mark.django_db
+def test_seed_of_a_shop_from_before_the_rules_adds_them_to_what_nobody_edited(demo):
+    load_catalogue(now=NOW)
+    forget_sale_rules(LIMITED_ID)
+    forget_sale_rules(OPENING_ID, updated_by="staff")
+
+    seeded = load_catalogue(now=later(60))
+
+    assert next(entry.made for entry in seeded if entry.name == "sale rules") == 1
+    assert rules_of(LIMITED_ID) == (2, None)
+    assert rules_of(OPENING_ID) == (0, None)
+
+
+@pytest.mark.django_db
+def test_seed_again_leaves_a_limit_that_staff_switched_off(demo):
+    load_catalogue(now=NOW)
+    change_goods(goods_id=LIMITED_ID, values={"limit_per_buyer": 0}, actor="staff")
+
+    load_catalogue(now=later(60))
+
+    assert rules_of(LIMITED_ID) == (0, None)
 
 
 @pytest.mark.django_db
@@ -141,6 +197,20 @@ def test_seed_orders_makes_every_status_and_refund_and_a_clean_audit(demo):
     assert "60/60" in output
     assert "error" not in output
     assert [(result.check.id, result.ids) for result in run_audit(now=timezone.now()) if result.total] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_seed_orders_of_few_buyers_go_beyond_what_one_may_have_now(demo, settings, monkeypatch):
+    settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE = 1, Rate(1, 86_400)
+    monkeypatch.setattr(order_plan, "ORDERS_PER_BUYER", 60)
+
+    output = seed("--orders", "60")
+
+    assert Order.objects.count() == 60
+    assert "error" not in output
+    assert (settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE) == (1, Rate(1, 86_400))
+    assert not OrderDetail.objects.filter(goods_id__in=(LIMITED_ID, OPENING_ID)).exists()
+    assert [result.check.id for result in run_audit(now=timezone.now()) if result.total] == []
 
 
 @pytest.mark.django_db(transaction=True)
