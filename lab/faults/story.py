@@ -17,7 +17,7 @@ from orders.rpc.orders_pb2_grpc import OrderStub
 from stock.rpc.stock_pb2 import OrderStockRequest
 from stock.rpc.stock_pb2_grpc import StockStub
 
-BUYER_ID = 7
+FIRST_BUYER_ID = 1_000
 PIECES = 2
 CONVERGE_SECONDS = 60.0
 LOOK_SECONDS = 0.1
@@ -90,6 +90,10 @@ class Story:
     def key(self) -> str:
         return f"buyer-{self.goods_id}"
 
+    def buyer_of(self, key: str) -> int:
+        """Every order of the demo is another buyer's: one buyer may have few that are not paid."""
+        return FIRST_BUYER_ID + 2 * self.goods_id + (key == self.key)
+
     def die_inside(self) -> None:
         """The order service is killed while it stands at the step, and started again."""
         self.shop.arm(self.run.step.name)
@@ -119,7 +123,7 @@ class Story:
         request = CreateOrderRequest(
             goods_id=self.goods_id,
             num=PIECES,
-            user_id=BUYER_ID,
+            user_id=self.buyer_of(key),
             address="1 Harbour Road",
             name="Li Lei",
             phone="13800000000",
