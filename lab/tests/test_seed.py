@@ -208,7 +208,8 @@ def test_seed_orders_of_few_buyers_go_beyond_what_one_may_have_now(demo, setting
 
     assert Order.objects.count() == 60
     assert "error" not in output
-    assert (settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE) == (1, Rate(1, 86_400))
+    limits = settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE
+    assert limits == (1, Rate(1, 86_400))
     assert not OrderDetail.objects.filter(goods_id__in=(LIMITED_ID, OPENING_ID)).exists()
     assert [result.check.id for result in run_audit(now=timezone.now()) if result.total] == []
 
