@@ -1,20 +1,35 @@
+import itertools
 import shlex
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
+import httpx
 import pytest
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
+from django.db.models import Sum
 from django.utils import timezone
 
 from charites.audit import run_audit
+from charites.common.auth import Role
 from lab.demo.fixture_catalogue import load_catalogue
+from lab.kit.factories import bearer
 from lab.kit.processes.shop import Shop
 from lab.servers import LOOPBACK, free_port
 from lab.tour.curl_client import Answer, Call, TourFailed, check, shortened
 from orders.models import Order
-from stock.models import Stock
+from stock.models import Stock, StockAdjustment
+from stock.services import Adjustment, adjust_stock
 
-PAY_TIMEOUT_SECONDS = 12  # the tour waits for it, and pays another order before
+# As `make run` does, but for the time to pay: the tour waits for it, and pays another order before.
+RUN = {
+    "DEMO": "true",
+    "ORDER_PAY_TIMEOUT_SECONDS": "12",
+    "MAX_UNPAID_ORDERS": "5",
+    "PLACE_RATE": "30/min",
+    "CANCEL_RATE": "10/min",
+}
 
 
 @pytest.fixture
@@ -33,8 +48,7 @@ def available():
 def test_tour_of_a_running_shop_shows_everything_and_leaves_the_stock_as_it_was(demo, tmp_path, process_environment):
     load_catalogue(now=timezone.now())
     before = available()
-    timeout = {"DEMO": "true", "ORDER_PAY_TIMEOUT_SECONDS": str(PAY_TIMEOUT_SECONDS)}
-    with Shop(tmp_path, process_environment | timeout) as shop:
+    with Shop(tmp_path, process_environment | RUN) as shop:
         shop.start("web", "worker", "sweep")
         shop.await_ready()
 
@@ -47,7 +61,60 @@ def test_tour_of_a_running_shop_shows_everything_and_leaves_the_stock_as_it_was(
     assert sorted(closed_by) == [(200, ""), (300, "timeout"), *[(300, "user")] * 5]
     assert "Exactly 5 got one; 15 were told that nothing is left." in tour.stdout
     assert f"curl -X POST {shop.url}/api/orders" in tour.stdout
-    assert "rules hold" in tour.stdout
+    assert [str(number) in tour.stdout for number in (40010008, 30010002, 50010009)] == [True] * 3
+    assert f"{len(run_audit(now=timezone.now()))} rules hold." in tour.stdout
+    assert [result.check.id for result in run_audit(now=timezone.now()) if result.total] == []
+
+
+class Passers:
+    """Others who buy what the tour buys, and give some of it back, until the block ends."""
+
+    def __init__(self, url, goods_ids):
+        self._url, self._goods_ids = url, goods_ids
+        self._over, self._users = threading.Event(), itertools.count(50_000)
+        self.bought = 0
+
+    def __enter__(self):
+        self._pool = ThreadPoolExecutor(1)
+        self._running = self._pool.submit(self._run)
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._running.result()
+        self._pool.shutdown()
+
+    def _run(self):
+        header = {"Authorization": bearer(0, Role.SERVICE)}
+        with httpx.Client(base_url=self._url, headers=header, timeout=60) as client:
+            for goods_id in itertools.cycle(self._goods_ids):
+                if self._over.is_set():
+                    break
+                body = {"GoodsId": goods_id, "Num": 1, "UserId": next(self._users), "Address": "a", "Name": "n"}
+                placed = client.post("/v1/createorder", json=body | {"Phone": "1"})
+                if placed.status_code == 200:
+                    self.bought += 1
+                    if self.bought % 2:
+                        client.post(f"/api/orders/{placed.json()['OrderId']}/cancel")
+
+
+@pytest.mark.servers
+@pytest.mark.slow
+def test_tour_among_other_buyers_says_so_and_takes_nothing_from_them(demo, tmp_path, process_environment):
+    load_catalogue(now=timezone.now())
+    adjust_stock(adjustments=[Adjustment(goods_id, "plenty", "test", target=100_000) for goods_id in (1, 2, 4)])
+    with Shop(tmp_path, process_environment | RUN) as shop:
+        shop.start("web", "worker", "sweep")
+        shop.await_ready()
+
+        with Passers(shop.url, [1, 2, 4]) as passers:
+            tour = shop.manage("tour")
+
+    assert (tour.returncode, tour.stderr) == (0, "")
+    assert passers.bought > 3
+    assert "somebody else" in tour.stdout
+    ours = StockAdjustment.objects.filter(idempotency_key__startswith="tour-")
+    assert dict(ours.values_list("goods_id").annotate(Sum("delta"))) == {1: 2, 4: 0}
     assert [result.check.id for result in run_audit(now=timezone.now()) if result.total] == []
 
 
@@ -55,8 +122,7 @@ def test_tour_of_a_running_shop_shows_everything_and_leaves_the_stock_as_it_was(
 def test_tour_with_an_audit_that_finds_something_fails_and_names_it(demo, tmp_path, process_environment):
     load_catalogue(now=timezone.now())
     Stock.objects.create(goods_id=99)  # without an adjustment
-    timeout = {"DEMO": "true", "ORDER_PAY_TIMEOUT_SECONDS": str(PAY_TIMEOUT_SECONDS)}
-    with Shop(tmp_path, process_environment | timeout) as shop:
+    with Shop(tmp_path, process_environment | RUN) as shop:
         shop.start("web", "worker", "sweep")
         shop.await_ready()
 

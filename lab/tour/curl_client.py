@@ -17,6 +17,8 @@ SHOWN = frozenset(
         *("room_id", "current_goods_id", "goods", "goods_id", "title", "price", "quantity", "items"),
         *("order_id", "status", "status_label", "closed_by", "pay_amount", "expires_at", "payment_id"),
         *("available", "reserved", "sold", "version", "code", "message", "details"),
+        *("limit", "held", "requested", "starts_at", "expected", "amount"),
+        *("OrderId", "UserId", "StatusLabel", "PayAmount", "ExpiresAt"),
     }
 )
 SHOWN_ENTRIES = 2

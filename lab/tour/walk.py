@@ -1,58 +1,50 @@
-"""What the tour shows, step by step. It checks everything that it says, and leaves the stock as it found it."""
+"""What the tour shows, step by step. It checks everything that it says, and leaves the stock as it found it, also when
+others buy meanwhile: then it says so where its own numbers cannot be told from theirs."""
 
-import json
 import time
-from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
 
 from django.utils import timezone
-from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from charites.audit import run_audit
-from lab.tour.curl_client import Answer, Call, Client, TourFailed, check, shortened
+from charites.common import clock
+from goods.errors import SaleNotStarted
+from lab.tour.curl_client import Call, TourFailed
+from lab.tour.guide import POLL_SECONDS, Guide
 from lab.tour.tables import answers_table, room_table, stock_table
+from orders.errors import OverBuyersLimit, PriceChanged
 from stock.errors import NotEnoughStock
 
 ROOM_ID = "1"
 BOUGHT_ID, FORGOTTEN_ID, RUSHED_ID = "1", "2", "4"  # goods of room 1
+LIMITED_ID, OPENING_ID = "25", "30"  # goods with rules of a sale
 BOUGHT_PIECES = 2
 BUYERS, LAST_PIECES = 20, 5
 PAID_WITHIN_SECONDS = 30
+ABOUT_TO_OPEN = timedelta(seconds=2)  # nobody could say what an order would be told
 CLOSED_WITHIN_SECONDS = 15  # after the time is up; the sweep promises two
-POLL_SECONDS = 0.25
-BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
-BUSY_TRIES = 20
-RECEIVER = {"address": "1 Harbour Road, Hangzhou", "name": "Li Lei", "phone": "13800000000"}
 
 
-class Tour:
-    """One walk. `owed`: pieces that the tour took from a shelf (or, negative, put there), by goods."""
-
-    def __init__(self, client: Client, console: Console) -> None:
-        self.client, self.console = client, console
-        self.owed: Counter[str] = Counter()
-        self.run = uuid4().hex[:8]
-        self.steps = 0
+class Tour(Guide):
+    """One walk."""
 
     def walk(self) -> None:
         """Runs all steps. Raises TourFailed at the first surprise; the stock is put back in any case."""
         self.check_ready()
         self.welcome()
-        before = {goods_id: self.stock(goods_id) for goods_id in (BOUGHT_ID, FORGOTTEN_ID, RUSHED_ID)}
+        before = {goods_id: self.stock(goods_id) for goods_id in (BOUGHT_ID, FORGOTTEN_ID, RUSHED_ID, LIMITED_ID)}
         try:
-            self.fill_up(before)
             forgotten = self.forget_an_order()
             self.look_around()
             self.buy_two()
+            self.meet_the_rules()
             self.rush()
             self.wait_for_time_out(forgotten, before[FORGOTTEN_ID])
         except BaseException:
@@ -62,62 +54,6 @@ class Tour:
         self.put_back()
         self.compare(before)
         self.audit()
-
-    # --- What the steps are made of ---------------------------------------------------------------------------
-
-    def step(self, title: str, words: str) -> None:
-        self.steps += 1
-        self.console.print()
-        self.console.rule(Text(f"{self.steps}. {title}", "bold"), align="left")
-        self.console.print(words, highlight=False)
-
-    def say(self, words: str) -> None:
-        self.console.print(Text(words), style="green")
-
-    def call(self, call: Call, expected: int = HTTPStatus.OK) -> dict[str, Any]:
-        """Sends a call, shows it as curl with its answer, and returns the answer's body."""
-        answer = self.client.send(call)
-        self.show(call, answer)
-        check(call, answer, expected)
-        return answer.body
-
-    def show(self, call: Call, answer: Answer) -> None:
-        # Soft wrap: a terminal may break these lines, but a copy of them stays whole.
-        self.console.print(Text(f"\n{call.curl(self.client.base_url)}", "cyan"), soft_wrap=True)
-        short = json.dumps(shortened(answer.body), ensure_ascii=False)
-        self.console.print(Text(f"{answer.status} {short}", "dim"), soft_wrap=True)
-
-    def quietly(self, call: Call, expected: int = HTTPStatus.OK) -> dict[str, Any]:
-        """A call that the reader has seen before."""
-        answer = self.client.send(call)
-        check(call, answer, expected)
-        return answer.body
-
-    def stock(self, goods_id: str) -> dict[str, Any]:
-        return self.quietly(Call("buyer", "GET", f"/api/stock/{goods_id}"))
-
-    def adjustment(self, goods_id: str, delta: int, reason: str) -> Call:
-        body = {"delta": delta, "reason": reason, "idempotency_key": f"tour-{uuid4().hex}"}
-        return Call("staff", "POST", f"/api/stock/{goods_id}/adjustments", body)
-
-    def adjust(self, goods_id: str, delta: int, reason: str) -> None:
-        """Changes a shelf and remembers to undo it."""
-        self.call(self.adjustment(goods_id, delta, f"tour: {reason}"), HTTPStatus.CREATED)
-        self.owed[goods_id] -= delta
-
-    def placing(self, user: str, goods_id: str, quantity: int, name: str) -> Call:
-        items = [{"goods_id": goods_id, "quantity": quantity}]
-        return Call(user, "POST", "/api/orders", {"items": items, **RECEIVER}, key=f"tour-{self.run}-{name}")
-
-    def poll(self, order_id: str, is_done: Callable[[dict[str, Any]], bool], deadline: float) -> dict[str, Any]:
-        """Reads an order until it is as wished; returns it as it is then, or when the time is up."""
-        while True:
-            order = self.quietly(Call("buyer", "GET", f"/api/orders/{order_id}"))
-            if is_done(order) or time.monotonic() > deadline:
-                return order
-            time.sleep(POLL_SECONDS)
-
-    # --- The steps --------------------------------------------------------------------------------------------
 
     def check_ready(self) -> None:
         """Raises TourFailed, in one sentence, when a part of the shop is missing."""
@@ -131,19 +67,14 @@ class Tour:
     def welcome(self) -> None:
         words = (
             f"A walk through the shop at {self.client.base_url}. Calls are shown as the curl commands that make them; "
-            "`Bearer buyer` is a token that only the demo takes. Answers are shortened."
+            "`Bearer buyer` and the like are tokens that only the demo takes. Answers are shortened."
         )
         self.console.print(Panel(words, title="charites", expand=False))
 
-    def fill_up(self, before: dict[str, dict[str, Any]]) -> None:
-        """Puts pieces on an empty shelf, so that there is something to show."""
-        for goods_id, needed in ((BOUGHT_ID, BOUGHT_PIECES), (FORGOTTEN_ID, 1)):
-            if (missing := needed - before[goods_id]["available"]) > 0:
-                self.adjust(goods_id, missing, "something to show")
-
     def forget_an_order(self) -> dict[str, Any]:
         self.step("An order that nobody will pay", "A buyer orders a kettle and forgets about it. We come back to it.")
-        order = self.call(self.placing("buyer", FORGOTTEN_ID, 1, "forgotten"), HTTPStatus.CREATED)
+        self.fill(FORGOTTEN_ID, 1)
+        order = self.place(self.placing("buyer", FORGOTTEN_ID, 1, "forgotten"), FORGOTTEN_ID, 1)
         left = (expiry(order) - timezone.now()).total_seconds()
         self.call(Call("buyer", "GET", f"/api/stock/{FORGOTTEN_ID}"))
         self.say(f"One piece is reserved for it, for the next {left:.0f} seconds.")
@@ -158,8 +89,9 @@ class Tour:
         self.step(
             "Buy two, and pay", "Watch the three numbers: an order reserves its pieces, a payment makes them sold."
         )
+        self.fill(BOUGHT_ID, BOUGHT_PIECES)
         seen = [("before", self.call(Call("buyer", "GET", f"/api/stock/{BOUGHT_ID}")))]
-        order = self.call(self.placing("buyer", BOUGHT_ID, BOUGHT_PIECES, "bought"), HTTPStatus.CREATED)
+        order = self.place(self.placing("buyer", BOUGHT_ID, BOUGHT_PIECES, "bought"), BOUGHT_ID, BOUGHT_PIECES)
         seen.append(("ordered", self.stock(BOUGHT_ID)))
         order_path = f"/api/orders/{order['order_id']}"
         self.call(Call("buyer", "POST", f"{order_path}/pay", {}), HTTPStatus.ACCEPTED)
@@ -177,53 +109,69 @@ class Tour:
             tuple(stock[name] - seen[0][1][name] for name in ("available", "reserved", "sold")) for _, stock in seen
         ]
         if moved != [(0, 0, 0), (-BOUGHT_PIECES, BOUGHT_PIECES, 0), (-BOUGHT_PIECES, 0, BOUGHT_PIECES)]:
-            raise TourFailed(f"The stock of product {BOUGHT_ID} did not move by two: is somebody else buying it?")
+            if self.is_alone(BOUGHT_ID):
+                raise TourFailed(f"The stock of product {BOUGHT_ID} did not move by {BOUGHT_PIECES}.")
+            self.say("Somebody else was at this shelf meanwhile, so the numbers are theirs, too.")
+
+    def meet_the_rules(self) -> None:
+        self.step(
+            "The rules of a sale",
+            "How many pieces one buyer may have, from when, and at which price: refused, and nothing is taken.",
+        )
+        self.meet_the_limit()
+        self.meet_the_opening()
+        price = self.quietly(Call("buyer", "GET", f"/api/goods/{BOUGHT_ID}"))["price"]
+        call = self.placing("buyer", BOUGHT_ID, 1, "price", expected_amount=price - 1)
+        told = self.refused(call, PriceChanged)
+        self.say(f"The buyer saw {price - 1} cents, and it is {told['details']['amount']} by now.")
+
+    def meet_the_limit(self) -> None:
+        limit = self.quietly(Call("buyer", "GET", f"/api/goods/{LIMITED_ID}"))["limit_per_buyer"]
+        if not limit:
+            self.say(f"Product {LIMITED_ID} has no limit a buyer any more.")
+            return
+        self.fill(LIMITED_ID, limit + 1)
+        self.refused(self.placing_for_somebody(LIMITED_ID, limit + 1, "limit"), OverBuyersLimit)
+        self.say(f"One buyer may have {limit} of product {LIMITED_ID}, over all orders that are not closed.")
+
+    def meet_the_opening(self) -> None:
+        starts_at = self.quietly(Call("buyer", "GET", f"/api/goods/{OPENING_ID}"))["sale_starts_at"]
+        if starts_at is None or as_time(starts_at) < clock.now() + ABOUT_TO_OPEN:
+            since = f"since {starts_at}" if starts_at else "at any time"
+            self.say(f"Product {OPENING_ID} is on sale {since}; before that, its buyers were told when it starts.")
+            return
+        told = self.refused(self.placing_for_somebody(OPENING_ID, 1, "opening"), SaleNotStarted)
+        self.say(f"It opens at {told['details']['starts_at']}, by the database's clock, for everybody at once.")
 
     def rush(self) -> None:
         self.step(
             "Twenty buyers, five pieces", "Staff leave five knives on the shelf, and say why. Then twenty buy at once."
         )
-        delta = LAST_PIECES - self.stock(RUSHED_ID)["available"]
-        self.adjust(RUSHED_ID, delta, "the last five")
-        users = ("buyer", "buyer2") * (BUYERS // 2)
-        calls = [self.placing(user, RUSHED_ID, 1, f"rush-{number}") for number, user in enumerate(users)]
+        delta = self.adjust(RUSHED_ID, LAST_PIECES - self.stock(RUSHED_ID)["available"], "the last five")
+        calls = [self.placing_for_somebody(RUSHED_ID, 1, f"rush-{number}") for number in range(BUYERS)]
         with ThreadPoolExecutor(BUYERS) as pool:
-            answers = list(pool.map(self.place_patiently, calls))
+            answers = list(pool.map(self.send_patiently, calls))
+        won = [int(answer.body["OrderId"]) for answer in answers if answer.status == HTTPStatus.OK]
+        self.orders.update(won)
         self.show(calls[0], answers[0])
-        self.console.print(f"That was the first of the {BUYERS}; buyer and buyer2 take turns. All of them:")
+        self.console.print(f"That was the first of the {BUYERS}; each order is another buyer's. All of them:")
         self.console.print(answers_table(answers))
-        statuses = Counter(answer.status for answer in answers)
         refused = sum(answer.body.get("code") == NotEnoughStock.code for answer in answers)
-        if (statuses[HTTPStatus.CREATED], refused) != (LAST_PIECES, BUYERS - LAST_PIECES):
-            raise TourFailed(
-                f"{statuses[HTTPStatus.CREATED]} orders were accepted and {refused} refused, "
-                f"not {LAST_PIECES} and {BUYERS - LAST_PIECES}: did somebody else buy meanwhile?"
-            )
-        self.say(f"Exactly {LAST_PIECES} got one; {refused} were told that nothing is left.")
+        self.judge(len(won), refused)
         self.console.print("The winners cancel, so that the shelf is as it was.")
-        won = [
-            (call, answer) for call, answer in zip(calls, answers, strict=True) if answer.status == HTTPStatus.CREATED
-        ]
-        self.cancel([(call.user, answer.body["order_id"]) for call, answer in won])
+        self.cancel(won)
         self.adjust(RUSHED_ID, -delta, "the last five, undone")
 
-    def cancel(self, orders: list[tuple[str, str]]) -> None:
-        """Cancels orders and shows the first one. One whose time was up meanwhile is closed already."""
-        calls = [Call(user, "POST", f"/api/orders/{order_id}/cancel") for user, order_id in orders]
-        answers = [self.client.send(call) for call in calls]
-        self.show(calls[0], answers[0])
-        for call, answer in zip(calls, answers, strict=True):
-            if answer.status != HTTPStatus.CONFLICT:
-                check(call, answer, HTTPStatus.OK)
-
-    def place_patiently(self, call: Call) -> Answer:
-        """Busy is without effect, and no answer in time is unknown: the same key again says which."""
-        for _ in range(BUSY_TRIES):
-            answer = self.client.send(call)
-            if answer.status not in BUSY:
-                break
-            time.sleep(POLL_SECONDS)
-        return answer
+    def judge(self, won: int, refused: int) -> None:
+        """Says how the rush went; where others took part, as many of all the pieces as were there."""
+        if (won, refused) == (LAST_PIECES, BUYERS - LAST_PIECES):
+            self.say(f"Exactly {LAST_PIECES} got one; {refused} were told that nothing is left.")
+        elif won + refused == BUYERS and not self.is_alone(RUSHED_ID):
+            self.say(f"{won} got one, and {refused} none: somebody else bought or gave back meanwhile.")
+        else:
+            raise TourFailed(
+                f"{won} orders were accepted and {refused} refused, not {LAST_PIECES} and {BUYERS - LAST_PIECES}."
+            )
 
     def wait_for_time_out(self, order: dict[str, Any], before: dict[str, Any]) -> None:
         self.step(
@@ -254,18 +202,21 @@ class Tour:
         if not any(self.owed.values()):
             return
         self.step("As it was", "What was bought stays sold; as many new pieces go on the shelf.")
-        for goods_id, pieces in self.owed.items():
-            if pieces:
-                self.call(self.adjustment(goods_id, pieces, "tour: as it was"), HTTPStatus.CREATED)
+        for goods_id, pieces in list(self.owed.items()):
+            if pieces and self.adjust(goods_id, pieces, "as it was") != pieces:
+                self.say(f"Somebody bought {-self.owed[goods_id]} of what the tour had put on shelf {goods_id}.")
 
     def compare(self, before: dict[str, dict[str, Any]]) -> None:
         for goods_id, stock in before.items():
             available = self.stock(goods_id)["available"]
-            if available != stock["available"]:
-                raise TourFailed(
-                    f"Product {goods_id} had {stock['available']} pieces available before the tour and has {available} "
-                    "now: did somebody else buy meanwhile?"
-                )
+            if available == stock["available"]:
+                continue
+            words = (
+                f"Product {goods_id} had {stock['available']} pieces available before the tour and has {available} now"
+            )
+            if self.is_alone(goods_id):
+                raise TourFailed(f"{words}.")
+            self.say(f"{words}: somebody else bought or gave back meanwhile.")
 
     def audit(self) -> None:
         self.step("The audit", "Every invariant, in one snapshot of the database: `manage.py audit` says the same.")
@@ -279,4 +230,8 @@ class Tour:
 
 
 def expiry(order: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(order["expires_at"]).astimezone(UTC)
+    return as_time(order["expires_at"])
+
+
+def as_time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
