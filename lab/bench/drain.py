@@ -11,6 +11,7 @@ It starts a private MariaDB with the binary log on and both logs synced at every
 """
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -28,6 +29,7 @@ from lab.servers import MariaDB
 QUICK, HANGING = "bench_quick", "bench_hanging"
 HANG_SECONDS, SPREAD_SECONDS = 5.0, 10.0
 STEP = 5000
+buyers = itertools.count(1)
 
 
 def prepare(url: str) -> None:
@@ -143,7 +145,8 @@ def close(url: str, orders: int, *, hanging: int) -> None:
         placed = []
         for n in range(100):
             now = begin + timedelta(seconds=SPREAD_SECONDS * n / 100)
-            results = services.place_orders(commands=[make_command()] * (orders // 100), now=now)
+            commands = [make_command(user_id=next(buyers)) for _ in range(orders // 100)]
+            results = services.place_orders(commands=commands, now=now)
             placed += [result.order.order.order_id for result in results if result.order]
         mine = Order.objects.filter(order_id__in=placed)
         await_none(mine.filter(status=Order.Status.UNPAID))

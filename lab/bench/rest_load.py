@@ -1,10 +1,11 @@
 """The shop's web server under load, and the same server with views that do nothing."""
 
+import itertools
 import os
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from honcho.environ import parse_procfile
@@ -17,7 +18,8 @@ from lab.servers.ports import LOOPBACK, free_port, still_free
 from lab.servers.private_server import ServerFailed, find_program
 
 SHOP, NOTHING = "charites.asgi:application", "lab.bench.empty_rest:application"
-BUYERS = 1_000
+READERS, BUYERS = 1_000, 10_000
+FIRST_BUYERS = itertools.count(1, BUYERS)  # of each turn
 
 
 class RestShop:
@@ -31,10 +33,15 @@ class RestShop:
         pid = stage.start_command(["sh", "-c", command], HTTP_HOST=LOOPBACK, HTTP_PORT=str(port))
         wait_until(lambda: answers(f"{self._address}/livez"), seconds=START_SECONDS, what=f"{application} answers")
         self.pids = [pid, *children_of(pid)]
-        self._tokens = tokens_file(stage)
+        self._tokens = stage.folder / "tokens"
 
     def contestant(self, name: str, path: str, body: Path | None = None, *, connections: int) -> Contestant:
-        """Requests by a thousand buyers in turn; those that succeed count. With a body they are POSTs."""
+        """Requests by many users in turn; those that succeed count. With a body they are POSTs, in each turn by buyers
+        of its own: one buyer may have few unpaid orders."""
+
+        def prepare() -> None:
+            first, count = (next(FIRST_BUYERS), BUYERS) if body else (1, READERS)
+            write_tokens(self._tokens, range(first, first + count))
 
         def load(seconds: int) -> Load:
             found = wrk(self._address + path, [self._tokens, *([body] if body else [])], connections, seconds)
@@ -42,7 +49,7 @@ class RestShop:
                 raise ServerFailed(f"{name}: not all requests succeeded: {found}")
             return Load(int(found["ok"]), found["seconds"])
 
-        return Contestant(f"{name}, {connections} connections", load, self.pids)
+        return Contestant(f"{name}, {connections} connections", load, self.pids, prepare)
 
 
 def answers(url: str) -> bool:
@@ -73,15 +80,13 @@ def read_counts(text: str) -> dict[str, float]:
     return {words[0]: float(words[1]) for words in lines if len(words) == 2 and words[0] in names}
 
 
-def tokens_file(stage: Stage) -> Path:
-    """A file with the tokens of the buyers, one a line."""
+def write_tokens(file: Path, user_ids: Iterable[int]) -> None:
+    """Writes the tokens of users, one a line."""
     from charites.common import clock  # noqa: PLC0415 (after the settings)
     from charites.common.auth import Role, issue_token  # noqa: PLC0415
 
-    file, now = stage.folder / "tokens", clock.now()
+    now = clock.now()
     tokens = (
-        issue_token(user_id=user_id, role=Role.CUSTOMER, now=now, lifetime_seconds=86_400)
-        for user_id in range(1, BUYERS + 1)
+        issue_token(user_id=user_id, role=Role.CUSTOMER, now=now, lifetime_seconds=86_400) for user_id in user_ids
     )
     file.write_text("".join(f"{token}{os.linesep}" for token in tokens))
-    return file
