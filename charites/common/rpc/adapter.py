@@ -30,6 +30,7 @@ from charites.common.threads import Turns, with_context
 
 REQUEST_ID_KEY = "x-request-id"
 Answer = TypeVar("Answer")
+Parsed = TypeVar("Parsed", bound=Message)
 
 
 def told(cause: Exception) -> ServiceError:
@@ -63,15 +64,16 @@ def look(question: Callable[[], Answer]) -> Answer | ServiceError:
         close_old_connections()
 
 
-def parse(message_class: type[Message], data: bytes) -> Message:
+def parse(message_class: type[Parsed], data: bytes) -> Parsed:
     """Reads a request. Raises Invalid for one that is too large or is not such a message."""
     limit = settings.REQUEST_MAX_BYTES
     if len(data) > limit:
         raise Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit)
     try:
-        return message_class.FromString(data)
+        message: Parsed = message_class.FromString(data)
     except DecodeError as error:
         raise Invalid("body", _("is not a valid message")) from error
+    return message
 
 
 def texts(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:

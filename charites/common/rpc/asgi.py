@@ -194,7 +194,7 @@ async def first_message(receive: Receive, seconds: float) -> bytes:
                     return message
     except TimeoutError as error:
         raise late() from error
-    raise Refused(StatusCode.INTERNAL, "The call has no whole message.")
+    raise Refused(StatusCode.INVALID_ARGUMENT, "The call has no whole message.")
 
 
 async def messages(receive: Receive) -> AsyncIterator[bytes]:
@@ -205,7 +205,7 @@ async def messages(receive: Receive) -> AsyncIterator[bytes]:
         while (message := take_message(buffer)) is not None:
             yield message
     if buffer:
-        raise Refused(StatusCode.INTERNAL, "The last message is cut off.")
+        raise Refused(StatusCode.INVALID_ARGUMENT, "The last message is cut off.")
 
 
 async def receive_into(buffer: bytearray, receive: Receive) -> bool:
@@ -237,7 +237,7 @@ def parsed(message_class: type[Read], data: bytes) -> Read:
     try:
         message: Read = message_class.FromString(data)
     except DecodeError as error:
-        raise Refused(StatusCode.INTERNAL, "The message cannot be read.") from error
+        raise Refused(StatusCode.INVALID_ARGUMENT, "The message cannot be read.") from error
     return message
 
 
@@ -267,7 +267,7 @@ def seconds_of(timeout: str | None) -> float | None:
         return None
     found = TIMEOUT.fullmatch(timeout)
     if not found:
-        raise Refused(StatusCode.INTERNAL, "grpc-timeout cannot be read.")
+        raise Refused(StatusCode.INVALID_ARGUMENT, "grpc-timeout cannot be read.")
     return int(found[1]) * UNITS[found[2]]
 
 

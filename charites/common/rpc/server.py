@@ -15,9 +15,9 @@ from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 from grpc_status import rpc_status
 
 from charites.common.addresses import host_of
-from charites.common.errors import Busy
+from charites.common.errors import Busy, Invalid
 from charites.common.rpc import reflection
-from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
+from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, parse, texts
 from charites.common.rpc.health import Health
 from charites.common.rpc.limits import (
     DRAIN_SECONDS,
@@ -97,19 +97,23 @@ async def refuse(context: Context, outcome: Status, *trailing: tuple[str, str | 
 def health_handlers(state: Health) -> dict[str, grpc.RpcMethodHandler]:
     """Returns what grpc wants for health."""
 
-    async def check(request: HealthCheckRequest, context: Context) -> Message:
-        if not state.knows(request.service):
+    async def check(data: bytes, context: Context) -> Message:
+        try:
+            service = parse(HealthCheckRequest, data).service
+        except Invalid as error:
+            await refuse(context, as_status(error))
+        if not state.knows(service):
             await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service.")
         return state.state()
 
-    async def watch(request: HealthCheckRequest, context: Context) -> None:
-        async for reply in state.watch(request.service):
+    async def watch(data: bytes, context: Context) -> None:
+        async for reply in state.watch(parse(HealthCheckRequest, data).service):
             await context.write(reply)
 
-    read, write = HealthCheckRequest.FromString, HealthCheckResponse.SerializeToString
+    write = HealthCheckResponse.SerializeToString
     return {
-        "Check": grpc.unary_unary_rpc_method_handler(check, read, write),
-        "Watch": grpc.unary_stream_rpc_method_handler(bounded(watch), read, write),
+        "Check": grpc.unary_unary_rpc_method_handler(check, None, write),
+        "Watch": grpc.unary_stream_rpc_method_handler(bounded(watch), None, write),
     }
 
 
@@ -117,14 +121,18 @@ def reflection_handlers(names: Sequence[str]) -> dict[str, dict[str, grpc.RpcMet
     """Returns what grpc wants for each version of reflection on these services."""
     reflect = reflection_aio.ReflectionServicer(names).ServerReflectionInfo
 
-    async def answer(requests: AsyncIterable[Message], context: Context) -> None:
-        async for reply in reflect(requests, context):
+    async def read(requests: AsyncIterable[bytes]) -> AsyncIterator[Message]:
+        async for data in requests:
+            yield parse(reflection.Request, data)
+
+    async def answer(requests: AsyncIterable[bytes], context: Context) -> None:
+        async for reply in reflect(read(requests), context):
             await context.write(reply)
 
     return {
         name: {
             reflection.METHOD: grpc.stream_stream_rpc_method_handler(
-                bounded(answer), reflection.Request.FromString, reflection.Response.SerializeToString
+                bounded(answer), None, reflection.Response.SerializeToString
             )
         }
         for name in reflection.NAMES
@@ -132,7 +140,8 @@ def reflection_handlers(names: Sequence[str]) -> dict[str, dict[str, grpc.RpcMet
 
 
 def bounded(stream: Stream) -> Stream:
-    """Returns the stream, of which MOST_STREAMS may be open; the next is told that the server is busy."""
+    """Returns the stream, of which MOST_STREAMS may be open: the next is told that the server is busy. What is no
+    message is refused as such."""
     is_open = 0
 
     async def place(request: Any, context: Context) -> None:
@@ -142,6 +151,8 @@ def bounded(stream: Stream) -> Stream:
         is_open += 1
         try:
             await stream(request, context)
+        except Invalid as error:
+            await refuse(context, as_status(error))
         except grpc.aio.InternalError as error:  # a write that failed: the caller has gone, and that needs no traceback
             raise asyncio.CancelledError from error
         finally:

@@ -116,9 +116,9 @@ def test_message_may_come_in_any_parts() -> None:
 @pytest.mark.parametrize(
     ("parts", "status"),
     [
-        ([], "INTERNAL"),
-        ([b"\0\0\0"], "INTERNAL"),
-        ([b"\0\0\0\0\x05ab"], "INTERNAL"),
+        ([], "INVALID_ARGUMENT"),
+        ([b"\0\0\0"], "INVALID_ARGUMENT"),
+        ([b"\0\0\0\0\x05ab"], "INVALID_ARGUMENT"),
         ([b"\1\0\0\0\0"], "UNIMPLEMENTED"),  # compressed
         ([b"\0\xff\xff\xff\xff"], "RESOURCE_EXHAUSTED"),  # announces four gigabytes
         ([b"\0" + (2**20).to_bytes(4, "big") + b"x" * 2**20], "RESOURCE_EXHAUSTED"),
@@ -138,8 +138,8 @@ def test_what_is_no_whole_message_reaches_no_method(parts: list[bytes | None], s
     [
         ("/Stock/Nothing", {}, "UNIMPLEMENTED"),
         ("/", {}, "UNIMPLEMENTED"),
-        (GET_STOCK, {"grpc-timeout": "soon"}, "INTERNAL"),
-        (GET_STOCK, {"grpc-timeout": "123456789S"}, "INTERNAL"),
+        (GET_STOCK, {"grpc-timeout": "soon"}, "INVALID_ARGUMENT"),
+        (GET_STOCK, {"grpc-timeout": "123456789S"}, "INVALID_ARGUMENT"),
         (GET_STOCK, {"grpc-timeout": "0S"}, "DEADLINE_EXCEEDED"),
         (GET_STOCK, {"filler": "x" * 9000}, "RESOURCE_EXHAUSTED"),
     ],

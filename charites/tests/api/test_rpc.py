@@ -211,6 +211,24 @@ def test_health_of_the_server_and_of_each_service_needs_no_token() -> None:
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "health.v1.Health/Check",
+        "health.v1.Health/Watch",
+        *(f"reflection.{version}.ServerReflection/ServerReflectionInfo" for version in REFLECTIONS),
+    ],
+)
+def test_what_is_no_message_is_invalid_for_health_and_reflection(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    with grpc_callers() as callers, grpc.insecure_channel(callers.address) as channel:
+        call = channel.stream_stream(f"/grpc.{path}")(iter([b"\x0a\x02\xc3\x28"]), timeout=20)
+        with pytest.raises(grpc.RpcError) as caught:
+            list(call)
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 @pytest.mark.parametrize("version", REFLECTIONS)
 def test_reflection_describes_every_service_without_a_token(version: str) -> None:
     package = f"grpc.reflection.{version}"
