@@ -12,7 +12,7 @@ SIDE_BY_SIDE = --numprocesses 3
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run run-split tour race test test-fast faults bench bench-quick lint gen clean
+.PHONY: help run run-split tour race test test-fast faults bench bench-quick fuzz lint gen clean
 
 help: ## this list
 	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,12 @@ bench: ## the shop's speed, side by side with its peers; `make bench ONLY=B2`, `
 
 bench-quick: ## the same, roughly, in a few minutes
 	@$(MAKE) --no-print-directory bench OPTIONS=--quick
+
+fuzz: ## schemathesis and a gRPC fuzzer against the running shop, 10 minutes each; `make fuzz OPTIONS='--minutes 1 --seed 7'`
+	$(BOOTSTRAP) dev
+	@$(IN_VENV) lab/setup/packages.py
+	$(BOOTSTRAP) test
+	@exec $(IN_VENV) -m lab.fuzz $(OPTIONS)
 
 lint: ## style, types, import rules, migrations, generated code, translations, settings
 	$(BOOTSTRAP) dev

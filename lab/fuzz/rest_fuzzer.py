@@ -1,0 +1,41 @@
+"""REST, by schemathesis: everything that the schema allows, and what it forbids, in every role."""
+
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lab.fuzz.fuzzed_shop import ROLES, FuzzedShop
+
+# What a caller is told has to be what the schema promises. Left out: that every refusal of the schema is one of the
+# shop (it also takes numbers for ids), and what schemathesis guesses of tokens, which are not in its hands.
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "unsupported_method",
+    "negative_data_rejection",
+)
+
+
+def fuzz_rest(shop: FuzzedShop, *, seconds: float, seed: int) -> list[str]:
+    """Runs schemathesis as each role, for equal parts of the time; returns the roles for which it found something."""
+    found = []
+    for role, authorization in ROLES.items():
+        print(f"\nREST as {role}", flush=True)
+        if run(shop.url, authorization, seconds=max(1, int(seconds / len(ROLES))), seed=seed):
+            found.append(f"REST as {role}: what schemathesis says above, with a curl for each")
+    return found
+
+
+def run(url: str, authorization: str, *, seconds: int, seed: int) -> int:
+    """Runs schemathesis; returns its exit code."""
+    options = [f"--max-time={seconds}", f"--seed={seed}", f"--checks={','.join(CHECKS)}", "--no-color"]
+    options += ["--generation-database=none", "--warnings=off", "--request-timeout=20", "--output-sanitize=false"]
+    headers = ["--header", f"Authorization: {authorization}"] if authorization else []
+    with TemporaryDirectory() as folder:  # what it keeps from run to run is none of ours
+        program = Path(sys.executable).parent / "st"
+        words = [str(program), "run", f"{url}/api/schema", *options, *headers]
+        return subprocess.run(words, cwd=folder, check=False).returncode
