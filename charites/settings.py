@@ -290,7 +290,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "charites.common.rest.schema.Schema",
     "DEFAULT_THROTTLE_RATES": {"token": TOKEN_RATE},
     "EXCEPTION_HANDLER": "charites.common.rest.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -307,7 +307,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
-    "GET_LIB_DOC_EXCLUDES": "charites.common.rest.endpoint.without_words_for_callers",
+    "ENUM_NAME_OVERRIDES": {
+        "OrderStatus": "orders.models.Order.Status",
+        "PaymentStatus": "orders.models.Payment.Status",
+        "RoomStatus": "goods.models.Room.Status",
+        "GoodsStatus": "goods.models.Goods.Status",
+    },
+    "GET_LIB_DOC_EXCLUDES": "charites.common.rest.schema.without_words_for_callers",
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = REQUEST_MAX_BYTES
 

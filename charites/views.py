@@ -55,14 +55,28 @@ class OpenView(Endpoint):
 
 
 class TokenView(OpenView):
-    @documented("Sign in", request=SignInSerializer, responses=TokenPairSerializer, auth=[])
+    @documented(
+        "Sign in",
+        description="Limited by the caller's address.",
+        request=SignInSerializer,
+        responses=TokenPairSerializer,
+        example={"username": "buyer", "password": "charites"},
+        auth=[],
+    )
     def post(self, request: Request) -> Response:
         body = valid_body(SignInSerializer, request)
         return Response(shown(TokenPairSerializer, auth.sign_in(**body, now=clock.now())))
 
 
 class RefreshView(OpenView):
-    @documented("Renew a token", request=RefreshSerializer, responses=TokenPairSerializer, auth=[])
+    @documented(
+        "Renew a token",
+        description="Takes the refresh token that came with the access token.",
+        request=RefreshSerializer,
+        responses=TokenPairSerializer,
+        example={"refresh": "eyJhbGciOi..."},
+        auth=[],
+    )
     def post(self, request: Request) -> Response:
         token = valid_body(RefreshSerializer, request)["refresh"]
         return Response(shown(TokenPairSerializer, auth.refresh(token=token, now=clock.now())))

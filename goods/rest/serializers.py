@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from charites.common.models import MAX_PAGE
 from charites.common.rest import IdField, StrictSerializer
-from goods.models import Room
+from goods.models import Goods, Room
 
 
 class ListRoomsSerializer(StrictSerializer):
@@ -20,7 +20,7 @@ class RoomSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     host_name = serializers.CharField()
     cover = serializers.CharField()
-    status = serializers.CharField()
+    status = serializers.ChoiceField(Room.Status.choices)
     started_at = serializers.DateTimeField(allow_null=True)
     current_goods_id = IdField(allow_null=True)
 
@@ -35,7 +35,7 @@ class GoodsSerializer(serializers.Serializer[Any]):
     goods_id = IdField()
     category_id = IdField()
     brand_name = serializers.CharField()
-    status = serializers.IntegerField()
+    status = serializers.ChoiceField(Goods.Status.choices)
     status_label = serializers.CharField(source="get_status_display")
     title = serializers.CharField()
     price = serializers.IntegerField()

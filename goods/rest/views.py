@@ -60,7 +60,12 @@ class RoomGoodsView(Endpoint):
 class CurrentGoodsView(Endpoint):
     permission_classes = [role_required(Role.STAFF)]
 
-    @documented("Pin a product of the room", request=CurrentGoodsSerializer, responses=RoomSerializer)
+    @documented(
+        "Pin a product of the room",
+        request=CurrentGoodsSerializer,
+        responses=RoomSerializer,
+        example={"goods_id": "3"},
+    )
     def put(self, request: Request, room_id: int) -> Response:
         body = valid_body(CurrentGoodsSerializer, request)
         return Response(shown(RoomSerializer, services.pin_goods(room_id=room_id, **body)))

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from charites.common.models import ADDRESS_LENGTH, MAX_LINES, MAX_PAGE, NAME_LENGTH, PHONE_LENGTH
 from charites.common.rest import IdField, QuantityField, StrictSerializer, TextField
 from charites.common.times import as_utc
-from orders.models import Order, OrderDetail
+from orders.models import Order, OrderDetail, Payment
 from orders.selectors import OrderWithLines
 
 
@@ -80,9 +80,9 @@ class OrderSerializer(serializers.Serializer[Any]):
     order_id = IdField(source="order.order_id")
     user_id = IdField(source="order.user_id")
     room_id = IdField(source="order.room_id", allow_null=True)
-    status = serializers.IntegerField(source="order.status")
+    status = serializers.ChoiceField(Order.Status.choices, source="order.status")
     status_label = serializers.CharField(source="order.get_status_display")
-    closed_by = serializers.CharField(source="order.closed_by")
+    closed_by = serializers.ChoiceField(Order.ClosedBy.choices, source="order.closed_by", allow_blank=True)
     pay_amount = serializers.IntegerField(source="order.pay_amount")
     pay_time = serializers.DateTimeField(source="order.pay_time", allow_null=True)
     created_at = serializers.DateTimeField(source="order.created_at")
@@ -119,9 +119,9 @@ class OrderListSerializer(serializers.Serializer[Any]):
 
 class PaymentSerializer(serializers.Serializer[Any]):
     payment_id = IdField(source="payment.payment_id")
-    pay_url = serializers.CharField()
-    status = serializers.CharField(source="payment.status")
+    pay_url = serializers.URLField()
+    status = serializers.ChoiceField(Payment.Status.choices, source="payment.status")
 
 
 class NoticeAnswerSerializer(serializers.Serializer[Any]):
-    status = serializers.CharField()
+    status = serializers.ChoiceField(["success"])

@@ -34,6 +34,21 @@ from orders.rest.serializers import (
     PlaceOrderSerializer,
 )
 
+AN_ORDER = {
+    "items": [{"goods_id": "1", "quantity": 2}],
+    "address": "1 Harbour Road",
+    "name": "Li Lei",
+    "phone": "+86 138-0000-0000",
+    "room_id": "1",
+}
+A_NOTICE = {
+    "payment_id": "1",
+    "trade_id": "T-1",
+    "amount": 19900,
+    "currency": "CNY",
+    "captured_at": "2026-06-01T12:00:00Z",
+}
+
 
 class OrderListView(Endpoint):
     @documented(
@@ -56,6 +71,7 @@ class OrderListView(Endpoint):
         "Place an order",
         parameters=[IDEMPOTENCY_KEY],
         request=PlaceOrderSerializer,
+        example=AN_ORDER,
         responses={201: OrderSerializer, 200: OrderSerializer},
     )
     def post(self, request: Request) -> Response:
@@ -92,7 +108,12 @@ class OrderView(Endpoint):
 
 
 class PayView(Endpoint):
-    @documented("Begin to pay an order", request=PayOrderSerializer, responses={202: PaymentSerializer})
+    @documented(
+        "Begin to pay an order",
+        request=PayOrderSerializer,
+        responses={202: PaymentSerializer},
+        example={"outcome": "page"},
+    )
     def post(self, request: Request, order_id: int) -> Response:
         body = valid_body(PayOrderSerializer, request)
         begun = services.begin_payment(
@@ -134,7 +155,15 @@ class NotifyView(Endpoint):
     authentication_classes = []
     permission_classes: list[type[BasePermission]] = []
 
-    @documented("Take a provider's callback", request=OpenApiTypes.OBJECT, responses=NoticeAnswerSerializer, auth=[])
+    @documented(
+        "Take a provider's callback",
+        description="Without a token: signed over the raw body, as Standard Webhooks has it, by the headers "
+        "webhook-id, webhook-timestamp and webhook-signature. The body is the provider's; the sandbox's is shown.",
+        request=OpenApiTypes.OBJECT,
+        responses=NoticeAnswerSerializer,
+        example=A_NOTICE,
+        auth=[],
+    )
     def post(self, request: Request) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         services.receive_notice(headers=headers, body=request.body, now=clock.now())

@@ -32,6 +32,7 @@ class StockView(Endpoint):
         "Set the available stock",
         parameters=[IDEMPOTENCY_KEY],
         request=SetStockSerializer,
+        example={"available": 50, "reason": "stocktaking"},
         responses=StockSerializer,
     )
     def put(self, request: Request, goods_id: int) -> Response:
@@ -54,6 +55,7 @@ class AdjustmentView(Endpoint):
         "Adjust the stock, with a reason and an idempotency key",
         parameters=[IDEMPOTENCY_KEY],
         request=AdjustmentSerializer,
+        example={"delta": -3, "reason": "breakage", "idempotency_key": "stocktaking-2026-06-01-1"},
         responses={201: StockSerializer},
     )
     def post(self, request: Request, goods_id: int) -> Response:

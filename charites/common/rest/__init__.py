@@ -1,7 +1,6 @@
 """REST: what every endpoint stands on."""
 
 from charites.common.rest.endpoint import (
-    IDEMPOTENCY_KEY,
     BearerAuthentication,
     Endpoint,
     documented,
@@ -23,6 +22,7 @@ from charites.common.rest.fields import (
 )
 from charites.common.rest.middleware import RequestMiddleware
 from charites.common.rest.refusals import exception_handler
+from charites.common.rest.schema import IDEMPOTENCY_KEY
 from charites.common.rest.status import STATUS, error_response, error_status
 
 __all__ = [

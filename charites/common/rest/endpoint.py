@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.plumbing import get_lib_doc_excludes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
@@ -21,10 +19,6 @@ from charites.common.rest.fields import ErrorSerializer, StrictSerializer
 from charites.common.strict_json import read_body
 
 AnySerializer = TypeVar("AnySerializer", bound=Serializer[Any])
-
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key is carried out once, and answered again."
-)
 
 
 class Asked(Protocol):
@@ -72,11 +66,6 @@ class Endpoint(APIView):
     parser_classes = [Parser]
 
 
-def without_words_for_callers() -> list[type]:
-    """Returns the classes whose docstrings are for those who read the code, not for the schema."""
-    return [*get_lib_doc_excludes(), Endpoint]  # type: ignore[no-untyped-call]
-
-
 def role_required(*roles: auth.Role) -> type[BasePermission]:
     """Returns a permission class that lets only these roles in."""
 
@@ -87,21 +76,16 @@ def role_required(*roles: auth.Role) -> type[BasePermission]:
     return RoleRequired
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the OpenAPI schema names the token."""
-
-    target_class = "charites.common.rest.BearerAuthentication"
-    name = "bearer"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer"}
-
-
-def documented(summary: str, *, request: Any = None, responses: Any, **further: Any) -> Callable[..., Any]:
-    """Documents a view method: what it takes, what it answers, and the one shape of its errors."""
+def documented(
+    summary: str, *, request: Any = None, responses: Any, example: Mapping[str, Any] | None = None, **further: Any
+) -> Callable[..., Any]:
+    """Documents a view method: what it takes, with an example, what it answers, and the one shape of its errors."""
     errors = dict.fromkeys(("4XX", "5XX"), ErrorSerializer)
     answers = responses if isinstance(responses, dict) else {200: responses}
-    return extend_schema(summary=summary, request=request, responses={**answers, **errors}, **further)
+    examples = [OpenApiExample(summary, value=example, request_only=True)] if example is not None else None
+    return extend_schema(
+        summary=summary, request=request, responses={**answers, **errors}, examples=examples, **further
+    )
 
 
 @cache

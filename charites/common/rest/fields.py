@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from django.urls import register_converter
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from charites.common.errors import Invalid
@@ -67,7 +66,7 @@ class KeyField(SecretField):
     """An idempotency key."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"max_length": KEY_LENGTH, "allow_blank": True, **kwargs})
+        super().__init__(**{"max_length": KEY_LENGTH, **kwargs})
 
     def to_internal_value(self, data: Any) -> str:
         key = super().to_internal_value(data)
@@ -81,7 +80,7 @@ class KeyField(SecretField):
 class WholeNumberField(serializers.IntegerField):
     """A whole number, or a string of its digits; no boolean, no fraction, no other way to write one."""
 
-    WRITTEN = re.compile(r"-?[0-9]+", re.ASCII)
+    WRITTEN = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, bool | float) or not self.WRITTEN.fullmatch(str(data)):
@@ -89,7 +88,6 @@ class WholeNumberField(serializers.IntegerField):
         return int(super().to_internal_value(data))
 
 
-@extend_schema_field({"type": "string", "pattern": "^[0-9]{1,19}$"})
 class IdField(WholeNumberField):
     """An id: a string in JSON, because JavaScript cannot hold an int64. Numbers are accepted too."""
 

@@ -1,0 +1,92 @@
+"""How the OpenAPI schema tells of our views and fields: what it promises is what they take."""
+
+from typing import Any
+
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
+)
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import get_lib_doc_excludes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.serializers import ListSerializer
+
+from charites.common.models import KEY_LENGTH
+from charites.common.rest.fields import StrictSerializer
+
+FIELDS = "charites.common.rest.fields"
+ID = {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}
+SHOWN_ID = {"type": "string", "pattern": "^[0-9]{1,19}$"}  # "0" for what has none
+KEY = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": KEY_LENGTH,
+    "pattern": "^[!-~]([ -~]*[!-~])?$",
+    "example": "order-2026-06-01-0001",
+}
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key", KEY, OpenApiParameter.HEADER, description="The same key is carried out once, and answered again."
+)
+
+
+class Schema(AutoSchema):
+    """An operation is described by what `documented` says of it: docstrings are for those who read the code."""
+
+    def get_description(self) -> str:  # type: ignore[override]
+        return ""
+
+
+def without_words_for_callers() -> list[type]:
+    """Returns the classes whose docstrings are for those who read the code, not for the schema."""
+    return [*get_lib_doc_excludes(), StrictSerializer]  # type: ignore[no-untyped-call]
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the schema names the token."""
+
+    target_class = "charites.common.rest.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
+
+
+class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """A strict serializer takes no other fields, and lists within their bounds."""
+
+    target_class = f"{FIELDS}.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        for name, field in self.target.fields.items():
+            if isinstance(field, ListSerializer):
+                most = field.max_length  # type: ignore[attr-defined]
+                schema["properties"][name] |= {"minItems": int(not field.allow_empty), "maxItems": most}
+        return {**schema, "additionalProperties": False}
+
+
+class IdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = f"{FIELDS}.IdField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return dict(ID if direction == "request" else SHOWN_ID)
+
+
+class TextExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """What a text may hold no pattern says: see docs/adr/00NN-texts-that-people-type.md."""
+
+    target_class = f"{FIELDS}.SecretField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {**auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True), "minLength": 1}
+
+
+class KeyExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = f"{FIELDS}.KeyField"
+    priority = 1
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return dict(KEY)
