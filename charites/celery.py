@@ -51,7 +51,7 @@ def begin_to_beat(**kwargs: Any) -> None:
 
 @heartbeat_sent.connect  # here and now: a worker that finds nobody connected when it starts never sends it
 def beat(**kwargs: Any) -> None:
-    """Tells `/readyz` that a worker is alive, every other second."""
+    """Tells `/statusz` that a worker is alive, every other second."""
     from charites import health  # noqa: PLC0415 (Django is set up only now)
 
     if is_ready.is_set():

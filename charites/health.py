@@ -1,9 +1,11 @@
-"""Whether this deployment can do its work: each dependency and each background process by name."""
+"""Whether this process can place an order now, for balancers, and each dependency and background process by name, for
+operators."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django_redis import get_redis_connection
@@ -13,7 +15,15 @@ from messaging.wakeups import impatient_connection
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 15
+ROUND_SECONDS = 60  # a loop of the sweep ends a round each second, and a long one within this
 BROKER_TIMEOUT_SECONDS = 0.5
+# Of the sweep. In the split form another service's sweep looks after the orders.
+LOOPS = [loop for loop in ("close", "call", "check", "tidy") if loop != "close" or "orders" in settings.APPS]
+LIFETIMES = {
+    "worker": HEARTBEAT_SECONDS,
+    "sweep": HEARTBEAT_SECONDS,
+    **{f"sweep-{loop}": ROUND_SECONDS for loop in LOOPS},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +33,33 @@ class Check:
     detail: str
 
 
+class ReadOnly(Exception):
+    """The database answers, and takes no writes: it is a replica, or not yet promoted."""
+
+
 def beat(process: str) -> None:
-    """Notes that a background process is alive; best effort, as everything in Redis."""
-    cache.set(f"heartbeat:{process}", 1, timeout=HEARTBEAT_SECONDS)
+    """Notes that a background process, or a loop of the sweep, is at work; best effort, as everything in Redis."""
+    cache.set(f"heartbeat:{process}", 1, timeout=LIFETIMES[process])
+
+
+def alive() -> dict[str, bool]:
+    """Returns which background processes and loops gave a sign of life lately; without Redis, none."""
+    found = cache.get_many([f"heartbeat:{process}" for process in LIFETIMES])
+    return {process: f"heartbeat:{process}" in found for process in LIFETIMES}
+
+
+def check_placing() -> list[Check]:
+    """Checks what an order cannot be placed without."""
+    return [answers("database", ping_database)]
 
 
 def check_all() -> list[Check]:
     """Checks everything, in a second or two at most."""
     return [
-        answers("database", ping_database),
+        *check_placing(),
         answers("redis", ping_redis),
         answers("broker", ping_broker),
-        beats("worker"),
-        beats("sweep"),
+        *(beats(process, is_alive) for process, is_alive in alive().items()),
     ]
 
 
@@ -43,22 +67,25 @@ def answers(name: str, ping: Callable[[], None]) -> Check:
     """Whether a dependency answers. What it says when it does not goes to the log, not to the caller."""
     try:
         ping()
+    except ReadOnly:
+        return Check(name, False, "takes no writes")
     except Exception as error:  # noqa: BLE001 (any failure is the answer)
         log.warning("not_ready", check=name, error=repr(error))
         return Check(name, False, "does not answer")
     return Check(name, True, "answers")
 
 
-def beats(process: str) -> Check:
-    """Whether a background process gave a sign of life lately."""
-    alive = bool(cache.get(f"heartbeat:{process}"))
-    detail = f"{'heartbeat' if alive else 'no heartbeat'} in the last {HEARTBEAT_SECONDS} s"
-    return Check(process, alive, detail)
+def beats(process: str, is_alive: bool) -> Check:
+    return Check(process, is_alive, f"{'heartbeat' if is_alive else 'no heartbeat'} in the last {LIFETIMES[process]} s")
 
 
 def ping_database() -> None:
+    """Raises ReadOnly, and what the database raises."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+        cursor.execute("SELECT @@global.read_only" if connection.vendor == "mysql" else "SELECT 0")
+        (is_read_only,) = cursor.fetchone()
+    if is_read_only:
+        raise ReadOnly
 
 
 def ping_redis() -> None:

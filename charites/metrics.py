@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from charites.common import clock
+from charites.health import alive
 from messaging.selectors import count_by_state, oldest_due_at
 from orders.selectors import oldest_overdue_at
 
@@ -40,10 +41,21 @@ class StateCollector(Collector):
             yield GaugeMetricFamily(name, meaning, value=(now - since).total_seconds() if since else 0)
 
 
+class Heartbeats(Collector):
+    """What `/statusz` says of the background processes and of the sweep's loops."""
+
+    def collect(self) -> Iterator[Metric]:
+        beats = GaugeMetricFamily("charites_heartbeat", "1: it gave a sign of life lately.", labels=["process"])
+        for process, is_alive in alive().items():
+            beats.add_metric([process], is_alive)
+        yield beats
+
+
 def exposition() -> bytes:
     """Returns the text that Prometheus reads."""
     registry = CollectorRegistry()
     registry.register(StateCollector())
+    registry.register(Heartbeats())
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY) + generate_latest(registry)
     MultiProcessCollector(registry)

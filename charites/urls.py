@@ -18,6 +18,7 @@ urlpatterns = [
     path("", views.front_page, name="front"),
     path("livez", views.livez),
     path("readyz", views.readyz),
+    path("statusz", views.statusz),
     path("metrics", views.metrics_page),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

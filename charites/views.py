@@ -92,8 +92,18 @@ def livez(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Everything that the shop needs answers, each part by name."""
-    checks = health.check_all()
+    """For balancers: this process can place an order now."""
+    return checked(health.check_placing())
+
+
+@require_safe
+@never_cache
+def statusz(request: HttpRequest) -> JsonResponse:
+    """For operators: everything that the shop needs answers, each part by name."""
+    return checked(health.check_all())
+
+
+def checked(checks: list[health.Check]) -> JsonResponse:
     ready = all(check.ok for check in checks)
     return JsonResponse(
         {

@@ -184,7 +184,7 @@ class Launch:
         late: list[str] = []
         while time.monotonic() < deadline and not supervisor.is_ending:
             answers = {service: service.readiness() for service in plan.services}
-            late = [f"{service.web_address}readyz: {said}" for service, said in answers.items() if said != "ready"]
+            late = [f"{service.web_address}statusz: {said}" for service, said in answers.items() if said != "ready"]
             if not late:
                 supervisor.is_up = True
                 say(plan.welcome)

@@ -58,9 +58,9 @@ class Service:
         return {**sizes, **os.environ, **self.values, **own, "ENV_FILE": str(self.file)}
 
     def readiness(self) -> str:
-        """Returns "ready", or what /readyz says instead."""
+        """Returns "ready", or what /statusz says instead."""
         try:
-            with urllib.request.urlopen(f"{self.web_address}readyz", timeout=5) as response:
+            with urllib.request.urlopen(f"{self.web_address}statusz", timeout=5) as response:
                 return "ready" if response.status == 200 else str(response.status)
         except urllib.error.HTTPError as error:
             return f"{error.code} {error.read().decode(errors='replace')[:500]}"

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 def test_run_serves_the_shop_starts_again_what_was_killed_and_keeps_its_data(copied_checkout):
     first = Run(copied_checkout)
     first.await_welcome()
-    ready, pids = first.get("readyz"), first.pids()
+    ready, pids = first.get("statusz"), first.pids()
     values = dotenv_values(copied_checkout / "var" / "env", interpolate=False)
 
     for name in ("worker", "web"):

@@ -35,7 +35,7 @@ def test_run_split_serves_three_services_and_starts_again_a_process_of_one(copie
     run = SplitRun(copied_checkout)
     run.await_welcome()
 
-    ready = [run.get("readyz", f"{name.upper()}_HTTP_PORT")["status"] for name in SERVICES]
+    ready = [run.get("statusz", f"{name.upper()}_HTTP_PORT")["status"] for name in SERVICES]
     databases = [f"--with={name}=sqlite:///var/split/{name}.sqlite3" for name in ("goods", "stock")]
     audit = manage(copied_checkout, "orders", "audit", *databases)
     placed = manage(copied_checkout, "orders", "call", "Order.CreateOrder", ORDER)

@@ -57,7 +57,7 @@ class Tour(Guide):
 
     def check_ready(self) -> None:
         """Raises TourFailed, in one sentence, when a part of the shop is missing."""
-        ready = self.client.send(Call("buyer", "GET", "/readyz"))
+        ready = self.client.send(Call("buyer", "GET", "/statusz"))
         if ready.status != HTTPStatus.OK:
             missing = [name for name, part in ready.body.get("checks", {}).items() if not part["ok"]]
             raise TourFailed(f"The shop is not ready ({', '.join(missing)}): see what `make run` says.")

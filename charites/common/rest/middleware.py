@@ -9,7 +9,8 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 from django.utils.translation import gettext_lazy as _
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.views import APIView
@@ -21,12 +22,19 @@ from charites.common.rest.status import error_headers, error_response, error_sta
 
 log = structlog.get_logger(__name__)
 
-FOR_OPERATORS = frozenset({"/livez", "/readyz", "/metrics"})
+FOR_OPERATORS = frozenset({"/livez", "/readyz", "/statusz", "/metrics"})  # who watches over the process
 MACHINE_PATHS = ("/api/", "/v1/")  # answers to programs: JSON, also for what no view handled
 METHODS = frozenset(name.upper() for name in APIView.http_method_names)
 OTHER_METHOD = "other"
 SAID = 256  # characters of what a caller sends, in a line of the log
 STARTED = "charites.started"  # in the environ: when the web server handed the request over, by the monotonic clock
+
+
+class HostMiddleware(CommonMiddleware):
+    """Django's own, which refuses hosts that are not ours, except that probes may ask a process by its address."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        return None if request.path in FOR_OPERATORS else super().process_request(request)
 
 
 class RequestMiddleware:

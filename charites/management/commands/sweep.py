@@ -48,9 +48,8 @@ def tidy(now: datetime) -> int:
     return relay.hold_unknown(now=now) + relay.purge(now=now)
 
 
-LOOPS: dict[str, Work] = {"close": close_orders, "call": call, "check": check, "tidy": tidy}
-if "orders" not in settings.APPS:  # the split form: another service's sweep looks after the orders
-    del LOOPS["close"]
+WORKS: dict[str, Work] = {"close": close_orders, "call": call, "check": check, "tidy": tidy}
+LOOPS = {name: WORKS[name] for name in health.LOOPS}
 
 
 class Command(BaseCommand):
@@ -63,13 +62,14 @@ class Command(BaseCommand):
         prepare_to_serve()
         if once:
             counts = {name: run_round(name, work) for name, work in LOOPS.items()}
-            self.stdout.write(", ".join(f"{name}: {count}" for name, count in counts.items()))
+            self.stdout.write(", ".join(f"{name}: {count or 0}" for name, count in counts.items()))
             return
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        ended: set[str] = set()
         threads = [
-            threading.Thread(target=run_loop, args=(name, work, stop), name=name, daemon=True)
+            threading.Thread(target=run_loop, args=(name, work, stop, ended), name=name, daemon=True)
             for name, work in LOOPS.items()
         ]
         for thread in threads:
@@ -78,19 +78,30 @@ class Command(BaseCommand):
             if dead := [thread.name for thread in threads if not thread.is_alive()]:
                 raise CommandError(f"The loop {', '.join(dead)} has ended; the log says why.")
             health.beat("sweep")
+            beat_for(ended)
         for thread in threads:
             thread.join(relay.CLAIM_SECONDS)
 
 
-def run_loop(name: str, work: Work, stop: threading.Event) -> None:
-    """Rounds until told to stop; without a pause while there is work."""
+def beat_for(ended: set[str]) -> None:
+    """Heartbeats for the loops that have ended a round since the last look. They wait for no Redis themselves."""
+    while ended:
+        health.beat(f"sweep-{ended.pop()}")
+
+
+def run_loop(name: str, work: Work, stop: threading.Event, ended: set[str]) -> None:
+    """Rounds until told to stop; without a pause while there is work. Notes in `ended` what went well."""
     while not stop.is_set():
-        if not run_round(name, work):
+        count = run_round(name, work)
+        if count is not None:
+            ended.add(name)
+        if not count:
             stop.wait(INTERVAL_SECONDS)
 
 
-def run_round(name: str, work: Work) -> int:
-    """One round of one loop. Whatever goes wrong is logged and tried again in the next round."""
+def run_round(name: str, work: Work) -> int | None:
+    """One round of one loop; returns how much was done. Whatever goes wrong is logged and tried again in the next
+    round; None then."""
     close_old_connections()
     with request_context(loop=name):
         note_actor("sweep")
@@ -98,6 +109,6 @@ def run_round(name: str, work: Work) -> int:
             return work(clock.now())
         except Exception as error:  # noqa: BLE001 (the sweep outlives databases and providers)
             log.warning("sweep_round_failed", error=repr(error))
-            return 0
+            return None
         finally:
             close_old_connections()

@@ -9,6 +9,7 @@ OPEN = {
     "": "the front page",
     "livez": "health",
     "readyz": "health",
+    "statusz": "health",
     "metrics": "for Prometheus",
     "api/auth/token": "where tokens come from",
     "api/auth/refresh": "carries a refresh token",

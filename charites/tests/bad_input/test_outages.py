@@ -51,8 +51,8 @@ class Site:
         return None
 
     def failing(self) -> list[str]:
-        """What /readyz says is not well."""
-        checks = httpx.get(f"{self.shop.url}/readyz", timeout=SECONDS).json()["checks"]
+        """What /statusz says is not well."""
+        checks = httpx.get(f"{self.shop.url}/statusz", timeout=SECONDS).json()["checks"]
         return [name for name, check in checks.items() if not check["ok"]]
 
     def available(self) -> int:

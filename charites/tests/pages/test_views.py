@@ -30,7 +30,7 @@ def links_of(html: str) -> list[str]:
 def test_front_page_leads_to_everything() -> None:
     links = links_of(Client().get("/").text)
 
-    assert {"/api/docs", "/api/schema", "/admin/", "/readyz", "/livez", "/metrics"} <= set(links)
+    assert {"/api/docs", "/api/schema", "/admin/", "/readyz", "/statusz", "/livez", "/metrics"} <= set(links)
 
 
 def test_front_page_has_no_dead_link_and_none_to_another_host() -> None:
@@ -42,7 +42,7 @@ def test_front_page_has_no_dead_link_and_none_to_another_host() -> None:
         if link.startswith("/static/"):
             assert finders.find(link.removeprefix("/static/")), link
         else:
-            # 503: /readyz of a test without worker and sweep.
+            # 503: /statusz of a test without worker and sweep.
             assert Client().get(link, follow=True).status_code in (200, 503), link
 
 

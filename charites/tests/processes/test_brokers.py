@@ -231,7 +231,7 @@ def test_broker_that_hangs_slows_no_order_and_leaks_no_connection(
 
             orders = [buy(shop) for _ in range(20)]
             answers = [setter.set(seconds=600) for _ in range(5)]
-            readiness = httpx.get(f"{shop.url}/readyz", timeout=PATIENCE_SECONDS).json()["checks"]
+            readiness = httpx.get(f"{shop.url}/statusz", timeout=PATIENCE_SECONDS).json()["checks"]
 
             server.resume()
             assert Order.objects.filter(order_id__in=orders, status=Order.Status.UNPAID).count() == 20

@@ -1,13 +1,17 @@
 """The guarantee: overdue orders close and give their stock back, whatever of Redis and Celery is left."""
 
-from datetime import timedelta
+import threading
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import redis
+from django.core.cache import cache
 from django.core.management import call_command
 from django.utils import timezone
 
+from charites import health
+from charites.management.commands import sweep
 from lab.kit.factories import make_goods, make_stock
 from lab.kit.processes.shop import Shop, wait_until
 from orders.models import Order
@@ -75,3 +79,49 @@ def test_sweep_asked_to_end_ends_with_success(process_environment: dict[str, str
         code = shop.end("sweep")
 
     assert code == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_loop_of_the_sweep_that_does_not_end_its_round_does_not_beat() -> None:
+    ended: set[str] = set()
+    stop, is_inside, may_go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(now: datetime) -> int:
+        is_inside.set()
+        may_go_on.wait()
+        return 0
+
+    loop = threading.Thread(target=sweep.run_loop, args=("close", hang, stop, ended))
+    loop.start()
+    is_inside.wait()
+    hanging = set(ended)
+    stop.set()
+    may_go_on.set()
+    loop.join()
+
+    assert (hanging, ended) == (set(), {"close"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_loop_of_the_sweep_whose_round_fails_does_not_beat() -> None:
+    ended: set[str] = set()
+    stop = threading.Event()
+
+    def fail(now: datetime) -> int:
+        stop.set()
+        raise OSError("nobody there")
+
+    sweep.run_loop("call", fail, stop, ended)
+
+    assert ended == set()
+
+
+def test_running_sweep_beats_for_itself_and_for_each_loop(process_environment: dict[str, str], tmp_path: Path) -> None:
+    names = ["sweep", *(f"sweep-{name}" for name in sweep.LOOPS)]
+    cache.delete_many([f"heartbeat:{name}" for name in names])  # of a test that ran before
+    with Shop(tmp_path, process_environment) as shop:
+        shop.start("sweep")
+
+        wait_until(
+            lambda: all(health.alive()[name] for name in names), seconds=CLOSE_SECONDS, what="all of its loops beat"
+        )

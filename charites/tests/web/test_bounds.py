@@ -41,7 +41,7 @@ def test_process_that_is_full_says_so_to_callers_and_is_looked_at_by_operators(w
 
     assert told(web.send("GET", "/api/goods/1", headers=as_buyer())) == (503, 10000004)
     assert [web.send("GET", path, [], as_buyer()).status for path in ("/livez", "/metrics")] == [200, 200]
-    assert web.send("GET", "/readyz", headers=as_buyer()).body.startswith(b'{"')
+    assert web.send("GET", "/statusz", headers=as_buyer()).body.startswith(b'{"')
 
 
 def test_place_is_given_back_with_every_answer(web: Web, shop: None, settings) -> None:

@@ -143,7 +143,7 @@ class Shop:
 
     def await_ready(self) -> None:
         """Waits until database, Redis, broker, worker and sweep are there."""
-        wait_until(lambda: self._status("/readyz") == 200, seconds=START_SECONDS, what="/readyz is green")
+        wait_until(lambda: self._status("/statusz") == 200, seconds=START_SECONDS, what="/statusz is green")
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a manage.py command to its end."""

@@ -71,7 +71,7 @@ def main(wanted: dict[str, Any]) -> None:
         connection_created.connect(Standstill(**where).watch, weak=False)
     stop = threading.Event()
     threads = [
-        threading.Thread(target=sweep.run_loop, args=(name, sweep.LOOPS[name], stop)) for name in wanted["loops"]
+        threading.Thread(target=sweep.run_loop, args=(name, sweep.LOOPS[name], stop, set())) for name in wanted["loops"]
     ]
     for thread in threads:
         thread.start()
