@@ -254,6 +254,9 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = False  # what needs Redis counts its own f
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker may be away for as long as it likes
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a Redis that has become a replica, or refuses writes, is connected to anew
+CELERY_WORKER_CONSUMER = "charites.worker:PatientConsumer"
 # A task is taken off the queue before it runs, not after: a worker that dies takes a wake-up with it, and the sweep
 # does the same work within a second, where a broker would bring the wake-up back much later, and in vain.
 CELERY_TASK_ACKS_LATE = False

@@ -1,4 +1,4 @@
-"""TCP proxies in front of MariaDB, which do what a cut network does: at one statement, or to everybody at once."""
+"""TCP proxies in front of a server, mostly MariaDB, which do what a cut network does: at one statement, or to all."""
 
 import contextlib
 import select
@@ -60,6 +60,12 @@ class Proxy:
     def mend(self) -> None:
         """From now on connections are passed on again."""
         self._is_cut = False
+
+    def move_to(self, target: tuple[str, int]) -> None:
+        """Cuts every connection; from now on new ones lead to another server."""
+        self._target = target
+        self.cut()
+        self.mend()
 
     def watch(self) -> Callable[[bytes], Fate]:
         """Returns what decides about each thing that one client sends; called once per connection."""
