@@ -27,4 +27,4 @@ EXPOSE 8000 8081
 # For the web process; compose.yaml says how the others are looked at.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
-CMD ["granian", "--interface", "asgi", "--http", "1", "--no-ws", "--http1-header-read-timeout", "10000", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--backpressure", "4096", "--workers-kill-timeout", "10", "--log-level", "warning", "charites.asgi:application"]
+CMD ["granian", "--interface", "asgi", "--http", "1", "--no-ws", "--http1-header-read-timeout", "10000", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--backpressure", "4096", "--workers-kill-timeout", "10", "--respawn-failed-workers", "--log-level", "warning", "charites.asgi:application"]

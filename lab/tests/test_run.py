@@ -21,10 +21,11 @@ def test_run_serves_the_shop_starts_again_what_was_killed_and_keeps_its_data(cop
     ready, pids = first.get("statusz"), first.pids()
     values = dotenv_values(copied_checkout / "var" / "env", interpolate=False)
 
-    for name in ("worker", "web"):
+    killed = ("worker", "web", "grpc")
+    for name in killed:
         os.kill(pids[name], signal.SIGKILL)
     wait_until(
-        lambda: all(first.pids().get(name, pids[name]) != pids[name] for name in ("worker", "web")),
+        lambda: all(first.pids().get(name, pids[name]) != pids[name] for name in killed),
         seconds=START_SECONDS,
         what="all processes run again",
     )
@@ -34,8 +35,8 @@ def test_run_serves_the_shop_starts_again_what_was_killed_and_keeps_its_data(cop
 
     assert ready["status"] == "ready"
     assert set(pids) == {"supervisor", "redis", "web", "grpc", "worker", "sweep"}
-    assert {name for name in pids if others[name] != pids[name]} == {"worker", "web"}
-    for name in ("worker", "web"):
+    assert {name for name in pids if others[name] != pids[name]} == set(killed)
+    for name in killed:
         assert f"charites: {name} ended with code -9; it is started again in 0.5 s.\n" in first.out.read_text()
     assert code == 0
     assert first.out.read_text().splitlines()[-1] == "charites: stopped."

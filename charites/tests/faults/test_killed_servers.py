@@ -1,8 +1,11 @@
 """Web and gRPC servers of the one-process form are killed (-9) at rest, in mid-batch and under load: every answer that
 anybody was given is true afterwards."""
 
+import os
 import random
 import re
+import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +22,7 @@ from lab.kit.factories import make_goods
 from lab.kit.findings import findings
 from lab.kit.history import History, Told, contradictions, miscounts, read_truth
 from lab.kit.processes.customers import Crowd, Customer, RestDoor, RpcDoor
-from lab.kit.processes.shop import START_SECONDS, Shop
+from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from lab.kit.proxy import COMMIT, ArmedProxy, Fate, Point
 from lab.kit.trials import Trials
 from stock.errors import NotEnoughStock
@@ -29,6 +32,8 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(trans
 PLENTY, SCARCE = 1, 2
 CUSTOMERS = 3  # a server: those of one server share its batches
 NOBODY_CAME_SECONDS = 10.0
+PROCESSES = 2
+CRASH_LOOP_SECONDS = 6
 INSERTS = (b"INSERT INTO shopping_order ", b"INSERT INTO shopping_order_detail ", b"INSERT INTO shopping_stock_record ")
 TAKEN, CLOSED = b"UPDATE shopping_stock ", b"UPDATE shopping_order "
 POINTS = [
@@ -82,6 +87,40 @@ class Server:
 
     def door(self, user_id: int) -> RestDoor | RpcDoor:
         return RestDoor(self.shop.url, user_id) if self.kind == "web" else RpcDoor(self.shop.grpc_address, user_id)
+
+
+class WebProcesses(Server):
+    """A web server of two processes. Those are killed, and the server, which stays, replaces them."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        super().__init__("web", folder, {**environment, "WEB_PROCESSES": str(PROCESSES)})
+        self.killed: set[int] = set()
+
+    def pids(self) -> set[int]:
+        command = ["ps", "-A", "-o", "pid=,ppid="]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        rows = [tuple(map(int, line.split())) for line in lines]
+        return {pid for pid, parent in rows if parent == self.shop.processes["web"].pid}
+
+    def kill(self) -> None:
+        """Kills both at once."""
+        self.killed = self.pids()
+        for pid in self.killed:
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_one(self, lots: random.Random) -> None:
+        self.killed = {lots.choice(sorted(self.pids()))}
+        os.kill(*self.killed, signal.SIGKILL)
+
+    def await_replacement(self) -> None:
+        """Waits until others stand in for those killed, and as long as Granian takes another end for a crash loop."""
+        wait_until(
+            lambda: len(self.pids()) == PROCESSES and not self.pids() & self.killed,
+            seconds=START_SECONDS,
+            what="the processes are replaced",
+        )
+        time.sleep(CRASH_LOOP_SECONDS)
+        self.shop.await_web()
 
 
 @contextmanager
@@ -166,3 +205,37 @@ def test_servers_killed_at_rest_have_kept_what_they_told(servers: list[Server], 
 
     expect_the_truth(history)
     trials.tell(f"{rounds * len(servers)} kills at rest, the last wishes asked again: {history.summary()}")
+
+
+def test_web_processes_that_are_killed_are_replaced_and_told_nobody_a_lie(
+    process_environment: dict[str, str], tmp_path: Path, trials: Trials
+) -> None:
+    make_goods(PLENTY, stock=1_000_000)
+    make_goods(SCARCE, stock=20)
+    kills = trials.count(sample=2, full=20)  # half of them one process, the others both at a statement
+    history, server = History(), WebProcesses(tmp_path / "web", process_environment)
+    done = Counter[str]()
+
+    with server.running(), customers_of([server], history, trials) as customers:
+        first = server.shop.processes["web"].pid
+        with Crowd(customers):
+            for number in range(kills):
+                if number % 2:
+                    server.kill_one(trials.random)
+                    done["one process"] += 1
+                else:
+                    is_there = server.kill_at(
+                        trials.random.choice(POINTS), trials.random.choice([Fate.LOST, Fate.UNHEARD])
+                    )
+                    done["both at a statement" if is_there else "both at no statement in particular"] += 1
+                server.await_replacement()
+        server.kill_one(trials.random)  # at rest
+        for customer in customers:
+            customer.ask_until_known(customer.wishes[-1])
+        server.await_replacement()
+        assert server.shop.processes["web"].poll() is None
+        assert server.shop.processes["web"].pid == first
+
+    expect_the_truth(history)
+    words = ", ".join(f"{count} {which}" for which, count in sorted(done.items()))
+    trials.tell(f"{kills} kills under load ({words}) and one process at rest: {history.summary()}")

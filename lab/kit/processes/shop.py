@@ -85,8 +85,8 @@ class Shop:
         match name.rstrip("0123456789"):
             case "web":
                 port = ["--host", LOOPBACK, "--port", str(self.http_port)]
-                size = ["--workers", "1", "--workers-kill-timeout", "10"]
-                options = ["--interface", "asgi", "--log-level", "warning"]
+                size = ["--workers", self.given.get("WEB_PROCESSES", "1"), "--workers-kill-timeout", "10"]
+                options = ["--interface", "asgi", "--log-level", "warning", "--respawn-failed-workers"]
                 return [sys.executable, "-m", "granian", *options, *size, *port, "charites.asgi:application"]
             case "grpc":
                 return [*manage, "grpcserver", "--host", LOOPBACK, "--port", str(self.grpc_port)]
