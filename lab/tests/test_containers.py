@@ -26,6 +26,13 @@ def test_compose_runs_the_commands_of_the_procfile(name: str) -> None:
     assert SERVICES[name]["command"] == "sh -c '" + PROCESSES[name].replace("$", "$$") + "'"
 
 
+def test_compose_starts_again_what_has_ended() -> None:
+    policies = {name: service["restart"] for name, service in SERVICES.items()}
+
+    assert policies.pop("migrate") == "no"
+    assert set(policies.values()) == {"unless-stopped"}
+
+
 def test_image_alone_runs_the_web_process_of_the_procfile() -> None:
     (command,) = re.findall(r"^CMD \[(.*)\]$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     words = re.findall(r'"([^"]*)"', PROCESSES["web"])
