@@ -15,7 +15,7 @@ from django.db import Error
 from charites.common import clock, logs
 from charites.common.batches import Batches, Bounds
 from charites.common.callers import Unserved
-from charites.common.errors import Busy, OutcomeUnknown
+from charites.common.errors import OutcomeUnknown, Why, busy
 from charites.common.threads import AT_ONCE
 from orders.payloads import PlaceOrder
 from orders.services.placing import Placed, place_orders, refused_all
@@ -85,7 +85,7 @@ def placed(outcomes: Sequence[Placed | Unserved]) -> Placed:
     """What became of one command. Raises its error."""
     (outcome,) = outcomes
     if isinstance(outcome, Unserved):
-        raise OutcomeUnknown if outcome is Unserved.UNKNOWN else Busy
+        raise OutcomeUnknown if outcome is Unserved.UNKNOWN else busy(Why.QUEUE)
     if outcome.error:
         raise outcome.error
     return outcome

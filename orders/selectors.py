@@ -12,7 +12,7 @@ from typing import NamedTuple
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
-from charites.common.pages import along
+from charites.common.pages import MOST_COUNTED, along, count_values
 from orders.errors import OrderNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
 
@@ -134,6 +134,26 @@ def list_overdue_payments(*, now: datetime, limit: int) -> list[tuple[Payment, d
 def oldest_overdue_at(*, now: datetime) -> datetime | None:
     """Returns when the longest overdue unpaid order expired, or None."""
     return due_orders(now).values_list("expires_at", flat=True).first()
+
+
+def count_due(*, now: datetime) -> int:
+    """Returns how many unpaid orders are overdue, MOST_COUNTED at most."""
+    return due_orders(now)[:MOST_COUNTED].count()
+
+
+def last_placed_at() -> datetime | None:
+    """Returns when the newest order was placed, or None."""
+    return Order.objects.order_by("-order_id").values_list("created_at", flat=True).first()
+
+
+def count_payments_by_status() -> dict[str, int]:
+    """Returns status -> number of payments, each counted up to MOST_COUNTED."""
+    return count_values(Payment, "status", Payment.Status.values)
+
+
+def count_refunds_by_status() -> dict[str, int]:
+    """Returns status -> number of refunds, each counted up to MOST_COUNTED."""
+    return count_values(Refund, "status", Refund.Status.values)
 
 
 def list_begun_payments(*, order_ids: Sequence[int]) -> dict[int, Payment]:

@@ -25,6 +25,7 @@ from typing import Generic, NamedTuple
 
 import structlog
 from django.db import close_old_connections, connection
+from prometheus_client import Gauge, Histogram
 
 from charites.common.callers import Call, Entry, Item, Result, Unserved, close_entries, count_down, wake_all
 from charites.common.transactions import refuse_nested
@@ -34,6 +35,18 @@ log = structlog.get_logger(__name__)
 IDLE_SECONDS = 2.0  # how long the committer keeps its thread and its connection for the next burst
 ANSWERS, MARGIN = 100, 1.25  # how long an answer takes: the mean of about so many, and so many times that
 RETURN_SHARE, RETURN_SECONDS = 0.25, 0.005  # of a batch's time, and never longer: the wait for those it has answered
+
+
+WAITING = Gauge(
+    "charites_queue_depth",
+    "What waited in a queue when its last batch was answered.",
+    ["queue"],
+    multiprocess_mode="livesum",
+)
+SIZES = Histogram(
+    "charites_batch_size", "How many were carried out as one.", ["queue"], buckets=[2**power for power in range(10)]
+)
+SECONDS = Histogram("charites_batch_seconds", "How long a batch took.", ["queue"])
 
 
 class Turn(Enum):
@@ -71,6 +84,7 @@ class Batches(Generic[Item, Result]):
         fit: Callable[[Item, Item], bool] = lambda first, other: True,
     ) -> None:
         self._name, self._carry_out, self._bounds, self._fit = name, carry_out, bounds, fit
+        self._waiting, self._sizes, self._seconds = WAITING.labels(name), SIZES.labels(name), SECONDS.labels(name)
         self.forget()
 
     def forget(self) -> None:
@@ -79,6 +93,7 @@ class Batches(Generic[Item, Result]):
         self._work = threading.Condition(self._mutex)
         self._queue: deque[Entry[Item, Result]] = deque()
         self._turn = Turn.NOBODY
+        self._shown = 0  # as what waits
         self._awaited = 0  # how many the committer waits for to come back
         self._answer_seconds = 0.0  # from the turn to the answer
         self._committer: threading.Thread | None = None
@@ -211,7 +226,7 @@ class Batches(Generic[Item, Result]):
 
     def _carry_out_batch(self) -> int:
         """One batch: what queued up while the last one was under way. Returns how many callers it had."""
-        batch = self._take()
+        batch, started = self._take(), time.monotonic()
         outcomes: Sequence[Result | Unserved] = [Unserved.UNKNOWN] * len(batch)
         try:
             if batch:
@@ -225,7 +240,17 @@ class Batches(Generic[Item, Result]):
             for entry, outcome in zip(batch, outcomes, strict=True):
                 entry.outcome = outcome
             count_down(batch)
+            self._count(len(batch), time.monotonic() - started)
         return len({id(entry.call) for entry in batch})
+
+    def _count(self, size: int, seconds: float) -> None:
+        """Counts a batch that has been answered, and what waits for the next one."""
+        if (waiting := len(self._queue)) != self._shown:
+            self._waiting.set(waiting)
+            self._shown = waiting
+        if size:
+            self._sizes.observe(size)
+            self._seconds.observe(seconds)
 
     def _take(self) -> list[Entry[Item, Result]]:
         """Takes what fits together from the front of the queue, and answers those who came too late.

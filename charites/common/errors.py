@@ -5,7 +5,7 @@ Services raise these and know neither HTTP nor gRPC; `common/rest/` and `common/
 
 import copyreg
 from collections.abc import Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any, ClassVar
 
 from django.db import InterfaceError, OperationalError
@@ -147,12 +147,33 @@ class KeyReused(ServiceError):
     text = _("The idempotency key %(key)s was used for another request before. Use a new key.")
 
 
+class Why(StrEnum):
+    """Why the shop is busy: told to operators, never to callers."""
+
+    BODIES = "bodies"  # on their way here are as many bytes as a process takes
+    CALLS = "calls"  # as many requests or calls are under way and waiting
+    DATABASE = "database"  # is away, or gave way to others again and again
+    NUMBERS = "numbers"  # of orders are not to be had
+    QUEUE = "queue"  # of a batch is full
+    REPLIES = "replies"  # somebody makes the same one and gets no answer
+    STREAMS = "streams"  # as many are open
+    THREADS = "threads"  # none was free in time
+
+
 class Busy(ServiceError):
     """Overloaded or a dependency is away. Nothing was done; trying again is safe."""
 
     kind = Kind.BUSY
     code = 10000004
     text = _("The shop is busy. Nothing was done; try again in a moment.")
+    why: Why | None = None
+
+
+def busy(why: Why) -> Busy:
+    """Makes the error, for whoever raises it."""
+    error = Busy()
+    error.why = why
+    return error
 
 
 def joined(name: bytes | str, first: str, second: str) -> str:
@@ -193,4 +214,4 @@ def as_service_error(error: BaseException) -> ServiceError:
     """
     if isinstance(error, ServiceError):
         return error
-    return Busy() if is_outage(error) else InternalError()
+    return busy(Why.DATABASE) if is_outage(error) else InternalError()

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.db.models.functions import Now
 
-from charites.common.errors import Busy
+from charites.common.errors import Why, busy
 from charites.common.models import Node
 from charites.common.transactions import outermost
 
@@ -113,7 +113,7 @@ class Snowflake:
             with suppress(IntegrityError), outermost():  # another process was faster; the next try looks again
                 if taken := self._take_over() or self._take_new():
                     return taken
-        raise Busy
+        raise busy(Why.NUMBERS)
 
     def _take_over(self) -> tuple[Lease, int] | None:
         """Leases a node whose lease has run out by the database's clock."""

@@ -1,10 +1,13 @@
-"""Pages of rows along an index: a page costs the same wherever it lies, and however long the list is."""
+"""Rows along an index: a page costs the same wherever it lies, and however long the list is; so does a count."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from django.db import connection
 from django.db.models import Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
+MOST_COUNTED = 10_000
 
 
 def along(rows: QuerySet[Row], *order: str, **fixed: Any) -> QuerySet[Row]:
@@ -17,3 +20,13 @@ def along(rows: QuerySet[Row], *order: str, **fixed: Any) -> QuerySet[Row]:
     ranges = {f"{name}__{bound}": value for name, value in fixed.items() for bound in ("gte", "lte")}
     sign = "-" if order[0].startswith("-") else ""
     return rows.filter(**ranges).order_by(*(f"{sign}{name}" for name in fixed), *order)
+
+
+def count_values(model: type[Model], column: str, values: Sequence[str]) -> dict[str, int]:
+    """Returns value -> rows that have it, MOST_COUNTED at most: to count a million takes too long for whoever watches.
+    The column is the first of an index."""
+    table = connection.ops.quote_name(model._meta.db_table)
+    count = f"SELECT %s, COUNT(*) FROM (SELECT 1 FROM {table} WHERE {column} = %s LIMIT {MOST_COUNTED}) AS counted"
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join([count] * len(values)), [word for value in values for word in (value, value)])
+        return dict(cursor.fetchall())

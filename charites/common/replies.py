@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from charites.common.errors import Busy
+from charites.common.errors import Why, busy
 from charites.common.recent import Recent
 
 Key = TypeVar("Key", bound=Hashable)
@@ -45,7 +45,7 @@ class Replies(Generic[Key]):
         """Makes the reply, unless somebody has just done so. Raises what the maker raises, and Busy."""
         lock = self._locks[hash(key) % LOCKS]
         if not lock.acquire(timeout=WAIT_SECONDS):
-            raise Busy  # whoever is making it waits for a database that does not answer
+            raise busy(Why.REPLIES)  # whoever is making it waits for a database that does not answer
         try:
             if (found := self._recent.get_fresh(key)) is not None:
                 return found

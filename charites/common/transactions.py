@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from prometheus_client import Counter
 
-from charites.common.errors import Busy, OutcomeUnknown, is_outage
+from charites.common.errors import OutcomeUnknown, Why, busy, is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -254,7 +254,7 @@ class Single(Unit[None, Result]):
             case Undone.REFUSED:
                 raise error
             case Undone.BUSY:
-                raise Busy from error
+                raise busy(Why.DATABASE) from error
         raise OutcomeUnknown from error
 
 

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common import logs
 from charites.common.addresses import caller_address
-from charites.common.errors import Busy, Invalid, ServiceError, joined
+from charites.common.errors import Busy, Invalid, ServiceError, Why, busy, joined
 from charites.common.languages import speaking
 from charites.common.lifespan import Receive, Scope, Send, live
 from charites.common.rest import error_response, in_loop
@@ -104,7 +104,7 @@ class WebApp:
                     body += part
                     self._arriving_bytes += len(part)
                     if self._arriving_bytes > ARRIVING_BYTES:
-                        raise Busy
+                        raise busy(Why.BODIES)
         except TimeoutError as error:
             late = Invalid("body", _("did not arrive in time"))
             raise Unheard(late, HTTPStatus.REQUEST_TIMEOUT) from error
@@ -115,7 +115,7 @@ class WebApp:
     async def _answer_one_more(self, request: dict[str, Any]) -> Answer:
         """Answers a request if there are not too many. Raises Busy."""
         if self._open >= settings.WEB_MAX_CONCURRENT:
-            raise Busy
+            raise busy(Why.CALLS)
         self._open += 1
         try:
             if answered := await in_loop.answer(request):
@@ -130,7 +130,7 @@ class WebApp:
         try:
             running = await turns.begin(partial(run, self._application, request), settings.WEB_WAIT_SECONDS)
         except TimeoutError:
-            raise Busy from None
+            raise busy(Why.THREADS) from None
         return await asyncio.shield(running)
 
 

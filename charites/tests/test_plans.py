@@ -69,7 +69,8 @@ FEW = 200  # rows that a statement about such a batch, or about a page, may read
 OF_STATUS = {"shopping_order_due", "shopping_order_of_status", "shopping_payment_begun", "shopping_payment_to_ask"}
 # What is read whole on purpose, by what it contains -> why.
 ON_PURPOSE = {
-    "COUNT(`messaging_message`.`id`)": "a gauge of all messages, in an index; old ones are purged",
+    "UNION ALL SELECT %s, COUNT(*) FROM (SELECT 1": "gauges of states, in an index, each up to a bound",
+    "SELECT COUNT(*) FROM (SELECT": "a gauge of what is due, in an index, up to a bound",
     "NOT (`messaging_message`.`topic` IN": "looks for topics that nobody here knows, among all that is due",
 }
 
@@ -176,6 +177,14 @@ def test_orders_by_number_and_what_belongs_to_them_read_few_rows() -> None:
     assert len(selectors.list_by_keys(keys=keys)) == BATCH
     assert selectors.list_payments(order_id=5)
     assert selectors.list_refunds(order_id=5)
+    assert selectors.last_placed_at()
+
+
+def test_gauges_count_in_an_index() -> None:
+    assert selectors.count_due(now=timezone.now() + timedelta(days=99)) > FEW
+    assert sum(selectors.count_payments_by_status().values()) > FEW
+    assert sum(selectors.count_refunds_by_status().values()) > FEW
+    assert selectors.oldest_overdue_at(now=timezone.now() + timedelta(days=99))
 
 
 def test_page_of_rooms_reads_few_rows_wherever_it_lies() -> None:

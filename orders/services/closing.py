@@ -7,6 +7,7 @@ import structlog
 from django.conf import settings
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
+from prometheus_client import Histogram
 
 from charites.common.errors import Limited, OutcomeUnknown, ServiceError
 from charites.common.threads import each_at_once
@@ -26,6 +27,11 @@ from stock.moves import Outcome, Status, roll_back
 
 log = structlog.get_logger(__name__)
 
+LATENESS = Histogram(
+    "charites_order_lateness_seconds",
+    "How long after its time an order was closed by its time-out.",
+    buckets=[0.5, 1, 2, 5, 10, 30, 60, 300, 1800],
+)
 CANCEL_TIMEOUT_SECONDS = 2
 CLOSE_TIMEOUT_SECONDS = 5
 COMPLETED = Order.Status.COMPLETED
@@ -43,7 +49,10 @@ def close_due(*, now: datetime) -> int:
         if not page:
             return closed
         outcomes = close({due.order_id: due.pay_amount for due in page}, Closing(Order.ClosedBy.TIMEOUT, now))
-        closed += sum(outcome.status is Status.OK for outcome in outcomes)
+        for due, outcome in zip(page, outcomes, strict=True):
+            if outcome.status is Status.OK:
+                LATENESS.observe((now - due.expires_at).total_seconds())
+                closed += 1
         after = page[-1]
 
 

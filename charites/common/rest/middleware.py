@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from charites.common import logs
 from charites.common.addresses import caller_address
 from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, as_service_error
+from charites.common.refused import count_refusal
 from charites.common.rest.status import error_headers, error_response, error_status
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class RequestMiddleware:
             return error_response(service_error)
         if isinstance(error, OperationalError | InterfaceError | ServiceError):
             log.warning("request_failed", path=request.path, error=repr(error))
+            count_refusal(service_error)
             if service_error is not error and request.method not in SAFE_METHODS:
                 service_error = OutcomeUnknown()  # a page reads after it has written, too
             return HttpResponse(

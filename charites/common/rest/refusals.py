@@ -23,6 +23,7 @@ from charites.common.errors import (
     Unauthenticated,
     as_service_error,
 )
+from charites.common.refused import count_refusal
 from charites.common.rest.status import RETRY_AFTER_SECONDS, error_body, error_headers, error_status
 
 MEDIA_HEADERS = {exceptions.UnsupportedMediaType: "Content-Type", exceptions.NotAcceptable: "Accept"}  # 415, 406
@@ -32,6 +33,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's hook: every exception of a view becomes the one error body."""
     service_error = from_drf(error)
     logs.log_unforeseen(service_error, error)
+    count_refusal(service_error)
     response = Response(
         error_body(service_error), status=error_status(service_error), headers=error_headers(service_error)
     )

@@ -8,6 +8,7 @@ from django.http import JsonResponse
 
 from charites.common import logs
 from charites.common.errors import Kind, MethodNotAllowed, ServiceError
+from charites.common.refused import count_refusal
 
 STATUS = {
     Kind.INVALID: HTTPStatus.BAD_REQUEST,
@@ -61,4 +62,5 @@ def sendable(text: str) -> str:
 
 def error_response(error: ServiceError, status: int | None = None) -> JsonResponse:
     """Returns an error for code that runs outside DRF; `status`: one that says more than the error's own."""
+    count_refusal(error)
     return JsonResponse(error_body(error), status=status or error_status(error), headers=error_headers(error))

@@ -22,8 +22,9 @@ from prometheus_client import Counter, Histogram
 from charites.common import logs
 from charites.common.addresses import FORWARDED_FOR, caller_address
 from charites.common.auth import identify_at_once, read_authorization
-from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error, joined
+from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, Why, as_service_error, busy, joined
 from charites.common.languages import speaking
+from charites.common.refused import count_refusal
 from charites.common.rpc.servicer import DeadlinePassed, Job, Method, Read
 from charites.common.rpc.status import STATUS, as_status
 from charites.common.threads import Turns, with_context
@@ -119,7 +120,7 @@ class Adapter:
     ) -> Message | bytes | ServiceError:
         """Answers one call if there are not too many."""
         if self._calls >= settings.GRPC_MAX_CONCURRENT:
-            return Busy()
+            return busy(Why.CALLS)
         self._calls += 1
         try:
             if method.is_in_loop:
@@ -176,6 +177,8 @@ def metrics_of(name: str, status: str) -> tuple[Counter, Histogram]:
 def account(name: str, error: ServiceError | None, seconds: float) -> None:
     """Counts a call and writes its line in the log."""
     status = STATUS[error.kind].name if error else StatusCode.OK.name
+    if error:
+        count_refusal(error)
     requests, took = metrics_of(name, status)
     requests.inc()
     took.observe(seconds)

@@ -20,14 +20,14 @@ from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
-from charites.common.errors import Busy, joined
+from charites.common.errors import Why, joined
 from charites.common.lifespan import Receive, Scope, Send, live
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter
 from charites.common.rpc.health import Health
 from charites.common.rpc.limits import METADATA_BYTES, MOST_STREAMS, allowed_seconds, message_bytes, open_calls
 from charites.common.rpc.servicer import Method
-from charites.common.rpc.status import as_status
+from charites.common.rpc.status import turned_away
 
 Stream = Callable[[Receive], AsyncGenerator[Message, None]]
 Read = TypeVar("Read", bound=Message)
@@ -121,7 +121,7 @@ class GrpcApp:
         clock = asyncio.get_running_loop().time
         started = clock()
         if self._open >= open_calls():
-            return as_status(Busy()), ""
+            return turned_away(Why.CALLS), ""
         self._open += 1
         try:
             if (method := self._methods.get(scope["path"])) is None:
@@ -139,7 +139,7 @@ class GrpcApp:
         """Sends the replies of a stream as they come; returns how it ended. Streams need no token and may have no end,
         so each kind is bounded by itself: they take no call's place, nor those who watch that of those who check."""
         if self._streaming[path] >= MOST_STREAMS:
-            return as_status(Busy())
+            return turned_away(Why.STREAMS)
         self._streaming[path] += 1
         try:
             async with aclosing(stream) as replies:

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 from grpc_status import rpc_status
 
 from charites.common.addresses import host_of
-from charites.common.errors import Busy, Invalid
+from charites.common.errors import Invalid, Why
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, parse, texts
 from charites.common.rpc.health import Health
@@ -28,7 +28,7 @@ from charites.common.rpc.limits import (
     open_calls,
 )
 from charites.common.rpc.servicer import Method
-from charites.common.rpc.status import as_status
+from charites.common.rpc.status import turned_away
 
 Context: TypeAlias = grpc.aio.ServicerContext
 Stream: TypeAlias = Callable[[Any, Context], Awaitable[None]]
@@ -147,7 +147,7 @@ def bounded(stream: Stream) -> Stream:
     async def place(request: Any, context: Context) -> None:
         nonlocal is_open
         if is_open >= MOST_STREAMS:
-            await refuse(context, as_status(Busy()))
+            await refuse(context, turned_away(Why.STREAMS))
         is_open += 1
         try:
             await stream(request, context)

@@ -6,7 +6,7 @@ same methods through the same `Method.answer`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -23,7 +23,7 @@ from google.protobuf.message_factory import GetMessageClass
 from charites.common.auth import Identity, Role, read_authorization
 from charites.common.batches import Batches
 from charites.common.callers import Item, Result, Unserved
-from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, one_key
+from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, Why, busy, one_key
 from charites.common.logs import note_actor
 from charites.common.models import MAX_INT64, MAX_LINES
 from charites.common.replies import Key, Replies
@@ -49,8 +49,8 @@ class DeadlinePassed(OutcomeUnknown):
     text = _("The call's deadline passed before its turn came. Nothing was done.")
 
 
-UNSERVED: Mapping[Unserved, type[ServiceError]] = {
-    Unserved.FULL: Busy,
+UNSERVED: Mapping[Unserved, Callable[[], ServiceError]] = {
+    Unserved.FULL: partial(busy, Why.QUEUE),
     Unserved.LATE: DeadlinePassed,
     Unserved.UNKNOWN: OutcomeUnknown,
 }
@@ -74,7 +74,7 @@ class Job(NamedTuple, Generic[Item, Result]):
     def _answer(self, outcomes: Sequence[Result | Unserved]) -> Message:
         (outcome,) = outcomes
         if isinstance(outcome, Unserved):
-            raise UNSERVED[outcome]
+            raise UNSERVED[outcome]()
         return self.reply(outcome)
 
 

@@ -9,7 +9,8 @@ from grpc import StatusCode
 from grpc_status import rpc_status
 
 from charites.common.error_pb2 import Error
-from charites.common.errors import Kind, ServiceError
+from charites.common.errors import Kind, ServiceError, Why, busy
+from charites.common.refused import count_refusal
 
 STATUS = {
     Kind.INVALID: StatusCode.INVALID_ARGUMENT,
@@ -29,6 +30,13 @@ def as_status(error: ServiceError) -> Status:
     """Returns an error as gRPC carries it: status, text, and `Error{code, message, details}` in the details."""
     details = tuple((name, str(value)) for name, value in error.details.items())
     return make_status(error.kind, error.code, error.message, details)
+
+
+def turned_away(why: Why) -> Status:
+    """Returns "busy" for a call that reaches no method, counted."""
+    error = busy(why)
+    count_refusal(error)
+    return as_status(error)
 
 
 @lru_cache(1_000)  # most are the same as many others: this product is sold out

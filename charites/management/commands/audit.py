@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from charites import metrics
 from charites.apps import SERVICES
 from charites.audit import (
     Database,
@@ -55,6 +56,7 @@ class Command(BaseCommand):
         refuse_repetition([*settings.APPS, *(service for service, _ in others)])
         with opened(others) as databases:
             results = self.run_with_progress(databases, now)
+        metrics.note_audit(results, now)
         if options["json"]:
             options["json"].write_text(json.dumps(as_json(results, now), indent=2) + "\n")
         self.stdout.write(self.as_text(as_table(results)), ending="")

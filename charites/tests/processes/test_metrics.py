@@ -5,16 +5,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from django.db import DatabaseError, connection
+from django.core.cache import cache
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from charites.common.transactions import outermost
+from charites import metrics
 from lab.kit.factories import later, make_command, make_goods, make_order, make_paid_order
 from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from lab.kit.rest_client import anybody, buyer
-from messaging.models import Message
-from messaging.services import publish
 from orders import services
 
 REQUESTS = 30
@@ -23,6 +21,12 @@ REQUESTS = 30
 def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     families = text_string_to_metric_families(text)
     return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_read_before() -> None:
+    metrics.READER.forget()
+    cache.delete_many([metrics.READING, metrics.READ, metrics.AUDIT])
 
 
 def read(name: str, **labels: str) -> float:
@@ -78,37 +82,6 @@ def test_orders_are_counted_by_outcome() -> None:
     after = {name: read("charites_orders_total", outcome=name) for name in names}
     expected = {"placed": 2, "paid": 1, "NotEnoughStock": 1, "closed_by_timeout": 1}
     assert {name: after[name] - before[name] for name in names} == expected
-
-
-@pytest.mark.django_db
-def test_overdue_orders_and_messages_are_read_from_the_database() -> None:
-    make_goods(1, stock=2)
-    order = make_order(now=timezone.now())
-    assert read("charites_oldest_overdue_order_seconds") == 0
-    began = timezone.now()
-    order.expires_at = later(-100, start=began)
-    order.save()
-    with outermost():
-        publish("nobody_takes_it", {"v": 1}, key="1", deliver_at=later(-50, start=began))
-
-    overdue, due = read("charites_oldest_overdue_order_seconds"), read("charites_oldest_due_message_seconds")
-    took = (timezone.now() - began).total_seconds()
-    assert 100 <= overdue <= 100 + took
-    assert 50 <= due <= 50 + took
-    assert read("charites_messages", state=Message.objects.get().state) == 1
-
-
-@pytest.mark.django_db
-def test_metrics_without_a_database_keep_their_counters() -> None:
-    def gone(execute, sql, params, many, context):
-        raise DatabaseError("gone")
-
-    with connection.execute_wrapper(gone):
-        response = anybody().get("/metrics")
-
-    assert response.status_code == 200
-    assert "charites_requests_total" in response.text
-    assert "charites_messages" not in response.text
 
 
 def test_metrics_of_several_processes_are_one_number(process_environment: dict[str, str], tmp_path: Path) -> None:
