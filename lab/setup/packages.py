@@ -1,5 +1,5 @@
 """Installs what `make test` needs from the system, where it is missing: `python lab/setup/packages.py`; with the word
-`bench`, what `make bench` needs besides.
+`bench`, what `make bench` needs besides; with `ci`, what the tests look at only where it is there.
 
 As root with apt-get it installs; otherwise it prints the one line that does, and fails. No service is started: the
 tests run private copies of the servers.
@@ -50,10 +50,12 @@ FOR_BENCH: list[tuple[str, str, Callable[[], bool]]] = [
     ("libnghttp2-dev", "libnghttp2", lambda: Path("/usr/include/nghttp2/nghttp2.h").exists() or not has("apt-get")),
     ("wrk", "wrk", lambda: has("wrk")),
 ]
+FOR_CI: list[tuple[str, str, Callable[[], bool]]] = [("prometheus", "prometheus", lambda: has("promtool"))]
+BESIDES = {"bench": FOR_BENCH, "ci": FOR_CI}
 
 
 def missing() -> list[tuple[str, str]]:
-    needed = NEEDED + FOR_BENCH if "bench" in sys.argv[1:] else NEEDED
+    needed = NEEDED + [package for word in sys.argv[1:] for package in BESIDES.get(word, [])]
     return [(debian, homebrew) for debian, homebrew, is_there in needed if not is_there()]
 
 

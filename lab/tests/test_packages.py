@@ -52,6 +52,16 @@ def test_main_for_an_ordinary_user_prints_the_line_that_installs(bare_machine, m
     assert not (bare_machine / "calls").exists()
 
 
+@pytest.mark.parametrize(("words", "wanted"), [([], False), (["ci"], True), (["bench"], False)])
+def test_what_only_ci_looks_at_is_wanted_there(bare_machine, monkeypatch, words, wanted):
+    monkeypatch.setattr(packages.sys, "argv", ["packages.py", *words])
+    monkeypatch.setattr(packages, "BESIDES", {"ci": packages.FOR_CI})
+
+    assert (("prometheus", "prometheus") in packages.missing()) == wanted
+    put_program(bare_machine, "promtool")
+    assert ("prometheus", "prometheus") not in packages.missing()
+
+
 def test_main_on_a_mac_names_homebrew(bare_machine, monkeypatch, capsys):
     as_user(monkeypatch, 501)
     put_program(bare_machine, "brew")
