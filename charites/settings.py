@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from charites import brokers, environment
 from charites.common.processes import ProcessNumber
+from charites.common.shop import shop_of
 from charites.environment import (
     AT_LEAST_ONE,
     HOST,
@@ -231,6 +232,7 @@ def database(url: str) -> dict[str, Any]:
 
 
 DATABASES = {"default": database(DATABASE_URL)}
+SHOP = shop_of(DATABASES["default"])  # several may share a Redis and a broker
 
 # Redis and Celery: both may vanish or forget without harm
 
@@ -241,8 +243,9 @@ CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "-".join(["charites", *(APPS if len(APPS) < 3 else [])]),  # services may share a Redis
+        "KEY_FUNCTION": "charites.common.shop.cache_key",  # shops and services may share a Redis
         "OPTIONS": {
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # what lies in Redis runs no code
             "IGNORE_EXCEPTIONS": True,
             "SOCKET_CONNECT_TIMEOUT": 0.5,
             "SOCKET_TIMEOUT": 0.5,
@@ -281,7 +284,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", "charites", environment.NAME)
+CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", f"charites-{SHOP}", environment.NAME)
 
 # REST
 

@@ -16,9 +16,9 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from charites.common.shop import key_of_shop
 from stock.errors import StockLockFailed
 
-PREFIX = "charites:stock-lock:"
 # Frees the lock if it is still ours, and wakes one waiter; more than one signal is never left lying about.
 RELEASE = """
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -49,7 +49,7 @@ class RedisLock:
 
     def acquire(self, name: str, *, wait_seconds: float, lease_seconds: float) -> str | None:
         """Returns the token of the lock, or None when it was not to be had in time. Raises RedisError."""
-        key, token = PREFIX + name, secrets.token_hex(16)
+        key, token = key_of(name), secrets.token_hex(16)
         deadline = time.monotonic() + wait_seconds
         try:
             while not self._redis.set(key, token, nx=True, px=int(lease_seconds * 1000)):
@@ -66,7 +66,7 @@ class RedisLock:
 
     def release(self, name: str, token: str, *, lease_seconds: float) -> None:
         """Frees the lock unless it has passed to somebody else."""
-        key = PREFIX + name
+        key = key_of(name)
         self._release(keys=[key, key + ":free"], args=[token, int(lease_seconds * 1000)])
 
 
@@ -93,7 +93,7 @@ class QuorumLock:
 
     def release(self, name: str, token: str, *, lease_seconds: float) -> None:
         """Frees the lock on every server where it is ours."""
-        key = PREFIX + name
+        key = key_of(name)
         for server in self._servers:
             with suppress(redis.RedisError):  # the lease ends by itself
                 server.eval(RELEASE, 2, key, key + ":free", token, int(lease_seconds * 1000))
@@ -101,9 +101,14 @@ class QuorumLock:
     @staticmethod
     def _set(server: redis.Redis, name: str, token: str, lease_seconds: float) -> bool:
         try:
-            return bool(server.set(PREFIX + name, token, nx=True, px=int(lease_seconds * 1000)))
+            return bool(server.set(key_of(name), token, nx=True, px=int(lease_seconds * 1000)))
         except redis.RedisError:
             return False
+
+
+def key_of(name: str) -> str:
+    """Returns the key of a lock in Redis."""
+    return key_of_shop(f"stock-lock:{name}")
 
 
 @cache

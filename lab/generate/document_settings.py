@@ -104,7 +104,7 @@ MEANINGS = {
         "On Redis: after this many seconds a countdown that no worker has finished is handed out again. Must be longer "
         "than ORDER_PAY_TIMEOUT_SECONDS, in every application that shares the database."
     ),
-    "CELERY_QUEUE": "Name of the Celery queue.",
+    "CELERY_QUEUE": "Name of the Celery queue; `<SHOP>` is eight letters and digits made of where the database is.",
     "NUM_PROXIES": (
         "Proxies in front that add to `X-Forwarded-For`, by which the log-in limit tells callers apart and the log "
         "names them; 0: that header counts for nothing."

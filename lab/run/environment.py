@@ -98,15 +98,15 @@ def split_environments(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 def shared_values(choice: Mapping[str, str], *, kept: Mapping[str, str]) -> dict[str, str]:
     """Returns the demo's values that every process has. `kept`: the environment of the last run, for its secrets."""
-    port = free_port()
+    redis = f"redis://:{secrets.token_urlsafe(24)}@{LOOPBACK}:{free_port()}"
     return {
         "DEBUG": "true",
         "DEMO": "true",
         "HTTP_HOST": LOOPBACK,
         "GRPC_HOST": LOOPBACK,
-        "REDIS_URL": f"redis://{LOOPBACK}:{port}/0",
+        "REDIS_URL": f"{redis}/0",
         # A database of its own, so that a flushed cache does not empty the broker.
-        "CELERY_BROKER_URL": choice.get("REDIS_URL", f"redis://{LOOPBACK}:{port}/1"),
+        "CELERY_BROKER_URL": choice.get("REDIS_URL", f"{redis}/1"),
         "ORDER_PAY_TIMEOUT_SECONDS": "60",
         **{name: kept.get(name) or secrets.token_urlsafe(48) for name in SECRETS},
     }

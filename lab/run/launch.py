@@ -35,7 +35,7 @@ class ShopRedis(EmbeddedRedis):
     def __init__(self, url: str, folder: Path) -> None:  # the base class would make a temporary folder
         self.folder = folder
         self.folder.mkdir(exist_ok=True)
-        self.port = urlsplit(url).port or 6379
+        self.port, self.password = urlsplit(url).port or 6379, urlsplit(url).password or ""
         self.process = None
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """A private Redis, of the system or out of a wheel."""
 
 import socket
+from pathlib import Path
 
 from lab.servers.ports import LOOPBACK
 from lab.servers.private_server import DEPLOY, Server, find_program
@@ -10,15 +11,19 @@ class Redis(Server):
     """Redis or Valkey; what it holds survives stop() and, up to the last second, kill()."""
 
     name = "redis"
+    password = ""
 
     @property
     def url(self) -> str:
-        return f"redis://{LOOPBACK}:{self.port}/0"
+        return self._address(0)
 
     @property
     def broker_url(self) -> str:
         """Celery's own database in it, so that a flushed cache does not empty the broker."""
-        return f"redis://{LOOPBACK}:{self.port}/1"
+        return self._address(1)
+
+    def _address(self, database: int) -> str:
+        return f"redis://{f':{self.password}@' if self.password else ''}{LOOPBACK}:{self.port}/{database}"
 
     def program(self) -> str:
         return find_program("redis-server", "valkey-server")
@@ -27,13 +32,23 @@ class Redis(Server):
         options = {"bind": LOOPBACK, "port": self.port, "dir": self.folder, "appendonly": "yes", "save": ""}
         return [
             self.program(),
-            str(DEPLOY / "redis.conf"),
+            str(self._configuration()),
             *(word for key, value in options.items() for word in (f"--{key}", str(value))),
         ]
 
+    def _configuration(self) -> Path:
+        """Returns the file that it reads first. A password stands in one, because everybody sees a command line."""
+        file = DEPLOY / "redis.conf"
+        if not self.password:
+            return file
+        own = self.folder / "redis.conf"
+        own.touch(mode=0o600)
+        own.write_text(f'include "{file}"\nrequirepass {self.password}\n')
+        return own
+
     def answers(self, connection: socket.socket) -> bool:
         connection.sendall(b"PING\r\n")
-        return connection.recv(5) == b"+PONG"
+        return connection.recv(5) in (b"+PONG", b"-NOAU")
 
 
 class EmbeddedRedis(Redis):

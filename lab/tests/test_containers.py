@@ -50,6 +50,13 @@ def test_compose_sets_only_settings_that_exist() -> None:
     assert [name for name in COMPOSE["x-shop"]["environment"] if name not in known] == []
 
 
+def test_compose_can_be_given_every_setting() -> None:
+    of_the_image = {"ENV_FILE", "DEBUG", "DEMO", "STATIC_ROOT", "METRICS_DIR"}
+    known = {setting.name for setting in settings()} - of_the_image
+
+    assert known - set(COMPOSE["x-shop"]["environment"]) == set()
+
+
 def test_image_sets_only_settings_that_exist() -> None:
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     named = re.findall(r"(\w+)=", " ".join(re.findall(r"^ENV (.*)$", text, re.MULTILINE)))
@@ -67,10 +74,19 @@ def test_compose_publishes_ports_on_loopback_only() -> None:
 
 def test_compose_has_no_secret_and_starts_without_none() -> None:
     environment = COMPOSE["x-shop"]["environment"] | SERVICES["mariadb"]["environment"]
-    environment |= SERVICES["rabbitmq"]["environment"]
-    secrets = ("SECRET_KEY", "PAYMENT_SECRET", "MARIADB_PASSWORD", "RABBITMQ_DEFAULT_PASS", "DATABASE_URL")
+    environment |= SERVICES["rabbitmq"]["environment"] | SERVICES["redis"]["environment"]
+    secrets = (
+        "SECRET_KEY",
+        "PAYMENT_SECRET",
+        "MARIADB_PASSWORD",
+        "RABBITMQ_DEFAULT_PASS",
+        "DATABASE_URL",
+        "REDISCLI_AUTH",
+    )
 
-    assert [name for name in (*secrets, "CELERY_BROKER_URL") if not re.search(r"\$\{\w+:\?", environment[name])] == []
+    assert [
+        name for name in (*secrets, "CELERY_BROKER_URL", "REDIS_URL") if not re.search(r"\$\{\w+:\?", environment[name])
+    ] == []
 
 
 def test_compose_mounts_files_that_are_there() -> None:

@@ -3,8 +3,11 @@
 import os
 import signal
 import socket
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import redis
 from dotenv import dotenv_values
 
 from lab.kit.processes.shop import wait_until
@@ -20,6 +23,10 @@ def test_run_serves_the_shop_starts_again_what_was_killed_and_keeps_its_data(cop
     first.await_welcome()
     ready, pids = first.get("statusz"), first.pids()
     values = dotenv_values(copied_checkout / "var" / "env", interpolate=False)
+    password = urlsplit(values["REDIS_URL"]).password
+    with redis.Redis.from_url(values["REDIS_URL"].replace(f":{password}@", "")) as stranger:
+        pytest.raises(redis.AuthenticationError, stranger.ping)
+    told = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids.values() if Path("/proc").is_dir()]
 
     killed = ("worker", "web", "grpc")
     for name in killed:
@@ -34,6 +41,7 @@ def test_run_serves_the_shop_starts_again_what_was_killed_and_keeps_its_data(cop
     code = first.end()
 
     assert ready["status"] == "ready"
+    assert [line for line in told if str(password) in line] == []
     assert set(pids) == {"supervisor", "redis", "web", "grpc", "worker", "sweep"}
     assert {name for name in pids if others[name] != pids[name]} == set(killed)
     for name in killed:

@@ -3,9 +3,9 @@
 How it works: a lock for each product, in goods_id order, is taken in Redis before the transaction begins and released
 after it has committed. Inside, the version that was read under the lock is the fence:
 
-    SET charites:stock-lock:<goods_id> <token> NX PX <lease>
+    SET charites:<shop>:stock-lock:<goods_id> <token> NX PX <lease>
     BEGIN; SELECT num, version ...; UPDATE shopping_stock SET num = num - ? WHERE goods_id = ? AND version = ?; COMMIT
-    (if it is still ours) DEL charites:stock-lock:<goods_id>, and wake the next in line
+    (if it is still ours) DEL charites:<shop>:stock-lock:<goods_id>, and wake the next in line
 
 Guarantees: exact. The lock only keeps buyers from getting into each other's way. A lease that runs out under a holder
 that was stopped gives two holders; the late one's write then finds another version, and is done again, now with the

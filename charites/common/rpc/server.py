@@ -28,7 +28,7 @@ from charites.common.rpc.limits import (
     open_calls,
 )
 from charites.common.rpc.servicer import Method
-from charites.common.rpc.status import turned_away
+from charites.common.rpc.status import as_status, turned_away
 
 Context: TypeAlias = grpc.aio.ServicerContext
 Stream: TypeAlias = Callable[[Any, Context], Awaitable[None]]

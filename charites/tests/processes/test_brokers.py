@@ -125,7 +125,8 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 @pytest.fixture
 def environment(process_environment: dict[str, str], rabbitmq: RabbitMQ) -> dict[str, str]:
     cache.delete("heartbeat:worker")  # of a test that ran before
-    return {**process_environment, "CELERY_BROKER_URL": rabbitmq.url, "ORDER_PAY_TIMEOUT_SECONDS": "8"}
+    own = {"CELERY_BROKER_URL": rabbitmq.url, "CELERY_QUEUE": QUEUE, "ORDER_PAY_TIMEOUT_SECONDS": "8"}
+    return process_environment | own
 
 
 def await_worker() -> None:

@@ -4,14 +4,14 @@ import redis
 
 from lab.kit.interleaving import TIMEOUT_SECONDS
 from lab.kit.processes.shop import wait_until
-from stock.locks import PREFIX
+from stock.locks import key_of
 
 LEASE = 60.0
 FOR_EVER = 10.0 * TIMEOUT_SECONDS  # longer than any wait of these tests
 
 
 def forget(client: redis.Redis) -> None:
-    for key in client.scan_iter(PREFIX + "*"):
+    for key in client.scan_iter(key_of("*")):
         client.delete(key)
 
 

@@ -6,16 +6,16 @@ import redis
 from lab.kit.interleaving import Background
 from lab.servers import EmbeddedRedis, free_port
 from stock.errors import StockLockFailed
-from stock.locks import PREFIX, holding, lock_of
+from stock.locks import holding, key_of, lock_of
 from stock.tests.locks.lock_servers import FOR_EVER, LEASE, Noise
 
 
 def test_holding_takes_all_names_in_the_order_given_and_frees_all(server):
     with holding(["1", "2", "10"]):
-        held = {name: server.exists(PREFIX + name) for name in ("1", "2", "10")}
+        held = {name: server.exists(key_of(name)) for name in ("1", "2", "10")}
 
     assert held == {"1": 1, "2": 1, "10": 1}
-    assert not any(server.exists(PREFIX + name) for name in ("1", "2", "10"))
+    assert not any(server.exists(key_of(name)) for name in ("1", "2", "10"))
 
 
 def test_holding_frees_all_when_the_body_raises(server):
@@ -23,7 +23,7 @@ def test_holding_frees_all_when_the_body_raises(server):
         with holding(["1", "2"]):
             raise ValueError("body")
 
-    assert not any(server.exists(PREFIX + name) for name in ("1", "2"))
+    assert not any(server.exists(key_of(name)) for name in ("1", "2"))
 
 
 def test_holding_that_fails_at_one_name_frees_those_before_and_takes_none_behind(server, lock, settings):
@@ -36,7 +36,7 @@ def test_holding_that_fails_at_one_name_frees_those_before_and_takes_none_behind
             pytest.fail("the lock of 2 is somebody else's")
 
     assert caught.value.code == 40010005
-    assert [server.exists(PREFIX + name) for name in ("1", "2", "3")] == [0, 1, 0]
+    assert [server.exists(key_of(name)) for name in ("1", "2", "3")] == [0, 1, 0]
     assert noise.calls()["set"] <= 4  # 1 once, 2 a few times, 3 never
 
 

@@ -10,22 +10,22 @@ from django.conf import settings as project
 
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.processes.shop import wait_until
-from stock.locks import PREFIX, RedisLock
+from stock.locks import RedisLock, key_of
 from stock.tests.locks.lock_servers import FOR_EVER, LEASE, Noise, await_waiters
 
 
 def test_lock_that_is_free_is_taken_with_a_lease(server, lock):
     token = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
 
-    assert server.get(PREFIX + "1") == token
-    assert 0 < server.pttl(PREFIX + "1") <= LEASE * 1000
+    assert server.get(key_of("1")) == token
+    assert 0 < server.pttl(key_of("1")) <= LEASE * 1000
 
 
 def test_lock_that_is_held_is_not_given_when_there_is_no_time_to_wait(server, lock):
     token = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
 
     assert lock.acquire("1", wait_seconds=0, lease_seconds=LEASE) is None
-    assert server.get(PREFIX + "1") == token
+    assert server.get(key_of("1")) == token
 
 
 def test_waiter_sleeps_until_the_release_and_does_not_ask_meanwhile(server, lock, monkeypatch):
@@ -40,10 +40,10 @@ def test_waiter_sleeps_until_the_release_and_does_not_ask_meanwhile(server, lock
         lock.release("1", token, lease_seconds=LEASE)
         second = waiter.result()
 
-    assert server.get(PREFIX + "1") == second
+    assert server.get(key_of("1")) == second
     # Once before it slept and once when it was woken; what a nap would add takes half a minute here.
     assert noise.calls()["set"] == 2
-    assert server.exists(PREFIX + "1:free") == 0
+    assert server.exists(key_of("1:free")) == 0
 
 
 def test_signal_that_comes_before_the_waiter_sleeps_is_not_lost(server, lock, monkeypatch):
@@ -66,12 +66,12 @@ def test_signal_that_comes_before_the_waiter_sleeps_is_not_lost(server, lock, mo
 def test_waiter_whose_lock_is_stolen_is_woken_by_the_thief(server, lock, monkeypatch):
     monkeypatch.setattr("stock.locks.LONGEST_NAP_SECONDS", float(TIMEOUT_SECONDS))
     patient = RedisLock(project.REDIS_URL)
-    server.rpush(PREFIX + "1:free", "1")  # a signal of a release, after which somebody faster took the lock
+    server.rpush(key_of("1:free"), "1")  # a signal of a release, after which somebody faster took the lock
     stolen = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
 
     with Background(lambda: patient.acquire("1", wait_seconds=TIMEOUT_SECONDS, lease_seconds=LEASE)) as waiter:
         await_waiters(server, 1)
-        assert server.exists(PREFIX + "1:free") == 0
+        assert server.exists(key_of("1:free")) == 0
         lock.release("1", stolen, lease_seconds=LEASE)
         assert waiter.result() is not None
 
@@ -98,7 +98,7 @@ def test_one_release_wakes_one_of_many_waiters(server, lock, monkeypatch):
     assert len(set(served)) == 20
     # Each was woken once and found the lock free: 20 SETs, not 20 + 19 + 18...
     assert noise.calls()["set"] == 20
-    assert server.llen(PREFIX + "1:free") <= 1
+    assert server.llen(key_of("1:free")) <= 1
 
 
 def test_two_hundred_waiters_in_one_process_all_get_their_turn(server, lock):
@@ -126,26 +126,26 @@ def test_waiter_of_a_holder_that_died_looks_again_by_itself(server, lock):
     with Background(lambda: lock.acquire("1", wait_seconds=FOR_EVER, lease_seconds=LEASE)) as waiter:
         token = waiter.result()  # with a bound, and nobody gives a signal
 
-    assert server.get(PREFIX + "1") == token
+    assert server.get(key_of("1")) == token
 
 
 def test_release_by_who_lost_the_lock_does_nothing(server, lock):
     late = lock.acquire("1", wait_seconds=0, lease_seconds=0.05)
-    wait_until(lambda: not server.exists(PREFIX + "1"), seconds=TIMEOUT_SECONDS, what="the lease ends")
+    wait_until(lambda: not server.exists(key_of("1")), seconds=TIMEOUT_SECONDS, what="the lease ends")
     present = lock.acquire("1", wait_seconds=0, lease_seconds=LEASE)
 
     lock.release("1", late, lease_seconds=LEASE)
 
-    assert server.get(PREFIX + "1") == present
-    assert server.exists(PREFIX + "1:free") == 0
+    assert server.get(key_of("1")) == present
+    assert server.exists(key_of("1:free")) == 0
 
 
 def test_releases_without_waiters_leave_one_signal_that_ends_by_itself(server, lock):
     for _ in range(3):
         lock.release("1", lock.acquire("1", wait_seconds=0, lease_seconds=LEASE), lease_seconds=LEASE)
 
-    assert server.llen(PREFIX + "1:free") == 1
-    assert 0 < server.pttl(PREFIX + "1:free") <= LEASE * 1000
+    assert server.llen(key_of("1:free")) == 1
+    assert 0 < server.pttl(key_of("1:free")) <= LEASE * 1000
 
 
 class DeafProxy:
@@ -191,4 +191,4 @@ def test_lock_whose_set_lost_its_reply_is_given_back(server):
             lock.acquire("1", wait_seconds=5, lease_seconds=LEASE)
 
     assert proxy.lost == 1
-    assert server.exists(PREFIX + "1") == 0
+    assert server.exists(key_of("1")) == 0

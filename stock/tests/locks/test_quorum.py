@@ -8,7 +8,7 @@ import redis
 
 from lab.servers import EmbeddedRedis
 from stock.errors import StockLockFailed
-from stock.locks import PREFIX, QuorumLock, holding
+from stock.locks import QuorumLock, holding, key_of
 from stock.tests.locks.lock_servers import LEASE
 
 
@@ -26,7 +26,7 @@ def tokens(servers: list[EmbeddedRedis]) -> list[str | None]:
     found = []
     for server in servers:
         with redis.Redis.from_url(server.url, decode_responses=True) as client:
-            found.append(client.get(PREFIX + "1"))
+            found.append(client.get(key_of("1")))
     return found
 
 
@@ -75,8 +75,8 @@ def test_quorum_without_two_servers_is_busy_and_keeps_nothing(three, settings):
 
 def test_quorum_whose_minority_gave_the_lock_gives_it_back(three):
     with redis.Redis.from_url(three[0].url) as first, redis.Redis.from_url(three[1].url) as second:
-        first.set(PREFIX + "1", "somebody")
-        second.set(PREFIX + "1", "somebody")
+        first.set(key_of("1"), "somebody")
+        second.set(key_of("1"), "somebody")
 
     assert QuorumLock(urls(three)).acquire("1", wait_seconds=0, lease_seconds=LEASE) is None
     assert tokens(three) == ["somebody", "somebody", None]

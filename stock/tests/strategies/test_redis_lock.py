@@ -16,7 +16,7 @@ from lab.kit.processes.shop import wait_until
 from lab.kit.racing import Worker, order, race
 from lab.kit.stock_steps import confirm_stock, reserve_stock, roll_back_stock
 from lab.servers import free_port
-from stock.locks import PREFIX, RedisLock
+from stock.locks import RedisLock, key_of
 from stock.models import StockRecord
 from stock.moves import Status, reserve
 from stock.services import move
@@ -31,7 +31,7 @@ def _redis_lock(settings) -> None:
 def server():
     client = redis.Redis.from_url(project.REDIS_URL, decode_responses=True)
     yield client
-    for key in client.scan_iter(PREFIX + "*"):
+    for key in client.scan_iter(key_of("*")):
         client.delete(key)
     client.close()
 
@@ -45,7 +45,7 @@ class HeldDuring:
         self._commit = connection._commit
 
     def held(self) -> set[int]:
-        return {goods_id for goods_id in self._goods_ids if self._server.exists(f"{PREFIX}{goods_id}")}
+        return {goods_id for goods_id in self._goods_ids if self._server.exists(key_of(str(goods_id)))}
 
     def __call__(self, execute, sql, params, many, context):
         if "shopping_stock" in sql or "auth_group" in sql:
@@ -83,10 +83,10 @@ def test_locks_are_taken_in_order_of_the_goods_ids_as_numbers(server):
         for entry in monitor.listen():
             if entry["command"].startswith("ECHO"):
                 break
-            if entry["command"].startswith("SET " + PREFIX):
+            if entry["command"].startswith("SET " + key_of("")):
                 taken.append(entry["command"].split(" ")[1])
 
-    assert taken == [PREFIX + "2", PREFIX + "10"]
+    assert taken == [key_of("2"), key_of("10")]
 
 
 @pytest.mark.django_db
@@ -94,7 +94,7 @@ def test_pay_and_close_take_no_lock(server):
     make_stock(1, 5)
     reserve_stock(order_id=10, quantities={1: 1})
     reserve_stock(order_id=11, quantities={1: 1})
-    server.set(PREFIX + "1", "somebody")
+    server.set(key_of("1"), "somebody")
 
     confirm_stock(order_id=10)
     roll_back_stock(order_id=11, goods_ids=[1])
@@ -106,13 +106,13 @@ def test_pay_and_close_take_no_lock(server):
 def test_lock_that_is_not_obtained_in_time_is_busy_with_its_own_code_and_nothing_is_taken(server, settings):
     settings.STOCK_LOCK_WAIT_SECONDS = 0.05
     make_stock(1, 5)
-    server.set(PREFIX + "1", "somebody")
+    server.set(key_of("1"), "somebody")
 
     outcomes = move([reserve(10, {1: 1}), reserve(11, {1: 1})], participant=NoteParticipant())
 
     assert [(outcome.status, outcome.error.code) for outcome in outcomes] == [(Status.BUSY, 40010005)] * 2
     assert (counts(1), stored_notes()) == ((5, 0, 0), [])
-    assert server.get(PREFIX + "1") == "somebody"
+    assert server.get(key_of("1")) == "somebody"
 
 
 @pytest.mark.django_db
@@ -134,7 +134,7 @@ def test_lock_is_freed_when_the_database_refuses(server):
     with connection.execute_wrapper(full):
         move([reserve(10, {1: 1})], participant=NoteParticipant())
 
-    assert not server.exists(PREFIX + "1")
+    assert not server.exists(key_of("1"))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -163,7 +163,7 @@ def test_burst_of_buyers_is_served_or_refused_for_lack_of_stock_and_none_for_the
 
     assert Counter(answers.values()) == {"ok": buyers // 2, "not enough": buyers // 2}
     assert counts(1) == (0, buyers // 2, 0)
-    assert not server.exists(PREFIX + "1")
+    assert not server.exists(key_of("1"))
 
 
 def is_stopped(worker: Worker) -> bool:
@@ -190,7 +190,7 @@ def test_holder_stopped_until_its_lease_has_passed_cannot_spoil_the_count(
         holder.await_ready()
         holder.go()
         wait_until(lambda: is_stopped(holder), seconds=TIMEOUT_SECONDS, what="the holder stops itself")
-        wait_until(lambda: not server.exists(PREFIX + "1"), seconds=TIMEOUT_SECONDS, what="its lease ends")
+        wait_until(lambda: not server.exists(key_of("1")), seconds=TIMEOUT_SECONDS, what="its lease ends")
         other = move([reserve(11, {1: 1})], participant=NoteParticipant())[0]
         assert other.status is Status.OK
         assert holder.process.poll() is None
@@ -215,7 +215,7 @@ def test_late_holder_does_not_free_the_lock_of_the_present_one(server):
 
     def lose_the_lease(execute, sql, params, many, context):
         if plain(sql).startswith("INSERT INTO auth_group") and not taken:
-            server.delete(PREFIX + "1")
+            server.delete(key_of("1"))
             taken.append(thief.acquire("1", wait_seconds=0, lease_seconds=10))
         return execute(sql, params, many, context)
 
@@ -223,4 +223,4 @@ def test_late_holder_does_not_free_the_lock_of_the_present_one(server):
         outcome = move([reserve(10, {1: 1})], participant=NoteParticipant())[0]
 
     assert outcome.status is Status.OK
-    assert server.get(PREFIX + "1") == taken[0]
+    assert server.get(key_of("1")) == taken[0]

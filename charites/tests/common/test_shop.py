@@ -1,0 +1,51 @@
+"""Two shops on one Redis know nothing of each other, and what lies there runs no code."""
+
+import pickle
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django_redis import get_redis_connection
+
+from charites import health
+from charites.common.shop import shop_of
+
+HERE = {"HOST": "10.0.0.1", "PORT": 3306, "NAME": "charites", "USER": "shop", "PASSWORD": "old"}
+
+
+@pytest.mark.parametrize("change", [{"HOST": "10.0.0.2"}, {"PORT": 3307}, {"NAME": "other"}])
+def test_another_database_is_another_shop(change: dict[str, object]) -> None:
+    assert shop_of(HERE | change) != shop_of(HERE)
+
+
+def test_another_user_or_password_is_the_same_shop() -> None:
+    assert shop_of(HERE | {"USER": "readonly", "PASSWORD": "new"}) == shop_of(HERE)
+
+
+def test_heartbeat_of_one_shop_is_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    health.beat("sweep")
+    assert health.beats("sweep").ok
+
+    monkeypatch.setitem(settings.DATABASES["default"], "NAME", "another")
+
+    assert not health.beats("sweep").ok
+
+
+class Runs:
+    def __reduce__(self) -> tuple[object, ...]:
+        return pytest.fail, ("what lay in Redis was run",)
+
+
+def test_what_somebody_writes_into_redis_is_not_run() -> None:
+    get_redis_connection("default").set(cache.make_key("heartbeat:worker"), pickle.dumps(Runs()))
+
+    with pytest.raises(ValueError, match="utf"):
+        cache.get("heartbeat:worker")
+
+    cache.delete("heartbeat:worker")
+
+
+def test_what_the_log_in_limit_keeps_comes_back_as_it_was() -> None:
+    cache.set("limit", [1764412345.25, 1764412344.5], 10)
+
+    assert cache.get("limit") == [1764412345.25, 1764412344.5]
