@@ -14,6 +14,7 @@ def register_checks() -> None:
     register_sentences("charites.E011", lambda: brokers.unfit(settings))
     register_sentences("charites.E012", no_node)
     register_sentences("charites.E013", early_check)
+    register_sentences("charites.E014", half_a_preload)
 
 
 def unknown_currency() -> Iterator[str]:
@@ -34,3 +35,10 @@ def early_check() -> Iterator[str]:
             f"MESSAGE_FIRST_CHECK_SECONDS={settings.MESSAGE_FIRST_CHECK_SECONDS} is not more than twice "
             f"REMOTE_TIMEOUT_SECONDS={settings.REMOTE_TIMEOUT_SECONDS}: raise one or lower the other."
         )
+
+
+def half_a_preload() -> Iterator[str]:
+    """The lists of browsers (https://hstspreload.org) take no other."""
+    is_whole = settings.SECURE_HSTS_INCLUDE_SUBDOMAINS and settings.SECURE_HSTS_SECONDS >= 365 * 86400
+    if settings.SECURE_HSTS_PRELOAD and not is_whole:
+        yield "HSTS_PRELOAD wants HSTS_SUBDOMAINS=true and HSTS_SECONDS of a year or more: 31536000."

@@ -14,7 +14,7 @@ from environs import Env, EnvError, ValidationError
 Value = TypeVar("Value")
 
 SECRET_LENGTH = 50
-PRIVATE = re.compile("SECRET|URL|KEY")  # what such a setting holds, passwords among it, is not repeated
+PRIVATE = re.compile("SECRET|URL|KEY|OPERATORS_TOKEN")  # what such a setting holds, passwords among it, is not repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,8 @@ LOG_LEVEL = matching(r"(?i)debug|info|warning|error|critical", "one of: DEBUG, I
 CURRENCY = matching(r"[A-Z]{3}", "three capital letters (ISO 4217)")
 CLASS = matching(r"|[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", "empty, or the dotted path of a class")
 SECRET = Bound(f"{SECRET_LENGTH} or more random characters", lambda value: len(value) >= SECRET_LENGTH)
+
+TOKEN = Bound(f"empty, or {SECRET.words}", lambda value: not value or SECRET.holds(value))
 
 
 class Environment:

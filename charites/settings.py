@@ -88,6 +88,15 @@ SECRET_KEY_FALLBACKS = former_secrets("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], each(HOST))
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [], each(WEB_ADDRESS))
 
+# What is not for buyers: everybody sees these, and whoever has the token sees the first three
+
+PUBLIC_PARTS = env.list(
+    "PUBLIC_PARTS",
+    ["metrics", "readiness", "docs", "reflection"] if DEBUG else [],
+    each(one_of("metrics", "readiness", "docs", "reflection")),
+)
+OPERATORS_TOKEN = env.str("OPERATORS_TOKEN", "", environment.TOKEN)
+
 # The split form: which of the apps this process serves, and where the others are
 
 APPS = env.list("APPS", ["goods", "stock", "orders"], some_of("goods", "stock", "orders"))
@@ -169,10 +178,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",  # first: also what the next one refuses speaks the caller's language
     "charites.common.rest.RequestMiddleware",
+    "charites.common.rest.ContentPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "charites.common.rest.middleware.HostMiddleware",
+    "charites.common.rest.HostMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -349,9 +359,10 @@ if METRICS_DIR:
 HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^statusz$", r"^metrics$"]
-SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
-SECURE_HSTS_PRELOAD = HTTPS_ONLY
+# Browsers keep this: what is said of subdomains, and in their lists, cannot be taken back for months.
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 365 * 86400 if HTTPS_ONLY else 0, between(0, 10 * 365 * 86400))
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", False)
 SESSION_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_SECURE = HTTPS_ONLY
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", False) else None

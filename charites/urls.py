@@ -1,10 +1,11 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from charites import views
 from charites.gateway import gateway_urls
+from charites.operators import seen_by_operators
 from orders.payments.sandbox import page
 
 # The customers are the order service's: it signs them in, and they pay there.
@@ -19,10 +20,10 @@ urlpatterns = [
     path("livez", views.livez),
     path("readyz", views.readyz),
     path("statusz", views.statusz),
-    path("metrics", views.metrics_page),
+    path("metrics", seen_by_operators("metrics", views.metrics_page)),
     path("admin/", admin.site.urls),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/schema", seen_by_operators("docs", SpectacularAPIView.as_view()), name="schema"),
+    path("api/docs", seen_by_operators("docs", SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),
     *[path("api/", include(f"{app}.rest.urls")) for app in settings.APPS],
     *(with_customers if "orders" in settings.APPS else []),
     *gateway_urls(),

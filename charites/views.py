@@ -1,6 +1,7 @@
 """Signing in, health, metrics, the front page."""
 
 from http import HTTPStatus
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -28,6 +29,7 @@ from charites.common.rest import (
     shown,
     valid_body,
 )
+from charites.operators import may_see
 from goods.selectors import list_rooms
 
 
@@ -93,25 +95,23 @@ def livez(request: HttpRequest) -> JsonResponse:
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
     """For balancers: this process can place an order now."""
-    return checked(health.check_placing())
+    return checked(request, health.check_placing())
 
 
 @require_safe
 @never_cache
 def statusz(request: HttpRequest) -> JsonResponse:
     """For operators: everything that the shop needs answers, each part by name."""
-    return checked(health.check_all())
+    return checked(request, health.check_all())
 
 
-def checked(checks: list[health.Check]) -> JsonResponse:
+def checked(request: HttpRequest, checks: list[health.Check]) -> JsonResponse:
+    """Whether all of it answers; by name for those who may see it."""
     ready = all(check.ok for check in checks)
-    return JsonResponse(
-        {
-            "status": "ready" if ready else "not ready",
-            "checks": {check.name: {"ok": check.ok, "detail": check.detail} for check in checks},
-        },
-        status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
-    )
+    body: dict[str, Any] = {"status": "ready" if ready else "not ready"}
+    if may_see(request, "readiness"):
+        body["checks"] = {check.name: {"ok": check.ok, "detail": check.detail} for check in checks}
+    return JsonResponse(body, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @require_safe
@@ -124,8 +124,9 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
 def front_page(request: HttpRequest) -> HttpResponse:
     """Links to everything there is."""
     address = f"{settings.GRPC_HOST}:{settings.GRPC_PORT}"
-    rooms = list_rooms() if "goods" in settings.APPS else None
-    return render(request, "charites/front.html", {"rooms": rooms, "demo": settings.DEMO, "grpc_address": address})
+    context = {"demo": settings.DEMO, "public": settings.PUBLIC_PARTS, "grpc_address": address}
+    context["rooms"] = list_rooms() if "goods" in settings.APPS else None
+    return render(request, "charites/front.html", context)
 
 
 @csrf_exempt

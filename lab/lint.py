@@ -36,6 +36,8 @@ def environment(folder: str) -> dict[str, str]:
         "SECRET_KEY": "kept-out-of-the-repository-in-production-0123456789-ABCDEFGHIJ",
         "PAYMENT_SECRET": "kept-out-of-the-repository-in-production-9876543210-ABCDEFGHIJ",
         "ALLOWED_HOSTS": "shop.example",
+        "HSTS_SUBDOMAINS": "true",
+        "HSTS_PRELOAD": "true",
         "DATABASE_URL": f"sqlite:///{folder}/database.sqlite3",
         "METRICS_DIR": f"{folder}/metrics",
         "STATIC_ROOT": folder,

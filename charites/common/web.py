@@ -80,7 +80,7 @@ class WebApp:
             if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
                 raise Unheard(Invalid("headers", _("are too long")), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             request = environ(scope)
-            if scope["path"] in FOR_OPERATORS:  # also when it is full: by a thread of their own, without a body
+            if scope["path"] in FOR_OPERATORS:  # by a thread of their own, without a body
                 return await self._in_thread(self._operators, with_body(request, b""))
             if not is_too_large(request["CONTENT_LENGTH"]):
                 with_body(request, await self._whole_body(receive))

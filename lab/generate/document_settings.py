@@ -25,6 +25,13 @@ MEANINGS = {
     "SECRET_KEY_FALLBACKS": "Former secret keys that are still accepted, separated by commas.",
     "ALLOWED_HOSTS": "Host names that the web server answers to, separated by commas.",
     "CSRF_TRUSTED_ORIGINS": "Origins (`https://shop.example`) that may post forms to the admin, separated by commas.",
+    "PUBLIC_PARTS": (
+        "What everybody sees though buyers need not: `metrics` (/metrics), `readiness` (each part by name in /readyz), "
+        "`docs` (/api/docs and /api/schema), `reflection` (of gRPC)."
+    ),
+    "OPERATORS_TOKEN": (
+        "Whoever sends it as `Authorization: Bearer` sees metrics, readiness and docs that are not for everybody."
+    ),
     "APPS": (
         "Which of `goods`, `stock` and `orders` this process serves, separated by commas; fewer than all is the split "
         "form, in which each service has a database of its own."
@@ -111,7 +118,10 @@ MEANINGS = {
     ),
     "STATIC_ROOT": "Folder into which `manage.py collectstatic` puts the static files.",
     "METRICS_DIR": "Folder in which the processes share their metrics; empty it at every start.",
-    "HTTPS_ONLY": "Redirects to HTTPS, and sets HSTS and secure cookies.",
+    "HTTPS_ONLY": "Redirects to HTTPS, and sets secure cookies and HSTS (see HSTS_SECONDS).",
+    "HSTS_SECONDS": "For how long browsers use HTTPS alone once they have been here; 0: not said.",
+    "HSTS_SUBDOMAINS": "Whether HSTS holds for all names below this one, other programs' too.",
+    "HSTS_PRELOAD": "Whether this name may go into the lists that browsers bring along.",
     "TRUST_PROXY": "Believes `X-Forwarded-Proto`; only behind a proxy that ends TLS and overwrites that header.",
     "LOG_LEVEL": "Least level that is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR`.",
     "WEB_PROCESSES": "Processes of the web server.",

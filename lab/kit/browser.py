@@ -50,7 +50,8 @@ class Browser:
             )
             self.http.base_url = f"http://{LOOPBACK}:{started[1]}"
             wait_until(self._is_up, seconds=START_SECONDS, what="chromedriver answers")
-            capabilities = {"alwaysMatch": {"goog:chromeOptions": self.wanted}}
+            wanted = {"goog:chromeOptions": self.wanted, "goog:loggingPrefs": {"browser": "ALL"}}
+            capabilities = {"alwaysMatch": wanted}
             made = self._call("POST", "/session", {"capabilities": capabilities})
             self.session = f"/session/{made['sessionId']}"
         except BaseException:
@@ -90,6 +91,11 @@ class Browser:
     def texts(self, selector: str) -> list[str]:
         """Returns the visible text of each element of a CSS selector."""
         return list(self.run(f"return [...document.querySelectorAll({selector!r})].map(found => found.innerText)"))
+
+    def complaints(self) -> list[str]:
+        """Returns what the console has said since it was asked last."""
+        said = self._call("POST", f"{self.session}/se/log", {"type": "browser"})
+        return [entry["message"] for entry in said]
 
     @contextlib.contextmanager
     def pretending(self, *, width: int, language: str) -> Iterator[None]:

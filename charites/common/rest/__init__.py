@@ -1,5 +1,6 @@
 """REST: what every endpoint stands on."""
 
+from charites.common.rest.content_policy import ContentPolicyMiddleware
 from charites.common.rest.endpoint import (
     BearerAuthentication,
     Endpoint,
@@ -20,7 +21,7 @@ from charites.common.rest.fields import (
     TextField,
     WholeNumberField,
 )
-from charites.common.rest.middleware import RequestMiddleware
+from charites.common.rest.middleware import HostMiddleware, RequestMiddleware
 from charites.common.rest.refusals import exception_handler
 from charites.common.rest.schema import IDEMPOTENCY_KEY
 from charites.common.rest.status import STATUS, error_response, error_status
@@ -29,7 +30,9 @@ __all__ = [
     "IDEMPOTENCY_KEY",
     "STATUS",
     "BearerAuthentication",
+    "ContentPolicyMiddleware",
     "Endpoint",
+    "HostMiddleware",
     "IdField",
     "KeyField",
     "QuantityField",

@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from charites.common import logs
 from charites.common.auth import Identity, identify_at_once
 from charites.common.errors import ServiceError
+from charites.common.rest.content_policy import ContentPolicyMiddleware
 from charites.common.rest.endpoint import Endpoint
 from charites.common.rest.middleware import STARTED, account_for, around, refuse
 from charites.common.rest.refusals import exception_handler
@@ -55,7 +56,12 @@ def no_further(request: HttpRequest) -> HttpResponse:
 
 
 SECURITY = SecurityMiddleware(no_further)
-LAST_STEPS = (XFrameOptionsMiddleware(no_further), SECURITY, LocaleMiddleware(no_further))
+LAST_STEPS = (
+    XFrameOptionsMiddleware(no_further),
+    SECURITY,
+    ContentPolicyMiddleware(no_further),
+    LocaleMiddleware(no_further),
+)
 
 
 @lru_cache(2_000)

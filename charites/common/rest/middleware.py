@@ -23,7 +23,8 @@ from charites.common.rest.status import error_headers, error_response, error_sta
 
 log = structlog.get_logger(__name__)
 
-FOR_OPERATORS = frozenset({"/livez", "/readyz", "/statusz", "/metrics"})  # who watches over the process
+# For whoever watches over the process, who asks it by its address, also when it is full.
+FOR_OPERATORS = frozenset({"/livez", "/readyz", "/statusz", "/metrics"})
 MACHINE_PATHS = ("/api/", "/v1/")  # answers to programs: JSON, also for what no view handled
 METHODS = frozenset(name.upper() for name in APIView.http_method_names)
 OTHER_METHOD = "other"

@@ -75,7 +75,7 @@ class GrpcApp:
         self._reflection = ReflectionServicer(reflection.names_with([*services, health.SERVICE_NAME]))
         self._streams: dict[str, Stream] = {
             f"/{health.SERVICE_NAME}/Watch": self._watch,
-            **{f"/{name}/{reflection.METHOD}": self._reflect for name in reflection.NAMES},
+            **{f"/{name}/{reflection.METHOD}": self._reflect for name in reflection.names()},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from django.conf import settings
 from google.protobuf import text_format
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import Default as default_pool
@@ -10,16 +11,21 @@ from grpc_reflection.v1alpha.reflection_pb2 import DESCRIPTOR
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest as Request
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse as Response
 
-__all__ = ["METHOD", "NAMES", "Request", "Response", "names_with"]
+__all__ = ["METHOD", "NAMES", "Request", "Response", "names", "names_with"]
 
 METHOD = "ServerReflectionInfo"
 NAMES = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
 
 
+def names() -> tuple[str, ...]:
+    """Returns the names under which this server describes itself, if it does."""
+    return NAMES if "reflection" in settings.PUBLIC_PARTS else ()
+
+
 def names_with(services: Iterable[str]) -> list[str]:
     """Returns what reflection lists: these services and itself. From then on v1 can be described, too."""
     describe_v1()
-    return [*services, *NAMES]
+    return [*services, *names()]
 
 
 def describe_v1() -> None:

@@ -135,7 +135,7 @@ def reflection_handlers(names: Sequence[str]) -> dict[str, dict[str, grpc.RpcMet
                 bounded(answer), None, reflection.Response.SerializeToString
             )
         }
-        for name in reflection.NAMES
+        for name in reflection.names()
     }
 
 

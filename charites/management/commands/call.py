@@ -100,4 +100,6 @@ def find_method(client: Client, name: str) -> MethodDescriptor:
 def describe(error: grpc.RpcError) -> str:
     """Returns what a failed call said: the status, our number and text; or why no server answered."""
     ours = read_error(error)
+    if ours is None and error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return "The server does not describe itself: PUBLIC_PARTS, where it runs, has to name reflection."
     return f"{error.code().name} {ours.code}: {ours.message}" if ours else f"{error.code().name}: {error.details()}"

@@ -1,0 +1,34 @@
+"""What only those who run the shop need to see: its metrics, how each part of it is, and how it may be called."""
+
+import hmac
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+
+from charites.common.errors import Unauthenticated
+from charites.common.rest import error_response
+
+View = Callable[..., HttpResponseBase]
+
+
+def may_see(request: HttpRequest, part: str) -> bool:
+    """Whether a part (see PUBLIC_PARTS) is everybody's, or the caller has the operators' token."""
+    return part in settings.PUBLIC_PARTS or has_token(request)
+
+
+def has_token(request: HttpRequest) -> bool:
+    given, token = request.headers.get("Authorization", ""), settings.OPERATORS_TOKEN
+    return bool(token) and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+
+
+def seen_by_operators(part: str, view: View) -> View:
+    """A view that is a part: others are asked for a token."""
+
+    @wraps(view)
+    def show(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return view(request, *args, **kwargs) if may_see(request, part) else error_response(Unauthenticated())
+
+    return show
