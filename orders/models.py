@@ -59,6 +59,7 @@ class Order(Inherited):
         db_table = "shopping_order"
         verbose_name = _("order")
         verbose_name_plural = _("orders")
+        permissions = [("view_personal_data", _("Can see names, phones and addresses"))]
         constraints = [
             models.UniqueConstraint(fields=["user_id", "idempotency_key"], name="shopping_order_key"),
             models.CheckConstraint(condition=~Q(idempotency_key=""), name="shopping_order_key_not_empty"),

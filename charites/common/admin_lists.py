@@ -101,8 +101,12 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestRows
 
+    def prefixes_for(self, request: HttpRequest) -> Sequence[str]:
+        """The texts without an index in which this operator may look."""
+        return self.prefix_fields
+
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        return [*self.id_fields, *self.key_fields, *self.prefix_fields]
+        return [*self.id_fields, *self.key_fields, *self.prefixes_for(request)]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -115,25 +119,28 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
         if not term:
             return queryset, False
         found: set[int] = set()
-        newest = self.newest_of_all() if self.prefix_fields else None
+        prefixes = self.prefixes_for(request)
+        newest = self.newest_of_all() if prefixes else None
         is_cut = newest is not None
-        for rows in self.matching(queryset, term, newest):
+        for rows in self.matching(queryset, term, prefixes, newest):
             keys = rows.values_list("pk", flat=True)[: MOST_FOUND + 1]
             is_cut = is_cut or len(keys) > MOST_FOUND
             found.update(keys[:MOST_FOUND])
         setattr(request, SEARCH_IS_CUT, is_cut)
         return queryset.filter(pk__in=found), False
 
-    def matching(self, rows: QuerySet[Any], term: str, newest: Q | None) -> Iterator[QuerySet[Any]]:
-        """The rows that a search may mean. `newest`: where texts without an index are looked for."""
+    def matching(
+        self, rows: QuerySet[Any], term: str, prefixes: Sequence[str], newest: Q | None
+    ) -> Iterator[QuerySet[Any]]:
+        """The rows that a search may mean. `newest`: where `prefixes`, texts without an index, are looked for."""
         if term.isascii() and term.isdigit() and int(term) <= MAX_INT64:
             yield from (rows.filter(**{name: int(term)}) for name in self.id_fields)
         if self.search_user_id:
             users = get_user_model().objects.filter(username=term).values_list("pk", flat=True)
             yield from (rows.filter(user_id=user_id) for user_id in users)
         yield from (rows.filter(**{f"{name}__istartswith": term}).order_by(name) for name in self.key_fields)
-        if self.prefix_fields:
-            begins = Q(*((f"{name}__istartswith", term) for name in self.prefix_fields), _connector=Q.OR)
+        if prefixes:
+            begins = Q(*((f"{name}__istartswith", term) for name in prefixes), _connector=Q.OR)
             yield rows.filter(begins, newest or Q())
 
     def newest_of_all(self) -> Q | None:

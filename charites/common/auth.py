@@ -31,6 +31,7 @@ DEMO_SERVICE_HEADER = "Bearer token"
 # Whose name a header of the demo stands for; "" is a service.
 DEMO_HEADERS = {"token": "", '"token"': "", DEMO_SERVICE_HEADER: ""}
 DEMO_HEADERS |= {f"Bearer {name}": name for name in ("buyer", "buyer2", "staff")}
+PERSONAL_DATA = "orders.view_personal_data"  # Django's permission
 SERVICE_NAME = r"[a-z][a-z0-9_.-]{0,63}"
 VERIFIED_TOKENS = 20_000  # remembered a process, by their text: about 1 KB each
 
@@ -66,6 +67,14 @@ class Identity:
     def visible_user_id(self) -> int | None:
         """Whose orders the caller may see: a customer's own; None means everybody's."""
         return self.user_id if self.role is Role.CUSTOMER else None
+
+    @property
+    def sees_personal_data(self) -> bool:
+        """Whether the caller sees names, phones and addresses of others: services, and staff whom Django allows."""
+        if self.role is not Role.STAFF:
+            return self.role is Role.SERVICE
+        user = get_user_model().objects.filter(pk=self.user_id, is_active=True).first()
+        return user is not None and user.has_perm(PERSONAL_DATA)
 
     def require(self, *roles: Role) -> None:
         """Raises Forbidden unless the caller has one of the roles."""

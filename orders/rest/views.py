@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common import clock
-from charites.common.auth import Role
+from charites.common.auth import Identity, Role
 from charites.common.models import DEFAULT_PAGE
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
@@ -23,6 +23,7 @@ from charites.common.rest.in_loop import LoopRequest
 from orders import selectors, services
 from orders.models import Order
 from orders.payloads import PlaceOrder
+from orders.personal_data import as_seen_by
 from orders.queue import place_next, place_soon
 from orders.rest.serializers import (
     ListOrdersSerializer,
@@ -33,6 +34,7 @@ from orders.rest.serializers import (
     PayOrderSerializer,
     PlaceOrderSerializer,
 )
+from orders.selectors import OrderWithLines
 
 AN_ORDER = {
     "items": [{"goods_id": "1", "quantity": 2}],
@@ -65,7 +67,7 @@ class OrderListView(Endpoint):
             before_id=query.get("before"),
             limit=query.get("limit", DEFAULT_PAGE),
         )
-        return Response(shown(OrderListSerializer, {"orders": orders}))
+        return Response(shown(OrderListSerializer, {"orders": as_seen_by(identity_of(request), orders)}))
 
     @documented(
         "Place an order",
@@ -100,11 +102,16 @@ def placed_response(placed: services.Placed) -> Response:
     return Response(shown(OrderSerializer, placed.order), 201 if placed.created else 200)
 
 
+def shown_to(identity: Identity, found: OrderWithLines) -> Response:
+    (seen,) = as_seen_by(identity, [found])
+    return Response(shown(OrderSerializer, seen))
+
+
 class OrderView(Endpoint):
     @documented("Read an order", responses=OrderSerializer)
     def get(self, request: Request, order_id: int) -> Response:
         found = selectors.get_order(order_id=order_id, user_id=identity_of(request).visible_user_id)
-        return Response(shown(OrderSerializer, found))
+        return shown_to(identity_of(request), found)
 
 
 class PayView(Endpoint):
@@ -135,7 +142,7 @@ class CancelView(Endpoint):
             closed_by=Order.ClosedBy.STAFF if identity.role is Role.STAFF else Order.ClosedBy.USER,
             now=clock.now(),
         )
-        return Response(shown(OrderSerializer, cancelled))
+        return shown_to(identity, cancelled)
 
 
 class CompleteView(Endpoint):
@@ -143,10 +150,8 @@ class CompleteView(Endpoint):
 
     @documented("Complete a paid order", responses=OrderSerializer)
     def post(self, request: Request, order_id: int) -> Response:
-        actor = identity_of(request).actor
-        return Response(
-            shown(OrderSerializer, services.complete_order(order_id=order_id, actor=actor, now=clock.now()))
-        )
+        identity = identity_of(request)
+        return shown_to(identity, services.complete_order(order_id=order_id, actor=identity.actor, now=clock.now()))
 
 
 class NotifyView(Endpoint):

@@ -16,6 +16,7 @@ from goods.models import Goods
 from orders import selectors, services
 from orders.models import Order, OrderDetail
 from orders.payloads import NewOrder, PlaceOrder, Placing
+from orders.personal_data import as_seen_by
 from orders.queue import PLACING, Queued, in_queue
 from orders.rpc import orders_pb2
 from orders.rpc.orders_pb2 import (
@@ -53,7 +54,8 @@ class OrderServicer(Servicer):
 
     def GetOrder(self, request: OrderRequest, call: Call) -> OrderReply:
         order_id = required_id("order_id", request.order_id)
-        return as_reply(selectors.get_order(order_id=order_id, user_id=call.identity.visible_user_id))
+        found = selectors.get_order(order_id=order_id, user_id=call.identity.visible_user_id)
+        return reply_to(call.identity, found)
 
     def ListOrders(self, request: ListOrdersRequest, call: Call) -> ListOrdersReply:
         if not 0 <= request.limit <= MAX_PAGE:
@@ -66,7 +68,7 @@ class OrderServicer(Servicer):
             before_id=required_id("before_id", request.before_id) if request.before_id else None,
             limit=request.limit or DEFAULT_PAGE,
         )
-        return ListOrdersReply(orders=map(as_reply, orders))
+        return ListOrdersReply(orders=map(as_reply, as_seen_by(call.identity, orders)))
 
     def PayOrder(self, request: PayOrderRequest, call: Call) -> PayOrderReply:
         outcome = request.outcome or ("now" if settings.DEMO else "page")
@@ -84,7 +86,13 @@ class OrderServicer(Servicer):
         cancelled = services.cancel_order(
             order_id=order_id, user_id=call.identity.visible_user_id, closed_by=closed_by, now=clock.now()
         )
-        return as_reply(cancelled)
+        return reply_to(call.identity, cancelled)
+
+
+def reply_to(identity: Identity, found: OrderWithLines) -> OrderReply:
+    """An order as the caller may see it."""
+    (seen,) = as_seen_by(identity, [found])
+    return as_reply(seen)
 
 
 def listed_user(identity: Identity, user_id: int) -> int | None:
