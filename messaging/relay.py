@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from prometheus_client import Counter
 
@@ -137,8 +137,16 @@ def dead_letter(message: Message, reason: str) -> bool:
 
 def purge(*, now: datetime) -> int:
     """Deletes one small step of messages that were finished more than 7 days ago; returns how many."""
-    finished = Message.objects.filter(
-        state__in=[Message.State.DONE, Message.State.ABORTED], deliver_at__lt=now - KEEP_FINISHED
-    )
+    return purge_before(now - KEEP_FINISHED)
+
+
+def finished_before(before: datetime) -> QuerySet[Message]:
+    """Messages that have nothing more to do and were due before a time."""
+    return Message.objects.filter(state__in=[Message.State.DONE, Message.State.ABORTED], deliver_at__lt=before)
+
+
+def purge_before(before: datetime) -> int:
+    """Deletes one small step of them; returns how many."""
+    finished = finished_before(before)
     keys = list(finished.order_by("state", "deliver_at").values_list("pk", flat=True)[:PURGE_STEP])
     return run(lambda: Message.objects.filter(pk__in=keys).delete()[0], name="purge_messages") if keys else 0

@@ -35,6 +35,14 @@ class OrderStateConflict(ServiceError):
     text = _("Order %(order_id)s cannot be %(wanted)s: it is %(found)s.")
 
 
+class OrdersOpen(ServiceError):
+    """A buyer is not forgotten while something is to be sent, or to be paid."""
+
+    kind = Kind.CONFLICT
+    code = 50010014
+    text = _("These orders have not ended: %(order_ids)s. Close or complete them first.")
+
+
 class OrderFailed(ServiceError):
     """Placing failed for a reason of ours; the log has the cause."""
 

@@ -1,7 +1,7 @@
 """Reading orders."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -15,6 +15,8 @@ from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.pages import MOST_COUNTED, along, count_values
 from orders.errors import OrderNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
+
+ENDED = (Order.Status.CLOSED, Order.Status.COMPLETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,57 @@ def in_status(status: Order.Status) -> QuerySet[Order]:
     for the row; who has the row and changes its status needs the entry.
     """
     return Order.objects.alias(state=F("status") + 0).filter(state=status)
+
+
+def in_statuses(*statuses: Order.Status) -> QuerySet[Order]:
+    """The same for several statuses."""
+    return Order.objects.alias(state=F("status") + 0).filter(state__in=statuses)
+
+
+def with_personal_data() -> QuerySet[Order]:
+    """Orders that have ended and still say who bought."""
+    says = Q(receive_name__gt="") | Q(receive_phone__gt="") | Q(receive_address__gt="") | Q(request_digest__gt="")
+    return in_statuses(*ENDED).filter(says)
+
+
+def has_personal_data(order: Order) -> bool:
+    return any((order.receive_name, order.receive_phone, order.receive_address, order.request_digest))
+
+
+def list_open_numbers(*, user_id: int, limit: int = 10) -> list[int]:
+    """Returns the numbers of orders of a user that have not ended, the first few of them."""
+    orders = along(Order.objects.exclude(status__in=ENDED), "order_id", user_id=user_id)
+    return list(orders.values_list("order_id", flat=True)[:limit])
+
+
+def pages_with_personal_data(*, user_id: int, page: int) -> Iterator[list[int]]:
+    """Yields the numbers of a user's orders that have ended and say who bought, so many at a time."""
+    last = 0
+    while True:
+        orders = along(with_personal_data().filter(order_id__gt=last), "order_id", user_id=user_id)
+        found = list(orders.values_list("order_id", flat=True)[:page])
+        if not found:
+            return
+        yield found
+        last = found[-1]
+
+
+def pages_of_old_personal_data(*, before: datetime, page: int) -> Iterator[list[int]]:
+    """Yields the numbers of orders that were placed and last changed before a time, have ended and say who bought.
+
+    In windows of that many orders, by their numbers: however few are found, no statement reads more. A page may be
+    empty.
+    """
+    old = with_personal_data().filter(created_at__lt=before, updated_at__lt=before)
+    last = 0
+    while True:
+        following = Order.objects.filter(order_id__gt=last).order_by("order_id")
+        window = list(following.values_list("order_id", flat=True)[:page])
+        if not window:
+            return
+        chosen = old.filter(order_id__gt=last, order_id__lte=window[-1]).order_by("order_id")
+        yield list(chosen.values_list("order_id", flat=True))
+        last = window[-1]
 
 
 def due_orders(now: datetime) -> QuerySet[Order]:

@@ -8,6 +8,7 @@ from orders.services.closing import (
     complete_order,
     complete_orders,
 )
+from orders.services.forgetting import forget_buyer, forget_old, forget_order
 from orders.services.paying import (
     BegunPayment,
     begin_payment,
@@ -34,6 +35,9 @@ __all__ = [
     "close_overdue_payments",
     "complete_order",
     "complete_orders",
+    "forget_buyer",
+    "forget_old",
+    "forget_order",
     "place_order",
     "place_orders",
     "receive_notice",
