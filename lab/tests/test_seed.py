@@ -9,7 +9,6 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from charites.audit import run_audit
-from charites.settings import Rate
 from goods.models import Goods, Room, RoomGoods
 from goods.services import change_goods
 from lab.demo import order_plan
@@ -201,7 +200,7 @@ def test_seed_orders_makes_every_status_and_refund_and_a_clean_audit(demo):
 
 @pytest.mark.django_db(transaction=True)
 def test_seed_orders_of_few_buyers_go_beyond_what_one_may_have_now(demo, settings, monkeypatch):
-    settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE = 1, Rate(1, 86_400)
+    settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE = 1, "1/day"
     monkeypatch.setattr(order_plan, "ORDERS_PER_BUYER", 60)
 
     output = seed("--orders", "60")
@@ -209,7 +208,7 @@ def test_seed_orders_of_few_buyers_go_beyond_what_one_may_have_now(demo, setting
     assert Order.objects.count() == 60
     assert "error" not in output
     limits = settings.MAX_UNPAID_ORDERS, settings.PLACE_RATE
-    assert limits == (1, Rate(1, 86_400))
+    assert limits == (1, "1/day")
     assert not OrderDetail.objects.filter(goods_id__in=(LIMITED_ID, OPENING_ID)).exists()
     assert [result.check.id for result in run_audit(now=timezone.now()) if result.total] == []
 

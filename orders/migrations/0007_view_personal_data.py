@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0005_refused_by_stock'),
+        ('orders', '0006_refused_by_stock'),
     ]
 
     operations = [
