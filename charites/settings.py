@@ -73,6 +73,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 # The split form: which of the apps this process serves, and where the others are
 
 APPS: list[str] = env.list("APPS", ["goods", "stock", "orders"])
+USERS_ARE_HERE = "orders" in APPS  # elsewhere those in the database are operators of this service's admin alone
 GOODS_ENDPOINT = env.str("GOODS_ENDPOINT", "")
 STOCK_ENDPOINT = env.str("STOCK_ENDPOINT", "")
 REMOTE_TIMEOUT_SECONDS = env.float("REMOTE_TIMEOUT_SECONDS", 2.0)  # twice this is less than MESSAGE_FIRST_CHECK_SECONDS

@@ -7,3 +7,6 @@ class CommonConfig(AppConfig):
 
     def ready(self) -> None:
         from charites.common import checks  # noqa: F401, PLC0415 (registers them)
+        from charites.common.auth import signals  # noqa: PLC0415 (needs the users)
+
+        signals.connect()

@@ -1,4 +1,4 @@
-"""What every table has, and the table of leased Snowflake nodes."""
+"""What every table has, and the tables of the house: leased Snowflake nodes, and the ends of tokens."""
 
 from typing import Any
 
@@ -68,3 +68,16 @@ class Node(models.Model):
 
     def __str__(self) -> str:
         return f"node {self.node}, leased by {self.owner}"
+
+
+class TokenEnd(models.Model):
+    """No access token that a user had before this moment is good any more; see `common/auth/standing.py`."""
+
+    user_id = models.BigIntegerField(primary_key=True)
+    not_before = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "charites_token_end"
+
+    def __str__(self) -> str:
+        return f"tokens of user {self.user_id} before {self.not_before}"

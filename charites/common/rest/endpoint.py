@@ -75,14 +75,14 @@ def without_words_for_callers() -> list[type]:
     return [*get_lib_doc_excludes(), Endpoint]  # type: ignore[no-untyped-call]
 
 
-def role_required(*roles: auth.Role) -> type[BasePermission]:
-    """Returns a permission class that lets only these roles in."""
+def allowed(*grants: auth.Grant) -> type[BasePermission]:
+    """Returns a permission class that lets in only these roles, and staff with one of these permissions."""
 
-    class RoleRequired(BasePermission):
+    class Allowed(BasePermission):
         def has_permission(self, request: Request, view: APIView) -> bool:
-            return isinstance(request.user, auth.Identity) and request.user.role in roles
+            return isinstance(request.user, auth.Identity) and request.user.may(*grants)
 
-    return RoleRequired
+    return Allowed
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

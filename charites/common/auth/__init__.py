@@ -1,0 +1,27 @@
+"""One bearer token for REST and gRPC: who calls, what that caller may do, and how a token comes and ends."""
+
+from charites.common.auth.headers import DEMO_SERVICE_HEADER, identify_at_once, read_authorization
+from charites.common.auth.identity import Grant, Identity, Permission, Role
+from charites.common.auth.sessions import TokenPair, issue_pair, refresh, sign_in
+from charites.common.auth.standing import end_tokens
+from charites.common.auth.standing import prune_ends as prune
+from charites.common.auth.tokens import LEEWAY_SECONDS, issue_token, service_header
+
+__all__ = [
+    "DEMO_SERVICE_HEADER",
+    "LEEWAY_SECONDS",
+    "Grant",
+    "Identity",
+    "Permission",
+    "Role",
+    "TokenPair",
+    "end_tokens",
+    "identify_at_once",
+    "issue_pair",
+    "issue_token",
+    "prune",
+    "read_authorization",
+    "refresh",
+    "service_header",
+    "sign_in",
+]
