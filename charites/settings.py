@@ -112,6 +112,7 @@ PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}")  # how a buy
 AUDIT_GRACE_SECONDS = env.int("AUDIT_GRACE_SECONDS", 600)
 TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600)
 TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400)
+TOKEN_SESSION_SECONDS = env.int("TOKEN_SESSION_SECONDS", 90 * 86400, validate=validate.Range(min=60))
 TOKEN_RATE = env.str("TOKEN_RATE", "60/min")  # log-in attempts per address
 NODE_FIRST = env.int("NODE_FIRST", NODES_OF_APPS[0])  # range of Snowflake nodes that this process may lease
 NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1])

@@ -66,7 +66,8 @@ MEANINGS = {
     "PUBLIC_URL": "How a buyer's browser reaches the shop.",
     "AUDIT_GRACE_SECONDS": "Seconds for which what may still be on its way is no finding of the audit.",
     "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
-    "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid.",
+    "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid; each is used once.",
+    "TOKEN_SESSION_SECONDS": "Seconds after which one has to sign in again, however often the tokens were renewed.",
     "TOKEN_RATE": "How many log-in attempts one address may make, such as `60/min`.",
     "NODE_FIRST": (
         "First Snowflake node that this process may lease. By APPS: goods 0, stock 256, orders 512; all of them 0."

@@ -2,9 +2,9 @@
 
 from charites.common.auth.headers import DEMO_SERVICE_HEADER, identify_at_once, read_authorization
 from charites.common.auth.identity import Grant, Identity, Permission, Role
-from charites.common.auth.sessions import TokenPair, issue_pair, refresh, sign_in
+from charites.common.auth.pruning import prune
+from charites.common.auth.sessions import TokenPair, begin_session, end_sessions, refresh, sign_in
 from charites.common.auth.standing import end_tokens
-from charites.common.auth.standing import prune_ends as prune
 from charites.common.auth.tokens import LEEWAY_SECONDS, issue_token, service_header
 
 __all__ = [
@@ -15,9 +15,10 @@ __all__ = [
     "Permission",
     "Role",
     "TokenPair",
+    "begin_session",
+    "end_sessions",
     "end_tokens",
     "identify_at_once",
-    "issue_pair",
     "issue_token",
     "prune",
     "read_authorization",

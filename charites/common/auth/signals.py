@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db.models.signals import post_delete, post_save, pre_save
 
 from charites.common import clock
+from charites.common.auth.sessions import end_sessions
 from charites.common.auth.standing import end_tokens
 
 DECISIVE = ("is_active", "is_staff", "password")
@@ -25,9 +26,13 @@ def connect() -> None:
 def before_save(instance: Any, update_fields: Collection[str] | None, **_: Any) -> None:
     """Ends the tokens first: should the process die in between, nothing worse has happened."""
     is_touched = update_fields is None or not set(DECISIVE).isdisjoint(update_fields)
-    if settings.USERS_ARE_HERE and instance.pk and is_touched and is_changed(instance):
+    if not (settings.USERS_ARE_HERE and instance.pk and is_touched):
+        return
+    if changed := changed_names(instance):
         end_tokens(user_ids=[instance.pk], now=clock.now())
         setattr(instance, CHANGED, True)
+    if changed - {"is_staff"}:  # a refresh reads who is staff
+        end_sessions(user_ids=[instance.pk])
 
 
 def after_save(instance: Any, **_: Any) -> None:
@@ -39,9 +44,10 @@ def after_save(instance: Any, **_: Any) -> None:
 def after_delete(instance: Any, **_: Any) -> None:
     if settings.USERS_ARE_HERE:
         end_tokens(user_ids=[instance.pk], now=clock.now())
+        end_sessions(user_ids=[instance.pk])
 
 
-def is_changed(instance: Any) -> bool:
-    """Whether what is stored differs in what decides over tokens."""
-    stored = type(instance)._default_manager.filter(pk=instance.pk).values_list(*DECISIVE).first()
-    return stored is not None and stored != tuple(getattr(instance, name) for name in DECISIVE)
+def changed_names(instance: Any) -> set[str]:
+    """In what that decides over tokens a user differs from what is stored."""
+    stored = type(instance)._default_manager.filter(pk=instance.pk).values(*DECISIVE).first()
+    return {name for name, value in (stored or {}).items() if value != getattr(instance, name)}

@@ -18,7 +18,7 @@ from charites.common.auth.identity import Permission
 from charites.common.errors import Unauthenticated
 from charites.common.models import TokenEnd
 from charites.common.recent import Recent
-from charites.common.transactions import after_commit, joined, outermost
+from charites.common.transactions import after_commit, joined, run
 
 STAFF_SECONDS = 30.0
 ENDS_SECONDS = 40.0  # read anew after half of it
@@ -113,11 +113,9 @@ def store_ends(user_ids: Collection[int], now: datetime) -> None:
 
 def prune_ends(*, now: datetime) -> int:
     """Deletes one small step of the ends that no token is older than; returns how many."""
-    keys = list(TokenEnd.objects.filter(not_before__lt=now - lifetime()).values_list("pk", flat=True)[:PRUNE_STEP])
-    if not keys:
-        return 0
-    with outermost():
-        return TokenEnd.objects.filter(pk__in=keys, not_before__lt=now - lifetime()).delete()[0]
+    old = TokenEnd.objects.filter(not_before__lt=now - lifetime())
+    keys = list(old.order_by("not_before").values_list("pk", flat=True)[:PRUNE_STEP])
+    return run(lambda: old.filter(pk__in=keys).delete()[0], name="prune_token_ends") if keys else 0
 
 
 def forget() -> None:

@@ -9,7 +9,7 @@ from django.test import override_settings
 from django.utils import timezone
 from rest_framework.throttling import ScopedRateThrottle
 
-from charites.common.auth import LEEWAY_SECONDS, Role, issue_pair, issue_token
+from charites.common.auth import LEEWAY_SECONDS, Role, begin_session, issue_token
 from charites.tests.api.routes import METHODS, OPEN, ROUTES
 from lab.kit.factories import STAFF_ID, bearer, make_user, refresh_bearer
 from lab.kit.rest_client import RestClient, anybody, error_of
@@ -135,12 +135,23 @@ def test_refresh_token_renews_with_the_role_of_now() -> None:
 
 
 @pytest.mark.django_db
+def test_refresh_token_used_twice_is_refused_and_so_is_its_successor() -> None:
+    make_user("mei")
+    first = anybody().post("/api/auth/token", {"username": "mei", "password": "charites"}).json()["refresh"]
+    second = anybody().post("/api/auth/refresh", {"refresh": first}).json()["refresh"]
+
+    answers = [anybody().post("/api/auth/refresh", {"refresh": token}) for token in (first, second)]
+
+    assert [error_of(answer)[:2] for answer in answers] == [(401, 10000002)] * 2
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("kind", ["access", "disabled", "expired", "garbage"])
 def test_refresh_with_anything_else_is_refused(kind: str) -> None:
     user = make_user("mei")
     past = timezone.now() - timedelta(seconds=settings.TOKEN_REFRESH_SECONDS + LEEWAY_SECONDS + 1)
     now = past if kind == "expired" else timezone.now()
-    pair = issue_pair(user=user, now=now)
+    pair = begin_session(user=user, now=now)
     user.is_active = kind != "disabled"
     user.save()
     token = {"access": pair.access, "garbage": "garbage"}.get(kind, pair.refresh)
