@@ -5,7 +5,7 @@ Only the split form comes here. Every call is idempotent, so the client may repe
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import grpc
@@ -47,7 +47,8 @@ class Unanswered(Exception):
 @cache
 def client(endpoint: str) -> Client:
     """The connection to a service, one per process."""
-    return Client(endpoint, token=service_header, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS)
+    token = partial(service_header, "orders")  # by this name stock knows whose reservations they are
+    return Client(endpoint, token=token, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS)
 
 
 # A connection does not survive a fork.

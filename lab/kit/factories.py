@@ -129,10 +129,10 @@ def make_user(username: str = "buyer", *, is_staff: bool = False, password: str 
     return make(username, password=password)
 
 
-def make_staff() -> Any:
-    """The member of staff who may do everything, unless there is one already."""
+def make_staff(user_id: int = STAFF_ID) -> Any:
+    """The member of staff with this number, who may do everything, unless there is one already."""
     return get_user_model().objects.get_or_create(
-        pk=STAFF_ID, defaults={"username": "superuser", "is_staff": True, "is_superuser": True}
+        pk=user_id, defaults={"username": f"superuser {user_id}", "is_staff": True, "is_superuser": True}
     )[0]
 
 
@@ -146,17 +146,20 @@ def make_clerk(*permissions: str, username: str = "clerk") -> Any:
     return clerk
 
 
-def bearer(user_id: int = BUYER_ID, role: Role = Role.CUSTOMER) -> str:
-    """The value of an `authorization` header that speaks for a user. A customer needs no row; for staff there is
-    `make_staff`, and where the users are another service's, the token says all permissions."""
+def bearer(user_id: int = BUYER_ID, role: Role = Role.CUSTOMER, name: str = "") -> str:
+    """The value of an `authorization` header that speaks for a user, or for a service of this name.
+
+    A customer needs no row; for staff there is `make_staff`, and where the users are another service's, the token says
+    all permissions.
+    """
     permissions = list(Permission) if role is Role.STAFF else ()
-    token = issue_token(user_id=user_id, role=role, now=timezone.now(), permissions=permissions)
+    token = issue_token(user_id=user_id, role=role, now=timezone.now(), name=name, permissions=permissions)
     return f"Bearer {token}"
 
 
-def staff_bearer() -> str:
+def staff_bearer(user_id: int = STAFF_ID) -> str:
     """The same for staff who may do everything, whom it makes."""
-    return bearer(make_staff().pk, Role.STAFF)
+    return bearer(make_staff(user_id).pk, Role.STAFF)
 
 
 def refresh_bearer(user_id: int = BUYER_ID, role: Role = Role.CUSTOMER) -> str:

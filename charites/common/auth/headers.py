@@ -77,4 +77,4 @@ def demo_identity(header: str) -> Identity | None:
         return None
     if not user.is_staff:
         return Identity(user_id=user.pk, role=Role.CUSTOMER)
-    return Identity(user.pk, Role.STAFF, standing.permissions_of_staff(user.pk))
+    return Identity(user.pk, Role.STAFF, permissions=standing.permissions_of_staff(user.pk))

@@ -1,5 +1,6 @@
 """Who calls, in which role, and with which of Django's permissions."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,15 +27,18 @@ class Permission(StrEnum):
     CHANGE_ORDER = "orders.change_order"  # pay, cancel and complete them
 
 
+SERVICE_NAME = r"[a-z][a-z0-9_.-]{0,63}"  # none looks like a user's number: they stand in logs and stock records
 Grant: TypeAlias = Role | Permission  # what a door asks for: a role, or staff with a permission
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls. `user_id` is 0 for a service that acts for nobody in particular; `permissions`: of staff."""
+    """Who calls. `user_id` is 0 for a service that acts for nobody in particular; `name`: a service's; `permissions`:
+    those of staff."""
 
     user_id: int
     role: Role
+    name: str = ""
     permissions: Collection[Permission] = field(default=frozenset(), compare=False)
 
     @property
@@ -47,8 +51,8 @@ class Identity:
 
     @property
     def actor(self) -> str:
-        """How logs and adjustments name the caller."""
-        return f"{self.role.value}:{self.user_id}"
+        """How logs, adjustments and stock records name the caller."""
+        return f"{self.role.value}:{self.name or self.user_id}"
 
     @property
     def visible_user_id(self) -> int | None:
@@ -61,6 +65,13 @@ class Identity:
     def changeable_user_id(self) -> int | None:
         """Whose orders the caller may pay and cancel: the own ones; None means everybody's."""
         return None if self.may(Role.SERVICE, Permission.CHANGE_ORDER) else self.user_id
+
+    @property
+    def has_fitting_name(self) -> bool:
+        """Only services have names."""
+        if self.name == "":
+            return True
+        return self.role is Role.SERVICE and re.fullmatch(SERVICE_NAME, str(self.name)) is not None
 
     def may(self, *grants: Grant) -> bool:
         """Whether the caller has one of the roles or, being staff, one of the permissions."""

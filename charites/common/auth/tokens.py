@@ -42,19 +42,20 @@ def issue_token(
     role: Role,
     now: datetime,
     lifetime_seconds: int | None = None,
+    name: str = "",
     permissions: Collection[Permission] = (),
 ) -> str:
-    """Returns an access token. A service token may carry the user id 0; `permissions`: of staff, for services that do
-    not know the users."""
+    """Returns an access token. A service token may carry the user id 0, and a name: what it reserves is that name's.
+    `permissions`: of staff, for services that do not know the users."""
     seconds = settings.TOKEN_ACCESS_SECONDS if lifetime_seconds is None else lifetime_seconds
-    further = {"may": sorted(permissions)} if permissions else {}
+    further = {**({"name": name} if name else {}), **({"may": sorted(permissions)} if permissions else {})}
     return encode(user_id=user_id, role=role, purpose=ACCESS, now=now, seconds=seconds, **further)
 
 
-def service_header() -> str:
-    """Returns a fresh `authorization` header by which one service of ours calls another."""
-    token = issue_token(user_id=0, role=Role.SERVICE, now=clock.now(), lifetime_seconds=SERVICE_TOKEN_SECONDS)
-    return f"Bearer {token}"
+def service_header(name: str) -> str:
+    """Returns a fresh `authorization` header by which the service of this name calls another."""
+    now, seconds = clock.now(), SERVICE_TOKEN_SECONDS
+    return f"Bearer {issue_token(user_id=0, role=Role.SERVICE, now=now, lifetime_seconds=seconds, name=name)}"
 
 
 def encode(*, user_id: int, role: Role, purpose: str, now: datetime, seconds: float, **further: Any) -> str:
@@ -93,10 +94,10 @@ def read_claims(claims: Mapping[str, Any], purpose: str) -> Verified:
         raise Unauthenticated
     try:
         permissions = frozenset(map(Permission, set(claims.get("may", ())) & set(Permission)))
-        identity = Identity(int(claims["sub"]), Role(claims["role"]), permissions)
+        identity = Identity(int(claims["sub"]), Role(claims["role"]), claims.get("name", ""), permissions)
         issued_at, expires_at = float(claims.get("iat", 0)), float(claims["exp"])
     except (KeyError, TypeError, ValueError) as error:
         raise Unauthenticated from error
-    if not 0 <= identity.user_id <= MAX_INT64:
+    if not 0 <= identity.user_id <= MAX_INT64 or not identity.has_fitting_name:
         raise Unauthenticated
     return Verified(identity, issued_at, expires_at, claims if purpose == REFRESH else {})

@@ -55,6 +55,13 @@ def test_token_of_staff_says_what_they_may_where_the_users_are_another_services(
         assert read(f"Bearer {token(7, Role.STAFF)}").permissions == frozenset()
 
 
+def test_token_of_a_service_names_it():
+    named = issue_token(user_id=0, role=Role.SERVICE, now=timezone.now(), name="warehouse")
+
+    assert read_authorization(f"Bearer {named}").actor == "service:warehouse"
+    assert read_authorization(f"Bearer {token(0, Role.SERVICE)}").actor == "service:0"
+
+
 def test_token_is_read_whatever_the_case_of_the_scheme():
     assert read_authorization(f"bearer {token()}").user_id == 7
 
@@ -155,6 +162,14 @@ def test_token_that_is_not_signed_is_refused():
         {"sub": str(MAX_INT64 + 1)},
         {"sub": None},
         {"exp": None},
+        {"exp": "never"},
+        {"iat": "long ago"},
+        {"may": 7},
+        {"name": "warehouse"},  # of a customer
+        {"role": "service", "name": "7"},  # another's number
+        {"role": "service", "name": "Warehouse"},
+        {"role": "service", "name": "w" * 65},
+        {"role": "service", "name": 7},
     ],
 )
 def test_token_with_wrong_claims_is_refused(settings, claims):
@@ -263,7 +278,7 @@ def test_demo_accepts_no_other_word_and_no_missing_user(settings, header):
 
 
 def test_require_lets_only_the_named_roles_and_permissions_pass():
-    clerk = Identity(1, Role.STAFF, {Permission.CHANGE_STOCK})
+    clerk = Identity(1, Role.STAFF, permissions={Permission.CHANGE_STOCK})
 
     Identity(0, Role.SERVICE).require(Role.SERVICE, Permission.CHANGE_STOCK)
     clerk.require(Role.SERVICE, Permission.CHANGE_STOCK)
@@ -298,6 +313,6 @@ def test_customers_see_their_own_orders_only():
 
 @pytest.mark.parametrize(("name", "visible", "changeable"), [("VIEW_ORDER", None, 7), ("CHANGE_ORDER", None, None)])
 def test_staff_see_and_change_what_their_permissions_say(name, visible, changeable):
-    clerk = Identity(7, Role.STAFF, {Permission[name]})
+    clerk = Identity(7, Role.STAFF, permissions={Permission[name]})
 
     assert (clerk.visible_user_id, clerk.changeable_user_id) == (visible, changeable)
