@@ -110,6 +110,8 @@ if "" in PAYMENT_SECRET_FALLBACKS:  # a comma too many would let anybody sign
 PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify")
 PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}")  # how a buyer's browser reaches the shop
 AUDIT_GRACE_SECONDS = env.int("AUDIT_GRACE_SECONDS", 600)
+TOKEN_PRIVATE_KEY = env.str("TOKEN_PRIVATE_KEY", "")  # with one of these two SECRET_KEY signs no tokens
+TOKEN_PUBLIC_KEYS: list[str] = env.list("TOKEN_PUBLIC_KEYS", [])
 TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600)
 TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400)
 TOKEN_SESSION_SECONDS = env.int("TOKEN_SESSION_SECONDS", 90 * 86400, validate=validate.Range(min=60))

@@ -65,6 +65,14 @@ MEANINGS = {
     "PAYMENT_NOTIFY_URL": "Where the payment provider reports captures.",
     "PUBLIC_URL": "How a buyer's browser reaches the shop.",
     "AUDIT_GRACE_SECONDS": "Seconds for which what may still be on its way is no finding of the audit.",
+    "TOKEN_PRIVATE_KEY": (
+        "An Ed25519 key that signs tokens instead of SECRET_KEY: PEM, or the path of a file. Those that SECRET_KEY has "
+        "signed are refused then."
+    ),
+    "TOKEN_PUBLIC_KEYS": (
+        "Ed25519 keys whose tokens are accepted, besides those of TOKEN_PRIVATE_KEY: `ROLES=KEY`, separated by commas; "
+        "the roles that its owner may give joined by +, and PEM or the path of a file. Alone: no token is signed here."
+    ),
     "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
     "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid; each is used once.",
     "TOKEN_SESSION_SECONDS": "Seconds after which one has to sign in again, however often the tokens were renewed.",

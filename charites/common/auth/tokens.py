@@ -1,7 +1,6 @@
 """The bearer token itself: signed, expiring, carrying user id and role.
 
-It is verified by its signature alone, so no service reads another's users. Tokens are JSON Web Tokens (RFC 7519), HS256
-over `SECRET_KEY`; `SECRET_KEY_FALLBACKS` are accepted while a key is being replaced.
+It is verified by its signature alone, so no service reads another's users. Tokens are JSON Web Tokens (RFC 7519).
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -14,11 +13,11 @@ from django.conf import settings
 from jwt.types import Options
 
 from charites.common import clock
+from charites.common.auth import keys
 from charites.common.auth.identity import Identity, Permission, Role
 from charites.common.errors import TokenExpired, Unauthenticated
 from charites.common.models import MAX_INT64
 
-ALGORITHM = "HS256"
 LEEWAY_SECONDS = 10  # the clocks of two databases are never the same
 # Times are looked at here, by the clock that decides; the library would ask this machine's.
 OPTIONS: Options = {"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
@@ -63,28 +62,32 @@ def encode(*, user_id: int, role: Role, purpose: str, now: datetime, seconds: fl
     issued_at = round(now.timestamp(), 3)
     times = {"iat": issued_at, "exp": int(issued_at + seconds)}
     claims = {"sub": str(user_id), "role": role.value, "use": purpose, **times, **further}
-    return jwt.encode(claims, settings.SECRET_KEY, ALGORITHM)
+    key, algorithm = keys.signing()
+    return jwt.encode(claims, key, algorithm)
 
 
 def verify(token: str, purpose: str, now: Callable[[], datetime] = clock.now) -> Verified:
     """Returns what a token says. Raises Unauthenticated, TokenExpired."""
-    found = _verify(token, purpose, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
+    found = _verify(token, purpose, keys.current())
     if now().timestamp() > found.expires_at + LEEWAY_SECONDS:
         raise TokenExpired
     return found
 
 
 @lru_cache(VERIFIED_TOKENS)
-def _verify(token: str, purpose: str, keys: tuple[str, ...]) -> Verified:
+def _verify(token: str, purpose: str, accepted: keys.Keys) -> Verified:
     """What a token says, whatever the time. What is remembered is forgotten with a change of the keys."""
-    for key in keys:
+    for key in accepted.verifying:
         try:
-            claims = jwt.decode(token, key, [ALGORITHM], options=OPTIONS)
+            claims = jwt.decode(token, key.key, [key.algorithm], options=OPTIONS)
         except jwt.InvalidSignatureError:
             continue
         except jwt.InvalidTokenError as error:
             raise Unauthenticated from error
-        return read_claims(claims, purpose)
+        found = read_claims(claims, purpose)
+        if found.identity.role not in key.roles:
+            raise Unauthenticated
+        return found
     raise Unauthenticated
 
 

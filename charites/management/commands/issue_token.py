@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from charites.common import clock
@@ -30,6 +31,9 @@ class Command(BaseCommand):
         if not 1 <= days <= MOST_DAYS:
             raise CommandError(f"--days is 1 to {MOST_DAYS}: make a new token when this one ends.")
         now, seconds = clock.now(), days * 86_400
-        token = issue_token(user_id=0, role=Role(role), now=now, lifetime_seconds=seconds, name=name)
+        try:
+            token = issue_token(user_id=0, role=Role(role), now=now, lifetime_seconds=seconds, name=name)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(token)
         self.stderr.write(f"{role}:{name}, good until {now + timedelta(seconds=seconds):%Y-%m-%d %H:%M} UTC")
