@@ -18,6 +18,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from charites.common.errors import Invalid, MethodNotAllowed
+from charites.common.near import is_near
 from charites.common.rpc import IDEMPOTENCY_KEY, Method, installed_methods
 
 FORWARDED = ("authorization", IDEMPOTENCY_KEY)  # headers that travel as metadata
@@ -42,7 +43,8 @@ def view_of(method: Method) -> Callable[[HttpRequest], HttpResponse]:
         if request.method != "POST":
             raise MethodNotAllowed(method=request.method)
         metadata = {name: request.headers[name] for name in FORWARDED if name in request.headers}
-        reply = method.answer(metadata, lambda: read_json(method.request_class, request.body))
+        near = partial(is_near, request.META.get("REMOTE_ADDR", ""), request.headers)
+        reply = method.answer(metadata, lambda: read_json(method.request_class, request.body), near)
         return JsonResponse(as_json(reply), json_dumps_params={"ensure_ascii": False})
 
     return answer

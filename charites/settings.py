@@ -41,7 +41,12 @@ def secret(name: str) -> str:
         raise ImproperlyConfigured(
             f"{name} is not set. Outside DEBUG it is required: 50 random characters, kept out of the repository."
         )
-    return value or f"insecure-{name.lower().replace('_', '-')}-for-debug-only-not-for-production"
+    return value or built_in(name)
+
+
+def built_in(name: str) -> str:
+    """What everybody knows, and a development server does with."""
+    return f"insecure-{name.lower().replace('_', '-')}-for-debug-only-not-for-production"
 
 
 def is_loopback(host: str) -> bool:
@@ -66,6 +71,7 @@ if DEMO and not (is_loopback(HTTP_HOST) and is_loopback(GRPC_HOST)):
     )
 
 SECRET_KEY = secret("SECRET_KEY")
+BUILT_IN_SECRET_KEY = built_in("SECRET_KEY")  # its tokens count for callers on this machine alone
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
@@ -325,7 +331,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
 SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_SECURE = HTTPS_ONLY
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", False) else None
+TRUST_PROXY = env.bool("TRUST_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

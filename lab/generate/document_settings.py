@@ -14,12 +14,18 @@ ROOT = Path(__file__).resolve().parents[2]
 MEANINGS = {
     "ENV_FILE": "File with settings, read instead of `.env` and `var/env`; empty: only the real environment counts.",
     "DEBUG": "Development: readable logs, error pages, static files from where they are. `make run` turns it on.",
-    "DEMO": "Well-known tokens and the sandbox payment provider, on loopback addresses only. `make run` turns it on.",
+    "DEMO": (
+        "Well-known tokens, for callers on this machine alone, and the sandbox payment provider; on loopback addresses "
+        "only. `make run` turns it on."
+    ),
     "HTTP_HOST": "Address that the web server listens on.",
     "HTTP_PORT": "Port of the web server.",
     "GRPC_HOST": "Address that the gRPC server listens on.",
     "GRPC_PORT": "Port of the gRPC server.",
-    "SECRET_KEY": "Signs tokens and sessions: 50 random characters or more. Required unless DEBUG is on.",
+    "SECRET_KEY": (
+        "Signs tokens and sessions: 50 random characters or more. Required unless DEBUG is on, which knows one whose "
+        "tokens count for callers on this machine alone."
+    ),
     "SECRET_KEY_FALLBACKS": "Former secret keys that are still accepted, separated by commas.",
     "ALLOWED_HOSTS": "Host names that the web server answers to, separated by commas.",
     "CSRF_TRUSTED_ORIGINS": "Origins (`https://shop.example`) that may post forms to the admin, separated by commas.",

@@ -24,11 +24,12 @@ ALL_ROLES = frozenset(Role)
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """A key, the one algorithm that it is for, and the roles that its owner may give."""
+    """A key, the one algorithm that it is for, and the roles that its owner may give; `is_known`: to everybody."""
 
     key: Any
     algorithm: str
     roles: frozenset[Role] = ALL_ROLES
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +59,9 @@ def signing() -> tuple[Any, str]:
 @lru_cache(16)
 def _keys(secret: str, fallbacks: tuple[str, ...], private: str, public: tuple[str, ...]) -> Keys:
     if not private and not public:
-        return Keys(secret, SECRET, [VerifyingKey(key, SECRET) for key in (secret, *fallbacks)])
+        known = settings.BUILT_IN_SECRET_KEY
+        accepted = [VerifyingKey(key, SECRET, is_known=key == known) for key in (secret, *fallbacks)]
+        return Keys(secret, SECRET, accepted)
     verifying = [public_key(entry) for entry in public]
     own = private_key(private) if private else None
     if own:

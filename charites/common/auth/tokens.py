@@ -27,12 +27,14 @@ ACCESS, REFRESH = "access", "refresh"  # what a token is good for
 
 
 class Verified(NamedTuple):
-    """What a token of ours says. Times are seconds since 1970; the claims are those of a refresh token."""
+    """What a token of ours says. Times are seconds since 1970; the claims are those of a refresh token. `is_known`: the
+    key is, so anybody can have signed it."""
 
     identity: Identity
     issued_at: float
     expires_at: float
     claims: Mapping[str, Any]
+    is_known: bool = False
 
 
 def issue_token(
@@ -87,7 +89,7 @@ def _verify(token: str, purpose: str, accepted: keys.Keys) -> Verified:
         found = read_claims(claims, purpose)
         if found.identity.role not in key.roles:
             raise Unauthenticated
-        return found
+        return found._replace(is_known=key.is_known)
     raise Unauthenticated
 
 

@@ -1,7 +1,7 @@
 """What every view stands on: who calls, in which role, with which body; and how it is documented."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from charites.common import auth
 from charites.common.errors import Unauthenticated, one_key
+from charites.common.near import is_near
 from charites.common.rest.fields import ErrorSerializer, StrictSerializer
 
 AnySerializer = TypeVar("AnySerializer", bound=Serializer[Any])
@@ -54,7 +55,10 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[auth.Identity, None] | None:
         header = request.headers.get("Authorization")
-        return (auth.read_authorization(header), None) if header else None
+        if not header:
+            return None
+        near = partial(is_near, request.META.get("REMOTE_ADDR", ""), request.headers)
+        return auth.read_authorization(header, near), None
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

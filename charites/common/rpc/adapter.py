@@ -20,7 +20,7 @@ from grpc import StatusCode
 from prometheus_client import Counter, Histogram
 
 from charites.common import logs
-from charites.common.auth import identify_at_once, read_authorization
+from charites.common.auth import identify_at_once, nobody, read_authorization
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, as_service_error, joined
 from charites.common.languages import speaking
 from charites.common.rpc.servicer import DeadlinePassed, Job, Method, Read
@@ -29,6 +29,7 @@ from charites.common.threads import Turns, with_context
 
 REQUEST_ID_KEY = "x-request-id"
 Answer = TypeVar("Answer")
+Near = Callable[[], bool]  # whether a caller is on this machine; asked only where that matters
 
 
 def told(cause: Exception) -> ServiceError:
@@ -43,10 +44,10 @@ def told(cause: Exception) -> ServiceError:
     return error
 
 
-def work(method: Method, metadata: Mapping[str, str], data: bytes) -> Message | ServiceError:
+def work(method: Method, metadata: Mapping[str, str], data: bytes, is_near: Near) -> Message | ServiceError:
     """Runs in a thread: answers one call. What it raises is logged and becomes an error of the catalogue."""
     try:
-        return method.answer(metadata, partial(parse, method.request_class, data))
+        return method.answer(metadata, partial(parse, method.request_class, data), is_near)
     except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
         return told(cause)
 
@@ -96,12 +97,14 @@ class Adapter:
         self._turns = Turns(settings.GRPC_MAX_WORKERS, "grpc")
         self._calls = 0
 
-    async def answer(self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float) -> Answered:
+    async def answer(
+        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float, is_near: Near = nobody
+    ) -> Answered:
         """Answers one call within so many seconds."""
         started = time.monotonic()
         accepted = metadata.get("accept-language", "")
         with logs.request_context(metadata.get(REQUEST_ID_KEY)) as request_id, speaking(accepted):
-            answer = await self._answer(method, metadata, data, seconds)
+            answer = await self._answer(method, metadata, data, seconds, is_near)
             error = answer if isinstance(answer, ServiceError) else None
             account(method.name, error, time.monotonic() - started)
             if isinstance(answer, ServiceError):
@@ -109,7 +112,7 @@ class Adapter:
             return Answered(answer if isinstance(answer, bytes) else answer.SerializeToString(), request_id)
 
     async def _answer(
-        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float
+        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float, is_near: Near
     ) -> Message | bytes | ServiceError:
         """Answers one call if there are not too many."""
         if self._calls >= settings.GRPC_MAX_CONCURRENT:
@@ -117,20 +120,20 @@ class Adapter:
         self._calls += 1
         try:
             if method.is_in_loop:
-                return await self._in_loop(method, metadata, data, seconds)
-            return await self._in_thread(partial(work, method, metadata, data), seconds)
+                return await self._in_loop(method, metadata, data, seconds, is_near)
+            return await self._in_thread(partial(work, method, metadata, data, is_near), seconds)
         finally:
             self._calls -= 1
 
     async def _in_loop(
-        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float
+        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float, is_near: Near
     ) -> Message | bytes | ServiceError:
         """Has a queue answer, and waits without a thread; or answers with what is remembered."""
         deadline = time.monotonic() + seconds
         try:
             header = metadata.get("authorization", "")
             if (identity := identify_at_once(header)) is None:
-                found = await self._in_thread(partial(look, partial(read_authorization, header)), seconds)
+                found = await self._in_thread(partial(look, partial(read_authorization, header, is_near)), seconds)
                 if isinstance(found, ServiceError):  # of whatever became of the look nothing is queued
                     return DeadlinePassed() if isinstance(found, OutcomeUnknown) else found
                 identity = found

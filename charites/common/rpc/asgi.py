@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
 from charites.common.errors import Busy, joined
 from charites.common.lifespan import Receive, Scope, Send, live
+from charites.common.near import is_near
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter
 from charites.common.rpc.health import Health
@@ -101,21 +103,21 @@ class GrpcApp:
             await send(HEAD)
             status = await self._stream(scope["path"], stream(receive), send)
         else:
-            outcome, request_id = await self._unary(scope["path"], metadata, receive)
+            outcome, request_id = await self._unary(scope, metadata, receive)
             await send(HEAD)
             status = OK if isinstance(outcome, bytes) else outcome
             last = framed(outcome) if isinstance(outcome, bytes) else NO_MORE
         await send(last)
         await send({"type": "http.response.trailers", "headers": trailers(status, request_id)})
 
-    async def _unary(self, path: str, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
+    async def _unary(self, scope: Scope, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
         """A call with one message and one reply."""
         try:
-            return await (self._check(receive) if path == CHECK else self._call(path, metadata, receive))
+            return await (self._check(receive) if scope["path"] == CHECK else self._call(scope, metadata, receive))
         except Refused as refused:
             return refused.status, ""
 
-    async def _call(self, path: str, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
+    async def _call(self, scope: Scope, metadata: Mapping[str, str], receive: Receive) -> tuple[bytes | Status, str]:
         """Reads the one message of a call and has it answered, both within the time that the call may take. Raises
         Refused."""
         clock = asyncio.get_running_loop().time
@@ -124,13 +126,14 @@ class GrpcApp:
             return as_status(Busy()), ""
         self._open += 1
         try:
-            if (method := self._methods.get(path)) is None:
-                raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {path[:256]}.")
+            if (method := self._methods.get(scope["path"])) is None:
+                raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {scope['path'][:256]}.")
             seconds = allowed_seconds(seconds_of(metadata.get("grpc-timeout")))
             data = await first_message(receive, seconds)
             if (left := seconds - (clock() - started)) <= 0:
                 raise late()
-            return await self.adapter.answer(method, metadata, data, left)
+            near = partial(is_near_client, scope, metadata)
+            return await self.adapter.answer(method, metadata, data, left, near)
         finally:
             self._open -= 1
 
@@ -164,6 +167,13 @@ class GrpcApp:
         async for data in messages(receive):
             for reply in self._reflection.ServerReflectionInfo([parsed(reflection.Request, data)], None):
                 yield reply
+
+
+def is_near_client(scope: Scope, metadata: Mapping[str, str]) -> bool:
+    """Whether a caller is on this machine. Envoy takes the address from X-Forwarded-For where there is one: that header
+    says then that a proxy has been here."""
+    host, _port = scope.get("client") or ("", 0)
+    return is_near(host, metadata)
 
 
 async def asked_service(receive: Receive) -> str:

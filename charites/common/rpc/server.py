@@ -1,7 +1,7 @@
 """grpcio's server: methods, health and reflection on one port; drains when asked to end."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 from grpc_status import rpc_status
 
 from charites.common.errors import Busy
+from charites.common.near import address_of, is_near
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, texts
 from charites.common.rpc.health import Health
@@ -77,12 +78,18 @@ def handler(adapter: Adapter, method: Method) -> grpc.RpcMethodHandler:
 async def serve(adapter: Adapter, method: Method, data: bytes, context: Context) -> bytes:
     """Answers one call."""
     metadata = texts(context.invocation_metadata())
-    outcome, request_id = await adapter.answer(method, metadata, data, allowed_seconds(context.time_remaining()))
+    seconds, near = allowed_seconds(context.time_remaining()), partial(is_near_peer, context, metadata)
+    outcome, request_id = await adapter.answer(method, metadata, data, seconds, near)
     trailing: tuple[str, str | bytes] = (REQUEST_ID_KEY, request_id)
     if isinstance(outcome, bytes):
         context.set_trailing_metadata((trailing,))
         return outcome
     return await refuse(context, outcome, trailing)
+
+
+def is_near_peer(context: Context, metadata: Mapping[str, str]) -> bool:
+    """Whether a caller is on this machine."""
+    return is_near(address_of(context.peer()), metadata)
 
 
 async def refuse(context: Context, outcome: Status, *trailing: tuple[str, str | bytes]) -> NoReturn:

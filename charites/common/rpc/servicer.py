@@ -20,7 +20,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from charites.common.auth import Grant, Identity, Role, read_authorization
+from charites.common.auth import Grant, Identity, Role, nobody, read_authorization
 from charites.common.batches import Batches
 from charites.common.callers import Item, Result, Unserved
 from charites.common.errors import Busy, Invalid, OutcomeUnknown, ServiceError, one_key
@@ -171,11 +171,14 @@ class Method:
     def reply_class(self) -> type[Message]:
         return GetMessageClass(self.descriptor.output_type)  # type: ignore[no-any-return]
 
-    def answer(self, metadata: Mapping[str, str], read: Callable[[], Message]) -> Message:
-        """Checks token and rights, then reads the request and calls the servicer. Raises what the servicer raises."""
+    def answer(
+        self, metadata: Mapping[str, str], read: Callable[[], Message], is_near: Callable[[], bool] = nobody
+    ) -> Message:
+        """Checks token and rights, then reads the request and calls the servicer. `is_near`: whether the caller is on
+        this machine. Raises what the servicer raises."""
         close_old_connections()
         try:
-            reply = self.begin(read_authorization(metadata.get("authorization", "")), metadata, read)
+            reply = self.begin(read_authorization(metadata.get("authorization", ""), is_near), metadata, read)
             if isinstance(reply, Job):
                 return reply.wait(settings.GRPC_DEADLINE_SECONDS)
             return self.reply_class.FromString(reply.wait()) if isinstance(reply, Read) else reply

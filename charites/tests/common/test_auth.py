@@ -236,6 +236,11 @@ def disable(username: str) -> None:
 
 # The demo
 
+
+def near() -> bool:
+    return True
+
+
 DEMO_HEADERS = ["token", '"token"', "Bearer token", "Bearer buyer", "Bearer buyer2", "Bearer staff"]
 
 
@@ -244,7 +249,7 @@ def test_demo_tokens_act_as_service_and_as_the_demos_users(settings):
     settings.DEMO = True
     users = {name: make_user(name, is_staff=name == "staff") for name in ("buyer", "buyer2", "staff")}
 
-    identities = [read_authorization(header) for header in DEMO_HEADERS]
+    identities = [read_authorization(header, near) for header in DEMO_HEADERS]
 
     assert identities == [
         *[Identity(0, Role.SERVICE)] * 3,
@@ -256,12 +261,24 @@ def test_demo_tokens_act_as_service_and_as_the_demos_users(settings):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("header", DEMO_HEADERS)
-def test_demo_tokens_outside_of_the_demo_are_refused(settings, header):
-    settings.DEMO = False
+@pytest.mark.parametrize(("demo", "is_near"), [(False, True), (True, False)])
+def test_demo_tokens_outside_of_the_demo_or_from_elsewhere_are_refused(settings, header, demo, is_near):
+    settings.DEMO = demo
     make_user("buyer")
 
     with pytest.raises(Unauthenticated):
+        read_authorization(header, lambda: is_near)
+    with pytest.raises(Unauthenticated):
         read_authorization(header)
+
+
+def test_where_an_ordinary_token_comes_from_is_not_asked(settings):
+    settings.DEMO = True
+
+    def ask():
+        raise AssertionError("this costs something")
+
+    assert read_authorization(f"Bearer {token()}", ask).user_id == 7
 
 
 @pytest.mark.django_db
@@ -271,7 +288,7 @@ def test_demo_accepts_no_other_word_and_no_missing_user(settings, header):
     make_user("admin", is_staff=True)
 
     with pytest.raises(Unauthenticated):
-        read_authorization(header)
+        read_authorization(header, near)
 
 
 # Roles
