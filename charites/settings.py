@@ -82,6 +82,13 @@ APPS: list[str] = env.list("APPS", ["goods", "stock", "orders"])
 USERS_ARE_HERE = "orders" in APPS  # elsewhere those in the database are operators of this service's admin alone
 GOODS_ENDPOINT = env.str("GOODS_ENDPOINT", "")
 STOCK_ENDPOINT = env.str("STOCK_ENDPOINT", "")
+# TLS between services: paths of PEM files, of the caller and of the server
+REMOTE_TLS_CA = env.str("REMOTE_TLS_CA", "")
+REMOTE_TLS_CERT = env.str("REMOTE_TLS_CERT", "")
+REMOTE_TLS_KEY = env.str("REMOTE_TLS_KEY", "")
+GRPC_TLS_CERT = env.str("GRPC_TLS_CERT", "")
+GRPC_TLS_KEY = env.str("GRPC_TLS_KEY", "")
+GRPC_TLS_CLIENT_CA = env.str("GRPC_TLS_CLIENT_CA", "")
 REMOTE_TIMEOUT_SECONDS = env.float("REMOTE_TIMEOUT_SECONDS", 2.0)  # twice this is less than MESSAGE_FIRST_CHECK_SECONDS
 ORDER_FLOW = env.str("ORDER_FLOW", "local" if "stock" in APPS else "half_message")
 MIGRATION_MODULES = {app: None for app in ("goods", "stock", "orders") if app not in APPS}  # no tables of others

@@ -15,6 +15,18 @@ class OrdersConfig(AppConfig):
 
         register_topics()
         refuse_incomplete_split()
+        refuse_unusable_tls()
+
+
+def refuse_unusable_tls() -> None:
+    """What cannot be read is said at the start, and not to the first buyer."""
+    from charites.common.rpc.tls import TlsUnusable  # noqa: PLC0415 (models are loaded only now)
+    from orders.remote import read_tls  # noqa: PLC0415
+
+    try:
+        read_tls()
+    except TlsUnusable as error:
+        raise ImproperlyConfigured(f"REMOTE_TLS_CA, REMOTE_TLS_CERT, REMOTE_TLS_KEY: {error}") from error
 
 
 def refuse_incomplete_split() -> None:

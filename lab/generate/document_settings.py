@@ -35,6 +35,17 @@ MEANINGS = {
     ),
     "GOODS_ENDPOINT": "Where the goods service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
     "STOCK_ENDPOINT": "Where the stock service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
+    "REMOTE_TLS_CA": (
+        "Certificate of the authority (PEM file) that GOODS_ENDPOINT and STOCK_ENDPOINT are checked against; empty: "
+        "clear text. With it, use their names: `dns:///host:port`."
+    ),
+    "REMOTE_TLS_CERT": "Certificate (PEM file) that this service shows to those; needs REMOTE_TLS_CA.",
+    "REMOTE_TLS_KEY": "Its private key (PEM file).",
+    "GRPC_TLS_CERT": "Certificate chain (PEM file) of the gRPC server; empty: clear text.",
+    "GRPC_TLS_KEY": "Its private key (PEM file).",
+    "GRPC_TLS_CLIENT_CA": (
+        "Certificate of the authority (PEM file) without whose certificate no caller gets in; empty: any caller may."
+    ),
     "REMOTE_TIMEOUT_SECONDS": "Most seconds that a call to another service may take, with all its retries.",
     "ORDER_FLOW": (
         "How orders are placed: `local`, where stock is in APPS, or else `half_message`. `direct` leaks, and is for "

@@ -181,7 +181,8 @@ def test_the_demos_tokens_are_taken_from_here_and_not_through_a_proxy(shop: Shop
     ("options", "expected"),
     [
         (["--tls-cert", "cert.pem"], "TLS takes both"),
-        (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "Cannot read /nowhere/key.pem"),
+        (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "Cannot read /nowhere/cert.pem"),
+        (["--tls-client-ca", __file__], "needs one of its own"),
     ],
 )
 def test_incomplete_tls_is_said_in_one_sentence(shop: Shop, options: list[str], expected: str) -> None:
