@@ -179,11 +179,12 @@ def process_environment(transactional_db: None) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def _nothing_is_known_from_before() -> None:
     """What a process remembers for a moment is of rows that are gone."""
+    from charites.common.auth import standing  # noqa: PLC0415
     from goods import remembered  # noqa: PLC0415
     from orders import catalogue, limits  # noqa: PLC0415 (after Django's setup)
     from stock import sold_out  # noqa: PLC0415
 
-    for memory in (sold_out, catalogue, remembered):
+    for memory in (sold_out, catalogue, remembered, standing):
         memory.clear()
     limits.CROWDED.clear()
 

@@ -5,6 +5,7 @@ with grpc-gateway, names are the JSON names, int64 are strings, and fields that 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from charites.common.errors import MOST_FAULTS, Invalid, MethodNotAllowed
+from charites.common.near import is_near
 from charites.common.rpc import IDEMPOTENCY_KEY, Method, installed_methods
 from charites.common.strict_json import read_body
 
@@ -46,7 +48,8 @@ def view_of(method: Method) -> Callable[[HttpRequest], HttpResponse]:
         if request.method != "POST":
             raise MethodNotAllowed(method=request.method)
         metadata = {name: request.headers[name] for name in FORWARDED if name in request.headers}
-        reply = method.answer(metadata, lambda: read_message(method.request_class, request))
+        near = partial(is_near, request.META.get("REMOTE_ADDR", ""), request.headers)
+        reply = method.answer(metadata, lambda: read_message(method.request_class, request), near)
         return JsonResponse(as_json(reply), json_dumps_params={"ensure_ascii": False})
 
     return answer

@@ -100,8 +100,16 @@ OPERATORS_TOKEN = env.str("OPERATORS_TOKEN", "", environment.TOKEN)
 # The split form: which of the apps this process serves, and where the others are
 
 APPS = env.list("APPS", ["goods", "stock", "orders"], some_of("goods", "stock", "orders"))
+USERS_ARE_HERE = "orders" in APPS  # elsewhere there are operators of this service's admin alone
 GOODS_ENDPOINT = env.str("GOODS_ENDPOINT", "", environment.ENDPOINT)
 STOCK_ENDPOINT = env.str("STOCK_ENDPOINT", "", environment.ENDPOINT)
+# TLS between services: paths of PEM files, of the caller and of the server
+REMOTE_TLS_CA = env.str("REMOTE_TLS_CA", "")
+REMOTE_TLS_CERT = env.str("REMOTE_TLS_CERT", "")
+REMOTE_TLS_KEY = env.str("REMOTE_TLS_KEY", "")
+GRPC_TLS_CERT = env.str("GRPC_TLS_CERT", "")
+GRPC_TLS_KEY = env.str("GRPC_TLS_KEY", "")
+GRPC_TLS_CLIENT_CA = env.str("GRPC_TLS_CLIENT_CA", "")
 REMOTE_TIMEOUT_SECONDS = env.float("REMOTE_TIMEOUT_SECONDS", 2.0, PAUSE)
 ORDER_FLOW = env.str("ORDER_FLOW", "local" if "stock" in APPS else "half_message")
 MIGRATION_MODULES = {app: None for app in ("goods", "stock", "orders") if app not in APPS}  # no tables of others
@@ -137,8 +145,11 @@ PAYMENT_SECRET_FALLBACKS = former_secrets("PAYMENT_SECRET_FALLBACKS")
 PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify", WEB_ADDRESS)
 PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}", WEB_ADDRESS)  # for buyers' browsers
 AUDIT_GRACE_SECONDS = env.int("AUDIT_GRACE_SECONDS", 600, NOT_NEGATIVE)
+TOKEN_PRIVATE_KEY = env.str("TOKEN_PRIVATE_KEY", "")  # with one of these two SECRET_KEY signs no tokens
+TOKEN_PUBLIC_KEYS = env.list("TOKEN_PUBLIC_KEYS", [])
 TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600, SECONDS)
 TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400, SECONDS)
+TOKEN_SESSION_SECONDS = env.int("TOKEN_SESSION_SECONDS", 90 * 86400, between(60, 10 * 366 * 86400))
 TOKEN_RATE = env.str("TOKEN_RATE", "60/min", environment.RATE)  # log-in attempts per address
 NODE_FIRST = env.int("NODE_FIRST", NODES_OF_APPS[0], between(0, 1023))  # Snowflake nodes that it may lease
 NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1], between(0, 1023))
@@ -365,7 +376,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", False)
 SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", False)
 SESSION_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_SECURE = HTTPS_ONLY
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", False) else None
+TRUST_PROXY = env.bool("TRUST_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -227,7 +227,11 @@ class RoomGoodsAdmin(OperatorAdmin):
         stored = services.add_room_goods(room_id=obj.room_id, entries=[entry], actor=actor_of(request))
         obj.pk = stored[0].pk
 
-    @admin.action(description=_("Pin"), permissions=["operate"])
+    def has_pin_permission(self, request: HttpRequest) -> bool:
+        """What is pinned is the room's; Django asks this for actions with `permissions=["pin"]`."""
+        return request.user.has_perm("goods.change_room")
+
+    @admin.action(description=_("Pin"), permissions=["pin"])
     @confirmed(_("Pin this product in its room now?"), one=True)
     def pin_goods(self, request: HttpRequest, rows: list[RoomGoods], form: forms.Form) -> Report:
         entry = rows[0]

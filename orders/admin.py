@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, confirmed, section, with_username
-from charites.common.auth import PERSONAL_DATA
+from charites.common.auth import Permission
 from charites.common.money import money
 from messaging.models import Message
 from messaging.selectors import list_by_key
@@ -29,7 +29,7 @@ from stock.models import StockRecord
 
 
 def sees_personal_data(request: HttpRequest) -> bool:
-    return bool(request.user.has_perm(PERSONAL_DATA))
+    return bool(request.user.has_perm(Permission.VIEW_PERSONAL_DATA))
 
 
 def amount(row: Any) -> str:

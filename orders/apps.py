@@ -20,6 +20,18 @@ class OrdersConfig(AppConfig):
         register_sentences("orders.E001", incomplete_split)
         register_sentences("orders.E002", impossible_flow)
         register_sentences("orders.E003", useless_provider)
+        register_sentences("orders.E004", unusable_tls)
+
+
+def unusable_tls() -> Iterator[str]:
+    """What cannot be read is said at the start, and not to the first buyer."""
+    from charites.common.rpc.tls import TlsUnusable  # noqa: PLC0415 (models are loaded only now)
+    from orders.remote import read_tls  # noqa: PLC0415
+
+    try:
+        read_tls()
+    except TlsUnusable as error:
+        yield f"REMOTE_TLS_CA, REMOTE_TLS_CERT, REMOTE_TLS_KEY: {error}"
 
 
 def incomplete_split() -> Iterator[str]:

@@ -15,6 +15,7 @@ from django.conf import settings
 from charites.common.auth import service_header
 from charites.common.errors import ServiceError
 from charites.common.rpc import Client, read_error, rebuild
+from charites.common.rpc.tls import Tls, TlsUnusable, path_of
 from charites.common.threads import each_at_once
 from goods.models import Goods
 from goods.rpc.goods_pb2 import GoodsDetail, GoodsDetailsRequest, RoomsRequest
@@ -50,7 +51,16 @@ class Unanswered(Exception):
 def client(endpoint: str) -> Client:
     """The connection to a service, one per process."""
     token = partial(service_header, "orders")  # by this name stock knows whose reservations they are
-    return Client(endpoint, token=token, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS)
+    tls = read_tls()
+    credentials = tls.of_client() if tls else None
+    return Client(endpoint, token=token, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS, credentials=credentials)
+
+
+def read_tls() -> Tls | None:
+    """How the other services are checked; None: not at all. Raises TlsUnusable."""
+    if settings.REMOTE_TLS_CERT and not settings.REMOTE_TLS_CA:
+        raise TlsUnusable("REMOTE_TLS_CERT needs REMOTE_TLS_CA: without it the calls are clear text.")
+    return Tls.read(*map(path_of, (settings.REMOTE_TLS_CA, settings.REMOTE_TLS_CERT, settings.REMOTE_TLS_KEY)))
 
 
 # A connection does not survive a fork.

@@ -1,4 +1,5 @@
-"""What every table has, and the table of leased Snowflake nodes."""
+"""What every table has, and the tables of the house: leased Snowflake nodes, refresh tokens, and the ends of
+others."""
 
 from typing import Any
 
@@ -69,3 +70,32 @@ class Node(models.Model):
 
     def __str__(self) -> str:
         return f"node {self.node}, leased by {self.owner}"
+
+
+class RefreshFamily(models.Model):
+    """The refresh tokens of one sign-in; see `common/auth/sessions.py`."""
+
+    family = ExactCharField(max_length=32, primary_key=True)
+    user_id = models.BigIntegerField(db_index=True)
+    number = models.PositiveIntegerField()  # of the token that is good now
+    password_mark = models.CharField(max_length=64)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "charites_refresh_family"
+
+    def __str__(self) -> str:
+        return f"refresh token {self.number} of user {self.user_id}"
+
+
+class TokenEnd(models.Model):
+    """No access token that a user had before this moment is good any more; see `common/auth/standing.py`."""
+
+    user_id = models.BigIntegerField(primary_key=True)
+    not_before = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "charites_token_end"
+
+    def __str__(self) -> str:
+        return f"tokens of user {self.user_id} before {self.not_before}"

@@ -1,6 +1,7 @@
 """The one place where a transaction begins. Its intents by name, and the runner that knows how each one ended.
 
-`outermost`: BEGIN to COMMIT here, never inside another. `required`: inside the caller's. `after_commit`: once it has.
+`outermost`: BEGIN to COMMIT here, never inside another. `required`: inside the caller's. `joined`: there, or
+in one of its own. `after_commit`: once it has.
 
 `run` (one thing) and `run_set` (many) begin an outermost transaction and see it to its end:
 
@@ -80,6 +81,13 @@ def outermost() -> Iterator[None]:
     """BEGIN ... COMMIT. Raises NestedTransaction inside another one, but for a test case's own."""
     refuse_nested()
     with transaction.atomic(durable=True):
+        yield
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """A part of the caller's transaction or, where none is open, one of its own."""
+    with transaction.atomic() if is_open() else outermost():
         yield
 
 

@@ -6,10 +6,10 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from charites.common.auth import Role
+from charites.common.auth import Permission
 from charites.common.models import DEFAULT_PAGE
 from charites.common.replies import Replies
-from charites.common.rest import Endpoint, documented, role_required, shown, valid_body, valid_query
+from charites.common.rest import Endpoint, allowed, documented, shown, valid_body, valid_query
 from charites.common.rest.in_loop import LoopRequest, UsualWay
 from goods import selectors, services
 from goods.models import Room
@@ -58,7 +58,7 @@ class RoomGoodsView(Endpoint):
 
 
 class CurrentGoodsView(Endpoint):
-    permission_classes = [role_required(Role.STAFF)]
+    permission_classes = [allowed(Permission.CHANGE_ROOM)]
 
     @documented(
         "Pin a product of the room",

@@ -16,12 +16,18 @@ ROOT = Path(__file__).resolve().parents[2]
 MEANINGS = {
     "ENV_FILE": "File with settings, read instead of `.env` and `var/env`; empty: only the real environment counts.",
     "DEBUG": "Development: readable logs, error pages, static files from where they are. `make run` turns it on.",
-    "DEMO": "Well-known tokens and the sandbox payment provider, on loopback addresses only. `make run` turns it on.",
+    "DEMO": (
+        "Well-known tokens, for callers on this machine alone, and the sandbox payment provider; on loopback addresses "
+        "only. `make run` turns it on."
+    ),
     "HTTP_HOST": "Address that the web server listens on.",
     "HTTP_PORT": "Port of the web server.",
     "GRPC_HOST": "Address that the gRPC server listens on.",
     "GRPC_PORT": "Port of the gRPC server.",
-    "SECRET_KEY": "Signs tokens and sessions: 50 random characters or more. Required unless DEBUG is on.",
+    "SECRET_KEY": (
+        "Signs tokens and sessions: 50 random characters or more. Required unless DEBUG is on, which knows one whose "
+        "tokens count for callers on this machine alone."
+    ),
     "SECRET_KEY_FALLBACKS": "Former secret keys that are still accepted, separated by commas.",
     "ALLOWED_HOSTS": "Host names that the web server answers to, separated by commas.",
     "CSRF_TRUSTED_ORIGINS": "Origins (`https://shop.example`) that may post forms to the admin, separated by commas.",
@@ -38,6 +44,17 @@ MEANINGS = {
     ),
     "GOODS_ENDPOINT": "Where the goods service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
     "STOCK_ENDPOINT": "Where the stock service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
+    "REMOTE_TLS_CA": (
+        "Certificate of the authority (PEM file) that GOODS_ENDPOINT and STOCK_ENDPOINT are checked against; empty: "
+        "clear text. With it, use their names: `dns:///host:port`."
+    ),
+    "REMOTE_TLS_CERT": "Certificate (PEM file) that this service shows to those; needs REMOTE_TLS_CA.",
+    "REMOTE_TLS_KEY": "Its private key (PEM file).",
+    "GRPC_TLS_CERT": "Certificate chain (PEM file) of the gRPC server; empty: clear text.",
+    "GRPC_TLS_KEY": "Its private key (PEM file).",
+    "GRPC_TLS_CLIENT_CA": (
+        "Certificate of the authority (PEM file) without whose certificate no caller gets in; empty: any caller may."
+    ),
     "REMOTE_TIMEOUT_SECONDS": "Most seconds that a call to another service may take, with all its retries.",
     "ORDER_FLOW": (
         "How orders are placed: `local`, where stock is in APPS, or else `half_message`. `direct` leaks, and is for "
@@ -77,8 +94,17 @@ MEANINGS = {
     "MAX_UNPAID_ORDERS": "How many unpaid orders one buyer may have; 0: any number.",
     "PLACE_RATE": "How many orders one buyer may place in a while, such as `30/min`; 0: any number.",
     "CANCEL_RATE": "How many orders one buyer may cancel in a while, such as `10/min`; 0: any number.",
+    "TOKEN_PRIVATE_KEY": (
+        "An Ed25519 key that signs tokens instead of SECRET_KEY: PEM, or the path of a file. Those that SECRET_KEY has "
+        "signed are refused then."
+    ),
+    "TOKEN_PUBLIC_KEYS": (
+        "Ed25519 keys whose tokens are accepted, besides those of TOKEN_PRIVATE_KEY: `ROLES=KEY`, separated by commas; "
+        "the roles that its owner may give joined by +, and PEM or the path of a file. Alone: no token is signed here."
+    ),
     "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
-    "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid.",
+    "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid; each is used once.",
+    "TOKEN_SESSION_SECONDS": "Seconds after which one has to sign in again, however often the tokens were renewed.",
     "TOKEN_RATE": "How many log-in attempts one address may make, such as `60/min`.",
     "NODE_FIRST": (
         "First Snowflake node that this process may lease. By APPS: goods 0, stock 256, orders 512; all of them 0."

@@ -10,11 +10,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission as DjangoPermission
 from django.test import override_settings
 from django.utils import timezone
 
-from charites.common.auth import Role, issue_token
+from charites.common.auth import Permission, Role, issue_token
+from charites.common.auth.tokens import REFRESH, encode
 from goods.models import Goods, Room
 from goods.services import Entry, add_room_goods
 from orders import services as orders
@@ -27,6 +30,7 @@ from stock.services import Adjustment, adjust_stock
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SANDBOX = "orders.payments.sandbox.Sandbox"
 BUYER_ID = 7
+STAFF_ID = 1_000_001  # no other user comes that far
 
 _numbers = count(1)
 
@@ -125,9 +129,43 @@ def make_user(username: str = "buyer", *, is_staff: bool = False, password: str 
     return make(username, password=password)
 
 
+def make_staff(user_id: int = STAFF_ID) -> Any:
+    """The member of staff with this number, who may do everything, unless there is one already."""
+    return get_user_model().objects.get_or_create(
+        pk=user_id, defaults={"username": f"superuser {user_id}", "is_staff": True, "is_superuser": True}
+    )[0]
+
+
+def make_clerk(*permissions: str, username: str = "clerk") -> Any:
+    """A member of staff who may do these things alone, such as `stock.change_stock`; whoever is there already from now
+    on."""
+    clerk, _new = get_user_model().objects.get_or_create(username=username, defaults={"is_staff": True})
+    named = [permission.split(".") for permission in permissions]
+    chosen = [DjangoPermission.objects.get(content_type__app_label=app, codename=name) for app, name in named]
+    clerk.user_permissions.set(chosen)
+    return clerk
+
+
 def bearer(user_id: int = BUYER_ID, role: Role = Role.CUSTOMER, name: str = "") -> str:
-    """The value of an `authorization` header that speaks for a user, or for a service of this name."""
-    return f"Bearer {issue_token(user_id=user_id, role=role, now=timezone.now(), name=name)}"
+    """The value of an `authorization` header that speaks for a user, or for a service of this name.
+
+    A customer needs no row; for staff there is `make_staff`, and where the users are another service's, the token says
+    all permissions.
+    """
+    permissions = list(Permission) if role is Role.STAFF else ()
+    token = issue_token(user_id=user_id, role=role, now=timezone.now(), name=name, permissions=permissions)
+    return f"Bearer {token}"
+
+
+def staff_bearer(user_id: int = STAFF_ID) -> str:
+    """The same for staff who may do everything, whom it makes."""
+    return bearer(make_staff(user_id).pk, Role.STAFF)
+
+
+def refresh_bearer(user_id: int = BUYER_ID, role: Role = Role.CUSTOMER) -> str:
+    """A refresh token where an access token belongs."""
+    now, seconds = timezone.now(), settings.TOKEN_REFRESH_SECONDS
+    return f"Bearer {encode(user_id=user_id, role=role, purpose=REFRESH, now=now, seconds=seconds)}"
 
 
 def counts(goods_id: int = 1) -> tuple[int, int, int]:

@@ -25,7 +25,7 @@ from charites.common.error_pb2 import Error
 from charites.common.rpc import Client, Method, installed_methods, read_error, serving
 from charites.common.rpc.asgi import GrpcApp
 from goods.rpc.goods_pb2_grpc import GoodsStub
-from lab.kit.factories import BUYER_ID, bearer
+from lab.kit.factories import BUYER_ID, STAFF_ID, bearer, staff_bearer
 from lab.kit.processes.shop import wait_until
 from orders.queue import PLACING
 from orders.rpc.orders_pb2_grpc import OrderStub
@@ -106,8 +106,8 @@ class Callers:
     def buyer(self, user_id: int = BUYER_ID) -> Caller:
         return self.with_header(bearer(user_id))
 
-    def staff(self, user_id: int = 1) -> Caller:
-        return self.with_header(bearer(user_id, Role.STAFF))
+    def staff(self, user_id: int = STAFF_ID) -> Caller:
+        return self.with_header(staff_bearer(user_id))
 
     def service(self, name: str = "") -> Caller:
         return self.with_header(bearer(0, Role.SERVICE, name))

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from charites.common.auth import Role
-from lab.kit.factories import BUYER_ID, bearer
+from lab.kit.factories import BUYER_ID, bearer, staff_bearer
 
 
 class RestClient:
@@ -44,7 +44,7 @@ def buyer(user_id: int = BUYER_ID) -> RestClient:
 
 
 def staff() -> RestClient:
-    return RestClient(bearer(1, Role.STAFF))
+    return RestClient(staff_bearer())
 
 
 def service() -> RestClient:

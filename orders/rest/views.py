@@ -6,15 +6,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common import clock
-from charites.common.auth import Identity, Role
+from charites.common.auth import Identity, Permission
 from charites.common.models import DEFAULT_PAGE
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
     Endpoint,
+    allowed,
     documented,
     idempotency_key,
     identity_of,
-    role_required,
     shown,
     valid_body,
     valid_query,
@@ -125,7 +125,7 @@ class PayView(Endpoint):
         body = valid_body(PayOrderSerializer, request)
         begun = services.begin_payment(
             order_id=order_id,
-            user_id=identity_of(request).visible_user_id,
+            user_id=identity_of(request).changeable_user_id,
             outcome=body["outcome"],
             now=clock.now(),
         )
@@ -138,15 +138,15 @@ class CancelView(Endpoint):
         identity = identity_of(request)
         cancelled = services.cancel_order(
             order_id=order_id,
-            user_id=identity.visible_user_id,
-            closed_by=Order.ClosedBy.STAFF if identity.role is Role.STAFF else Order.ClosedBy.USER,
+            user_id=identity.changeable_user_id,
+            closed_by=Order.ClosedBy.STAFF if identity.may(Permission.CHANGE_ORDER) else Order.ClosedBy.USER,
             now=clock.now(),
         )
         return shown_to(identity, cancelled)
 
 
 class CompleteView(Endpoint):
-    permission_classes = [role_required(Role.STAFF)]
+    permission_classes = [allowed(Permission.CHANGE_ORDER)]
 
     @documented("Complete a paid order", responses=OrderSerializer)
     def post(self, request: Request, order_id: int) -> Response:

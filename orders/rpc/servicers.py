@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import clock
-from charites.common.auth import Identity, Role
+from charites.common.auth import Identity, Permission
 from charites.common.errors import Invalid
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.rpc import Call, Job, Servicer, in_loop, merged, required_id
@@ -76,15 +76,16 @@ class OrderServicer(Servicer):
             raise Invalid("outcome", _("must be one of: %(outcomes)s"), outcomes=", ".join(OUTCOMES))
         order_id = required_id("order_id", request.order_id)
         begun = services.begin_payment(
-            order_id=order_id, user_id=call.identity.visible_user_id, outcome=outcome, now=clock.now()
+            order_id=order_id, user_id=call.identity.changeable_user_id, outcome=outcome, now=clock.now()
         )
         return PayOrderReply(payment_id=begun.payment.payment_id, pay_url=begun.pay_url, status=begun.payment.status)
 
     def CancelOrder(self, request: OrderRequest, call: Call) -> OrderReply:
-        closed_by = Order.ClosedBy.STAFF if call.identity.role is Role.STAFF else Order.ClosedBy.USER
+        is_staff = call.identity.may(Permission.CHANGE_ORDER)
+        closed_by = Order.ClosedBy.STAFF if is_staff else Order.ClosedBy.USER
         order_id = required_id("order_id", request.order_id)
         cancelled = services.cancel_order(
-            order_id=order_id, user_id=call.identity.visible_user_id, closed_by=closed_by, now=clock.now()
+            order_id=order_id, user_id=call.identity.changeable_user_id, closed_by=closed_by, now=clock.now()
         )
         return reply_to(call.identity, cancelled)
 

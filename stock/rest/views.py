@@ -4,15 +4,15 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from charites.common.auth import Role
+from charites.common.auth import Permission
 from charites.common.errors import Invalid
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
     Endpoint,
+    allowed,
     documented,
     idempotency_key,
     identity_of,
-    role_required,
     shown,
     valid_body,
 )
@@ -22,7 +22,10 @@ from stock.rest.serializers import AdjustmentSerializer, SetStockSerializer, Sto
 
 class StockView(Endpoint):
     def get_permissions(self) -> list[object]:  # type: ignore[override]
-        return [*super().get_permissions(), *([] if self.request.method == "GET" else [role_required(Role.STAFF)()])]
+        return [
+            *super().get_permissions(),
+            *([] if self.request.method == "GET" else [allowed(Permission.CHANGE_STOCK)()]),
+        ]
 
     @documented("Read the stock of a product", responses=StockSerializer)
     def get(self, request: Request, goods_id: int) -> Response:
@@ -43,13 +46,14 @@ class StockView(Endpoint):
             version=body.get("version"),
             reason=body.get("reason", "set"),
             actor=identity_of(request).actor,
+            may_add=identity_of(request).may(Permission.ADD_STOCK),
             idempotency_key=idempotency_key(request, body.get("idempotency_key")),
         )
         return Response(shown(StockSerializer, services.adjust_stock(adjustments=[adjustment])[0]))
 
 
 class AdjustmentView(Endpoint):
-    permission_classes = [role_required(Role.STAFF)]
+    permission_classes = [allowed(Permission.CHANGE_STOCK)]
 
     @documented(
         "Adjust the stock, with a reason and an idempotency key",
@@ -68,6 +72,7 @@ class AdjustmentView(Endpoint):
             delta=body["delta"],
             reason=body["reason"],
             actor=identity_of(request).actor,
+            may_add=identity_of(request).may(Permission.ADD_STOCK),
             idempotency_key=key,
         )
         return Response(shown(StockSerializer, services.adjust_stock(adjustments=[adjustment])[0]), 201)

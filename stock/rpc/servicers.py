@@ -4,7 +4,7 @@ from functools import partial
 
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.auth import Role
+from charites.common.auth import Permission, Role
 from charites.common.errors import Invalid
 from charites.common.rpc import Call, Job, Servicer, allow, in_loop, merged, required_id
 from stock import selectors, services
@@ -17,13 +17,14 @@ from stock.services import Adjustment, Moved
 class StockServicer(Servicer):
     descriptor = stock_pb2.DESCRIPTOR.services_by_name["Stock"]
 
-    @allow(Role.STAFF, Role.SERVICE)
+    @allow(Role.SERVICE, Permission.CHANGE_STOCK)
     def SetStock(self, request: StockLevel, call: Call) -> StockLevel:
         adjustment = Adjustment(
             goods_id=request.goods_id,
             target=request.num,
             reason="set",
             actor=call.identity.actor,
+            may_add=call.identity.may(Role.SERVICE, Permission.ADD_STOCK),
             idempotency_key=call.idempotency_key(),
         )
         stock = services.adjust_stock(adjustments=[adjustment])[0]
@@ -33,7 +34,7 @@ class StockServicer(Servicer):
         stock = selectors.get_stock(goods_id=required_id("goods_id", request.goods_id))
         return StockLevel(goods_id=stock.goods_id, num=stock.available)
 
-    @allow(Role.STAFF, Role.SERVICE)
+    @allow(Role.SERVICE, Permission.CHANGE_STOCK)
     @in_loop
     def ReduceStock(self, request: StockLevel, call: Call) -> Job[Queued, Moved]:
         goods_id = request.goods_id
@@ -48,20 +49,20 @@ class StockServicer(Servicer):
         sale = services.selling(goods_id=goods_id, quantity=request.num, owner=call.identity.actor)
         return Job(MOVING, in_queue(sale, shows=goods_id), partial(as_level, goods_id))
 
-    @allow(Role.STAFF, Role.SERVICE)
+    @allow(Role.SERVICE, Permission.CHANGE_STOCK)
     @in_loop
     def ReserveStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
         owner, quantities = call.identity.actor, merged(request.items)
         what = services.reserving(order_id=request.order_id, quantities=quantities, owner=owner)
         return Job(MOVING, in_queue(what), as_reply)
 
-    @allow(Role.STAFF, Role.SERVICE)
+    @allow(Role.SERVICE, Permission.CHANGE_STOCK)
     @in_loop
     def ConfirmStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
         what = services.confirming(order_id=request.order_id, owner=call.identity.actor)
         return Job(MOVING, in_queue(what), as_reply)
 
-    @allow(Role.STAFF, Role.SERVICE)
+    @allow(Role.SERVICE, Permission.CHANGE_STOCK)
     @in_loop
     def RollbackStock(self, request: OrderStockRequest, call: Call) -> Job[Queued, Moved]:
         goods_ids = [required_id("goods_id", line.goods_id) for line in request.items]

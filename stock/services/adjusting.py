@@ -14,7 +14,7 @@ from charites.common.models import MAX_INT64, REASON_LENGTH
 from charites.common.text import TypedText, check_key, check_texts
 from charites.common.transactions import Stale, Undone, run
 from stock import sold_out
-from stock.errors import NotEnoughStock, StockChanged
+from stock.errors import NotEnoughStock, StockChanged, StockNotFound
 from stock.events import STOCK_ADJUSTED
 from stock.models import Stock, StockAdjustment
 from stock.services.checks import check_goods_id
@@ -26,7 +26,8 @@ UNNAMED = "unnamed:"  # how a key begins that nobody gave
 class Adjustment:
     """A change of one product by `delta` pieces, or (with `target`) up or down to that many available.
 
-    `version`: refuse unless the row still has the version that the caller read.
+    `version`: refuse unless the row still has the version that the caller read. `may_add`: else the product has to be
+    counted already.
     """
 
     goods_id: int
@@ -36,6 +37,7 @@ class Adjustment:
     target: int | None = None
     version: int | None = None
     idempotency_key: str | None = None
+    may_add: bool = True
 
 
 def adjust_stock(*, adjustments: Sequence[Adjustment]) -> list[Stock]:
@@ -44,7 +46,8 @@ def adjust_stock(*, adjustments: Sequence[Adjustment]) -> list[Stock]:
     An adjustment whose key was used for the same change before is not applied again. One without a key gets one that
     nobody knows: by it a COMMIT without a reply is looked up.
 
-    Raises NotEnoughStock (below zero), StockChanged (version), KeyReused, Invalid, Busy, OutcomeUnknown.
+    Raises NotEnoughStock (below zero), StockChanged (version), StockNotFound (`may_add`), KeyReused, Invalid, Busy,
+    OutcomeUnknown.
     """
     for adjustment in adjustments:
         check_adjustment(adjustment)
@@ -66,6 +69,7 @@ def adjust_stock(*, adjustments: Sequence[Adjustment]) -> list[Stock]:
 def apply_adjustments(adjustments: Sequence[Adjustment], log: list[StockAdjustment]) -> list[Stock]:
     """Between BEGIN and COMMIT: lock the rows, leave out what is known, log the rest, apply it. Fills the log anew."""
     log.clear()
+    refuse_new_rows([adjustment.goods_id for adjustment in adjustments if not adjustment.may_add])
     rows, created = lock_rows({adjustment.goods_id for adjustment in adjustments})
     known = known_keys(adjustments)
     for adjustment in adjustments:
@@ -102,6 +106,15 @@ def read_rows(adjustments: Sequence[Adjustment]) -> list[Stock]:
     goods_ids = {adjustment.goods_id for adjustment in adjustments}
     rows = {row.goods_id: row for row in Stock.objects.filter(goods_id__in=goods_ids)}
     return [rows[adjustment.goods_id] for adjustment in adjustments]
+
+
+def refuse_new_rows(goods_ids: Sequence[int]) -> None:
+    """Raises StockNotFound unless there is a row for each of the products; rows never go."""
+    if goods_ids:
+        found = set(Stock.objects.filter(goods_id__in=goods_ids).values_list("goods_id", flat=True))
+        for goods_id in goods_ids:
+            if goods_id not in found:
+                raise StockNotFound(goods_id=goods_id)
 
 
 def lock_rows(goods_ids: set[int]) -> tuple[dict[int, Stock], set[int]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.kit.factories import counts, make_goods, make_order, make_stock
+from lab.kit.factories import STAFF_ID, counts, make_goods, make_order, make_stock
 from lab.kit.rest_client import buyer, error_of, service, staff
 from lab.kit.stock_steps import reserve_stock
 from stock.models import StockAdjustment
@@ -37,7 +37,7 @@ def test_set_writes_the_difference_as_an_adjustment() -> None:
 
     assert response.status_code == 200
     assert response.json() == {"goods_id": "1", "available": 4, "reserved": 0, "sold": 0, "version": 2}
-    assert adjustments() == [(1, 10, "delivery", "staff"), (1, -6, "set", "staff:1")]
+    assert adjustments() == [(1, 10, "delivery", "staff"), (1, -6, "set", f"staff:{STAFF_ID}")]
 
 
 def test_set_makes_the_first_stock_of_a_product() -> None:
@@ -45,7 +45,7 @@ def test_set_makes_the_first_stock_of_a_product() -> None:
 
     assert response.status_code == 200
     assert response.json()["available"] == 0
-    assert adjustments() == [(1, 0, "new", "staff:1")]
+    assert adjustments() == [(1, 0, "new", f"staff:{STAFF_ID}")]
 
 
 def test_set_with_a_version_that_moved_is_refused() -> None:
@@ -70,7 +70,7 @@ def test_adjustment_is_added() -> None:
 
     assert response.status_code == 201
     assert response.json() == {"goods_id": "1", "available": 7, "reserved": 0, "sold": 0, "version": 2}
-    assert adjustments()[-1] == (1, -3, "broken", "staff:1")
+    assert adjustments()[-1] == (1, -3, "broken", f"staff:{STAFF_ID}")
 
 
 def test_adjustment_with_a_key_is_applied_once() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from charites.common.models import MAX_INT64
-from lab.kit.factories import counts, make_stock
+from lab.kit.factories import STAFF_ID, counts, make_stock
 from lab.kit.grpc_server import Callers, grpc_callers, refusal
 from stock.models import Stock, StockAdjustment, StockRecord
 from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel, StockLine
@@ -44,7 +44,7 @@ def test_set_stock_makes_a_row_and_writes_the_difference(callers: Callers) -> No
     assert first == StockLevel(goods_id=1, num=50)
     assert second == StockLevel(goods_id=1, num=20)
     adjustments = StockAdjustment.objects.order_by("id").values_list("goods_id", "delta", "reason", "actor")
-    assert list(adjustments) == [(1, 50, "set", "staff:1"), (1, -30, "set", "service:0")]
+    assert list(adjustments) == [(1, 50, "set", f"staff:{STAFF_ID}"), (1, -30, "set", "service:0")]
 
 
 def test_set_stock_by_a_buyer_is_forbidden_and_writes_nothing(callers: Callers) -> None:

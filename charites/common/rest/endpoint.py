@@ -1,7 +1,7 @@
 """What every view stands on: who calls, in which role, with which body; and how it is documented."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol, TypeVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from charites.common import auth
 from charites.common.errors import Unauthenticated, one_key
 from charites.common.logs import note_actor
+from charites.common.near import is_near
 from charites.common.rest.fields import ErrorSerializer, StrictSerializer
 from charites.common.strict_json import read_body
 
@@ -48,7 +49,8 @@ class BearerAuthentication(BaseAuthentication):
         header = request.headers.get("Authorization")
         if not header:
             return None
-        identity = auth.read_authorization(header)
+        near = partial(is_near, request.META.get("REMOTE_ADDR", ""), request.headers)
+        identity = auth.read_authorization(header, near)
         note_actor(identity.actor)
         return identity, None
 
@@ -66,14 +68,14 @@ class Endpoint(APIView):
     parser_classes = [Parser]
 
 
-def role_required(*roles: auth.Role) -> type[BasePermission]:
-    """Returns a permission class that lets only these roles in."""
+def allowed(*grants: auth.Grant) -> type[BasePermission]:
+    """Returns a permission class that lets in only these roles, and staff with one of these permissions."""
 
-    class RoleRequired(BasePermission):
+    class Allowed(BasePermission):
         def has_permission(self, request: Request, view: APIView) -> bool:
-            return isinstance(request.user, auth.Identity) and request.user.role in roles
+            return isinstance(request.user, auth.Identity) and request.user.may(*grants)
 
-    return RoleRequired
+    return Allowed
 
 
 def documented(

@@ -24,6 +24,7 @@ from charites.common.addresses import FORWARDED_FOR, caller_address
 from charites.common.auth import identify_at_once, read_authorization
 from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, Why, as_service_error, busy, joined
 from charites.common.languages import speaking
+from charites.common.near import is_near
 from charites.common.refused import count_refusal
 from charites.common.rpc.servicer import DeadlinePassed, Job, Method, Read
 from charites.common.rpc.status import STATUS, as_status
@@ -32,6 +33,7 @@ from charites.common.threads import Turns, with_context
 REQUEST_ID_KEY = "x-request-id"
 Answer = TypeVar("Answer")
 Parsed = TypeVar("Parsed", bound=Message)
+Near = Callable[[], bool]  # whether a caller is on this machine; asked only where that matters
 
 
 def told(cause: Exception) -> ServiceError:
@@ -46,10 +48,10 @@ def told(cause: Exception) -> ServiceError:
     return error
 
 
-def work(method: Method, metadata: Mapping[str, str], data: bytes) -> Message | ServiceError:
+def work(method: Method, metadata: Mapping[str, str], data: bytes, is_near: Near) -> Message | ServiceError:
     """Runs in a thread: answers one call. What it raises is logged and becomes an error of the catalogue."""
     try:
-        return method.answer(metadata, partial(parse, method.request_class, data))
+        return method.answer(metadata, partial(parse, method.request_class, data), is_near)
     except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
         return told(cause)
 
@@ -108,7 +110,8 @@ class Adapter:
         accepted = metadata.get("accept-language", "")
         address = caller_address(peer, metadata.get(FORWARDED_FOR, ""))
         with logs.request_context(metadata.get(REQUEST_ID_KEY), address=address) as request_id, speaking(accepted):
-            answer = await self._answer(method, metadata, data, seconds)
+            near = partial(is_near, peer, metadata)
+            answer = await self._answer(method, metadata, data, seconds, near)
             error = answer if isinstance(answer, ServiceError) else None
             account(method.name, error, time.monotonic() - started)
             if isinstance(answer, ServiceError):
@@ -116,7 +119,7 @@ class Adapter:
             return Answered(answer if isinstance(answer, bytes) else answer.SerializeToString(), request_id)
 
     async def _answer(
-        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float
+        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float, is_near: Near
     ) -> Message | bytes | ServiceError:
         """Answers one call if there are not too many."""
         if self._calls >= settings.GRPC_MAX_CONCURRENT:
@@ -124,20 +127,20 @@ class Adapter:
         self._calls += 1
         try:
             if method.is_in_loop:
-                return await self._in_loop(method, metadata, data, seconds)
-            return await self._in_thread(partial(work, method, metadata, data), seconds)
+                return await self._in_loop(method, metadata, data, seconds, is_near)
+            return await self._in_thread(partial(work, method, metadata, data, is_near), seconds)
         finally:
             self._calls -= 1
 
     async def _in_loop(
-        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float
+        self, method: Method, metadata: Mapping[str, str], data: bytes, seconds: float, is_near: Near
     ) -> Message | bytes | ServiceError:
         """Has a queue answer, and waits without a thread; or answers with what is remembered."""
         deadline = time.monotonic() + seconds
         try:
             header = metadata.get("authorization", "")
             if (identity := identify_at_once(header)) is None:
-                found = await self._in_thread(partial(look, partial(read_authorization, header)), seconds)
+                found = await self._in_thread(partial(look, partial(read_authorization, header, is_near)), seconds)
                 if isinstance(found, ServiceError):  # of whatever became of the look nothing is queued
                     return DeadlinePassed() if isinstance(found, OutcomeUnknown) else found
                 identity = found

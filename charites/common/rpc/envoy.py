@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import structlog
@@ -35,16 +35,19 @@ MOST_HUNG_UP, NO_LIMIT = "overload.premature_reset_total_stream_count", 2**31 - 
 MODULE = "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 
 
+TlsFiles: TypeAlias = tuple[Path | None, Path | None, Path | None]
+
+
 class EnvoyFailed(RuntimeError):
     """Envoy did not come up, or ended by itself."""
 
 
 @asynccontextmanager
-async def serving(
-    *, host: str, port: int, apps: Sequence[str], tls: tuple[Path, Path] | None = None
-) -> AsyncIterator["Envoy"]:
-    """Serves while the block runs; `tls`: certificate chain and private key. Then drains: no new connections, and those
-    calls under way have `DRAIN_SECONDS` to finish. Raises EnvoyFailed, ImportError without pyvoy.
+async def serving(*, host: str, port: int, apps: Sequence[str], tls: TlsFiles | None = None) -> AsyncIterator["Envoy"]:
+    """Serves while the block runs; `tls`: certificate chain, private key, and the callers' authority, if any.
+
+    Then drains: no new connections, and those calls under way have `DRAIN_SECONDS` to finish. Raises EnvoyFailed,
+    ImportError without pyvoy.
     """
     with own_folder("charites-grpc-") as folder:
         envoy = Envoy(folder, await start(folder, configuration(folder, host, port, tls), apps))
@@ -55,13 +58,19 @@ async def serving(
             await envoy.end()
 
 
-def configuration(folder: Path, host: str, port: int, tls: tuple[Path, Path] | None) -> dict[str, Any]:
+def configuration(folder: Path, host: str, port: int, tls: TlsFiles | None) -> dict[str, Any]:
     """Envoy's configuration: pyvoy's own, and our limits."""
     from pyvoy import PyvoyServer  # noqa: PLC0415 (only who wants it has it)
 
-    cert, key = tls or (None, None)
+    cert, key, authority = tls or (None, None, None)
     made = PyvoyServer(
-        "charites.grpc_app:app", address=host, port=port, tls_cert=cert, tls_key=key, tls_enable_http3=False
+        "charites.grpc_app:app",
+        address=host,
+        port=port,
+        tls_cert=cert,
+        tls_key=key,
+        tls_ca_cert=authority,  # then it also asks for a certificate
+        tls_enable_http3=False,
     ).get_envoy_config()
     made["admin"] = {"address": {"pipe": {"path": str(folder / "admin"), "mode": 0o600}}}
     (listener,) = made["static_resources"]["listeners"]

@@ -1,4 +1,4 @@
-"""What a servicer stands on: who calls, which roles may, ids and lines, and the one way into a method.
+"""What a servicer stands on: who calls, who may, ids and lines, and the one way into a method.
 
 A method takes the request and a `Call`, returns the reply, and raises errors of the catalogue. The gateway calls the
 same methods through the same `Method.answer`.
@@ -20,7 +20,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from charites.common.auth import Identity, Role, read_authorization
+from charites.common.auth import Grant, Identity, Role, nobody, read_authorization
 from charites.common.batches import Batches
 from charites.common.callers import Item, Result, Unserved
 from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, Why, busy, one_key
@@ -107,11 +107,11 @@ class Servicer(services.Service):
 Behaviour = TypeVar("Behaviour", bound=Callable[..., Handled])
 
 
-def allow(*roles: Role) -> Callable[[Behaviour], Behaviour]:
-    """Decorates a servicer's method that is for some roles only. Without it, any identity will do."""
+def allow(*grants: Grant) -> Callable[[Behaviour], Behaviour]:
+    """Decorates a servicer's method that is for some roles, or permissions of staff. Without it, anybody may."""
 
     def mark(behaviour: Behaviour) -> Behaviour:
-        behaviour.allowed_roles = roles  # type: ignore[attr-defined]
+        behaviour.grants = grants  # type: ignore[attr-defined]
         return behaviour
 
     return mark
@@ -153,7 +153,7 @@ class Method:
 
     descriptor: MethodDescriptor
     behave: Callable[[Message, Call], Handled]
-    roles: tuple[Role, ...]
+    grants: tuple[Grant, ...]
     is_in_loop: bool = False
 
     @cached_property
@@ -172,11 +172,14 @@ class Method:
     def reply_class(self) -> type[Message]:
         return GetMessageClass(self.descriptor.output_type)  # type: ignore[no-any-return]
 
-    def answer(self, metadata: Mapping[str, str], read: Callable[[], Message]) -> Message:
-        """Checks token and role, then reads the request and calls the servicer. Raises what the servicer raises."""
+    def answer(
+        self, metadata: Mapping[str, str], read: Callable[[], Message], is_near: Callable[[], bool] = nobody
+    ) -> Message:
+        """Checks token and rights, then reads the request and calls the servicer. `is_near`: whether the caller is on
+        this machine. Raises what the servicer raises."""
         close_old_connections()
         try:
-            reply = self.begin(read_authorization(metadata.get("authorization", "")), metadata, read)
+            reply = self.begin(read_authorization(metadata.get("authorization", ""), is_near), metadata, read)
             if isinstance(reply, Job):
                 return reply.wait(settings.GRPC_DEADLINE_SECONDS)
             return self.reply_class.FromString(reply.wait()) if isinstance(reply, Read) else reply
@@ -184,9 +187,9 @@ class Method:
             close_old_connections()
 
     def begin(self, identity: Identity, metadata: Mapping[str, str], read: Callable[[], Message]) -> Handled:
-        """Checks the role, reads the request and calls the servicer. Raises what it raises."""
+        """Checks the rights, reads the request and calls the servicer. Raises what it raises."""
         note_actor(identity.actor)
-        identity.require(*self.roles)
+        identity.require(*self.grants)
         return self.behave(read(), Call(identity, metadata))
 
 
@@ -201,7 +204,7 @@ def methods_of(servicer: type[Servicer]) -> list[Method]:
         is_in_loop = getattr(declared, "is_in_loop", False)
         # The framework closes old connections around a call, in whatever thread: the event loop's has none.
         behave = getattr(servicer() if is_in_loop else instance, descriptor.name)
-        methods.append(Method(descriptor, behave, getattr(declared, "allowed_roles", tuple(Role)), is_in_loop))
+        methods.append(Method(descriptor, behave, getattr(declared, "grants", tuple(Role)), is_in_loop))
     return methods
 
 

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from charites.common.errors import Invalid
 from charites.common.rpc import Client, read_error
+from charites.common.rpc.tls import Tls, TlsUnusable
 from charites.common.strict_json import read_json
 
 DEMO_TOKEN = "Bearer token"
@@ -33,6 +34,8 @@ class Command(BaseCommand):
         parser.add_argument("--address", default=f"{host}:{settings.GRPC_PORT}")
         parser.add_argument("--token", default=DEMO_TOKEN if settings.DEMO else None, help="the authorization value")
         parser.add_argument("--tls-ca", type=Path, help="certificate of the authority, PEM, for a server with TLS")
+        parser.add_argument("--tls-cert", type=Path, help="own certificate, PEM, for a server that asks for one")
+        parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
 
     def handle(self, *, method: str | None, request: str, listing: bool, token: str | None, **options: Any) -> None:
         if not listing and (not method or token is None):
@@ -40,7 +43,7 @@ class Command(BaseCommand):
                 "Name a method, or use --list." if token else "Outside the demo a call needs --token 'Bearer ...'."
             )
         logging.getLogger("grpc_reflection").setLevel(logging.WARNING)  # it tells of every file that it loads
-        credentials = read_authority(options["tls_ca"])
+        credentials = read_credentials(options["tls_ca"], options["tls_cert"], options["tls_key"])
         with Client(options["address"], token=token or "", timeout_seconds=10, credentials=credentials) as client:
             try:
                 lines = list_methods(client) if listing else [call(client, method or "", request)]
@@ -49,14 +52,13 @@ class Command(BaseCommand):
         self.stdout.write("\n".join(lines))
 
 
-def read_authority(path: Path | None) -> grpc.ChannelCredentials | None:
-    """Reads the certificate that a server with TLS is checked against."""
-    if path is None:
-        return None
+def read_credentials(*paths: Path | None) -> grpc.ChannelCredentials | None:
+    """Reads what a server with TLS is checked against, and one's own certificate and key. Raises CommandError."""
     try:
-        return grpc.ssl_channel_credentials(path.read_bytes())
-    except OSError as error:
-        raise CommandError(f"Cannot read {path}: {error.strerror}.") from error
+        tls = Tls.read(*paths)
+    except TlsUnusable as error:
+        raise CommandError(str(error)) from error
+    return tls.of_client() if tls else None
 
 
 def list_methods(client: Client) -> list[str]:

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from charites.common.processes import run_server, settle_in
 from charites.common.rpc import Method, envoy, installed_methods, serving
+from charites.common.rpc.tls import Tls, TlsUnusable, path_of
 from charites.settings import is_loopback
 from charites.start import prepare_to_serve
 from charites.warm_up import warm_up
@@ -36,22 +37,27 @@ class Command(BaseCommand):
             metavar="goods,stock,orders",
             help="serve these of the APPS of this process (default: all of them)",
         )
-        parser.add_argument("--tls-cert", type=Path, help="certificate chain, PEM")
-        parser.add_argument("--tls-key", type=Path, help="private key, PEM")
+        files = (settings.GRPC_TLS_CERT, settings.GRPC_TLS_KEY, settings.GRPC_TLS_CLIENT_CA)
+        cert, key, client_ca = map(path_of, files)
+        parser.add_argument("--tls-cert", type=Path, default=cert, help="certificate chain, PEM")
+        parser.add_argument("--tls-key", type=Path, default=key, help="private key, PEM")
+        parser.add_argument(
+            "--tls-client-ca", type=Path, default=client_ca, help="authority of the callers' certificates, PEM"
+        )
 
-    def handle(self, *, host: str, port: int, tls_cert: Path | None, tls_key: Path | None, **options: Any) -> None:
+    def handle(self, *, host: str, port: int, **options: Any) -> None:
         if strangers := sorted(set(options["apps"]) - set(settings.APPS)):
             raise CommandError(f"--apps names {', '.join(strangers)}, but APPS is {','.join(settings.APPS)}.")
         if settings.DEMO and not is_loopback(host):
             raise CommandError(f"DEMO accepts well-known tokens, so it listens on loopback only, not on {host}.")
         prepare_to_serve()
-        credentials = read_credentials(tls_cert, tls_key)
+        tls = (options["tls_cert"], options["tls_key"], options["tls_client_ca"])
+        credentials = read_credentials(tls)
         resolved = check_free(host, port)
         if settings.GRPC_SERVER == "pyvoy":
             if find_spec("pyvoy") is None:
                 raise CommandError("GRPC_SERVER is pyvoy: pip install -r requirements-pyvoy.txt, or set it to grpcio.")
-            tls = (tls_cert, tls_key) if tls_cert and tls_key else None
-            run_server(self.serve_by_envoy(resolved, port, options["apps"], tls))
+            run_server(self.serve_by_envoy(resolved, port, options["apps"], tls if tls[0] else None))
         else:
             warm_up()
             run_server(self.serve(host, port, installed_methods(options["apps"]), credentials))
@@ -67,7 +73,7 @@ class Command(BaseCommand):
             await asked.wait()
             log.info("grpc_draining")
 
-    async def serve_by_envoy(self, host: str, port: int, apps: Sequence[str], tls: tuple[Path, Path] | None) -> None:
+    async def serve_by_envoy(self, host: str, port: int, apps: Sequence[str], tls: envoy.TlsFiles | None) -> None:
         """Envoy with Python inside, in a process that ends with this one, and this one with it."""
         asked = when_asked_to_end()
         try:
@@ -118,13 +124,11 @@ def check_free(host: str, port: int) -> str:
         ) from error
 
 
-def read_credentials(cert: Path | None, key: Path | None) -> grpc.ServerCredentials | None:
+def read_credentials(tls: tuple[Path | None, Path | None, Path | None]) -> grpc.ServerCredentials | None:
     """Reads the TLS files. Raises CommandError when one is missing or cannot be read."""
-    if not cert and not key:
-        return None
-    if not cert or not key:
-        raise CommandError("TLS takes both: --tls-cert and --tls-key.")
+    certificate, key, authority = tls
     try:
-        return grpc.ssl_server_credentials([(key.read_bytes(), cert.read_bytes())])
-    except OSError as error:
-        raise CommandError(f"Cannot read {error.filename}: {error.strerror}.") from error
+        found = Tls.read(authority, certificate, key)
+        return found.of_server() if found else None
+    except TlsUnusable as error:
+        raise CommandError(str(error)) from error

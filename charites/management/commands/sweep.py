@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 
 from charites import health
-from charites.common import clock
+from charites.common import auth, clock
 from charites.common.logs import note_actor, request_context
 from charites.start import prepare_to_serve
 from messaging import relay
@@ -44,8 +44,9 @@ def check(now: datetime) -> int:
 
 
 def tidy(now: datetime) -> int:
-    """Puts off messages that nobody takes; deletes what is long finished."""
-    return relay.hold_unknown(now=now) + relay.purge(now=now)
+    """Puts off messages that nobody takes; deletes what is long finished, and what is remembered of tokens that have
+    expired."""
+    return relay.hold_unknown(now=now) + relay.purge(now=now) + auth.prune(now=now)
 
 
 WORKS: dict[str, Work] = {"close": close_orders, "call": call, "check": check, "tidy": tidy}

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from charites.common.auth import Role
+from charites.common.auth import Permission
 from charites.common.rpc import Call, Method, Servicer, allow, methods_of
 from stock.rpc import stock_pb2
 from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel
@@ -24,7 +24,7 @@ class Probe(Servicer):
         self.calls.append(call)
         return self.behaviour(request, call)
 
-    @allow(Role.STAFF)
+    @allow(Permission.CHANGE_STOCK)
     def SetStock(self, request: StockLevel, call: Call) -> Message:
         return self.GetStock(request, call)
 

@@ -160,12 +160,29 @@ def test_the_demo_listens_on_loopback_only(shop: Shop) -> None:
     assert "loopback only" in done.stderr
 
 
+def test_the_demos_tokens_are_taken_from_here_and_not_through_a_proxy(shop: Shop, callers: Callers) -> None:
+    make_stock(1, 10)
+    shop.given["DEMO"] = "true"
+    start(shop, "grpc")
+    read = callers.with_header("token").stock.GetStock
+
+    answer = read(StockLevel(goods_id=1))
+    refused = [
+        refusal(read, StockLevel(goods_id=1), metadata=[(name, "127.0.0.1")])
+        for name in ("x-forwarded-for", "x-real-ip", "forwarded", "via")
+    ]
+
+    assert answer.num == 10
+    assert refused == [("UNAUTHENTICATED", 10000002)] * 4
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
         (["--tls-cert", "cert.pem"], "TLS takes both"),
-        (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "Cannot read /nowhere/key.pem"),
+        (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "Cannot read /nowhere/cert.pem"),
+        (["--tls-client-ca", __file__], "needs one of its own"),
     ],
 )
 def test_incomplete_tls_is_said_in_one_sentence(shop: Shop, options: list[str], expected: str) -> None:

@@ -53,6 +53,7 @@ def test_address_that_does_not_exist_is_not_found_in_json(path: str, method: str
     assert error_of(buyer().send(method, path)) == (404, 10000003, "There is no such thing here.")
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("method", "path"), [("DELETE", "/api/orders"), ("POST", "/api/rooms"), ("PATCH", "/api/stock/1")]
 )

@@ -9,9 +9,9 @@ from django.test import override_settings
 from django.utils import timezone
 from rest_framework.throttling import ScopedRateThrottle
 
-from charites.common.auth import LEEWAY_SECONDS, Role, issue_pair, issue_token
+from charites.common.auth import LEEWAY_SECONDS, Role, begin_session, issue_token
 from charites.tests.api.routes import METHODS, OPEN, ROUTES
-from lab.kit.factories import bearer, make_user
+from lab.kit.factories import STAFF_ID, bearer, make_user, refresh_bearer
 from lab.kit.rest_client import RestClient, anybody, error_of
 
 pytestmark = pytest.mark.usefixtures("fresh_throttle")
@@ -47,7 +47,7 @@ def test_route_without_a_token_is_refused_whatever_the_method(route: str) -> Non
         "Basic YnV5ZXI6Y2hhcml0ZXM=",
         "Bearer " + issue_token(user_id=7, role=Role.CUSTOMER, now=timezone.now()) + "x",
         issue_token(user_id=7, role=Role.CUSTOMER, now=timezone.now()),
-        "Bearer " + issue_pair(user_id=7, role=Role.CUSTOMER, now=timezone.now()).refresh,
+        refresh_bearer(),
         "Bearer token",
         '"token"',
         "Bearer staff",
@@ -71,7 +71,7 @@ def test_token_that_has_expired_is_refused_and_says_so() -> None:
 
 def test_token_signed_with_another_key_is_refused() -> None:
     with override_settings(SECRET_KEY="another-key-for-tests-which-is-long-enough-0123456789-0123456789"):
-        foreign = bearer(1, Role.STAFF)
+        foreign = bearer(STAFF_ID, Role.STAFF)
 
     assert error_of(RestClient(foreign).get("/api/rooms"))[:2] == (401, 10000002)
 
@@ -123,7 +123,7 @@ def test_sign_in_with_the_wrong_words_is_refused_always_alike(username: str, pas
 def test_refresh_token_renews_with_the_role_of_now() -> None:
     user = make_user("mei")
     pair = anybody().post("/api/auth/token", {"username": "mei", "password": "charites"}).json()
-    user.is_staff = True
+    user.is_staff = user.is_superuser = True
     user.save()
 
     renewed = anybody().post("/api/auth/refresh", {"refresh": pair["refresh"]})
@@ -135,12 +135,23 @@ def test_refresh_token_renews_with_the_role_of_now() -> None:
 
 
 @pytest.mark.django_db
+def test_refresh_token_used_twice_is_refused_and_so_is_its_successor() -> None:
+    make_user("mei")
+    first = anybody().post("/api/auth/token", {"username": "mei", "password": "charites"}).json()["refresh"]
+    second = anybody().post("/api/auth/refresh", {"refresh": first}).json()["refresh"]
+
+    answers = [anybody().post("/api/auth/refresh", {"refresh": token}) for token in (first, second)]
+
+    assert [error_of(answer)[:2] for answer in answers] == [(401, 10000002)] * 2
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("kind", ["access", "disabled", "expired", "garbage"])
 def test_refresh_with_anything_else_is_refused(kind: str) -> None:
     user = make_user("mei")
     past = timezone.now() - timedelta(seconds=settings.TOKEN_REFRESH_SECONDS + LEEWAY_SECONDS + 1)
     now = past if kind == "expired" else timezone.now()
-    pair = issue_pair(user_id=user.pk, role=Role.CUSTOMER, now=now)
+    pair = begin_session(user=user, now=now)
     user.is_active = kind != "disabled"
     user.save()
     token = {"access": pair.access, "garbage": "garbage"}.get(kind, pair.refresh)

@@ -188,7 +188,7 @@ def test_an_outdated_connection_is_closed_before_a_user_is_looked_up() -> None:
         return execute(*statement)
 
     with override_settings(DEMO=True), connection.execute_wrapper(note):
-        method.answer({"authorization": "Bearer buyer"}, StockLevel)
+        method.answer({"authorization": "Bearer buyer"}, StockLevel, lambda: True)
 
     assert [call.identity.user_id for call in calls] == [user.pk]
     assert used

@@ -10,8 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from charites.common.auth import Role
-from lab.kit.factories import bearer, counts, make_stock
+from lab.kit.factories import bearer, counts, make_stock, staff_bearer
 from lab.kit.grpc_server import grpc_server
 
 
@@ -30,7 +29,7 @@ def run(*arguments: str, **options: Any) -> str:
 
 def test_call_prints_the_reply_as_json(address: str) -> None:
     make_stock(1, 10)
-    token = bearer(1, Role.STAFF)
+    token = staff_bearer()
 
     printed = run("Stock.SetStock", '{"GoodsId": 1, "Num": 4}', address=address, token=token)
 

@@ -8,9 +8,9 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from charites.common.auth import Role, issue_pair, issue_token
+from charites.common.auth import Role, issue_token
 from charites.tests.api.probe import probe
-from lab.kit.factories import bearer, make_user
+from lab.kit.factories import bearer, make_user, refresh_bearer
 from lab.kit.grpc_server import grpc_callers, refusal
 from stock.rpc.stock_pb2 import StockLevel
 
@@ -28,10 +28,6 @@ def foreign() -> str:
     return f"Bearer {jwt.encode(claims, 'a key of somebody else that is long enough for HS256', 'HS256')}"
 
 
-def for_refreshing() -> str:
-    return f"Bearer {issue_pair(user_id=1, role=Role.SERVICE, now=timezone.now()).refresh}"
-
-
 BAD_HEADERS = {
     "missing": lambda: "",
     "bare": lambda: bearer().removeprefix("Bearer "),
@@ -39,7 +35,7 @@ BAD_HEADERS = {
     "garbage": lambda: "Bearer not-a-token",
     "expired": expired,
     "foreign": foreign,
-    "refresh": for_refreshing,
+    "refresh": lambda: refresh_bearer(1, Role.SERVICE),
     "demo word outside the demo": lambda: "token",
     "quoted demo word outside the demo": lambda: '"token"',
     "demo token outside the demo": lambda: "Bearer token",
@@ -77,6 +73,7 @@ def test_the_demo_names_are_users_in_the_demo() -> None:
     assert [(call.identity.user_id, call.identity.role) for call in calls] == [(user.pk, Role.CUSTOMER)]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_method_for_some_roles_lets_only_them_in() -> None:
     calls, methods = probe()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from charites.common.auth import Role
 from charites.tests.bad_input.protocols import Input
-from lab.kit.factories import BUYER_ID, bearer
+from lab.kit.factories import BUYER_ID, STAFF_ID, bearer
 
 REST, GRPC, GATEWAY = "rest", "grpc", "gateway"
 HTTP = (REST, GATEWAY)
@@ -43,7 +43,7 @@ NO_ORDER = ("not found", 50010003)
 WRONG_STATE = ("conflict", 50010006)
 Expected = tuple[str, int]
 
-BUYER, STAFF, SERVICE = (BUYER_ID, Role.CUSTOMER), (1, Role.STAFF), (0, Role.SERVICE)
+BUYER, STAFF, SERVICE = (BUYER_ID, Role.CUSTOMER), (STAFF_ID, Role.STAFF), (0, Role.SERVICE)
 
 
 @dataclass(frozen=True)

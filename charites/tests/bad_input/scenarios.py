@@ -6,7 +6,7 @@ from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 
-from charites.common.auth import LEEWAY_SECONDS, Role, issue_pair, issue_token
+from charites.common.auth import LEEWAY_SECONDS, Role, issue_token
 from charites.tests.bad_input.scenario import (
     EXPIRED,
     FORBIDDEN,
@@ -40,7 +40,7 @@ from charites.tests.bad_input.scenario import (
     without,
 )
 from charites.tests.bad_input.world import SOMEBODY_ELSE
-from lab.kit.factories import bearer
+from lab.kit.factories import STAFF_ID, bearer, refresh_bearer
 
 BIGGEST = 2**63 - 1
 
@@ -307,7 +307,7 @@ STOCK = [
 def foreign_token() -> str:
     """A token of the highest rank, signed with a key that is not ours."""
     with override_settings(SECRET_KEY="a-foreign-key-which-is-long-enough-for-every-check-0123456789-0123456789"):
-        return bearer(1, Role.STAFF)
+        return bearer(STAFF_ID, Role.STAFF)
 
 
 def expired_token() -> str:
@@ -315,13 +315,9 @@ def expired_token() -> str:
     return f"Bearer {issue_token(user_id=1, role=Role.STAFF, now=past)}"
 
 
-def refresh_token() -> str:
-    return f"Bearer {issue_pair(user_id=1, role=Role.STAFF, now=timezone.now()).refresh}"
-
-
 def unsigned_token() -> str:
     """The well-known trick: the algorithm `none`."""
-    header, claims = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0", bearer(1, Role.STAFF).split(".")[1]
+    header, claims = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0", bearer(STAFF_ID, Role.STAFF).split(".")[1]
     return f"Bearer {header}.{claims}."
 
 
@@ -330,9 +326,9 @@ TOKENS = {
     "expired": expired_token(),
     "foreign": foreign_token(),
     "unsigned": unsigned_token(),
-    "a refresh token": refresh_token(),
+    "a refresh token": refresh_bearer(STAFF_ID, Role.STAFF),
     "malformed": "Bearer not-a-token",
-    "without its scheme": bearer(1, Role.STAFF).removeprefix("Bearer "),
+    "without its scheme": bearer(STAFF_ID, Role.STAFF).removeprefix("Bearer "),
     "of the demo": "Bearer token",
     "of the demo, quoted": '"token"',
 }

@@ -15,6 +15,7 @@ from lab.kit.factories import (
     make_paid_order,
     make_payment,
     make_room,
+    make_staff,
     make_user,
 )
 from orders.models import Order
@@ -29,6 +30,7 @@ Picture = dict[str, list[dict[str, Any]]]
 def build() -> dict[str, Order]:
     """Makes goods in every condition, and orders in every status. Returns the orders by name."""
     make_user("buyer")
+    make_staff()
     for goods_id in range(1, 8):
         make_goods(goods_id, stock=5)
     make_goods(900, stock=5, is_deleted=True)

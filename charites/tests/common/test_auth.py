@@ -11,9 +11,9 @@ from charites.common import clock
 from charites.common.auth import (
     LEEWAY_SECONDS,
     Identity,
+    Permission,
     Role,
     identify_at_once,
-    issue_pair,
     issue_token,
     read_authorization,
     refresh,
@@ -21,7 +21,7 @@ from charites.common.auth import (
 )
 from charites.common.errors import Forbidden, Invalid, TokenExpired, Unauthenticated, WrongPassword
 from charites.common.models import MAX_INT64
-from lab.kit.factories import make_user
+from lab.kit.factories import make_user, refresh_bearer
 
 OTHER_KEY = "another-key-which-is-long-enough-to-pass-every-check-0123456789-0123456789"
 
@@ -40,9 +40,19 @@ def signed(settings, **claims) -> str:
 # Tokens
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", [Role.CUSTOMER, Role.SERVICE])
 def test_token_says_who_calls(role):
     assert read_authorization(f"Bearer {token(7, role)}") == Identity(7, role)
+
+
+@pytest.mark.parametrize("name", ["CHANGE_STOCK", "VIEW_ORDER"])
+def test_token_of_staff_says_what_they_may_where_the_users_are_another_services(settings, name):
+    settings.USERS_ARE_HERE = False
+    may = issue_token(user_id=7, role=Role.STAFF, now=timezone.now(), permissions=[Permission[name]])
+
+    for read in (read_authorization, identify_at_once):
+        assert read(f"Bearer {may}").permissions == {Permission[name]}
+        assert read(f"Bearer {token(7, Role.STAFF)}").permissions == frozenset()
 
 
 def test_token_of_a_service_names_it():
@@ -152,6 +162,9 @@ def test_token_that_is_not_signed_is_refused():
         {"sub": str(MAX_INT64 + 1)},
         {"sub": None},
         {"exp": None},
+        {"exp": "never"},
+        {"iat": "long ago"},
+        {"may": 7},
         {"name": "warehouse"},  # of a customer
         {"role": "service", "name": "7"},  # another's number
         {"role": "service", "name": "Warehouse"},
@@ -165,10 +178,8 @@ def test_token_with_wrong_claims_is_refused(settings, claims):
 
 
 def test_refresh_token_opens_no_door():
-    pair = issue_pair(user_id=7, role=Role.CUSTOMER, now=timezone.now())
-
     with pytest.raises(Unauthenticated):
-        read_authorization(f"Bearer {pair.refresh}")
+        read_authorization(refresh_bearer())
 
 
 # Signing in
@@ -225,6 +236,11 @@ def disable(username: str) -> None:
 
 # The demo
 
+
+def near() -> bool:
+    return True
+
+
 DEMO_HEADERS = ["token", '"token"', "Bearer token", "Bearer buyer", "Bearer buyer2", "Bearer staff"]
 
 
@@ -233,7 +249,7 @@ def test_demo_tokens_act_as_service_and_as_the_demos_users(settings):
     settings.DEMO = True
     users = {name: make_user(name, is_staff=name == "staff") for name in ("buyer", "buyer2", "staff")}
 
-    identities = [read_authorization(header) for header in DEMO_HEADERS]
+    identities = [read_authorization(header, near) for header in DEMO_HEADERS]
 
     assert identities == [
         *[Identity(0, Role.SERVICE)] * 3,
@@ -245,12 +261,24 @@ def test_demo_tokens_act_as_service_and_as_the_demos_users(settings):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("header", DEMO_HEADERS)
-def test_demo_tokens_outside_of_the_demo_are_refused(settings, header):
-    settings.DEMO = False
+@pytest.mark.parametrize(("demo", "is_near"), [(False, True), (True, False)])
+def test_demo_tokens_outside_of_the_demo_or_from_elsewhere_are_refused(settings, header, demo, is_near):
+    settings.DEMO = demo
     make_user("buyer")
 
     with pytest.raises(Unauthenticated):
+        read_authorization(header, lambda: is_near)
+    with pytest.raises(Unauthenticated):
         read_authorization(header)
+
+
+def test_where_an_ordinary_token_comes_from_is_not_asked(settings):
+    settings.DEMO = True
+
+    def ask():
+        raise AssertionError("this costs something")
+
+    assert read_authorization(f"Bearer {token()}", ask).user_id == 7
 
 
 @pytest.mark.django_db
@@ -260,20 +288,20 @@ def test_demo_accepts_no_other_word_and_no_missing_user(settings, header):
     make_user("admin", is_staff=True)
 
     with pytest.raises(Unauthenticated):
-        read_authorization(header)
+        read_authorization(header, near)
 
 
 # Roles
 
 
-def test_require_lets_only_the_named_roles_pass():
-    staff = Identity(1, Role.STAFF)
+def test_require_lets_only_the_named_roles_and_permissions_pass():
+    clerk = Identity(1, Role.STAFF, permissions={Permission.CHANGE_STOCK})
 
-    staff.require(Role.STAFF, Role.SERVICE)
-    with pytest.raises(Forbidden):
-        staff.require(Role.SERVICE)
-    with pytest.raises(Forbidden):
-        Identity(1, Role.CUSTOMER).require(Role.STAFF, Role.SERVICE)
+    Identity(0, Role.SERVICE).require(Role.SERVICE, Permission.CHANGE_STOCK)
+    clerk.require(Role.SERVICE, Permission.CHANGE_STOCK)
+    for refused in (clerk, Identity(1, Role.STAFF), Identity(1, Role.CUSTOMER)):
+        with pytest.raises(Forbidden):
+            refused.require(Role.SERVICE, Permission.CHANGE_ROOM)
 
 
 @pytest.mark.parametrize("role", [Role.CUSTOMER, Role.STAFF])
@@ -296,5 +324,12 @@ def test_acting_for_anybody_needs_the_service_role_and_a_name():
 
 def test_customers_see_their_own_orders_only():
     assert Identity(7, Role.CUSTOMER).visible_user_id == 7
-    assert Identity(7, Role.STAFF).visible_user_id is None
-    assert Identity(0, Role.SERVICE).visible_user_id is None
+    assert Identity(7, Role.STAFF).visible_user_id == Identity(7, Role.STAFF).changeable_user_id == 7
+    assert Identity(0, Role.SERVICE).visible_user_id is Identity(0, Role.SERVICE).changeable_user_id is None
+
+
+@pytest.mark.parametrize(("name", "visible", "changeable"), [("VIEW_ORDER", None, 7), ("CHANGE_ORDER", None, None)])
+def test_staff_see_and_change_what_their_permissions_say(name, visible, changeable):
+    clerk = Identity(7, Role.STAFF, permissions={Permission[name]})
+
+    assert (clerk.visible_user_id, clerk.changeable_user_id) == (visible, changeable)

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple, Protocol, Self
 import grpc
 import httpx
 
-from charites.common.auth import Role
 from charites.common.rpc import Client, DeadlinePassed, read_error
-from lab.kit.factories import bearer
+from lab.kit.factories import bearer, staff_bearer
 from lab.kit.history import NO_ANSWER, Answer, History, Told
 from orders.errors import OrderStateConflict
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderLine, OrderRequest
@@ -56,7 +55,7 @@ class RestDoor:
 
     def __init__(self, url: str, user_id: int) -> None:
         self._client = httpx.Client(base_url=url, timeout=CALL_SECONDS)
-        self._buyer, self._staff = {"Authorization": bearer(user_id)}, {"Authorization": bearer(1, Role.STAFF)}
+        self._buyer, self._staff = {"Authorization": bearer(user_id)}, {"Authorization": staff_bearer()}
 
     def ask(self, wish: Wish) -> Answer:
         try:

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from lab.kit.factories import (
     SANDBOX,
+    STAFF_ID,
     counts,
     make_closed_order,
     make_goods,
@@ -69,7 +70,7 @@ def test_order_completed_by_staff_is_completed() -> None:
     assert response.status_code == 200
     assert (response.json()["status"], response.json()["status_label"]) == (400, "completed")
     assert response.json()["pay_time"] == "2026-06-01T12:00:00Z"
-    assert stored(order).updated_by == "staff:1"
+    assert stored(order).updated_by == f"staff:{STAFF_ID}"
 
 
 @pytest.mark.parametrize("caller", [buyer, service])

@@ -1,0 +1,100 @@
+"""Who calls, in which role, and with which of Django's permissions."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Forbidden, Invalid
+
+
+class Role(StrEnum):
+    CUSTOMER = "customer"  # own orders only
+    STAFF = "staff"  # a customer who may also do what Django's permissions say
+    SERVICE = "service"  # another service, no user of Django's: acts for any user id
+
+
+class Permission(StrEnum):
+    """Django's permissions that REST and gRPC ask for: what the admin would refuse, they refuse, too."""
+
+    CHANGE_ROOM = "goods.change_room"  # pin a product
+    ADD_STOCK = "stock.add_stock"  # the first pieces of a product
+    CHANGE_STOCK = "stock.change_stock"  # set and adjust, sell, reserve and give back
+    VIEW_ORDER = "orders.view_order"  # everybody's orders
+    CHANGE_ORDER = "orders.change_order"  # pay, cancel and complete them
+    VIEW_PERSONAL_DATA = "orders.view_personal_data"  # names, phones and addresses of others
+
+
+SERVICE_NAME = r"[a-z][a-z0-9_.-]{0,63}"  # none looks like a user's number: they stand in logs and stock records
+Grant: TypeAlias = Role | Permission  # what a door asks for: a role, or staff with a permission
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls. `user_id` is 0 for a service that acts for nobody in particular; `name`: a service's; `permissions`:
+    those of staff."""
+
+    user_id: int
+    role: Role
+    name: str = ""
+    permissions: Collection[Permission] = field(default=frozenset(), compare=False)
+
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+    @property
+    def pk(self) -> int:
+        return self.user_id
+
+    @property
+    def actor(self) -> str:
+        """How logs, adjustments and stock records name the caller."""
+        return f"{self.role.value}:{self.name or self.user_id}"
+
+    @property
+    def visible_user_id(self) -> int | None:
+        """Whose orders the caller may see: the own ones; None means everybody's. Who may change them sees them, as in
+        the admin."""
+        is_for_all = self.may(Role.SERVICE, Permission.VIEW_ORDER, Permission.CHANGE_ORDER)
+        return None if is_for_all else self.user_id
+
+    @property
+    def changeable_user_id(self) -> int | None:
+        """Whose orders the caller may pay and cancel: the own ones; None means everybody's."""
+        return None if self.may(Role.SERVICE, Permission.CHANGE_ORDER) else self.user_id
+
+    @property
+    def sees_personal_data(self) -> bool:
+        """Whether the caller sees names, phones and addresses of others."""
+        return self.may(Role.SERVICE, Permission.VIEW_PERSONAL_DATA)
+
+    @property
+    def has_fitting_name(self) -> bool:
+        """Only services have names."""
+        if self.name == "":
+            return True
+        return self.role is Role.SERVICE and re.fullmatch(SERVICE_NAME, str(self.name)) is not None
+
+    def may(self, *grants: Grant) -> bool:
+        """Whether the caller has one of the roles or, being staff, one of the permissions."""
+        return self.role in grants or any(permission in grants for permission in self.permissions)
+
+    def require(self, *grants: Grant) -> None:
+        """Raises Forbidden unless the caller has one of the roles or permissions."""
+        if not self.may(*grants):
+            raise Forbidden
+
+    def acting_for(self, user_id: int) -> int:
+        """Returns the user this call is for: the caller, or (service role only) the one it names.
+
+        Raises Forbidden for somebody else's id, Invalid when nobody is named at all.
+        """
+        if user_id and user_id != self.user_id:
+            self.require(Role.SERVICE)
+        if (acting := user_id or self.user_id) < 1:
+            raise Invalid("user_id", _("is missing"))
+        return acting
