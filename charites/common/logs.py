@@ -238,6 +238,12 @@ def log_unforeseen(service_error: ServiceError, cause: BaseException) -> None:
         log.warning("busy", error=repr(cause))
 
 
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """A filter of the standard library's: grpcio writes a traceback for every value of metadata that is no UTF-8, and
+    with it the value. Anybody may send one."""
+    return not str(record.msg).startswith("Invalid encoding on")
+
+
 def configure(options: dict[str, Any]) -> None:
     """Sets up structlog and the standard library's logging alike; `options`: level, as_json."""
     shared: list[Any] = [
@@ -282,6 +288,7 @@ def configure(options: dict[str, Any]) -> None:
                     "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
                 }
             },
+            "filters": {"worth_a_line": {"()": lambda: is_worth_a_line}},
             "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["console"], "level": options["level"]},
             # Requests are logged once, by our own middleware and interceptor.
@@ -289,6 +296,7 @@ def configure(options: dict[str, Any]) -> None:
                 "httpx": {"level": "WARNING"},
                 "django.request": {"level": "CRITICAL"},
                 "django.server": {"level": "CRITICAL"},
+                "grpc._cython.cygrpc": {"filters": ["worth_a_line"]},
             },
         }
     )

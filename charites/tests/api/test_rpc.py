@@ -35,6 +35,8 @@ from charites.common.errors import (
 from charites.common.logs import Access, merge_context
 from charites.common.rpc import STATUS, Call, Servicer, installed_methods, methods_of, read_error
 from charites.tests.api.probe import probe, raising
+from lab.fuzz.grpc_fuzzer import usual_headers
+from lab.fuzz.http2_caller import Http2Caller
 from lab.kit.factories import make_user
 from lab.kit.grpc_server import REFLECTIONS, SERVICES, grpc_callers, listed, reflect, refusal
 from stock.errors import NotEnoughStock
@@ -226,6 +228,17 @@ def test_what_is_no_message_is_invalid_for_health_and_reflection(path: str, capl
             list(call)
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_metadata_that_are_no_utf_8_are_passed_over_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    with grpc_callers() as callers:
+        caller = Http2Caller(callers.address)
+        headers = usual_headers("/grpc.health.v1.Health/Check", callers.address, "")
+        answer = caller.call([*headers, (b"x-note", b"\xff")], b"\0\0\0\0\0", seconds=20)
+        caller.close()
+
+    assert (answer.http, answer.status) == (200, 0)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
