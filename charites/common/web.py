@@ -59,7 +59,8 @@ class WebApp:
 
     def __init__(self, application: Wsgi) -> None:
         self._application = application
-        self._turns, self._operators = Turns(settings.WEB_THREADS, "web"), Turns(1, "operators")
+        self._turns = Turns(settings.WEB_THREADS, "web")
+        self._operators = {path: Turns(1, path.strip("/")) for path in FOR_OPERATORS}
         self._open = self._arriving_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +73,8 @@ class WebApp:
 
     def _close(self) -> None:
         self._turns.close()
-        self._operators.close(wait=False)
+        for turns in self._operators.values():
+            turns.close(wait=False)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         scope[STARTED] = time.monotonic()
@@ -80,8 +82,10 @@ class WebApp:
             if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
                 raise Unheard(Invalid("headers", _("are too long")), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             request = environ(scope)
-            if scope["path"] in FOR_OPERATORS:  # by a thread of their own, without a body
-                return await self._in_thread(self._operators, with_body(request, b""))
+            if turns := self._operators.get(scope["path"]):
+                # Also when it is full, and without a body. Each path has a thread, or a process whose database hangs
+                # would pass for dead.
+                return await self._in_thread(turns, with_body(request, b""))
             if not is_too_large(request["CONTENT_LENGTH"]):
                 with_body(request, await self._whole_body(receive))
             return await self._answer_one_more(request)

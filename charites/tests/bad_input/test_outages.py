@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,11 @@ def test_database_that_hangs_makes_the_shop_busy_until_it_goes_on(site: Site) ->
 
     site.database.pause()
     try:
+        with ThreadPoolExecutor() as pool:
+            asked = [pool.submit(site.get, path) for path in ("/readyz", "/statusz", "/metrics", "/readyz")]
+            while not all(future.done() for future in asked):
+                assert site.get("/livez").status_code == 200  # or whoever watches would start it again
+            assert [future.result().status_code for future in asked][:2] == [503, 503]
         expect_busy(site)
     finally:
         site.database.resume()

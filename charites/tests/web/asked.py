@@ -73,7 +73,8 @@ class Web:
         self._thread.join()
         self._loop.close()
         self.app._turns.close()
-        self.app._operators.close()
+        for turns in self.app._operators.values():
+            turns.close()
 
 
 def as_buyer(**more: str) -> Headers:
