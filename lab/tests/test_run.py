@@ -28,7 +28,7 @@ def test_run_serves_the_shop_starts_again_what_was_killed_and_keeps_its_data(cop
         pytest.raises(redis.AuthenticationError, stranger.ping)
     told = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids.values() if Path("/proc").is_dir()]
 
-    killed = ("worker", "web", "grpc")
+    killed = ("redis", "worker", "web", "grpc")
     for name in killed:
         os.kill(pids[name], signal.SIGKILL)
     wait_until(

@@ -212,7 +212,7 @@ def test_web_processes_that_are_killed_are_replaced_and_told_nobody_a_lie(
 ) -> None:
     make_goods(PLENTY, stock=1_000_000)
     make_goods(SCARCE, stock=20)
-    kills = trials.count(sample=2, full=20)  # half of them one process, the others both at a statement
+    kills = trials.count(sample=2, full=12)  # half of them one process, the others both at a statement
     history, server = History(), WebProcesses(tmp_path / "web", process_environment)
     done = Counter[str]()
 
