@@ -63,7 +63,9 @@ COUNT_ORDERS = SetStatement(
 FIND_PIECES = SetStatement(
     """
     SELECT held.goods_id, held.user_id, held.pieces
-    FROM {sent} JOIN shopping_order_allowance AS held ON held.goods_id = sent.of_goods AND held.user_id = sent.of_user
+    FROM {sent}
+    {then} shopping_order_allowance AS held {by[shopping_order_allowance_unique]}
+        ON held.goods_id = sent.of_goods AND held.user_id = sent.of_user
     {lock}
     """,
     sent={"of_goods": "number", "of_user": "number"},
@@ -80,6 +82,7 @@ ADD_PIECES = SetUpdate(
     "pieces = pieces + more, updated_at = {now}",
     on="goods_id = of_goods AND user_id = of_user",
     still="pieces + more >= 0",
+    by="shopping_order_allowance_unique",
     sent={"of_goods": "number", "of_user": "number", "more": "number"},
 )
 PIECES_OF_ORDERS = SetStatement(
@@ -94,7 +97,9 @@ ORDERS_OF_BUYERS = f"""
     SELECT orders.user_id,
         SUM(CASE WHEN orders.status = {Order.Status.UNPAID.value} THEN 1 ELSE 0 END),
         SUM(CASE WHEN orders.created_at > sent.since THEN 1 ELSE 0 END)
-    FROM {{sent}} JOIN shopping_order AS orders ON orders.user_id = sent.of_user AND orders.order_id > sent.number
+    FROM {{sent}}
+    {{then}} shopping_order AS orders {{by[shopping_order_of_user]}}
+        ON orders.user_id = sent.of_user AND orders.order_id > sent.number
     GROUP BY orders.user_id
 """
 BUYERS: Mapping[str, str] = {"of_user": "number", "number": "number", "since": "time"}
@@ -204,17 +209,30 @@ def begin_to_count(goods_ids: set[int]) -> None:
 
 
 def add_pieces(moves: Sequence[Move]) -> None:
-    """Counts the pieces of new orders. Raises Stale when a buyer's first order of a product met another one."""
+    """Counts the pieces of new orders. Raises Stale when a buyer's first order of a product met another one: until then
+    there was no row to lock, so what the rules went by may be less than what is there."""
     counted = counted_goods()
     shares = {share: number for share, number in pieces_of(moves).items() if share[0] in counted}
     if not shares:
         return
-    known = find_pieces(shares)
+    known, limits = find_pieces(shares), limits_of(moves)
+    if any(known[share] + shares[share] > limits[share] for share in known.keys() & limits.keys()):
+        raise Stale("pieces of a buyer")
     change([(*share, shares[share]) for share in sorted(known)])
     try:
         INSERT_PIECES.insert([(*share, shares[share]) for share in sorted(shares.keys() - known.keys())])
     except IntegrityError as error:
         raise Stale("pieces of a buyer") from error
+
+
+def limits_of(moves: Sequence[Move]) -> dict[Share, int]:
+    """The highest limit that the orders of a buyer go by, where there is one."""
+    limits: dict[Share, int] = {}
+    for move in moves:
+        for line in move.payload.lines:
+            share = (line.goods.goods_id, move.payload.order.user_id)
+            limits[share] = max(limits.get(share, 0), line.goods.limit_per_buyer)
+    return {share: limit for share, limit in limits.items() if limit}
 
 
 def give_back_pieces(order_ids: Sequence[int]) -> None:

@@ -27,10 +27,11 @@ MOST_CHARACTERS = 2_000_000
 
 @cache
 def for_database(sql: str, vendor: str, **tables: str) -> str:
-    """A statement in the words of one kind of database: {now} is its time, {lock} and {share} lock what is read; what
-    the tables in braces are is given."""
+    """A statement in the words of one kind of database: {now} is its time, {lock} and {share} lock what is read, and
+    `a {then} b {by[name]}` finds the rows of b by that index; what the tables in braces are is given."""
     dialect = DIALECTS[vendor]
-    return " ".join(sql.format(now=dialect.NOW, lock=dialect.LOCK, share=dialect.SHARE, **tables).split())
+    words = {"now": dialect.NOW, "lock": dialect.LOCK, "share": dialect.SHARE, "then": dialect.THEN, "by": dialect.BY}
+    return " ".join(sql.format(**words, **tables).split())
 
 
 class RowsLost(RuntimeError):
@@ -86,17 +87,18 @@ class SetStatement:
 
 class SetUpdate:
     """Changes the rows of a table that `on` finds for those sent and that `still` are as they have to be. The columns
-    that are sent bear names that the table has not."""
+    that are sent bear names that the table has not. `by`: the index that finds the rows, where that is said."""
 
-    def __init__(self, table: str, change: str, *, on: str, still: str, sent: Columns) -> None:
-        self._words = {"table": table, "change": change, "on": on, "still": still}
+    def __init__(self, table: str, change: str, *, on: str, still: str, sent: Columns, by: str = "") -> None:
+        self._words = {"table": table, "change": change, "on": on, "still": still, "by": by}
         self._sent = sent
 
     @cache  # noqa: B019 (a statement lives as long as its module)
     def sql(self, vendor: str) -> str:
         """The statement in the words of one kind of database."""
         dialect = DIALECTS[vendor]
-        sql = dialect.UPDATE.format(**self._words, sent=dialect.json_table("sent", self._sent))
+        template = dialect.UPDATE_BY if self._words["by"] else dialect.UPDATE
+        sql = template.format(**self._words, sent=dialect.json_table("sent", self._sent))
         return for_database(sql, vendor)
 
     def run(self, rows: Rows) -> int:

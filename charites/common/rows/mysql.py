@@ -7,8 +7,21 @@ from typing import Final
 NOW: Final = "CURRENT_TIMESTAMP(6)"
 LOCK: Final = "FOR UPDATE"
 SHARE: Final = "LOCK IN SHARE MODE"
+THEN: Final = "STRAIGHT_JOIN"
 UPDATE: Final = "UPDATE {table} JOIN {sent} ON {on} SET {change} WHERE {still}"
+UPDATE_BY: Final = "UPDATE {sent} STRAIGHT_JOIN {table} FORCE INDEX ({by}) ON {on} SET {change} WHERE {still}"
 TYPES: Final = {"number": "BIGINT", "text": "LONGTEXT", "time": "DATETIME(6)"}
+
+
+class ByIndex(dict[str, str]):
+    """A table with few rows is read from end to end unless told otherwise; whoever locks what it reads then waits for
+    everybody who has locked anything."""
+
+    def __missing__(self, name: str) -> str:
+        return f"FORCE INDEX ({name})"
+
+
+BY: Final = ByIndex()
 
 
 def json_table(name: str, columns: Mapping[str, str]) -> str:

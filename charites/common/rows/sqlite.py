@@ -1,12 +1,16 @@
 """Sets of rows on SQLite, which takes a value as it comes: its times are texts."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
 NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
 LOCK: Final = ""  # there is one writer
 SHARE: Final = ""
+THEN: Final = "JOIN"
+BY: Final = defaultdict[str, str](str)
 UPDATE: Final = "UPDATE {table} SET {change} FROM {sent} WHERE {on} AND {still}"
+UPDATE_BY: Final = UPDATE
 
 
 def json_table(name: str, columns: Mapping[str, str]) -> str:

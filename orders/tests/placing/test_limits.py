@@ -110,6 +110,22 @@ def test_callers_at_once_get_no_more_than_the_limit():
     assert (counts(1), broken_rules()) == ((47, 3, 0), [])
 
 
+@pytest.mark.servers
+def test_first_order_of_a_buyer_that_another_one_overtakes_is_decided_anew():
+    """Before its first order a buyer has no row that could be locked."""
+    make_goods(1, stock=50, limit_per_buyer=2)
+    place({1: 1}, user_id=9)  # from now on the product is counted
+
+    with Parked(lambda: place({1: 2}), at=r"INSERT INTO shopping_order ") as parked:
+        assert place({1: 1}).created
+        with pytest.raises(OverBuyersLimit):
+            parked.go()
+
+    assert held() == {(1, 7): 1, (1, 9): 1}
+    assert counts(1) == (48, 2, 0)
+    assert broken_rules() == []
+
+
 def test_pieces_of_several_products_are_counted_apart():
     make_goods(1, stock=5, limit_per_buyer=1)
     make_goods(2, stock=5, limit_per_buyer=2)
