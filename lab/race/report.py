@@ -7,7 +7,7 @@ from lab.race.charts import draw_throughput, draw_waits
 from lab.race.pieces import NARROW, WIDE, draw_pieces
 from lab.race.results import EXACT, OVERSOLD, Race, Result
 from lab.race.svg import FONT, STYLE, kind
-from lab.race.table import COUNTS, STRATEGY, TIMES, VERDICT, notes
+from lab.race.table import STRATEGY, TIMES, VERDICT, counts, notes
 
 PADDING = 40  # of the box around a drawing, in pixels
 PAGE_STYLE = """
@@ -102,14 +102,14 @@ def throughput_words(race: Race) -> str:
 
 
 def table(race: Race) -> str:
-    columns = [STRATEGY, VERDICT, *COUNTS, *TIMES]
+    columns = [STRATEGY, VERDICT, *counts(race.plan), *TIMES]
     head = "".join(f"<th>{column.title.replace(chr(10), '<br>')}</th>" for column in columns)
     rows = "".join(row(result) for result in race.results)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def row(result: Result) -> str:
-    cells = "".join(f"<td>{escape(column.text(result))}</td>" for column in (*COUNTS, *TIMES))
+    cells = "".join(f"<td>{escape(column.text(result))}</td>" for column in (*counts(result.plan), *TIMES))
     verdict = f'<td class="{kind(result.verdict)}">{result.verdict}</td>'
     return f"<tr><td>{escape(result.strategy)}</td>{verdict}{cells}</tr>"
 
@@ -121,6 +121,7 @@ def settings(race: Race) -> str:
         **race.durability,
         "machine": race.machine,
         "buyers": f"{plan.processes} processes x {plan.threads} threads, via {plan.via}, seed {plan.seed}",
+        **({"a buyer": f"at most {plan.limit_per_buyer} of a product"} if plan.limit_per_buyer else {}),
         "an order": f"{plan.quantity} of each of {min(plan.goods, 2)} goods" if plan.goods > 1 else f"{plan.quantity}",
     }
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items())

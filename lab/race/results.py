@@ -6,17 +6,36 @@ from typing import Any, NamedTuple
 
 from lab.race.race_plan import Plan
 
-EXACT, OVERSOLD, STRANDED = "exact", "oversold", "stranded"
+EXACT, OVERSOLD, STRANDED, OVER_LIMIT = "exact", "oversold", "stranded", "over limit"
 
 
 class Answer(NamedTuple):
-    """What one buyer was told: sold, refused, busy or error. Times in seconds, on one clock."""
+    """What one buyer was told: sold, refused, limited, busy or error. Times in seconds, on one clock."""
 
     order_id: int
     told: str
     begun: float
     ended: float
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What buyers have after a race with a limit, as their orders say. `pieces`: (buyer, goods_id) -> pieces; `buyers`:
+    order_id -> buyer; `broken`: what the audit found."""
+
+    pieces: dict[tuple[int, int], int]
+    buyers: dict[int, int]
+    broken: list[str]
+
+    @property
+    def most(self) -> int:
+        """The most pieces of a product that one buyer has."""
+        return max(self.pieces.values(), default=0)
+
+    def after(self, order_id: int, basket: dict[int, int]) -> int:
+        """The most pieces of a product that the buyer of an attempt would have with it, too."""
+        return max(self.pieces.get((self.buyers[order_id], goods_id), 0) + n for goods_id, n in basket.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,7 @@ class Result:
     column_left: int
     retries: dict[str, int] | None
     claims: list[tuple[float, int]] = field(default_factory=list)
+    held: Held | None = None
 
     @property
     def began(self) -> float:
@@ -95,10 +115,19 @@ class Result:
     def verdict(self) -> str:
         if self.oversold:
             return OVERSOLD
+        if self.held and self.held.most > self.plan.limit_per_buyer:
+            return OVER_LIMIT
         left = {goods_id: self.plan.stock - sold for goods_id, sold in self.receipts.items()}
         refused = [self.baskets[answer.order_id] for answer in self.answers if answer.told == "refused"]
         stranded = any(all(left[goods_id] >= n for goods_id, n in basket.items()) for basket in refused)
-        return STRANDED if stranded else EXACT
+        return STRANDED if stranded or self.limited_early else EXACT
+
+    @property
+    def limited_early(self) -> bool:
+        """Whether a buyer was told of the limit who does not even have as much at the end."""
+        limited = [answer.order_id for answer in self.answers if answer.told == "limited"]
+        limit = self.plan.limit_per_buyer
+        return any(self.held.after(n, self.baskets[n]) <= limit for n in limited) if self.held else False
 
     @property
     def fault(self) -> str | None:
@@ -109,6 +138,8 @@ class Result:
             return f"{self.strategy} met {self.errors} errors, such as {self.first_error()}."
         if self.safe and self.column_left != self.stock - self.sold:
             return f"{self.strategy}: the column claims {self.column_left} left, and {self.stock - self.sold} are."
+        if self.held and self.held.broken:
+            return f"{self.strategy}: the audit names {', '.join(self.held.broken)}."
         return None
 
     def first_error(self) -> str:
@@ -133,6 +164,14 @@ class Result:
             "p95_ms": round(self.percentile(95), 2),
             "p99_ms": round(self.percentile(99), 2),
             "verdict": self.verdict,
+            **(self._limit_as_json(self.held) if self.held else {}),
+        }
+
+    def _limit_as_json(self, held: Held) -> dict[str, Any]:
+        return {
+            "limit_per_buyer": self.plan.limit_per_buyer,
+            "limited": self.told("limited"),
+            "most_of_a_buyer": held.most,
         }
 
 

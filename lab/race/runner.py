@@ -19,7 +19,7 @@ from charites.common.auth import Role, issue_token
 from lab.race.database import own_database
 from lab.race.processes import Child, RaceFailed
 from lab.race.race_plan import Basket, Plan, baskets, deal, fresh_numbers
-from lab.race.results import EXACT, OVERSOLD, Answer, Race, Result
+from lab.race.results import EXACT, OVERSOLD, Answer, Held, Race, Result
 from lab.race.running_shop import borrowed_goods
 from lab.servers import EmbeddedRedis, ServerFailed
 from stock.strategies.strategy import Strategy
@@ -32,6 +32,16 @@ PROTECTED_BY_SQLITE = "transaction"
 THE_SERVERS_OWN = "server"
 SERVERS = 2  # as in production: in one process calls queue up, and a wrong strategy would look right
 PRIVATE_SERVER = {"GRPC_DEADLINE_SECONDS": "60", "GRPC_MAX_CONCURRENT": "4096"}
+# Of a shop whose goods, stock and orders are in one database, where only the limit a buyer is in the way of an order.
+WHOLE_SHOP = {
+    "APPS": "goods,stock,orders",
+    "ORDER_FLOW": "local",
+    "GOODS_ENDPOINT": "",
+    "STOCK_ENDPOINT": "",
+    "ORDER_PAY_TIMEOUT_SECONDS": "3600",
+    "MAX_UNPAID_ORDERS": "0",
+    "PLACE_RATE": "0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,10 @@ class Course:
 
     def run(self, strategy: type[Strategy], *, database: str, progress: Callable[[int], None]) -> Result:
         """Races one strategy on freshly made stock. What the column claims is watched where it is wrong."""
-        self.ledger.ask(do="open", goods_ids=self.goods_ids, stock=self.plan.stock, watch=not strategy.safe)
+        limit = self.plan.limit_per_buyer
+        self.ledger.ask(
+            do="open", goods_ids=self.goods_ids, stock=self.plan.stock, limit=limit, watch=not strategy.safe
+        )
         with self._target(strategy) as (goal, end):
             answers, retries = race_once(self.crowd, deal(self.baskets, self.plan), goal, progress)
             retries = end() or retries
@@ -65,21 +78,29 @@ class Course:
             column_left=closed["column"],
             retries=retries,
             claims=[(at - began, left) for at, left in closed["samples"]],
+            held=self._held(closed) if limit else None,
         )
+
+    def _held(self, closed: dict[str, Any]) -> Held:
+        """What the ledger says of the buyers."""
+        pieces = {(buyer, goods_id): number for buyer, goods_id, number in closed["held"]}
+        return Held(pieces, {basket.order_id: basket.buyer for basket in self.baskets}, closed["broken"])
 
     @contextmanager
     def _target(self, strategy: type[Strategy]) -> Iterator[tuple[Goal, Callable[[], dict[str, int] | None]]]:
         """Yields what the buyers aim at, and a function that ends the race and tells the private servers' retries."""
         path = f"{strategy.__module__}.{strategy.__qualname__}"
+        is_placing = self.plan.limit_per_buyer > 0
         if self.plan.via == "service":
-            yield {"strategy": path, "address": "", "token": ""}, lambda: None
+            yield {"strategy": path, "address": "", "token": "", "is_placing": is_placing}, lambda: None
             return
+        program = "lab.race.strategy_server", path, "Order" if is_placing else "Stock"
         with ExitStack() as stack:
-            start = partial(Child, "lab.race.strategy_server", path, environment=self.environment, folder=self.folder)
+            start = partial(Child, *program, environment=self.environment, folder=self.folder)
             servers = [stack.enter_context(start()) for _ in range(SERVERS)]
             address = "ipv4:" + ",".join(f"127.0.0.1:{server.hear()['port']}" for server in servers)
             token = issue_token(user_id=0, role=Role.SERVICE, now=timezone.now())
-            goal = {"strategy": "", "address": address, "token": f"Bearer {token}"}
+            goal = {"strategy": "", "address": address, "token": f"Bearer {token}", "is_placing": is_placing}
             yield goal, lambda: dict(sum(map(retries_of, servers), Counter()))
 
 
@@ -92,7 +113,11 @@ def run_race(plan: Plan, strategies: Sequence[type[Strategy]], progress: Progres
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="charites-race-")))
         url = stack.enter_context(own_database())
         environment = {**child_environment(url), **stack.enter_context(lock_server(strategies))}
-        ledger = stack.enter_context(Child("lab.race.sales_ledger", environment=environment, folder=folder))
+        words = []
+        if plan.limit_per_buyer:
+            environment |= WHOLE_SHOP
+            words = ["orders"]
+        ledger = stack.enter_context(Child("lab.race.sales_ledger", *words, environment=environment, folder=folder))
         crowd = assemble(plan, stack, environment, folder)
         described = ledger.hear()
         goods_ids = fresh_numbers(plan.goods)
@@ -115,7 +140,7 @@ def race_server(plan: Plan, progress: Progress) -> Race:
         crowd = assemble(plan, stack, child_environment(f"sqlite:///{folder / 'never-used.sqlite3'}"), folder)
         shop = stack.enter_context(borrowed_goods(plan))
         progress(THE_SERVERS_OWN, 0)
-        goal = {"strategy": "", "address": plan.address, "token": plan.token}
+        goal = {"strategy": "", "address": plan.address, "token": plan.token, "is_placing": False}
         answers, _ours = race_once(crowd, deal(shop.baskets, plan), goal, partial(progress, THE_SERVERS_OWN))
         accepted = [answer.order_id for answer in answers if answer.told == "sold"]
         result = Result(

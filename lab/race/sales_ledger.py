@@ -1,9 +1,11 @@
-"""The process that keeps the ledger of a race: `python -m lab.race.sales_ledger`.
+"""The process that keeps the ledger of a race: `python -m lab.race.sales_ledger [orders]`.
 
-It makes the tables and the stock, counts receipts, and watches what the stock column claims meanwhile.
+It makes the tables and the stock, counts receipts, and watches what the stock column claims meanwhile. With the word
+`orders`: for a race that places some, with all tables and goods, whose buyers' pieces it counts.
 """
 
 import sqlite3
+import sys
 import threading
 import time
 from typing import Any
@@ -16,7 +18,11 @@ from django.core.management import call_command  # noqa: E402 (after setup)
 from django.db import connection, connections  # noqa: E402
 from django.db.models import Sum  # noqa: E402
 
+from charites.audit import run_audit  # noqa: E402
+from charites.common import clock  # noqa: E402
+from goods.models import Goods  # noqa: E402
 from lab.race.child import Link  # noqa: E402
+from orders.models import Allowance, LimitedGoods, Order, OrderDetail  # noqa: E402
 from stock.models import Stock, StockAdjustment, StockRecord  # noqa: E402
 from stock.services import Adjustment, adjust_stock  # noqa: E402
 
@@ -70,6 +76,27 @@ def make_stock(goods_ids: list[int], stock: int) -> None:
     )
 
 
+def make_goods(goods_ids: list[int], limit: int) -> None:
+    """Forgets the orders of the last race and puts the goods on sale, with a limit a buyer."""
+    for model in (OrderDetail, Order, Allowance, Goods):
+        model.objects.all().delete()
+    LimitedGoods.objects.exclude(goods_id=0).delete()  # of which the shop needs one row
+    Goods.objects.bulk_create(
+        Goods(goods_id=goods_id, title="race", price=1, market_price=1, limit_per_buyer=limit) for goods_id in goods_ids
+    )
+
+
+def held(goods_ids: list[int]) -> list[tuple[int, int, int]]:
+    """Returns what buyers have in orders that are not closed: buyer, goods_id, pieces."""
+    open_orders = Order.objects.exclude(status=Order.Status.CLOSED).values("order_id")
+    lines = OrderDetail.objects.filter(goods_id__in=goods_ids, order_id__in=open_orders)
+    return list(lines.values_list("user_id", "goods_id").annotate(Sum("num")).order_by("user_id", "goods_id"))
+
+
+def broken_rules() -> list[str]:
+    return [result.check.id for result in run_audit(now=clock.now()) if result.total]
+
+
 def describe() -> dict[str, Any]:
     """Returns what database this is and when it syncs, as the server itself says."""
     with connection.cursor() as cursor:
@@ -90,17 +117,21 @@ def describe() -> dict[str, Any]:
 
 def main() -> None:
     link, watch = Link(), None
-    call_command("migrate", "stock", verbosity=0, interactive=False)
+    places_orders = sys.argv[1:] == ["orders"]
+    call_command("migrate", *([] if places_orders else ["stock"]), verbosity=0, interactive=False)
     link.say(**describe())
     for wanted in link.listen():
         goods_ids = wanted["goods_ids"]
         if wanted["do"] == "open":
+            if places_orders:
+                make_goods(goods_ids, wanted["limit"])
             make_stock(goods_ids, wanted["stock"])
             watch = Watch(goods_ids) if wanted["watch"] else None
             link.say(opened=True)
         else:
             samples = watch.end() if watch else []
-            link.say(column=sum(column(goods_ids).values()), receipts=receipts(goods_ids), samples=samples)
+            found = {"held": held(goods_ids), "broken": broken_rules()} if places_orders else {}
+            link.say(column=sum(column(goods_ids).values()), receipts=receipts(goods_ids), samples=samples, **found)
 
 
 if __name__ == "__main__":

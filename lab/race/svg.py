@@ -28,7 +28,7 @@ MARKS = (
 )
 STYLE = f":root{{{LIGHT}}}@media(prefers-color-scheme:dark){{:root{{{DARK}}}}}{MARKS}"
 
-KIND = {"exact": "good", "oversold": "bad"}  # a verdict's colour
+KIND = {"exact": "good", "oversold": "bad", "over limit": "bad"}  # a verdict's colour
 
 
 def kind(verdict: str) -> str:

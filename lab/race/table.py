@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.race.results import EXACT, OVERSOLD, Race, Result
+from lab.race.race_plan import Plan
+from lab.race.results import EXACT, OVER_LIMIT, OVERSOLD, Race, Result
 from lab.race.runner import PROTECTED_BY_SQLITE
 
-STYLES = {EXACT: "green", OVERSOLD: "bold red"}
+STYLES = {EXACT: "green", OVERSOLD: "bold red", OVER_LIMIT: "bold red"}
 WIDTH_WITHOUT_TERMINAL = 200
 
 
@@ -38,6 +39,10 @@ COUNTS = [
     Column("busy", lambda result: f"{result.told('busy'):,}"),
     Column("errors", lambda result: f"{result.errors:,}"),
 ]
+LIMIT = [
+    Column("over the\nlimit", lambda result: f"{result.told('limited'):,}"),
+    Column("most of\na buyer", lambda result: optional(result.held.most if result.held else None)),
+]
 TIMES = [
     Column("retries", lambda result: optional(result.as_json()["retries"])),
     Column("deadlocks", lambda result: optional(result.as_json()["deadlocks"])),
@@ -49,12 +54,17 @@ TIMES = [
 ]
 
 
+def counts(plan: Plan) -> list[Column]:
+    """The columns that count; a race with a limit has two more."""
+    return [*COUNTS, *LIMIT] if plan.limit_per_buyer else COUNTS
+
+
 def as_text(race: Race, *, width: int | None) -> str:
     """Draws the table for a terminal of so many columns (None: for a file). Nothing is ever cut: where one table is too
     wide, there are two."""
-    tables = [as_table(race, [STRATEGY, *COUNTS, *TIMES, VERDICT])]
+    tables = [as_table(race, [STRATEGY, *counts(race.plan), *TIMES, VERDICT])]
     if width and natural_width(tables) > width:
-        halves = [STRATEGY, *COUNTS, VERDICT], [STRATEGY, *TIMES]
+        halves = [STRATEGY, *counts(race.plan), VERDICT], [STRATEGY, *TIMES]
         tables = [as_table(race, half, box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0)) for half in halves]
     # Still too narrow: the terminal breaks lines, which is better than names that are cut.
     room = max(width or WIDTH_WITHOUT_TERMINAL, natural_width(tables))
@@ -94,11 +104,26 @@ def notes(race: Race) -> list[str]:
     settings = ", ".join(f"{name} {value}" for name, value in race.durability.items()) or "durability unknown"
     found = [
         f"{race.database} ({settings}); {race.machine}.",
-        f"{plan.buyers:,} buyers, one attempt each, for {plan.stock * plan.goods:,} pieces; {plan.processes} processes"
+        f"{plan.buyers:,} buyers, {attempts(plan)}, for {plan.stock * plan.goods:,} pieces; {plan.processes} processes"
         f" x {plan.threads} threads; via {plan.via}; seed {plan.seed}.",
     ]
     if race.database.startswith("SQLite") and any(r.strategy == PROTECTED_BY_SQLITE for r in race.results):
         found.append(
             "transaction is exact here by SQLite's BEGIN IMMEDIATE: one writer at a time. On MySQL it oversells."
         )
+    if plan.limit_per_buyer:
+        found.append(limit_words(race))
     return found
+
+
+def attempts(plan: Plan) -> str:
+    return "one attempt each" if plan.attempts == 1 else f"{plan.attempts} attempts each"
+
+
+def limit_words(race: Race) -> str:
+    """What one buyer could have, and had. It is exact where nobody had more, and nobody was refused who had less."""
+    most = max(result.held.most for result in race.results if result.held)
+    return (
+        f"One buyer could have {race.plan.limit_per_buyer} of a product, over all orders; the most that one has is"
+        f" {most}. How many orders, and how fast, was not limited here."
+    )

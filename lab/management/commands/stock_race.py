@@ -42,11 +42,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--strategy", default="all", metavar="all|NAME[,NAME]", help=", ".join(STRATEGIES))
         parser.add_argument("--stock", type=at_least_one, default=100, metavar="N", help="pieces of each product")
-        parser.add_argument("--buyers", type=at_least_one, default=400, metavar="N", help="one attempt each")
+        parser.add_argument(
+            "--buyers", type=at_least_one, default=400, metavar="N", help="one attempt each, without a limit"
+        )
         parser.add_argument("--processes", type=at_least_one, default=4, metavar="N")
         parser.add_argument("--threads", type=at_least_one, default=16, metavar="N", help="of each process")
         parser.add_argument("--quantity", type=at_least_one, default=1, metavar="N", help="pieces that a buyer wants")
         parser.add_argument("--goods", type=at_least_one, default=1, metavar="N", help="with more, two per order")
+        parser.add_argument(
+            "--limit-per-buyer",
+            type=at_least_one,
+            default=0,
+            metavar="N",
+            help="place orders for products that one buyer may have N of; every buyer tries more often than that, and "
+            "only safe strategies take part",
+        )
         parser.add_argument("--via", choices=["service", "grpc"], default="service")
         parser.add_argument("--address", default="", metavar="HOST:PORT", help="race a running server, as it is")
         parser.add_argument("--token", default="", help="the authorization value for --address: 'Bearer ...'")
@@ -56,10 +66,22 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=1, metavar="N", help="of who wants which product")
 
     def handle(self, **options: Any) -> None:
-        strategies = find_strategies(options["strategy"])
+        strategies = find_strategies(options["strategy"], safe=bool(options["limit_per_buyer"]))
         if options["address"]:
             options |= {"via": "grpc", "token": token_for(options)}
-        names = ("stock", "buyers", "processes", "threads", "quantity", "goods", "via", "seed", "address", "token")
+        names = (
+            "stock",
+            "buyers",
+            "processes",
+            "threads",
+            "quantity",
+            "goods",
+            "via",
+            "seed",
+            "address",
+            "token",
+            "limit_per_buyer",
+        )
         plan = Plan(**{name: options[name] for name in names})
         try:
             with polite_ends():
@@ -77,7 +99,7 @@ class Command(BaseCommand):
         columns = (TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             names = [THE_SERVERS_OWN] if plan.address else [strategy.name for strategy in strategies]
-            tasks = {name: progress.add_task(name, total=plan.buyers, start=False) for name in names}
+            tasks = {name: progress.add_task(name, total=plan.buyers * plan.attempts, start=False) for name in names}
 
             def advance(strategy: str, answered: int) -> None:
                 if not answered:
@@ -118,6 +140,8 @@ def polite_ends() -> Iterator[None]:
 
 def token_for(options: dict[str, Any]) -> str:
     """Returns the token for a running server. Raises CommandError for options that do not go with one."""
+    if options["limit_per_buyer"]:
+        raise CommandError("A running server has goods of its own: leave out --limit-per-buyer, or --address.")
     if options["strategy"] != "all":
         raise CommandError("A running server has a strategy of its own: leave out --strategy, or --address.")
     if not options["token"] and not settings.DEMO:
@@ -125,9 +149,15 @@ def token_for(options: dict[str, Any]) -> str:
     return options["token"] or DEMO_TOKEN
 
 
-def find_strategies(names: str) -> list[type[Strategy]]:
-    """Returns the strategies of `all` or a comma-separated list. Raises CommandError for a name that there is not."""
+def find_strategies(names: str, *, safe: bool) -> list[type[Strategy]]:
+    """Returns the strategies of `all` or a comma-separated list. `safe`: only such. Raises CommandError for a name that
+    there is not, or that is not safe."""
     wanted = list(STRATEGIES) if names == "all" else [name.strip() for name in names.split(",")]
     if unknown := [name for name in wanted if name not in STRATEGIES]:
         raise CommandError(f"No such strategy: {', '.join(unknown)}. There are: {', '.join(STRATEGIES)}.")
-    return [STRATEGIES[name] for name in dict.fromkeys(wanted)]
+    found = [STRATEGIES[name] for name in dict.fromkeys(wanted)]
+    if safe and names == "all":
+        return [strategy for strategy in found if strategy.safe]
+    if unsafe := [strategy.name for strategy in found if safe and not strategy.safe]:
+        raise CommandError(f"Orders are placed with safe strategies only, and these are not: {', '.join(unsafe)}.")
+    return found

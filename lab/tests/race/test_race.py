@@ -129,6 +129,32 @@ def test_race_over_grpc_has_the_same_verdicts(tmp_path):
     assert found["group_commit"]["sold"] == 100
 
 
+@pytest.mark.parametrize("via", ["service", "grpc"])
+def test_race_with_a_limit_gives_every_buyer_what_the_limit_says_and_no_piece_more(tmp_path, capsys, via):
+    few = {"buyers": 24, "stock": 40, "limit_per_buyer": 2, "via": via}
+    found = run(tmp_path, strategy="pessimistic,group_commit", report=tmp_path / "race.html", **few)
+
+    for result in found.values():
+        assert (result["sold"], result["oversold"], result["column_left"], result["errors"]) == (40, 0, 0, 0)
+        assert (result["limit_per_buyer"], result["most_of_a_buyer"], result["verdict"]) == (2, 2, "exact")
+        assert result["sold"] + result["refused"] + result["limited"] + result["busy"] == result["buyers"] == 96
+    words = "One buyer could have 2 of a product, over all orders; the most that one has is 2."
+    assert words in capsys.readouterr().out
+    assert words in (tmp_path / "race.html").read_text()
+
+
+def test_race_with_a_limit_and_pieces_for_everybody_refuses_half_of_the_attempts(tmp_path):
+    found = run(tmp_path, strategy="group_commit", buyers=24, stock=100, limit_per_buyer=2)["group_commit"]
+
+    assert (found["sold"], found["limited"], found["refused"], found["column_left"]) == (48, 48, 0, 52)
+
+
+def test_race_with_a_limit_of_all_strategies_is_one_of_the_safe_ones(tmp_path):
+    found = run(tmp_path, buyers=4, stock=4, limit_per_buyer=1, threads=2)
+
+    assert list(found) == [name for name, strategy in STRATEGIES.items() if strategy.safe]
+
+
 # Exit codes
 
 
@@ -175,6 +201,8 @@ def test_race_whose_process_dies_fails_with_its_last_words(tmp_path, monkeypatch
         ({"strategy": "naive,hope"}, "No such strategy: hope"),
         ({"strategy": "naive", "address": "127.0.0.1:1"}, "leave out --strategy"),
         ({"address": "127.0.0.1:1"}, "needs --token"),
+        ({"address": "127.0.0.1:1", "limit_per_buyer": 2}, "leave out --limit-per-buyer"),
+        ({"strategy": "naive,pessimistic", "limit_per_buyer": 2}, "safe strategies only, and these are not: naive"),
         ({"address": "127.0.0.1:1", "token": "Bearer x", "processes": 1}, "answered UNAVAILABLE"),
     ],
 )

@@ -1,12 +1,14 @@
 import re
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from lab.race.race_plan import Plan, baskets, deal
-from lab.race.results import EXACT, OVERSOLD, STRANDED
+from lab.race.results import EXACT, OVER_LIMIT, OVERSOLD, STRANDED, Held
 from lab.race.runner import expected_verdict
 from lab.race.table import as_text
-from lab.tests.race.race_results import race, result
+from lab.tests.race.race_results import GOODS_ID, race, result
 from stock.strategies import STRATEGIES
 
 EXACT_RACE = ["sold", "sold", "sold", "refused", "refused"]
@@ -24,6 +26,40 @@ EXACT_RACE = ["sold", "sold", "sold", "refused", "refused"]
 )
 def test_verdict_follows_from_what_was_sold_and_who_was_refused(told, verdict):
     assert result(told=told).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("told", "buyers", "verdict"),
+    [
+        (["sold", "sold", "limited"], [1, 1, 1], EXACT),
+        (["sold", "sold", "sold"], [1, 1, 1], OVER_LIMIT),
+        (["sold", "sold", "limited"], [1, 2, 2], STRANDED),
+    ],
+)
+def test_verdict_with_a_limit_follows_from_what_buyers_have_and_who_was_refused(told, buyers, verdict):
+    plan = Plan(stock=3, buyers=3, processes=1, threads=2, limit_per_buyer=2)
+    had = Counter((buyer, GOODS_ID) for buyer, kind in zip(buyers, told, strict=True) if kind == "sold")
+
+    found = replace(result(told=told, plan=plan), held=Held(dict(had), dict(enumerate(buyers)), []))
+
+    assert found.verdict == verdict
+    assert (found.fault is None) == (verdict == EXACT)
+    assert found.as_json()["most_of_a_buyer"] == max(had.values())
+
+
+def test_race_with_a_limit_fails_by_what_the_audit_finds():
+    plan = Plan(stock=3, buyers=1, processes=1, threads=2, limit_per_buyer=2)
+
+    found = replace(result(told=["sold"], plan=plan), held=Held({(1, GOODS_ID): 1}, {0: 1}, ["I18-pieces-of-a-buyer"]))
+
+    assert found.fault == "atomic_update: the audit names I18-pieces-of-a-buyer."
+
+
+def test_race_without_a_limit_says_nothing_of_one():
+    found = result(told=EXACT_RACE)
+
+    assert {"limit_per_buyer", "limited", "most_of_a_buyer"} & found.as_json().keys() == set()
+    assert "limit" not in as_text(race(found), width=None)
 
 
 def test_verdict_with_a_rest_too_small_for_an_order_is_exact():
