@@ -4,17 +4,19 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev libmariadb-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-COPY requirements.txt requirements-embedded.txt ./
-RUN pip wheel --no-cache-dir --wheel-dir /wheels --requirement requirements.txt
+COPY requirements.lock requirements-build.lock ./
+# By hash, all of it: wheels as they are; mysqlclient, which comes as source, is built with what stands in the second file.
+RUN pip install --no-cache-dir --require-hashes --requirement requirements-build.lock \
+    && pip wheel --no-cache-dir --no-build-isolation --require-hashes --only-binary :all: --no-binary mysqlclient \
+        --wheel-dir /wheels --requirement requirements.lock
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libmariadb3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --create-home charites
-COPY requirements.txt requirements-embedded.txt /tmp/
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels --requirement /tmp/requirements.txt
+    pip install --no-cache-dir --no-index --no-deps /wheels/*.whl
 WORKDIR /srv/charites
 COPY . .
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ENV_FILE="" HTTP_HOST=0.0.0.0 GRPC_HOST=0.0.0.0 \

@@ -12,10 +12,10 @@ SIDE_BY_SIDE = --numprocesses 3
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run run-split tour race test test-fast faults bench bench-quick fuzz lint gen clean
+.PHONY: help run run-split tour race test test-fast faults bench bench-quick fuzz lint gen lock vulnerabilities digests clean
 
 help: ## this list
-	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 run: ## the whole shop on this machine: web, gRPC, worker and sweep; Ctrl-C stops it
 	$(BOOTSTRAP) run
@@ -82,6 +82,22 @@ gen: ## generated files: gRPC code, translations, the list of settings, the tabl
 	$(IN_VENV) -m lab.generate.translations
 	$(IN_VENV) -m lab.generate.document_settings
 	$(IN_VENV) -m lab.generate.table_diagram
+
+LOCK = CUSTOM_COMPILE_COMMAND="make lock" $(IN_VENV) -m piptools compile --quiet --generate-hashes --allow-unsafe \
+	--strip-extras --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-options
+
+lock: ## what production installs, by hash: requirements.lock, after a change of requirements.txt
+	$(BOOTSTRAP) supply
+	$(LOCK) --output-file requirements.lock requirements.txt
+	$(LOCK) --output-file requirements-build.lock requirements-build.txt
+
+vulnerabilities: ## what is known against the packages of production; says so where it cannot ask
+	$(BOOTSTRAP) supply
+	@$(IN_VENV) -m lab.supply.vulnerabilities
+
+digests: ## pins the images of the Dockerfile and of compose.yaml by digest, where a registry is reached
+	$(BOOTSTRAP) run
+	@$(IN_VENV) -m lab.supply.image_digests
 
 clean: ## forget .venv and var/, the shop's data included
 	@for file in var/run.pid var/split/run.pid; do \

@@ -23,6 +23,7 @@ FILES = {
     "run": ["requirements-embedded.txt"],
     "dev": ["requirements-embedded.txt", "requirements-dev.txt"],
     "test": ["requirements-embedded.txt", "requirements.txt", "requirements-dev.txt", "requirements-pyvoy.txt"],
+    "supply": ["requirements-embedded.txt", "requirements-supply.txt"],
 }
 
 

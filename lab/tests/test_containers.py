@@ -103,6 +103,27 @@ def test_every_block_of_settings_says_why(name: str) -> None:
     assert [block for block in blocks if not block.startswith("#")] == []
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_containers_write_nowhere_gain_no_rights_and_are_bounded(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"cap_add", "privileged"} & service.keys() == set()
+    assert all(service[bound] for bound in ("mem_limit", "cpus", "pids_limit"))
+    assert all(":size=" in mount for mount in service["tmpfs"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_runs_as_root(name: str) -> None:
+    image = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+
+    assert SERVICES[name].get("user", "root") != "root" or (
+        SERVICES[name]["image"] == "charites" and "\nUSER charites\n" in image
+    )
+
+
 def left_out(folder: str, names: list[str]) -> list[str]:
     """Returns the names in a folder of the checkout that .dockerignore keeps out of the image."""
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
@@ -137,7 +158,7 @@ def test_image_holds_the_shop_without_instruments_and_tests(image: Path) -> None
     assert sorted(path.name for path in image.iterdir() if path.is_dir()) == [
         *("charites", "fixtures", "goods", "messaging", "orders", "stock")
     ]
-    assert {"manage.py", "requirements.txt"} <= {path.name for path in image.iterdir() if path.is_file()}
+    assert {"manage.py", "requirements.lock"} <= {path.name for path in image.iterdir() if path.is_file()}
     assert [path for path in image.rglob("*") if path.name in ("tests", "conftest.py", ".env")] == []
 
 

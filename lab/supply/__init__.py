@@ -1,0 +1,1 @@
+"""What production is made of: packages by hash, images by digest, and what is known against them."""
