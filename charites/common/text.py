@@ -2,7 +2,7 @@
 
 A text is kept in Unicode's composed form (NFC) and without blanks around it, so that what looks the same is the same;
 otherwise as it was typed. Every script and every emoji may stand in it. Refused is what cannot be printed, what turns
-the direction of the text around it, and what nobody can see. Why: docs/adr/00NN-texts-that-people-type.md.
+the direction of the text around it, and what nobody can see. Why: docs/adr/0026-texts-that-people-type.md.
 """
 
 import unicodedata

@@ -75,7 +75,7 @@ class IdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-c
 
 
 class TextExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    """What a text may hold no pattern says: see docs/adr/00NN-texts-that-people-type.md."""
+    """What a text may hold no pattern says: see docs/adr/0026-texts-that-people-type.md."""
 
     target_class = f"{FIELDS}.SecretField"
     match_subclasses = True
