@@ -5,14 +5,14 @@ from typing import Any
 from rest_framework import serializers
 
 from charites.common.models import MAX_PAGE
-from charites.common.rest import IdField, StrictSerializer
+from charites.common.rest import IdField, StrictSerializer, WholeNumberField
 from goods.models import Goods, Room
 
 
 class ListRoomsSerializer(StrictSerializer):
     status = serializers.ChoiceField([*Room.Status.values, "all"], required=False, help_text="live when left out")
     after = IdField(required=False, help_text="the last room_id of the page before")
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=MAX_PAGE)
+    limit = WholeNumberField(required=False, min_value=1, max_value=MAX_PAGE)
 
 
 class RoomSerializer(serializers.Serializer[Any]):

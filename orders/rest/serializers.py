@@ -7,7 +7,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from charites.common.models import ADDRESS_LENGTH, MAX_LINES, MAX_PAGE, NAME_LENGTH, PHONE_LENGTH
-from charites.common.rest import IdField, QuantityField, StrictSerializer, TextField
+from charites.common.rest import IdField, QuantityField, StrictSerializer, TextField, WholeNumberField
 from charites.common.times import as_utc
 from orders.models import Order, OrderDetail, Payment
 from orders.selectors import OrderWithLines
@@ -50,7 +50,7 @@ class PayOrderSerializer(StrictSerializer):
 class ListOrdersSerializer(StrictSerializer):
     status = serializers.ChoiceField(Order.Status.choices, required=False)
     before = IdField(required=False, help_text="the last order_id of the page before")
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=MAX_PAGE)
+    limit = WholeNumberField(required=False, min_value=1, max_value=MAX_PAGE)
 
 
 class LineSerializer(serializers.Serializer[Any]):

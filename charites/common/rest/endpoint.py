@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, Protocol, TypeVar
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import JSONParser
@@ -13,11 +14,11 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from charites.common import auth
-from charites.common.errors import Unauthenticated, one_key
+from charites.common.errors import Invalid, Unauthenticated, one_key
 from charites.common.logs import note_actor
 from charites.common.near import is_near
 from charites.common.rest.fields import ErrorSerializer, StrictSerializer
-from charites.common.strict_json import read_body
+from charites.common.strict_json import NAME_SHOWN, read_body
 
 AnySerializer = TypeVar("AnySerializer", bound=Serializer[Any])
 
@@ -102,7 +103,10 @@ def valid_body(serializer_class: type[StrictSerializer], request: Asked) -> dict
 
 
 def valid_query(serializer_class: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    """Returns the checked query parameters of a request."""
+    """Returns the checked query parameters of a request. Raises Invalid, also for one that comes twice."""
+    for name, values in request.query_params.lists():
+        if len(values) > 1:
+            raise Invalid(name[:NAME_SHOWN], _("comes twice"))
     return dict(made(serializer_class).run_validation(request.query_params.dict()))
 
 
