@@ -22,6 +22,7 @@ STATUSES = {
     "not found": (404, "NOT_FOUND"),
     "conflict": (409, "FAILED_PRECONDITION"),
     "key reused": (422, "INVALID_ARGUMENT"),
+    "limited": (429, "RESOURCE_EXHAUSTED"),
 }
 INVALID = ("invalid", 10000001)
 UNAUTHENTICATED = ("unauthenticated", 10000002)
@@ -40,6 +41,8 @@ NO_STOCK = ("not found", 40010002)
 NOT_ENOUGH = ("conflict", 40010003)
 NOT_YOURS = ("forbidden", 40010011)
 NO_ORDER = ("not found", 50010003)
+TOO_MANY_UNPAID = ("conflict", 50010008)
+TOO_MANY_ORDERS = ("limited", 10000007)
 WRONG_STATE = ("conflict", 50010006)
 Expected = tuple[str, int]
 
