@@ -16,6 +16,8 @@ from django.conf import settings
 
 from charites.common.clock import read_database_time
 from charites.common.models import Node
+from charites.common.rpc import Client, read_error
+from goods.errors import SaleNotStarted, SaleOver
 from lab.kit.factories import (
     SANDBOX,
     bearer,
@@ -119,6 +121,45 @@ def test_server_gives_orders_the_databases_time_and_takes_nobodys_node(shop: Sho
         assert expires_at - created_at == timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS)
     lease.refresh_from_db()
     assert abs(lease.leased_until - after - timedelta(seconds=60)) < timedelta(seconds=30)
+
+
+def test_sale_opens_and_ends_by_the_databases_time(shop: Shop) -> None:
+    """An hour ahead every one of these sales would be open, or over; ten minutes behind none would."""
+    now = database_time()
+    make_goods(2, stock=10, sale_starts_at=now + 2 * FIVE_MINUTES)
+    make_goods(3, stock=10, sale_starts_at=now - FIVE_MINUTES, sale_ends_at=now + 2 * FIVE_MINUTES)
+    make_goods(4, stock=10, sale_ends_at=now - FIVE_MINUTES)
+    shop.start("web")
+    shop.await_web()
+
+    over_rest = {}
+    for goods_id in (2, 3, 4):
+        body = {**ORDER, "items": [{"goods_id": str(goods_id), "quantity": 1}]}
+        answer = httpx.post(f"{shop.url}/api/orders", json=body, headers={"Authorization": bearer()}, timeout=60)
+        over_rest[goods_id] = answer.json().get("code", answer.status_code)
+    shop.kill("web")
+    Node.objects.update(leased_until=now - FIVE_MINUTES)  # for the next process
+    shop.start("grpc")
+    over_grpc = {}
+    with Client(shop.grpc_address, token=bearer(), timeout_seconds=60, tries=1) as client:
+        grpc.channel_ready_future(client.channel).result(60)
+        for goods_id in (2, 3, 4):
+            over_grpc[goods_id] = place_over_grpc(client, goods_id)
+
+    assert over_rest == {2: SaleNotStarted.code, 3: 201, 4: SaleOver.code}
+    assert over_grpc == {2: SaleNotStarted.code, 3: 0, 4: SaleOver.code}
+    assert [counts(goods_id)[0] for goods_id in (2, 3, 4)] == [10, 8, 10]
+
+
+def place_over_grpc(client: Client, goods_id: int) -> int:
+    """Returns 0, or the number of the refusal."""
+    request = CreateOrderRequest(goods_id=goods_id, num=1, address="a", name="n", phone="p")
+    try:
+        client.stub(OrderStub).CreateOrder(request)
+    except grpc.RpcError as error:
+        refusal = read_error(error)
+        return refusal.code if refusal else -1
+    return 0
 
 
 def test_sweep_closes_by_the_databases_time_and_leaves_leases_and_retries_alone(shop: Shop, trials: Trials) -> None:
