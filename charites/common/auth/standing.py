@@ -73,7 +73,8 @@ def ends() -> Ends:
 
 def ends_at_once() -> Ends | None:
     """The same for an event loop: None where it takes a look at the database."""
-    return _ends.recall(ALL)
+    found = _ends.get_fresh(ALL)  # half as much work as to recall it, in every call
+    return _ends.recall(ALL) if found is None else found
 
 
 def load_ends() -> Ends:
