@@ -384,6 +384,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")  # whoever takes traces; empty: none are made
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", environment.LOG_LEVEL).upper()
 LOGGING_CONFIG = "charites.common.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "as_json": not DEBUG}

@@ -13,6 +13,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from prometheus_client import Counter
 
+from charites.common import tracing
 from charites.common.logs import request_context
 from charites.common.threads import AT_ONCE, each_at_once
 from charites.common.transactions import run
@@ -75,7 +76,9 @@ def deliver_one(message: Message, *, now: datetime) -> None:
     if registration is None:
         hold(message, now=now)
         return
-    with request_context(message.headers.get("request_id"), topic=message.topic, message_id=message.pk):
+    about = {"topic": message.topic, "message_id": message.pk}
+    delivery = tracing.span(f"deliver {message.topic}", kind="CONSUMER", carrier=message.headers, **about)
+    with request_context(message.headers.get("request_id"), **about), delivery:
         try:
             registration.handler([message])
         except Exception as error:  # noqa: BLE001 (the sweep outlives every receiver)

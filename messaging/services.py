@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
+from charites.common import tracing
 from charites.common.logs import current_request_id
 from charites.common.transactions import Undone, required, run
 from messaging.errors import MessageNotFound
@@ -40,13 +41,13 @@ def publish_many(drafts: Sequence[Draft]) -> None:
 
 
 def as_message(draft: Draft, state: Message.State, deliver_at: datetime | Now | CombinedExpression) -> Message:
-    """The row of a draft, with the request id of whoever publishes it."""
-    request_id = current_request_id()
+    """The row of a draft, with the request id and the trace of whoever publishes it."""
+    request_id, trace = current_request_id(), tracing.carried()
     return Message(
         topic=draft.topic,
         key=draft.key,
         payload={"v": VERSION, **draft.payload},
-        headers={"request_id": request_id} if request_id else {},
+        headers={"request_id": request_id, **trace} if request_id else trace,
         state=state,
         deliver_at=deliver_at,
     )

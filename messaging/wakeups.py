@@ -11,6 +11,7 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from django.core.cache import cache
 from kombu import Connection
 from prometheus_client import Counter
 
-from charites.common import clock
+from charites.common import clock, tracing
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ class WakeUps:
         """Starts from nothing. A forked child does: it has no thread, and nobody there would open the lock."""
         self._mutex = threading.Lock()
         self._is_running = False
-        self._queue: queue.Queue[tuple[str, int]] = queue.Queue(QUEUE_LENGTH)
+        self._queue: queue.Queue[tuple[str, int, Context]] = queue.Queue(QUEUE_LENGTH)
         self._asked: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     def set(self, task: str, at: datetime) -> None:
@@ -63,7 +64,7 @@ class WakeUps:
                 self._asked.popitem(last=False)
             try:
                 self._start_thread()
-                self._queue.put_nowait(wake_up)
+                self._queue.put_nowait((*wake_up, copy_context()))
             except (queue.Full, RuntimeError):  # RuntimeError: this machine has no thread left
                 WAKE_UPS.labels("dropped").inc()
 
@@ -74,12 +75,12 @@ class WakeUps:
 
     def _run(self) -> None:
         while True:
-            task, slot = self._queue.get()
+            task, slot, context = self._queue.get()
             try:
                 # Many processes see the same slot; the first one sets the wake-up. Without Redis nobody does.
                 first = cache.add(f"wake-up:{task}:{slot}", 1, timeout=24 * 3600)
                 if first:
-                    self._publish(task, slot)
+                    context.run(self._publish, task, slot)
                 WAKE_UPS.labels("set" if first else "left").inc()
             except Exception as error:  # noqa: BLE001 (a wake-up is never worth more than a count)
                 WAKE_UPS.labels("failed").inc()
@@ -109,12 +110,11 @@ def publish(task: str, slot: int) -> None:
     Such an error includes RabbitMQ's 404 as long as no worker has made the delayed queues.
     """
     app: Celery = current_app._get_current_object()
+    kwargs = {"slot": slot, **tracing.carried()}
     eta = datetime.fromtimestamp((slot + 1) * SLOT_SECONDS, tz=UTC)
     connection = impatient_connection()
     try:
-        app.send_task(
-            task, kwargs={"slot": slot}, eta=eta, connection=connection, retry=False, confirm_timeout=TIMEOUT_SECONDS
-        )
+        app.send_task(task, kwargs=kwargs, eta=eta, connection=connection, retry=False, confirm_timeout=TIMEOUT_SECONDS)
     except BaseException:
         drop(connection)
         raise

@@ -19,14 +19,15 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import structlog
 from django.db import close_old_connections, connection
 from prometheus_client import Gauge, Histogram
 
+from charites.common import tracing
 from charites.common.callers import Call, Entry, Item, Result, Unserved, close_entries, count_down, wake_all
 from charites.common.transactions import refuse_nested
 
@@ -67,6 +68,11 @@ class Bounds(NamedTuple):
 
     batch: int
     queue: int
+
+
+def calls_of(batch: Sequence[Entry[Item, Result]]) -> Iterator[Any]:
+    """The spans that a batch works for, each once."""
+    return (call.trace for call in {id(entry.call): entry.call for entry in batch}.values())
 
 
 class Batches(Generic[Item, Result]):
@@ -230,7 +236,8 @@ class Batches(Generic[Item, Result]):
         outcomes: Sequence[Result | Unserved] = [Unserved.UNKNOWN] * len(batch)
         try:
             if batch:
-                answers = self._carry_out([entry.item for entry in batch])
+                with tracing.span(f"batch {self._name}", links=calls_of(batch), items=len(batch)):
+                    answers = self._carry_out([entry.item for entry in batch])
                 if len(answers) != len(batch):
                     raise RuntimeError(f"{len(answers)} answers for a batch of {len(batch)}")
                 outcomes = answers

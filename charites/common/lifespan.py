@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from charites.common import logs
+from charites.common import logs, tracing
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -19,5 +19,6 @@ async def live(receive: Receive, send: Send, close: Callable[[], None]) -> None:
         event = (await receive())["type"]
         if event == "lifespan.shutdown":
             await asyncio.to_thread(close)
+            await asyncio.to_thread(tracing.flush)
             logs.flush()
         await send({"type": f"{event}.complete"})

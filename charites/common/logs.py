@@ -210,7 +210,7 @@ class JsonAccess:
     def tell(self, rows: Iterable[Mapping[str, Any]], **same: Any) -> None:
         """Writes a line for each row, with what is the same in all of them, and at one time."""
         if not self._is_quiet:
-            head = self.encode(STAMP(None, "info", {"level": "info", **same}))[:-1]
+            head = self.encode(STAMP(None, "info", {**same, "level": "info"}))[:-1]
             for row in rows:
                 self._stream.msg(f"{head}, {self.encode(row)[1:]}")
 

@@ -25,6 +25,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from prometheus_client import Counter
 
+from charites.common import tracing
 from charites.common.errors import OutcomeUnknown, Why, busy, is_outage
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,6 @@ Result = TypeVar("Result")
 # Deadlock, lock wait, changed since the snapshot; connection cut before COMMIT was sent.
 RETRYABLE = {1213: "deadlock", 1205: "lock_wait", 1020: "stale", 1927: "cut", 2006: "cut", 2013: "cut"}
 PAUSE_SECONDS, MOST_DOUBLINGS = 0.002, 6
-
 RETRIES = Counter("charites_transaction_retries", "Transactions that had to be run again.", ["work", "reason"])
 
 
@@ -176,7 +176,7 @@ def run_from(attempt: int, items: Sequence[Item], unit: Unit[Item, Result], budg
             parts = unit.apart(todo) if attempt else [todo]
             if len(parts) > 1:
                 return answered | run_parts(attempt, parts, unit, budget)
-            with unit.begin():
+            with tracing.span(f"transaction {unit.name}", items=len(todo), attempt=attempt), unit.begin():
                 done = unit.work(todo, attempt)
                 refuse_silent_rollback()
                 is_sent = True  # from here on an error may be one of COMMIT

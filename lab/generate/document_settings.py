@@ -149,6 +149,10 @@ MEANINGS = {
     "HSTS_SUBDOMAINS": "Whether HSTS holds for all names below this one, other programs' too.",
     "HSTS_PRELOAD": "Whether this name may go into the lists that browsers bring along.",
     "TRUST_PROXY": "Believes `X-Forwarded-Proto`; only behind a proxy that ends TLS and overwrites that header.",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": (
+        "Where traces go by OTLP over HTTP, such as `http://127.0.0.1:4318`; wants `requirements-otel.txt`. Empty: "
+        "none are made. OpenTelemetry's own settings (`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`) hold, too."
+    ),
     "LOG_LEVEL": "Least level that is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR`.",
     "WEB_PROCESSES": "Processes of the web server.",
     "WEB_BACKPRESSURE": "Connections that each process of the web server takes at once, idle ones included; more wait.",

@@ -22,7 +22,13 @@ TESTED = ((3, 13), (3, 12), (3, 11))
 FILES = {
     "run": ["requirements-embedded.txt"],
     "dev": ["requirements-embedded.txt", "requirements-dev.txt"],
-    "test": ["requirements-embedded.txt", "requirements.txt", "requirements-dev.txt", "requirements-pyvoy.txt"],
+    "test": [
+        "requirements-embedded.txt",
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-pyvoy.txt",
+        "requirements-otel.txt",
+    ],
     "supply": ["requirements-embedded.txt", "requirements-supply.txt"],
 }
 

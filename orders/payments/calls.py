@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import httpx
 import structlog
 
+from charites.common import tracing
 from charites.common.errors import Invalid, Kind, ServiceError
 from charites.common.text import is_key
 from orders.errors import BadSignature, PaymentsUnavailable, PaymentUnanswered
@@ -30,6 +31,7 @@ class Nonsense(Exception):
 def begin(request: PaymentRequest, *, channel: str, outcome: str, now: datetime) -> str:
     """Opens a payment; returns the address of its pay page. Raises PaymentsUnavailable."""
     return ask(
+        "begin",
         channel,
         request.payment_id,
         lambda provider: provider.begin(request, outcome=outcome, timeout_seconds=TIMEOUT_SECONDS, now=now),
@@ -40,6 +42,7 @@ def begin(request: PaymentRequest, *, channel: str, outcome: str, now: datetime)
 def close(payment: Payment, *, timeout_seconds: float, now: datetime) -> Capture | None:
     """Closes a payment: None, or the capture that came before. Raises PaymentsUnavailable."""
     return ask(
+        "close",
         payment.channel,
         payment.payment_id,
         lambda provider: provider.close(payment.payment_id, timeout_seconds=timeout_seconds, now=now),
@@ -50,6 +53,7 @@ def close(payment: Payment, *, timeout_seconds: float, now: datetime) -> Capture
 def query(payment: Payment) -> Capture | None:
     """Returns the capture of a payment, or None while there is none. Raises PaymentsUnavailable."""
     return ask(
+        "query",
         payment.channel,
         payment.payment_id,
         lambda provider: provider.query(payment.payment_id, timeout_seconds=TIMEOUT_SECONDS),
@@ -60,6 +64,7 @@ def query(payment: Payment) -> Capture | None:
 def refund(request: RefundRequest, *, channel: str, now: datetime) -> None:
     """Sends money back. Raises PaymentsUnavailable."""
     ask(
+        "refund",
         channel,
         request.payment_id,
         lambda provider: provider.refund(request, timeout_seconds=TIMEOUT_SECONDS, now=now),
@@ -81,7 +86,9 @@ def read_notice(*, headers: Mapping[str, str], body: bytes, now: datetime) -> Ca
     return capture
 
 
-def ask(channel: str, payment_id: int, question: Callable[[Provider], Answer], check: Callable[[Any], None]) -> Answer:
+def ask(
+    what: str, channel: str, payment_id: int, question: Callable[[Provider], Answer], check: Callable[[Any], None]
+) -> Answer:
     """Asks the provider of a channel and checks the answer."""
     try:
         provider = get_provider()
@@ -89,8 +96,9 @@ def ask(channel: str, payment_id: int, question: Callable[[Provider], Answer], c
             raise PaymentsUnavailable from LookupError(
                 f"the provider in charge is {provider.channel!r}, not {channel!r}"
             )
-        answer = question(provider)
-        check(answer)
+        with tracing.span(f"provider {what}", kind="CLIENT", channel=channel, payment_id=str(payment_id)):
+            answer = question(provider)
+            check(answer)
     except PaymentsUnavailable as error:
         log.warning("provider_not_asked", payment_id=payment_id, error=reason_of(error))
         raise

@@ -25,7 +25,7 @@ from charites.common.auth import Identity, identify_at_once
 from charites.common.errors import ServiceError
 from charites.common.rest.content_policy import ContentPolicyMiddleware
 from charites.common.rest.endpoint import Endpoint
-from charites.common.rest.middleware import STARTED, account_for, around, refuse
+from charites.common.rest.middleware import STARTED, account_for, around, refuse, traced
 from charites.common.rest.refusals import exception_handler
 from charites.common.strict_json import read_json
 
@@ -90,7 +90,7 @@ async def answer(environ: dict[str, Any]) -> HttpResponse | None:
     request = WSGIRequest(environ)
     request.resolver_match = target.match
     language = translation.get_language_from_request(request)
-    with around(request, environ[STARTED]) as request_id, translation.override(language):
+    with around(request, environ[STARTED]) as request_id, translation.override(language), traced(request):
         if refuse(request) or SECURITY.process_request(request):
             return None
         response = await respond(target, request)

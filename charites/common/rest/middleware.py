@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.views import APIView
 
-from charites.common import logs
+from charites.common import logs, tracing
 from charites.common.addresses import caller_address
 from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, as_service_error
 from charites.common.refused import count_refusal
@@ -49,7 +50,7 @@ class RequestMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = request.META.get(STARTED) or time.monotonic()
-        with around(request, started) as request_id:
+        with around(request, started) as request_id, traced(request):
             response = refuse(request) or self.get_response(request)
             response["X-Request-ID"] = request_id
             account_for(request, response, started)
@@ -91,6 +92,14 @@ def around(request: HttpRequest, started: float) -> logs.bound:
     return logs.request_context(request.headers.get("X-Request-ID"), address=address, started=started)
 
 
+def traced(request: HttpRequest) -> AbstractContextManager[None]:
+    """The span of a request, which gets its name when it is accounted for."""
+    if request.path in FOR_OPERATORS or request.path.startswith(settings.STATIC_URL):
+        return tracing.NOTHING
+    parent = {tracing.PARENT: request.headers.get(tracing.PARENT, "")}
+    return tracing.span("request", kind="SERVER", carrier=parent, request_id=logs.current_request_id())
+
+
 def refuse(request: HttpRequest) -> HttpResponse | None:
     """Refuses what programs send to a wrong host name, or at too great a length."""
     if not request.path.startswith(MACHINE_PATHS):
@@ -117,6 +126,7 @@ def account(method: str, path: str, route: str | None, response: HttpResponseBas
     """Counts a request and writes its line in the log. A caller invents methods and paths, and every label of a metric
     lives for good: so these come from our own lists."""
     label = f"{method if method in METHODS else OTHER_METHOD} {route or '-'}"
+    tracing.note(label, **{"http.response.status_code": response.status_code})
     logs.REQUESTS.labels("http", label, str(response.status_code)).inc()
     logs.REQUEST_SECONDS.labels("http", label).observe(seconds)
     if is_quiet(path, response.status_code):

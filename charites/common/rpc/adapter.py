@@ -19,7 +19,7 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from prometheus_client import Counter, Histogram
 
-from charites.common import logs
+from charites.common import logs, tracing
 from charites.common.addresses import FORWARDED_FOR, caller_address
 from charites.common.auth import identify_at_once, read_authorization
 from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, Why, as_service_error, busy, joined
@@ -111,7 +111,10 @@ class Adapter:
         address = caller_address(peer, metadata.get(FORWARDED_FOR, ""))
         with logs.request_context(metadata.get(REQUEST_ID_KEY), address=address) as request_id, speaking(accepted):
             near = partial(is_near, peer, metadata)
-            answer = await self._answer(method, metadata, data, seconds, near)
+            with tracing.span(method.name, kind="SERVER", carrier=metadata, request_id=request_id):
+                answer = await self._answer(method, metadata, data, seconds, near)
+                if isinstance(answer, ServiceError):
+                    tracing.note(method.name, **{"error.type": type(answer).__name__})
             error = answer if isinstance(answer, ServiceError) else None
             account(method.name, error, time.monotonic() - started)
             if isinstance(answer, ServiceError):

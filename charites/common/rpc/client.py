@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pool import Default as default_pool
 from google.protobuf.message import Message
 from grpc import StatusCode
 
-from charites.common import logs
+from charites.common import logs, tracing
 from charites.common.rpc.adapter import REQUEST_ID_KEY
 from charites.common.rpc.servicer import IDEMPOTENCY_KEY
 from charites.common.rpc.status import read_error
@@ -84,6 +84,10 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
         self._client = client
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Message) -> Any:
+        with tracing.span(details.method.strip("/").replace("/", "."), kind="CLIENT"):
+            return self._call(continuation, details, request)
+
+    def _call(self, continuation: Callable[..., Any], details: Any, request: Message) -> Any:
         metadata = self._metadata(details)
         deadline = time.monotonic() + (details.timeout or self._client.timeout_seconds)
         unanswered = False
@@ -104,6 +108,7 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
         made = {
             "authorization": token() if callable(token) else token,
             REQUEST_ID_KEY: logs.current_request_id(),
+            **tracing.carried(),
         }
         named = {key for key, _value in given}
         return given + [(key, value) for key, value in made.items() if value and key not in named]

@@ -11,7 +11,7 @@ import httpx
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
-from charites.common import clock
+from charites.common import clock, tracing
 from charites.common.transactions import run
 from messaging.errors import DeliveryFailed
 from messaging.models import Message
@@ -102,6 +102,7 @@ def send_notice(messages: Sequence[Message]) -> None:
             secret=settings.PAYMENT_SECRET, notice_id=f"notice-{message.pk}", body=body, now=clock.now()
         )
         headers |= {"content-type": "application/json", "x-request-id": message.headers.get("request_id", "")}
+        headers |= tracing.carried()
         try:
             answer = httpx.post(settings.PAYMENT_NOTIFY_URL, content=body, headers=headers, timeout=TIMEOUT_SECONDS)
         except httpx.HTTPError as error:
