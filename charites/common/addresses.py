@@ -1,6 +1,7 @@
 """Where callers are, for the log: the address at the other end, or what the proxies in front say it is."""
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote
 
 from django.conf import settings
@@ -21,6 +22,7 @@ def caller_address(peer: str, forwarded: str) -> str:
     return address if ADDRESS.fullmatch(address) else peer
 
 
+@lru_cache(1_000)  # one a connection, and asked for with every call
 def host_of(peer: str) -> str:
     """The address in what grpcio calls a peer: `ipv4:10.0.0.5:1234` or `ipv6:%5B::1%5D:1234`; empty for a socket in the
     file system."""
