@@ -13,12 +13,14 @@ from grpc import StatusCode
 
 from charites.audit import open_database
 from charites.common.auth import Role
-from charites.common.rpc import Client
+from charites.common.rpc import Client, read_error
+from goods.errors import SaleNotStarted
 from goods.rpc.goods_pb2 import GoodsDetail
 from goods.rpc.goods_pb2_grpc import GoodsStub
 from lab.kit.factories import bearer
 from lab.kit.processes.shop import START_SECONDS, SplitShop, wait_until
 from lab.race.database import own_database
+from orders.errors import OverBuyersLimit
 from orders.models import Order
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderLine, OrderRequest, PayOrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub
@@ -48,6 +50,12 @@ class Site:
         with pytest.raises(grpc.RpcError) as refused:
             self.call(service, method, request, token=token)
         return refused.value.code()
+
+    def refused_number(self, quantities: dict[int, int]) -> int:
+        with pytest.raises(grpc.RpcError) as refused:
+            self.call("orders", "CreateOrder", order_of(quantities))
+        told = read_error(refused.value)
+        return told.code if told else -1
 
     def place(self, quantities: dict[int, int]) -> int:
         return int(self.call("orders", "CreateOrder", order_of(quantities)).order_id)
@@ -102,6 +110,21 @@ def site(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> It
             site.await_grpc(service)
         shop["orders"].await_web()
         yield site
+
+
+def test_rules_of_a_sale_come_with_the_goods_and_what_was_reserved_in_vain_comes_back(site: Site) -> None:
+    """Of the demo's goods 25 has a limit of 2, and 30 is on sale later."""
+    before = site.counts(25)[0]
+    first = site.place({25: 2})
+
+    assert site.refused_number({25: 1}) == OverBuyersLimit.code
+    assert site.refused_number({30: 1}) == SaleNotStarted.code
+
+    counts = (before - 2, 2, 0)
+    wait_until(lambda: site.counts(25) == counts, seconds=SECONDS, what=f"stock {counts}")
+    site.call("orders", "CancelOrder", OrderRequest(order_id=first))
+    wait_until(lambda: site.counts(25) == (before, 0, 0), seconds=SECONDS, what="all pieces are back")
+    site.await_clean_audit()
 
 
 def test_orders_are_paid_timed_out_and_cancelled_and_their_stock_follows_in_the_other_database(site: Site) -> None:
