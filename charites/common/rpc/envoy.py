@@ -84,6 +84,9 @@ def configuration(folder: Path, host: str, port: int, tls: TlsFiles | None) -> d
         },
         "max_request_headers_kb": 8 * METADATA_BYTES // 1024,  # past it the connection ends; before, we say why
         "server_header_transformation": "PASS_THROUGH",
+        # Where a caller is, his connection says, and no header of his.
+        "use_remote_address": True,
+        "skip_xff_append": True,
         "stream_idle_timeout": "3600s",
         "drain_timeout": "1s",
     }
