@@ -184,6 +184,25 @@ def test_every_service_keeps_its_callers_apart(site: Site) -> None:
     assert strange.value.code() == StatusCode.UNIMPLEMENTED
 
 
+def sign_in(site: Site) -> str:
+    """The header of the demo's staff, from the service that knows the users."""
+    body = {"username": "staff", "password": "charites"}
+    pair = httpx.post(f"{site.shop['orders'].url}/api/auth/token", json=body, timeout=60).json()
+    return f"Bearer {pair['access']}"
+
+
+def test_staff_may_at_the_other_services_what_they_might_when_their_token_was_signed(site: Site) -> None:
+    with_permissions = sign_in(site)
+    site.query("orders", "DELETE FROM auth_user_groups")
+    without = sign_in(site)
+
+    reply = site.call("stock", "SetStock", StockLevel(goods_id=7, num=41), token=with_permissions)
+    refused = site.refusal("stock", "SetStock", StockLevel(goods_id=7, num=42), token=without)
+
+    assert (reply.num, site.counts(7)[0]) == (41, 41)
+    assert refused == StatusCode.PERMISSION_DENIED
+
+
 @pytest.mark.parametrize("missing", ["stock", "goods"])
 def test_placing_without_a_service_answers_busy_and_takes_nothing(site: Site, missing: str) -> None:
     orders = site.query("orders", "SELECT COUNT(*) FROM shopping_order")
