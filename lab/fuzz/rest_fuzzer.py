@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from lab.fuzz.fuzzed_shop import ROLES, FuzzedShop
 
-# What a caller is told has to be what the schema promises. Left out: that every refusal of the schema is one of the
-# shop (it also takes numbers for ids), and what schemathesis guesses of tokens, which are not in its hands.
+# What is answered has to be what the schema promises, and what it forbids is refused. Left out: that whatever fits it is
+# accepted, for no pattern says what may stand in a text; and what schemathesis guesses of tokens.
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
