@@ -6,7 +6,7 @@ from typing import Any
 from django.db import models
 
 from charites.common.models import MAX_INT64
-from charites.common.text import TypedText, check_json, check_texts, tidy
+from charites.common.text import TextRule, check_json, check_texts, tidy
 
 
 def typed_columns(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def typed_columns(model: type[models.Model], values: Mapping[str, Any]) -> dict[
         elif isinstance(column, models.CharField) and not column.choices:
             columns[name] = tidy(value)
             if value or not column.blank:
-                typed.append(TypedText(name, columns[name], column.max_length or MAX_INT64))
+                typed.append((TextRule(name, column.max_length or MAX_INT64), columns[name]))
     check_texts(*typed)
     return columns
 

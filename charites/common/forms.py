@@ -9,7 +9,7 @@ from django.forms.fields import InvalidJSONInput
 from charites.common.errors import Invalid
 from charites.common.models import MAX_INT64
 from charites.common.strict_json import read_text
-from charites.common.text import TypedText, check_json, find_fault, tidy
+from charites.common.text import TextRule, check_json, find_fault, tidy
 
 
 class TypedField(forms.CharField):
@@ -20,7 +20,7 @@ class TypedField(forms.CharField):
 
     def validate(self, value: Any) -> None:
         super().validate(value)
-        if value and (fault := find_fault(TypedText("", value, self.max_length or MAX_INT64))):
+        if value and (fault := find_fault(TextRule("", self.max_length or MAX_INT64), value)):
             raise forms.ValidationError(fault.reason)
 
 

@@ -24,11 +24,10 @@ BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159")
 GROWING = (range(0x1F000, 0x1FB00), range(0x20000, 0x3FFFE))
 
 
-class TypedText(NamedTuple):
-    """A text to look at: the field that it was typed into, and how many characters may stand there."""
+class TextRule(NamedTuple):
+    """A field that people type into: its name, how many characters may stand there, and whether on several lines."""
 
     field: str
-    text: str
     most: int
     has_lines: bool = False
 
@@ -39,24 +38,23 @@ def tidy(text: str) -> str:
     return text if text.isascii() and "\r" not in text else unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
 
 
-def check_texts(*typed: TypedText) -> None:
+def check_texts(*typed: tuple[TextRule, str]) -> None:
     """Raises Invalid, which names every one that is wrong, and the character that is wrong with it."""
-    if found := [fault for text in typed if (fault := find_fault(text))]:
+    if found := [fault for rule, text in typed if (fault := find_fault(rule, text))]:
         raise Invalid.of(found)
 
 
-def find_fault(typed: TypedText) -> Invalid | None:
+def find_fault(rule: TextRule, text: str) -> Invalid | None:
     """Returns what is wrong with a text."""
-    text = typed.text
+    if text.isprintable() and len(text) <= rule.most and text[:1].isalnum() and text[0] not in BLANK:
+        return None  # nearly all of them
     if not text or text.isspace():
-        return Invalid(typed.field, _("is missing"))
-    if len(text) > typed.most:
-        return Invalid(typed.field, _("is longer than %(limit)s characters"), limit=typed.most)
-    if not text.isprintable() and (fault := find_bad_character(typed.field, text, has_lines=typed.has_lines)):
+        return Invalid(rule.field, _("is missing"))
+    if len(text) > rule.most:
+        return Invalid(rule.field, _("is longer than %(limit)s characters"), limit=rule.most)
+    if not text.isprintable() and (fault := find_bad_character(rule.field, text, has_lines=rule.has_lines)):
         return fault
-    if text.isascii() or any(map(is_visible, text)):
-        return None
-    return Invalid(typed.field, _("holds nothing that can be seen"))
+    return None if any(map(is_visible, text)) else Invalid(rule.field, _("holds nothing that can be seen"))
 
 
 def find_bad_character(field: str, text: str, *, has_lines: bool) -> Invalid | None:

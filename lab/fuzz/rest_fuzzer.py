@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from lab.fuzz.fuzzed_shop import ROLES, FuzzedShop
 
-# What is answered has to be what the schema promises, and what it forbids is refused. Left out: that whatever fits it is
-# accepted, for no pattern says what may stand in a text; and what schemathesis guesses of tokens.
+# What is answered has to be what the schema promises, and what it forbids is refused. Left out: that whatever fits it
+# is accepted, for no pattern says what may stand in a text; and what schemathesis guesses of tokens.
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",

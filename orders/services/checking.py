@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid
 from charites.common.models import ADDRESS_LENGTH, MAX_INT64, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
-from charites.common.text import TypedText, check_key, check_texts
+from charites.common.text import TextRule, check_key, check_texts
 from charites.common.times import as_utc
 from goods.errors import GoodsNotFound, GoodsOffSale, RoomNotFound, SaleNotStarted, SaleOver
 from goods.models import Goods
@@ -15,16 +15,16 @@ from orders.catalogue import Catalogue
 from orders.errors import PriceChanged
 from orders.payloads import PlaceOrder
 
+ADDRESS = TextRule("address", ADDRESS_LENGTH, has_lines=True)
+NAME = TextRule("name", NAME_LENGTH)
+PHONE = TextRule("phone", PHONE_LENGTH)
+
 
 def check_command(command: PlaceOrder, catalogue: Catalogue, now: datetime) -> None:
     """Raises the first thing that is wrong with a command: with itself, then with how things are now."""
     if not 0 < command.user_id <= MAX_INT64:
         raise Invalid("user_id", _("is missing or out of range"))
-    check_texts(
-        TypedText("address", command.address, ADDRESS_LENGTH, has_lines=True),
-        TypedText("name", command.name, NAME_LENGTH),
-        TypedText("phone", command.phone, PHONE_LENGTH),
-    )
+    check_texts((ADDRESS, command.address), (NAME, command.name), (PHONE, command.phone))
     if command.idempotency_key is not None:
         check_key(command.idempotency_key)
     if command.room_id is not None and command.room_id not in catalogue.rooms:

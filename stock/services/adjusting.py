@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid, KeyReused
 from charites.common.models import MAX_INT64, REASON_LENGTH
-from charites.common.text import TypedText, check_key, check_texts
+from charites.common.text import TextRule, check_key, check_texts
 from charites.common.transactions import Stale, Undone, run
 from stock import sold_out
 from stock.errors import NotEnoughStock, StockChanged, StockNotFound
@@ -19,6 +19,7 @@ from stock.events import STOCK_ADJUSTED
 from stock.models import Stock, StockAdjustment
 from stock.services.checks import check_goods_id
 
+REASON = TextRule("reason", REASON_LENGTH)
 UNNAMED = "unnamed:"  # how a key begins that nobody gave
 
 
@@ -214,7 +215,7 @@ def check_adjustment(adjustment: Adjustment) -> None:
         raise Invalid("available", _("must be 0 or more, and fit into an int64"))
     if abs(adjustment.delta) > MAX_INT64:
         raise Invalid("delta", _("must fit into an int64"))
-    check_texts(TypedText("reason", adjustment.reason, REASON_LENGTH))
+    check_texts((REASON, adjustment.reason))
     if adjustment.idempotency_key is not None:
         check_key(adjustment.idempotency_key)
         if not is_named(adjustment):

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from charites.common.errors import Invalid
 from charites.common.models import KEY_LENGTH, MAX_INT64
-from charites.common.text import TypedText, check_key, find_fault, tidy
+from charites.common.text import TextRule, check_key, find_fault, tidy
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -57,7 +57,7 @@ class TextField(SecretField):
 
     def to_internal_value(self, data: Any) -> str:
         text = tidy(super().to_internal_value(data))
-        if fault := find_fault(TypedText("", text, self.max_length or MAX_INT64, self.has_lines)):
+        if fault := find_fault(TextRule("", self.max_length or MAX_INT64, self.has_lines), text):
             raise serializers.ValidationError(fault.reason)
         return text
 

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from charites.common.errors import Invalid
-from charites.common.text import TypedText, check_json, check_key, check_texts, find_fault, tidy
+from charites.common.text import TextRule, check_json, check_key, check_texts, find_fault, tidy
 
 FINE = {
     "ASCII": "1 Harbour Road",
@@ -51,7 +51,7 @@ INVISIBLE += ["\u3164", "\uffa0", "\u2800", "\U0001d159", "\u180e", "\u0301", "\
 
 
 def fault_of(text: str, *, most: int = 128, has_lines: bool = False) -> str | None:
-    fault = find_fault(TypedText("name", text, most, has_lines))
+    fault = find_fault(TextRule("name", most, has_lines), text)
     return fault.message if fault else None
 
 
@@ -96,7 +96,7 @@ def test_text_is_kept_composed_without_blanks_around_it() -> None:
 
 def test_every_text_that_is_wrong_is_named() -> None:
     with pytest.raises(Invalid) as caught:
-        check_texts(TypedText("address", "a\x07", 255), TypedText("name", "Li", 128), TypedText("phone", "", 32))
+        check_texts((TextRule("address", 255), "a\x07"), (TextRule("name", 128), "Li"), (TextRule("phone", 32), ""))
 
     assert caught.value.message == "address: holds U+0007, which cannot be printed; phone: is missing"
     assert caught.value.details == {"field": "address", "fields": "address, phone", "character": "U+0007"}
