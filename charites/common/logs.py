@@ -77,8 +77,8 @@ def current_request_id() -> str:
 
 
 def current_origin() -> Origin:
-    """Returns where the work of this thread or task comes from."""
-    return _origin.get()
+    """Returns where the work of this thread or task comes from; outside of any it begins now."""
+    return Origin() if (origin := _origin.get()) is NOWHERE else origin
 
 
 def note_actor(actor: str) -> None:

@@ -14,7 +14,12 @@ from goods.services import change_goods
 from lab.demo import order_plan
 from lab.demo.fixture_catalogue import PASSWORD, load_catalogue, read_catalogue
 from lab.demo.order_plan import DAYS, Fate, Market, Shelf, make_plan, pieces_needed
+<<<<<<< ours
 from lab.kit.factories import NOW, SANDBOX, counts, later
+=======
+from lab.kit.factories import NOW, SANDBOX, counts
+from lab.kit.log_lines import facts
+>>>>>>> theirs
 from messaging.models import Message
 from orders.models import Order, OrderDetail, Refund
 from stock.models import Stock, StockAdjustment
@@ -55,6 +60,17 @@ def test_seed_in_an_empty_shop_makes_the_catalogue(demo):
     assert stock == {entry["goods_id"]: entry["stock"] for entry in read_catalogue()["goods"]}
     assert Stock.objects.get(goods_id=9).available == 0
     assert Goods.objects.get(goods_id=10).status == Goods.Status.OFF_SALE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_seed_makes_up_is_no_fact_in_the_log(demo):
+    with facts() as lines:
+        seed("--orders", "10")
+        assert Order.objects.exists()
+        assert lines() == []
+
+        adjust_stock(adjustments=[Adjustment(1, "delivery", "staff", delta=1)])
+        assert [line["event"] for line in lines()] == ["stock_adjusted"]
 
 
 @pytest.mark.django_db

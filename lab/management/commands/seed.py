@@ -1,7 +1,8 @@
 """Demo data: rooms, goods, stock and users, and what buyers did in the last two weeks."""
 
 from argparse import ArgumentTypeError
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -11,7 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+from structlog import DropEvent, wrap_logger
 
+from charites.common.logs import Access, ReadableAccess
 from lab.demo import fixture_catalogue, past_orders
 from lab.terminal import console_on
 
@@ -37,7 +40,11 @@ class Command(BaseCommand):
             help="where the random numbers start: the same one makes the same orders on the same day (default: 1)",
         )
 
-    def handle(self, *args: Any, orders: int, seed_number: int, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
+        with without_facts():
+            self.seed(**options)
+
+    def seed(self, *, orders: int, seed_number: int, **options: Any) -> None:
         console = console_on(self.stdout)
         try:
             seeded = fixture_catalogue.load_catalogue(now=timezone.now())
@@ -68,6 +75,20 @@ class Command(BaseCommand):
                 raise CommandError(
                     "No product of the catalogue is on sale in a room, so there is nothing to buy."
                 ) from error
+
+
+def drop(*_: Any) -> Any:
+    raise DropEvent
+
+
+@contextmanager
+def without_facts() -> Iterator[None]:
+    """What is made up is no fact of the business, and belongs into no log."""
+    told, Access.log = Access.log, ReadableAccess(wrap_logger(None, processors=[drop]))
+    try:
+        yield
+    finally:
+        Access.log = told
 
 
 class RateColumn(ProgressColumn):
