@@ -13,7 +13,7 @@ from environs import Env, EnvError, ValidationError
 
 Value = TypeVar("Value")
 
-SECRET_LENGTH = 50
+SECRET_LENGTH, DIFFERENT = 50, 5  # characters, as Django advises
 PRIVATE = re.compile("SECRET|URL|KEY|OPERATORS_TOKEN")  # what such a setting holds, passwords among it, is not repeated
 
 
@@ -106,7 +106,10 @@ RATE = matching(
 LOG_LEVEL = matching(r"(?i)debug|info|warning|error|critical", "one of: DEBUG, INFO, WARNING, ERROR, CRITICAL")
 CURRENCY = matching(r"[A-Z]{3}", "three capital letters (ISO 4217)")
 CLASS = matching(r"|[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", "empty, or the dotted path of a class")
-SECRET = Bound(f"{SECRET_LENGTH} or more random characters", lambda value: len(value) >= SECRET_LENGTH)
+SECRET = Bound(
+    f"{SECRET_LENGTH} or more random characters",
+    lambda value: len(value) >= SECRET_LENGTH and len(set(value)) >= DIFFERENT,
+)
 
 TOKEN = Bound(f"empty, or {SECRET.words}", lambda value: not value or SECRET.holds(value))
 

@@ -359,11 +359,15 @@ WHITENOISE_USE_FINDERS = DEBUG
 METRICS_DIR = env.str("METRICS_DIR", "")
 if METRICS_DIR:
     # Several processes write their counters here; the library wants to know before it is imported.
-    Path(METRICS_DIR).mkdir(parents=True, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS_DIR
-    from prometheus_client import values
+    try:
+        Path(METRICS_DIR).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        env.refuse(f"METRICS_DIR={METRICS_DIR} cannot be made: {error.strerror}.")
+    else:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS_DIR
+        from prometheus_client import values
 
-    values.ValueClass = values.MultiProcessValue(ProcessNumber())
+        values.ValueClass = values.MultiProcessValue(ProcessNumber())
 
 # Transport security: on unless DEBUG; a TLS proxy in front names itself by TRUST_PROXY
 

@@ -1,5 +1,6 @@
 """How every process starts: what would fail a buyer ends it before it serves, in a sentence each and no traceback."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -92,3 +93,8 @@ def await_database() -> None:
 def is_out_of_reach(error: OperationalError) -> bool:
     """Whether there was no connection, so that nothing has begun."""
     return error.args[0] in HOPELESS | AWAY or str(error) == "unable to open database file"
+
+
+if __name__ == "__main__":  # in front of a server that would show a traceback of a setting that it reads itself
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charites.settings")
+    prepare_to_serve()

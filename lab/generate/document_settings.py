@@ -24,10 +24,7 @@ MEANINGS = {
     "HTTP_PORT": "Port of the web server.",
     "GRPC_HOST": "Address that the gRPC server listens on.",
     "GRPC_PORT": "Port of the gRPC server.",
-    "SECRET_KEY": (
-        "Signs tokens and sessions: 50 random characters or more. Required unless DEBUG is on, which knows one whose "
-        "tokens count for callers on this machine alone."
-    ),
+    "SECRET_KEY": "Signs tokens and sessions. In DEBUG a process that has none makes up its own.",
     "SECRET_KEY_FALLBACKS": "Former secret keys that are still accepted, separated by commas.",
     "ALLOWED_HOSTS": "Host names that the web server answers to, separated by commas.",
     "CSRF_TRUSTED_ORIGINS": "Origins (`https://shop.example`) that may post forms to the admin, separated by commas.",
@@ -84,7 +81,7 @@ MEANINGS = {
     "MESSAGE_CHECKS": "After this many checks without an answer a half message is dead.",
     "CURRENCY": "The currency of every amount, as three letters (ISO 4217).",
     "PAYMENT_PROVIDER": "Dotted path of the payment provider's class; empty: no payments.",
-    "PAYMENT_SECRET": "Signs payment callbacks: 50 random characters or more. Required unless DEBUG is on.",
+    "PAYMENT_SECRET": "Signs payment callbacks. In DEBUG a process that has none makes up its own.",
     "PAYMENT_SECRET_FALLBACKS": (
         "Other secrets that payment callbacks may be signed with, separated by commas: the former one, or the next."
     ),

@@ -36,7 +36,7 @@ def test_compose_starts_again_what_has_ended() -> None:
 def test_image_alone_runs_the_web_process_of_the_procfile() -> None:
     (command,) = re.findall(r"^CMD \[(.*)\]$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     words = re.findall(r'"([^"]*)"', PROCESSES["web"])
-    expected = PROCESSES["web"].removeprefix("exec ")
+    expected = PROCESSES["web"].removeprefix("python -m charites.start && exec ")  # each web process looks, too
     for word in words:
         default = {"$HTTP_HOST": "0.0.0.0", "$HTTP_PORT": "8000"}.get(word) or word.split(":-")[1].rstrip("}")
         expected = expected.replace(f'"{word}"', default)
@@ -146,7 +146,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def manage(image: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Runs a command in the image's files, with the settings that a container has to be given."""
     environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR", "LANG")}
-    environment |= {"ENV_FILE": "", "SECRET_KEY": "k" * 50, "PAYMENT_SECRET": "s" * 50, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {
+        "ENV_FILE": "",
+        "SECRET_KEY": "of-the-image-" * 4,
+        "PAYMENT_SECRET": "of-the-image-" * 4,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     var = image.parent  # tests of one image share it, and none writes into it
     environment |= {"DATABASE_URL": f"sqlite:///{var}/var.sqlite3", "STATIC_ROOT": str(var / "static")}
     environment |= {"METRICS_DIR": str(var / "metrics")}

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.GRPC_HOST)
-        parser.add_argument("--port", type=int, default=settings.GRPC_PORT, help="0 takes a free one")
+        parser.add_argument("--port", type=port_number, default=settings.GRPC_PORT, help="0 takes a free one")
         parser.add_argument(
             "--apps",
             type=lambda text: text.split(","),
@@ -106,6 +106,13 @@ def bare(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
+def port_number(text: str) -> int:
+    """Reads a port. Raises ArgumentTypeError."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ArgumentTypeError(f"{text} is no port: 0 to 65535.")
+    return int(text)
+
+
 def check_free(host: str, port: int) -> str:
     """Returns the host as an address. Raises CommandError when another program has the port. Other copies of this
     server may: they share it."""
@@ -117,10 +124,9 @@ def check_free(host: str, port: int) -> str:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             probe.bind(address)
         return str(address[0])
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", error)
+    except OSError as error:
         raise CommandError(
-            f"Cannot listen on {host} port {port} ({why}): stop what is there, or take another --port."
+            f"Cannot listen on {host} port {port} ({error.strerror}): stop what is there, or take another --port."
         ) from error
 
 

@@ -17,6 +17,7 @@ from charites import checks, start
 from lab.generate.document_settings import read_settings
 from lab.kit.processes.shop import ROOT
 from orders import apps as orders
+from stock import apps as stock
 
 LONG = "long-enough-for-every-check-0123456789-0123456789-0123456789"
 PROCFILE = parse_procfile((ROOT / "Procfile").read_text()).processes
@@ -51,7 +52,8 @@ def load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> dict[str, A
         ("DATABASE_URL", "foo", "`mysql://user:password@host:3306/name` or `sqlite:///file`"),
         ("DATABASE_URL", "postgres://u:secret@h/name", "`mysql://user:password@host:3306/name` or `sqlite:///file`"),
         ("DATABASE_URL", "mysql://u:secret@h:port/name", "`mysql://user:password@host:3306/name` or `sqlite:///file`"),
-        ("SECRET_KEY", "x" * 49, "50 or more random characters outside DEBUG; keep it out of the repository"),
+        ("SECRET_KEY", "abcd" * 20, "50 or more random characters outside DEBUG; keep it out of the repository"),
+        ("SECRET_KEY", LONG[:49], "50 or more random characters outside DEBUG; keep it out of the repository"),
         ("PAYMENT_SECRET", "x", "50 or more random characters outside DEBUG; keep it out of the repository"),
         ("PAYMENT_SECRET", "", "50 or more random characters outside DEBUG; keep it out of the repository"),
         ("SECRET_KEY_FALLBACKS", "x" * 49, "50 or more random characters, each"),
@@ -112,6 +114,23 @@ def test_process_in_debug_makes_up_the_secrets_that_it_is_not_given(monkeypatch:
 
 
 @pytest.mark.once
+def test_folder_that_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImproperlyConfigured, match="^METRICS_DIR=/dev/null/metrics cannot be made: Not a directory.$"):
+        load(monkeypatch, {"METRICS_DIR": "/dev/null/metrics"})
+
+
+@pytest.mark.once
+def test_shops_on_one_broker_have_queues_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, same, other = (
+        load(monkeypatch, {"DATABASE_URL": url})["CELERY_TASK_DEFAULT_QUEUE"]
+        for url in ("mysql://a:b@db:3306/one", "mysql://c@db:3306/one", "mysql://a:b@db:3306/other")
+    )
+
+    assert one == same != other
+    assert one.startswith("charites-")
+
+
+@pytest.mark.once
 def test_every_number_has_a_bound() -> None:
     numbers = [setting for setting in read_settings() if (setting.default or "").replace(".", "").isdigit()]
 
@@ -130,6 +149,29 @@ def test_currency_that_nobody_has_is_refused(settings: Settings) -> None:
 
     (told,) = checks.unknown_currency()
     assert told.startswith("CURRENCY=YUA is no currency")
+
+
+@pytest.mark.once
+def test_preload_without_what_it_wants_is_refused(settings: Settings) -> None:
+    settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = 365 * 86400, True
+    settings.SECURE_HSTS_PRELOAD = True
+    assert list(checks.half_a_preload()) == []
+
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = False
+
+    (told,) = checks.half_a_preload()
+    assert told.startswith("HSTS_PRELOAD wants HSTS_SUBDOMAINS=true")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["foo", "naive", ""])
+def test_way_to_take_stock_that_is_not_safe_is_refused(settings: Settings, name: str) -> None:
+    assert list(stock.unsafe_strategy()) == []
+
+    settings.STOCK_STRATEGY = name
+
+    (told,) = stock.unsafe_strategy()
+    assert told.startswith(f"STOCK_STRATEGY={name!r} is not a safe way to take stock. Set it to one of: atomic_update")
 
 
 @pytest.mark.once
@@ -194,7 +236,7 @@ def end_of(command: str, environment: dict[str, str]) -> tuple[int, str]:
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=ROOT,
-        env={**environment, **ports, "PATH": path},
+        env={**ports, **environment, "PATH": path},
         capture_output=True,
         text=True,
         timeout=180,
@@ -210,6 +252,24 @@ def test_process_with_a_wrong_setting_says_so_and_ends(process_environment: dict
     assert "TOKEN_RATE must be a number of times" in told
     assert "CURRENCY must be three capital letters (ISO 4217), not 'yuan'.\n" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("process", "name"), [("web", "HTTP_PORT"), ("grpc", "GRPC_PORT"), ("grpc over pyvoy", "GRPC_PORT")]
+)
+def test_server_with_a_wrong_port_says_so_and_ends(
+    process_environment: dict[str, str], process: str, name: str
+) -> None:
+    assert end_of(PROCESSES[process], process_environment | {name: "99999"}) == (
+        1,
+        f"{name} must be 1 to 65535, not '99999'.\n",
+    )
+
+
+def test_server_with_a_wrong_port_on_its_command_line_says_so_and_ends(process_environment: dict[str, str]) -> None:
+    code, told = end_of("exec python manage.py grpcserver --port 99999", process_environment)
+
+    assert (code, "99999 is no port: 0 to 65535." in told, "Traceback" in told) == (2, True, False)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
