@@ -14,12 +14,8 @@ from goods.services import change_goods
 from lab.demo import order_plan
 from lab.demo.fixture_catalogue import PASSWORD, load_catalogue, read_catalogue
 from lab.demo.order_plan import DAYS, Fate, Market, Shelf, make_plan, pieces_needed
-<<<<<<< ours
 from lab.kit.factories import NOW, SANDBOX, counts, later
-=======
-from lab.kit.factories import NOW, SANDBOX, counts
 from lab.kit.log_lines import facts
->>>>>>> theirs
 from messaging.models import Message
 from orders.models import Order, OrderDetail, Refund
 from stock.models import Stock, StockAdjustment
