@@ -145,11 +145,11 @@ def test_latest_percentile_is_the_worst() -> None:
 
 def test_pace_of_payments_is_what_was_paid_of_what_was_due() -> None:
     payer = Payer()
-    payer.rates, payer.due = [80, 100], [100, 100]
+    payer.rates, payer.paid, payer.due = [80, 100], 180, 200
 
     assert payer.pace == 0.9
     assert payer.words() == "90/s paid, 90% of those due: the pace of one in two was kept"
-    payer.rates = [10, 10]
+    payer.paid = 20
     assert "NOT kept" in payer.words()
 
 

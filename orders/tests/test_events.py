@@ -11,6 +11,7 @@ from charites.common.transactions import outermost
 from goods.services import pin_goods, remove_room_goods
 from lab.kit.factories import (
     NOW,
+    STAFF_ID,
     later,
     make_capture,
     make_command,
@@ -244,7 +245,11 @@ def test_order_that_is_completed_is_told_with_who_did(lines: Lines) -> None:
         staff().post(f"/api/orders/{payment.order_id}/complete")
 
     (line,) = lines()[4:]
-    assert (line["event"], line["order_id"], line["actor"]) == ("order_completed", str(payment.order_id), "staff:1")
+    assert (line["event"], line["order_id"], line["actor"]) == (
+        "order_completed",
+        str(payment.order_id),
+        f"staff:{STAFF_ID}",
+    )
 
 
 # By hand
@@ -280,8 +285,8 @@ def test_pinned_product_is_told_when_it_changes(lines: Lines) -> None:
     pin_goods(room_id=1, goods_id=None)
 
     assert [(line["event"], line["room_id"], line["goods_id"], line["actor"]) for line in lines()] == [
-        ("goods_pinned", "1", "1", "staff:1"),
-        ("goods_pinned", "1", "2", "staff:1"),
+        ("goods_pinned", "1", "1", f"staff:{STAFF_ID}"),
+        ("goods_pinned", "1", "2", f"staff:{STAFF_ID}"),
         ("goods_pinned", "1", None, ""),
     ]
 

@@ -9,7 +9,7 @@ from django.test import Client
 from charites.common.auth import Role
 from charites.tests.web.asked import Web, as_buyer, order
 from goods.rpc.goods_pb2 import GoodsDetail
-from lab.kit.factories import bearer, make_goods, make_user
+from lab.kit.factories import STAFF_ID, bearer, make_goods, make_user
 from lab.kit.grpc_server import Callers, grpc_callers
 from lab.kit.log_lines import Lines, json_lines
 from lab.kit.rest_client import anybody, buyer, staff
@@ -49,7 +49,7 @@ def last(lines: Lines, *fields: str) -> tuple[Any, ...]:
 def test_request_line_names_user_role_and_address(lines: Lines, settings, proxies: int, address: str) -> None:
     settings.NUM_PROXIES = proxies
 
-    for client, actor in ((buyer(5), "customer:5"), (staff(), "staff:1"), (anybody(), "")):
+    for client, actor in ((buyer(5), "customer:5"), (staff(), f"staff:{STAFF_ID}"), (anybody(), "")):
         client.get("/api/rooms", VIA_PROXY)
         assert last(lines, "actor", "address", "path") == (actor, address, "/api/rooms")
         client.post("/v1/goodsdetail", {"GoodsId": 1})

@@ -41,7 +41,7 @@ def our_modules() -> Iterator[types.ModuleType]:
         module = import_module(package)
         yield module
         for found in walk_packages(module.__path__, f"{package}."):
-            if not {"tests", "migrations", "__main__"} & set(found.name.split(".")):
+            if not {"tests", "migrations", "__main__", "asgi", "grpc_app"} & set(found.name.split(".")):
                 yield import_module(found.name)
 
 

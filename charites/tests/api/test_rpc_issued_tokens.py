@@ -52,6 +52,7 @@ def test_issued_token_ends_when_it_says() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["orders"], "orders is the shop itself"),
         (["warehouse", "--days", "0"], "--days is 1 to 366"),
         (["warehouse", "--days", "367"], "--days is 1 to 366"),
         (["warehouse", "--days", "-1"], "--days is 1 to 366"),

@@ -53,8 +53,8 @@ def test_nobody_has_the_token_that_is_not_set(path: str, header: str, settings: 
 
 
 def test_readiness_is_told_to_everybody_and_its_parts_to_operators() -> None:
-    for_all = anybody().get("/readyz")
-    for_operators = anybody().get("/readyz", {"Authorization": f"Bearer {TOKEN}"})
+    for_all = anybody().get("/statusz")
+    for_operators = anybody().get("/statusz", {"Authorization": f"Bearer {TOKEN}"})
 
     assert for_all.json() == {"status": "not ready"}
     assert for_all.status_code == for_operators.status_code == 503
@@ -91,8 +91,10 @@ def test_probe_by_address_is_answered_and_a_buyer_by_address_is_not(https_only: 
     settings.SECURE_SSL_REDIRECT = https_only
     settings.PUBLIC_PARTS = ["metrics"]
 
-    answers = {path: anybody().get(path, BY_ADDRESS).status_code for path in ("/livez", "/readyz", "/metrics")}
+    answers = {
+        path: anybody().get(path, BY_ADDRESS).status_code for path in ("/livez", "/readyz", "/statusz", "/metrics")
+    }
     refused = {path: anybody().get(path, BY_ADDRESS).status_code for path in ("/", "/admin/", "/api/rooms", "/v1/x")}
 
-    assert answers == {"/livez": 200, "/readyz": 503, "/metrics": 200}  # 503: a test without worker and sweep
+    assert answers == {"/livez": 200, "/readyz": 200, "/statusz": 503, "/metrics": 200}  # 503: no worker, no sweep
     assert set(refused.values()) == {400}
