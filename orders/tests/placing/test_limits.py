@@ -126,6 +126,21 @@ def test_first_order_of_a_buyer_that_another_one_overtakes_is_decided_anew():
     assert broken_rules() == []
 
 
+@pytest.mark.servers
+def test_orders_of_different_buyers_wait_for_each_other_at_no_count(settings):
+    settings.MAX_UNPAID_ORDERS = 5
+    for goods_id in (1, 2):
+        make_goods(goods_id, stock=50, limit_per_buyer=2)
+    place({1: 1, 2: 1}, user_id=9)  # from now on both are counted
+
+    with Parked(lambda: place({1: 1}, user_id=8), at=r"UPDATE shopping_stock ") as parked:
+        assert place({2: 1}).created
+        assert parked.go().created
+
+    assert held() == {(1, 9): 1, (2, 9): 1, (1, 8): 1, (2, 7): 1}
+    assert broken_rules() == []
+
+
 def test_pieces_of_several_products_are_counted_apart():
     make_goods(1, stock=5, limit_per_buyer=1)
     make_goods(2, stock=5, limit_per_buyer=2)
