@@ -143,6 +143,10 @@ class AccessStream:
         self._has_lines, self._writing = threading.Event(), threading.Lock()
         self._has_thread = False
 
+    def write_to(self, stream: TextIO) -> None:
+        """From now on the lines go elsewhere."""
+        self._stream = stream
+
     def msg(self, line: str) -> None:
         if len(self._lines) >= MOST_LINES:
             LINES_DROPPED.inc()

@@ -72,6 +72,12 @@ class Stage:
         django.setup()
         from django.core.management import call_command  # noqa: PLC0415
 
+        from charites.common import logs  # noqa: PLC0415
+
+        # What is placed in this process leaves its lines as in a server, and not on the terminal.
+        if logs.Access.stream:
+            logs.Access.stream.write_to((self.folder / "lines.log").open("w"))
+
         from goods.models import Goods, Room, RoomGoods  # noqa: PLC0415
         from stock.services import Adjustment, adjust_stock  # noqa: PLC0415
 
