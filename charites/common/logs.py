@@ -5,31 +5,25 @@ JSON when DEBUG is off, readable lines otherwise. The request id comes from `X-R
 facts (`charites/common/events.py`) say who called, too.
 """
 
-import atexit
 import json
 import logging
 import logging.config
-import os
 import random
 import re
 import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, TextIO
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
 
 from charites.common.errors import Kind, ServiceError
+from charites.common.line_stream import AccessStream
 
 log = structlog.get_logger(__name__)
 
-MOMENT_SECONDS, FLUSH_SECONDS = 0.05, 1.0  # for which access lines are collected; how long the end waits for a writer
-MOST_LINES = 20_000  # that wait to be written: a few seconds of all that a process can do
 ACCESS = "charites.access"
 NAMED = 8  # request ids in the lines of a batch: more would make a line of pages
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -54,7 +48,6 @@ NOWHERE = Origin()
 _origin: ContextVar[Origin] = ContextVar("origin", default=NOWHERE)
 
 REQUESTS = Counter("charites_requests", "Requests answered.", ["protocol", "route", "status"])
-LINES_DROPPED = Counter("charites_access_lines_dropped", "Lines that the log was too slow for.")
 REQUEST_SECONDS = Histogram("charites_request_seconds", "Time to answer a request.", ["protocol", "route"])
 
 STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
@@ -123,68 +116,6 @@ def merge_context(logger: Any, name: str, line: MutableMapping[str, Any]) -> Mut
     if request_id := _origin.get().request_id:
         line.setdefault("request_id", request_id)
     return structlog.contextvars.merge_contextvars(logger, name, line)
-
-
-class AccessStream:
-    """Collects lines; a thread of its own writes those of a moment in one go. To write lets go of Python's lock, which
-    for every line costs a busy server more than the line; and nobody waits for who reads the log. Lines that cannot be
-    written are dropped, as the standard library does it: a full disk makes no answer untrue. A process that is killed
-    takes its last moment along.
-    """
-
-    def __init__(self, stream: TextIO, seconds: float = MOMENT_SECONDS) -> None:
-        self._stream, self._seconds = stream, seconds
-        self.forget()
-        os.register_at_fork(after_in_child=self.forget)  # the parent writes what it has collected
-        atexit.register(self.flush)
-
-    def forget(self) -> None:
-        self._lines: deque[str] = deque()
-        self._has_lines, self._writing = threading.Event(), threading.Lock()
-        self._has_thread = False
-
-    def write_to(self, stream: TextIO) -> None:
-        """From now on the lines go elsewhere."""
-        self._stream = stream
-
-    def msg(self, line: str) -> None:
-        if len(self._lines) >= MOST_LINES:
-            LINES_DROPPED.inc()
-            return
-        self._lines.append(line)
-        if not self._has_lines.is_set():
-            self._has_lines.set()
-            self._start_thread()
-
-    debug = info = warning = error = msg
-
-    def _start_thread(self) -> None:
-        if not self._has_thread:
-            self._has_thread = True
-            try:
-                threading.Thread(target=self._write, name="access-log", daemon=True).start()
-            except RuntimeError:  # no thread left, or Python is about to end
-                self._has_thread = False
-                self.flush()
-
-    def _write(self) -> None:
-        while True:
-            self._has_lines.wait()
-            time.sleep(self._seconds)
-            self._has_lines.clear()
-            self.flush()
-
-    def flush(self) -> None:
-        """Writes what was collected, unless whoever writes is held up."""
-        if not self._writing.acquire(timeout=FLUSH_SECONDS):
-            return
-        try:
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            with suppress(OSError, ValueError):  # ValueError: the stream is closed
-                self._stream.write("".join(f"{line}\n" for line in lines))
-                self._stream.flush()
-        finally:
-            self._writing.release()
 
 
 class ReadableAccess:

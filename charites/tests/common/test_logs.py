@@ -7,10 +7,10 @@ import threading
 import pytest
 import structlog
 
-from charites.common import logs
+from charites.common import line_stream
+from charites.common.line_stream import AccessStream
 from charites.common.logs import (
     Access,
-    AccessStream,
     clean_request_id,
     configure,
     current_request_id,
@@ -110,16 +110,16 @@ def test_lines_of_answered_requests_are_written_by_a_thread_that_holds_up_nobody
 
 
 def test_log_that_is_held_up_costs_lines_and_no_memory(monkeypatch):
-    monkeypatch.setattr(logs, "MOST_LINES", 3)
+    monkeypatch.setattr(line_stream, "MOST_LINES", 3)
     stream = AccessStream(io.StringIO(), seconds=600)
-    before = logs.LINES_DROPPED._value.get()
+    before = line_stream.LINES_DROPPED._value.get()
 
     for number in range(5):
         stream.info(str(number))
     stream.flush()
 
     assert stream._stream.getvalue() == "0\n1\n2\n"
-    assert logs.LINES_DROPPED._value.get() == before + 2
+    assert line_stream.LINES_DROPPED._value.get() == before + 2
 
 
 def test_lines_of_the_parent_are_not_written_by_a_forked_child():

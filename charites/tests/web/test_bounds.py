@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from charites.common import logs
+from charites.common import line_stream, logs
 from charites.common.threads import Turns
 from charites.common.web import ARRIVING_BYTES
 from charites.tests.web.asked import Web, as_buyer, order, told
@@ -87,7 +87,7 @@ def test_end_of_the_server_waits_for_what_has_begun_and_writes_the_log(
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
     running = web.run(web.app._turns.begin(lambda: (begun.set(), go_on.wait(TIMEOUT_SECONDS))[1], 1))
-    stream = logs.AccessStream(io.StringIO(), seconds=600)
+    stream = line_stream.AccessStream(io.StringIO(), seconds=600)
     monkeypatch.setattr(logs.Access, "stream", stream)
     stream.info("the last line")
     events = [{"type": "lifespan.shutdown"}, {"type": "lifespan.startup"}]
