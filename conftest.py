@@ -178,13 +178,14 @@ def process_environment(transactional_db: None) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_known_from_before() -> None:
-    """What a process remembers for a moment is of rows that are gone."""
+    """What a process remembers for a moment is of rows that are gone, and of callers of another test."""
+    from charites.common import sign_in  # noqa: PLC0415
     from charites.common.auth import standing  # noqa: PLC0415
     from goods import remembered  # noqa: PLC0415
     from orders import catalogue, limits  # noqa: PLC0415 (after Django's setup)
     from stock import sold_out  # noqa: PLC0415
 
-    for memory in (sold_out, catalogue, remembered, standing):
+    for memory in (sold_out, catalogue, remembered, standing, sign_in):
         memory.clear()
     limits.CROWDED.clear()
 

@@ -151,6 +151,8 @@ TOKEN_ACCESS_SECONDS = env.int("TOKEN_ACCESS_SECONDS", 3600, SECONDS)
 TOKEN_REFRESH_SECONDS = env.int("TOKEN_REFRESH_SECONDS", 30 * 86400, SECONDS)
 TOKEN_SESSION_SECONDS = env.int("TOKEN_SESSION_SECONDS", 90 * 86400, between(60, 10 * 366 * 86400))
 TOKEN_RATE = env.str("TOKEN_RATE", "60/min", environment.RATE)  # log-in attempts per address
+TOKEN_NAME_RATE = env.str("TOKEN_NAME_RATE", "10/min", environment.RATE)  # log-in attempts for a user name per address
+TOKEN_REFRESH_RATE = env.str("TOKEN_REFRESH_RATE", "300/min", environment.RATE)  # tokens renewed per address
 NODE_FIRST = env.int("NODE_FIRST", NODES_OF_APPS[0], between(0, 1023))  # Snowflake nodes that it may lease
 NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1], between(0, 1023))
 GRPC_SERVER = env.str("GRPC_SERVER", "grpcio", one_of("grpcio", "pyvoy"))  # the transport of gRPC
@@ -161,6 +163,7 @@ WEB_THREADS = env.int("WEB_THREADS", 4, AT_LEAST_ONE)  # of a web process
 WEB_MAX_CONCURRENT = env.int("WEB_MAX_CONCURRENT", 512, AT_LEAST_ONE)  # under way and waiting; then busy
 WEB_WAIT_SECONDS = env.float("WEB_WAIT_SECONDS", 2.0, PAUSE)  # for a thread; then busy
 WEB_BODY_SECONDS = env.float("WEB_BODY_SECONDS", 10.0, PAUSE)  # within which a request has to be whole
+PASSWORD_HASHINGS = env.int("PASSWORD_HASHINGS", 2, between(1, 64))  # at once, of a process; each takes a core
 REQUEST_MAX_BYTES = env.int("REQUEST_MAX_BYTES", 64 * 1024, between(1024, 16 * 1024 * 1024))
 
 # Apps
@@ -309,19 +312,15 @@ CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", f"charites-{SHOP}", environm
 
 # REST
 
-NUM_PROXIES = env.int(
-    "NUM_PROXIES", 0, between(0, 16)
-)  # in front of this server, each of which says whom it was called by
+NUM_PROXIES = env.int("NUM_PROXIES", 0, between(0, 16))  # in front, each of which says whom it was called by
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],  # `charites.common.rest.Endpoint` brings the bearer token
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "charites.common.rest.schema.Schema",
-    "DEFAULT_THROTTLE_RATES": {"token": TOKEN_RATE},
     "EXCEPTION_HANDLER": "charites.common.rest.exception_handler",
     "UNAUTHENTICATED_USER": None,
-    "NUM_PROXIES": NUM_PROXIES,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "charites",
@@ -383,6 +382,7 @@ CSRF_COOKIE_SECURE = HTTPS_ONLY
 TRUST_PROXY = env.bool("TRUST_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 
+PASSWORD_HASHERS = ["charites.common.passwords.BoundedPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")

@@ -13,10 +13,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 
 from charites import health, metrics
-from charites.common import auth, clock
+from charites.common import auth, clock, sign_in
 from charites.common.errors import NotFound
 from charites.common.models import NAME_LENGTH
 from charites.common.rest import (
@@ -26,6 +25,7 @@ from charites.common.rest import (
     TextField,
     documented,
     error_response,
+    sender,
     shown,
     valid_body,
 )
@@ -48,26 +48,25 @@ class TokenPairSerializer(serializers.Serializer[auth.TokenPair]):
 
 
 class OpenView(Endpoint):
-    """Needs no token; limited by address instead."""
+    """Needs no token; limited by address instead, and by user name."""
 
     authentication_classes = []
     permission_classes: list[type] = []
-    throttle_classes = [ScopedRateThrottle]
-    throttle_scope = "token"
 
 
 class TokenView(OpenView):
     @documented(
         "Sign in",
-        description="Limited by the caller's address.",
+        description="Limited by the caller's address and by user name.",
         request=SignInSerializer,
         responses=TokenPairSerializer,
         example={"username": "buyer", "password": "charites"},
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        body = valid_body(SignInSerializer, request)
-        return Response(shown(TokenPairSerializer, auth.sign_in(**body, now=clock.now())))
+        body, now = valid_body(SignInSerializer, request), clock.now()
+        sign_in.count_attempt(username=body["username"], address=sender(request), now=now)
+        return Response(shown(TokenPairSerializer, auth.sign_in(**body, now=now)))
 
 
 class RefreshView(OpenView):
@@ -80,8 +79,9 @@ class RefreshView(OpenView):
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        token = valid_body(RefreshSerializer, request)["refresh"]
-        return Response(shown(TokenPairSerializer, auth.refresh(token=token, now=clock.now())))
+        token, now = valid_body(RefreshSerializer, request)["refresh"], clock.now()
+        sign_in.count_renewal(address=sender(request), now=now)
+        return Response(shown(TokenPairSerializer, auth.refresh(token=token, now=now)))
 
 
 @require_safe

@@ -1,5 +1,6 @@
-"""Where callers are, for the log: the address at the other end, or what the proxies in front say it is."""
+"""Where callers are, for the log and for limits: the address at the other end, or what proxies in front say it is."""
 
+import ipaddress
 import re
 from functools import lru_cache
 from urllib.parse import unquote
@@ -8,6 +9,7 @@ from django.conf import settings
 
 FORWARDED_FOR = "x-forwarded-for"
 ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
+IPV6_NETWORK = 64  # bits: what one caller is given
 
 
 def caller_address(peer: str, forwarded: str) -> str:
@@ -20,6 +22,19 @@ def caller_address(peer: str, forwarded: str) -> str:
     named = forwarded.split(",")
     address = named[-min(proxies, len(named))].strip()
     return address if ADDRESS.fullmatch(address) else peer
+
+
+def network_of(address: str) -> str:
+    """What counts as one caller: of IPv6 the network, all addresses of which are his. What is no address stays."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv4Address):
+        return address
+    if known.ipv4_mapped:
+        return str(known.ipv4_mapped)
+    return str(ipaddress.ip_network((known, IPV6_NETWORK), strict=False))
 
 
 @lru_cache(1_000)  # one a connection, and asked for with every call

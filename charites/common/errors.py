@@ -154,6 +154,7 @@ class Why(StrEnum):
     CALLS = "calls"  # as many requests or calls are under way and waiting
     DATABASE = "database"  # is away, or gave way to others again and again
     NUMBERS = "numbers"  # of orders are not to be had
+    PASSWORDS = "passwords"  # as many are being looked at
     QUEUE = "queue"  # of a batch is full
     REPLIES = "replies"  # somebody makes the same one and gets no answer
     STREAMS = "streams"  # as many are open

@@ -1,6 +1,7 @@
 """Work in other threads: what of the caller goes with it, slow calls side by side, and turns for an event loop."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -69,15 +70,16 @@ def call_in_thread(function: Callable[[Item], object], item: Item) -> None:
 class Turns:
     """Threads for an event loop. Who waits for one waits in the loop: whoever gives up leaves nothing in a queue."""
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(self, threads: int, name: str, most_waiting: float = math.inf) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._free = asyncio.Semaphore(threads)
+        self._waiting, self._most_waiting = 0, most_waiting
 
     async def begin(self, job: Callable[[], Result], seconds: float) -> "asyncio.Future[Result]":
-        """Begins a job as soon as a thread is free. Raises TimeoutError when none is in time: it was not begun."""
+        """Begins a job as soon as a thread is free. Raises TimeoutError when none is in time, or too many wait: it was
+        not begun."""
         if self._free.locked():
-            async with asyncio.timeout(seconds):
-                await self._free.acquire()
+            await self._wait(seconds)
         else:
             await self._free.acquire()
         try:
@@ -87,6 +89,16 @@ class Turns:
             raise
         running.add_done_callback(lambda _: self._free.release())
         return running
+
+    async def _wait(self, seconds: float) -> None:
+        if self._waiting >= self._most_waiting:
+            raise TimeoutError
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(seconds):
+                await self._free.acquire()
+        finally:
+            self._waiting -= 1
 
     def close(self, *, wait: bool = True) -> None:
         """Waits for the jobs that have begun."""

@@ -42,6 +42,9 @@ class Answer(NamedTuple):
     body: bytes
 
 
+# Passwords are looked at in threads of their own, which take a core each: nobody else waits for that, and few may.
+SIGN_IN = frozenset({("POST", "/api/auth/token"), ("POST", "/admin/login/")})
+MOST_SIGNING_IN = 16  # waiting
 NEEDED_FOR_REFUSALS = (b"host", b"x-forwarded-proto")
 HEADER_BYTES = 16 * 1024  # names and values: whoever parses them costs more than their length
 ARRIVING_BYTES = 64 * 1024 * 1024  # of requests that are not whole yet, in a process
@@ -61,6 +64,7 @@ class WebApp:
         self._application = application
         self._turns = Turns(settings.WEB_THREADS, "web")
         self._operators = {path: Turns(1, path.strip("/")) for path in FOR_OPERATORS}
+        self._signing_in = Turns(settings.PASSWORD_HASHINGS, "sign-in", MOST_SIGNING_IN)
         self._open = self._arriving_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,6 +77,7 @@ class WebApp:
 
     def _close(self) -> None:
         self._turns.close()
+        self._signing_in.close()
         for turns in self._operators.values():
             turns.close(wait=False)
 
@@ -125,16 +130,19 @@ class WebApp:
             if answered := await in_loop.answer(request):
                 return as_answer(answered)
             request["wsgi.input"].seek(0)
+            is_sign_in = (request["REQUEST_METHOD"], request["PATH_INFO"]) in SIGN_IN
+            if is_sign_in:
+                return await self._in_thread(self._signing_in, request, Why.PASSWORDS)
             return await self._in_thread(self._turns, request)
         finally:
             self._open -= 1
 
-    async def _in_thread(self, turns: Turns, request: dict[str, Any]) -> Answer:
+    async def _in_thread(self, turns: Turns, request: dict[str, Any], why: Why = Why.THREADS) -> Answer:
         """Has a thread answer. Raises Busy when none is free in time; once it has begun it is waited for."""
         try:
             running = await turns.begin(partial(run, self._application, request), settings.WEB_WAIT_SECONDS)
         except TimeoutError:
-            raise busy(Why.THREADS) from None
+            raise busy(why) from None
         return await asyncio.shield(running)
 
 

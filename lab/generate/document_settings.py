@@ -102,7 +102,11 @@ MEANINGS = {
     "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
     "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid; each is used once.",
     "TOKEN_SESSION_SECONDS": "Seconds after which one has to sign in again, however often the tokens were renewed.",
-    "TOKEN_RATE": "How many log-in attempts one address may make, such as `60/min`.",
+    "TOKEN_RATE": "How many log-in attempts one address may make, such as `60/min`; 0: any number.",
+    "TOKEN_NAME_RATE": (
+        "How many of them for one user name; all addresses together may make five times as many. 0: any number."
+    ),
+    "TOKEN_REFRESH_RATE": "How many tokens one address may renew; 0: any number.",
     "NODE_FIRST": (
         "First Snowflake node that this process may lease. By APPS: goods 0, stock 256, orders 512; all of them 0."
     ),
@@ -112,12 +116,16 @@ MEANINGS = {
     "GRPC_SERVER": "What serves gRPC: `grpcio`, or `pyvoy`, which is faster and wants `requirements-pyvoy.txt`.",
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
     "WEB_THREADS": (
-        "Threads of each web process, for what its event loop does not answer by itself. It opens at most three "
-        "database connections more: two for those who commit in batches, one for whoever watches over it."
+        "Threads of each web process, for what its event loop does not answer by itself. It opens a few database "
+        "connections more: two for those who commit in batches, one for whoever watches over it, and PASSWORD_HASHINGS."
     ),
     "WEB_MAX_CONCURRENT": "Requests that a web process has under way or waiting; more are answered busy at once.",
     "WEB_WAIT_SECONDS": "Longest time that a request waits for a thread; then it is answered busy, and was not begun.",
     "WEB_BODY_SECONDS": "Longest time in which the body of a request has to arrive; then it is answered 408.",
+    "PASSWORD_HASHINGS": (
+        "Passwords that a web process looks at at once, in threads of their own; each takes a core for a third of a "
+        "second. Sixteen more may wait, for WEB_WAIT_SECONDS; then they are answered busy."
+    ),
     "GRPC_MAX_CONCURRENT": "Calls that the gRPC server has under way or waiting; more are answered busy.",
     "GRPC_DEADLINE_SECONDS": "Most seconds that a gRPC call may take, whatever its caller asks for.",
     "REQUEST_MAX_BYTES": "Largest request body, in bytes.",

@@ -21,10 +21,10 @@ from charites.common.rest.fields import (
     TextField,
     WholeNumberField,
 )
-from charites.common.rest.middleware import HostMiddleware, RequestMiddleware
+from charites.common.rest.middleware import HostMiddleware, RequestMiddleware, sender
 from charites.common.rest.refusals import exception_handler
 from charites.common.rest.schema import IDEMPOTENCY_KEY
-from charites.common.rest.status import STATUS, error_response, error_status
+from charites.common.rest.status import STATUS, error_headers, error_response, error_status
 
 __all__ = [
     "IDEMPOTENCY_KEY",
@@ -43,11 +43,13 @@ __all__ = [
     "WholeNumberField",
     "allowed",
     "documented",
+    "error_headers",
     "error_response",
     "error_status",
     "exception_handler",
     "idempotency_key",
     "identity_of",
+    "sender",
     "shown",
     "valid_body",
     "valid_query",

@@ -88,8 +88,12 @@ class RequestMiddleware:
 
 def around(request: HttpRequest, started: float) -> logs.bound:
     """The context of a request for what it logs."""
-    address = caller_address(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
-    return logs.request_context(request.headers.get("X-Request-ID"), address=address, started=started)
+    return logs.request_context(request.headers.get("X-Request-ID"), address=sender(request), started=started)
+
+
+def sender(request: HttpRequest) -> str:
+    """The address of who sent a request."""
+    return caller_address(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
 
 
 def traced(request: HttpRequest) -> AbstractContextManager[None]:

@@ -16,7 +16,6 @@ from charites.common.errors import (
     MOST_FAULTS,
     Forbidden,
     Invalid,
-    Limited,
     MethodNotAllowed,
     NotFound,
     ServiceError,
@@ -24,7 +23,7 @@ from charites.common.errors import (
     as_service_error,
 )
 from charites.common.refused import count_refusal
-from charites.common.rest.status import RETRY_AFTER_SECONDS, error_body, error_headers, error_status
+from charites.common.rest.status import error_body, error_headers, error_status
 
 MEDIA_HEADERS = {exceptions.UnsupportedMediaType: "Content-Type", exceptions.NotAcceptable: "Accept"}  # 415, 406
 
@@ -59,8 +58,6 @@ def from_drf(error: Exception) -> ServiceError:
             return NotFound()
         case exceptions.MethodNotAllowed():
             return MethodNotAllowed(method=error.args[0] if error.args else "")
-        case exceptions.Throttled():
-            return Limited(retry_after_seconds=int(getattr(error, "wait", None) or RETRY_AFTER_SECONDS))
         case RequestDataTooBig():
             return Invalid(
                 "body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=settings.REQUEST_MAX_BYTES

@@ -13,6 +13,7 @@ OPEN = {
     "metrics": "for Prometheus",
     "api/auth/token": "where tokens come from",
     "api/auth/refresh": "carries a refresh token",
+    "admin/login/": "where operators sign in",
     "api/schema": "documentation",
     "api/docs": "documentation",
     "api/payments/notify": "signed by the provider",

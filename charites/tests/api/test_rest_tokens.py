@@ -7,7 +7,6 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
-from rest_framework.throttling import ScopedRateThrottle
 
 from charites.common.auth import LEEWAY_SECONDS, Role, begin_session, issue_token
 from charites.tests.api.routes import METHODS, OPEN, ROUTES
@@ -161,20 +160,42 @@ def test_refresh_with_anything_else_is_refused(kind: str) -> None:
     assert error_of(response)[:2] == (401, 10000010 if kind == "expired" else 10000002)
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/api/auth/token", "/api/auth/refresh"])
-def test_token_routes_are_limited_by_address(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedRateThrottle, "THROTTLE_RATES", {"token": "2/min"})
-    body = {"username": "mei", "password": "guess"} if path.endswith("token") else {"refresh": "guess"}
+GUESS = {"username": "mei", "password": "guess"}
+RENEWAL = {"refresh": "guess"}
 
-    first, second, third = (anybody().post(path, body) for _ in range(3))
-    behind_a_header = anybody().post(path, body, {"X-Forwarded-For": "203.0.113.9"})
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("path", "body"), [("/api/auth/token", GUESS), ("/api/auth/refresh", RENEWAL)])
+def test_token_routes_are_limited_by_address(path: str, body: dict[str, str]) -> None:
+    with override_settings(TOKEN_RATE="2/h", TOKEN_REFRESH_RATE="2/h"):
+        first, second, third = (anybody().post(path, body) for _ in range(3))
+        behind_a_header = anybody().post(path, body, {"X-Forwarded-For": "203.0.113.9"})
 
     assert [first.status_code, second.status_code] == [401, 401]
     assert error_of(third) == (429, 10000007, "Too many requests. Try again in a moment.")
-    assert 50 < int(third["Retry-After"]) <= 61
+    assert 1000 < int(third["Retry-After"]) <= 1800
     assert behind_a_header.status_code == 429
 
 
-def test_limit_of_the_token_route_is_the_setting() -> None:
-    assert ScopedRateThrottle.THROTTLE_RATES == {"token": settings.TOKEN_RATE}
+@pytest.mark.django_db
+def test_sign_in_is_limited_by_user_name_whether_there_is_one_or_not() -> None:
+    make_user("mei")
+
+    with override_settings(TOKEN_NAME_RATE="2/h"):
+        for name in ("mei", "nobody"):
+            answers = [anybody().post("/api/auth/token", {**GUESS, "username": name}) for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [401, 401, 429]
+        right = anybody().post("/api/auth/token", {"username": "mei", "password": "charites"})
+
+    assert error_of(right)[:2] == (429, 10000007)  # or the answer would say that it was right
+
+
+@pytest.mark.django_db
+def test_renewing_and_signing_in_have_a_budget_each() -> None:
+    make_user("mei")
+    words = {"username": "mei", "password": "charites"}
+
+    with override_settings(TOKEN_RATE="1/h", TOKEN_REFRESH_RATE="1/h"):
+        pair = anybody().post("/api/auth/token", words).json()
+        assert anybody().post("/api/auth/token", words).status_code == 429
+        assert anybody().post("/api/auth/refresh", {"refresh": pair["refresh"]}).status_code == 200

@@ -2,7 +2,7 @@
 
 import pytest
 
-from charites.common.addresses import caller_address, host_of
+from charites.common.addresses import caller_address, host_of, network_of
 
 LONG = "1" * 46
 
@@ -41,3 +41,18 @@ def test_address_is_what_the_last_of_our_proxies_says(settings, proxies: int, fo
 )
 def test_address_of_a_peer_is_without_its_port(peer: str, address: str) -> None:
     assert host_of(peer) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.1", "203.0.113.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.1", "203.0.113.1"),
+        ("a socket", "a socket"),
+        ("", ""),
+    ],
+)
+def test_caller_of_ipv6_is_his_network(address: str, network: str) -> None:
+    assert network_of(address) == network

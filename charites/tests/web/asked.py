@@ -75,6 +75,7 @@ class Web:
         self.app._turns.close()
         for turns in self.app._operators.values():
             turns.close()
+        self.app._signing_in.close()
 
 
 def as_buyer(**more: str) -> Headers:

@@ -12,9 +12,10 @@ from prometheus_client import REGISTRY
 
 from charites.common import line_stream, logs
 from charites.common.threads import Turns
-from charites.common.web import ARRIVING_BYTES
+from charites.common.web import ARRIVING_BYTES, MOST_SIGNING_IN
 from charites.tests.web.asked import Web, as_buyer, order, told
 from lab.kit.interleaving import TIMEOUT_SECONDS
+from lab.kit.processes.shop import wait_until
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,6 +63,24 @@ def test_request_whose_turn_does_not_come_is_busy_and_was_not_begun(web: Web, sh
     assert told(answer) == (503, 10000004)
     settings.WEB_WAIT_SECONDS = TIMEOUT_SECONDS
     assert web.send("GET", "/api/rooms", headers=as_buyer()).status == 200
+
+
+@pytest.mark.parametrize("path", ["/api/auth/token", "/admin/login/"])
+def test_sign_ins_take_turns_of_their_own_and_few_of_them_wait(web: Web, shop: None, settings, path: str) -> None:
+    settings.WEB_WAIT_SECONDS, go_on = TIMEOUT_SECONDS, threading.Event()
+    for _ in range(settings.PASSWORD_HASHINGS):
+        web.run(web.app._signing_in.begin(lambda: go_on.wait(TIMEOUT_SECONDS), TIMEOUT_SECONDS))
+    waiting = [web.begin("POST", path, b"{}", as_buyer()) for _ in range(MOST_SIGNING_IN)]
+    wait_until(lambda: web.app._signing_in._waiting == MOST_SIGNING_IN, seconds=TIMEOUT_SECONDS, what="they wait")
+
+    one_more = web.send("POST", path, b"{}", as_buyer())
+
+    assert told(one_more) == (503, 10000004)
+    assert {web.send("GET", read, headers=as_buyer()).status for read in ("/api/rooms", "/livez")} == {200}
+    assert web.send("POST", "/api/orders", order(), as_buyer()).status == 201
+    go_on.set()
+    assert {answer.result(TIMEOUT_SECONDS).status for answer in waiting} <= {400, 403}
+    assert web.app._signing_in._waiting == 0
 
 
 def test_requests_on_their_way_take_no_place_and_are_bounded_by_their_bytes(web: Web, shop: None, settings) -> None:

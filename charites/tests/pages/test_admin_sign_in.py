@@ -1,0 +1,70 @@
+"""The door of the admin: who signs in there is counted as in the API."""
+
+import threading
+import uuid
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.test import Client
+
+from charites.common import passwords
+from lab.kit.factories import make_user
+from lab.kit.rest_client import anybody
+
+pytestmark = pytest.mark.django_db
+
+LOGIN = "/admin/login/"
+RIGHT = {"username": "boss", "password": "charites"}
+GUESS = {"username": "boss", "password": "guess"}
+
+
+@pytest.fixture(autouse=True)
+def _alone(settings: Any) -> None:
+    settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": uuid.uuid4().hex}}
+    make_user("boss", is_staff=True)
+
+
+def test_operator_signs_in_and_is_sent_where_he_wanted_to_go() -> None:
+    page = Client().post(f"{LOGIN}?next=/admin/goods/goods/", RIGHT)
+
+    assert (page.status_code, page["Location"]) == (302, "/admin/goods/goods/")
+
+
+def test_too_many_attempts_are_told_in_a_sentence_and_by_the_status(settings: Any) -> None:
+    settings.TOKEN_NAME_RATE = "2/h"
+
+    pages = [Client().post(LOGIN, words) for words in (GUESS, GUESS, RIGHT)]
+
+    assert [page.status_code for page in pages] == [200, 200, 429]
+    assert b"Too many requests. Try again in a moment." in pages[2].content
+    assert 1000 < int(pages[2]["Retry-After"]) <= 1800
+    assert "_auth_user_id" not in pages[2].wsgi_request.session
+
+
+def test_api_and_admin_share_what_is_left(settings: Any) -> None:
+    settings.TOKEN_RATE = "2/h"
+
+    assert anybody().post("/api/auth/token", GUESS).status_code == 401
+    assert Client().post(LOGIN, {**GUESS, "username": "nobody"}).status_code == 200
+    assert Client().post(LOGIN, RIGHT).status_code == 429
+    assert anybody().post("/api/auth/token", RIGHT).status_code == 429
+    assert Client().get(LOGIN).status_code == 200  # to look at the page is no attempt
+
+
+def test_page_is_busy_when_all_turns_are_taken(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.WEB_WAIT_SECONDS = 0.01
+    monkeypatch.setattr(passwords, "at_work", threading.BoundedSemaphore(1))
+    passwords.at_work.acquire()
+
+    answers = [Client().post(LOGIN, RIGHT), anybody().post("/api/auth/token", RIGHT)]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert all(1 <= int(answer["Retry-After"]) <= 3 for answer in answers)
+
+
+def test_every_hash_of_the_project_is_bounded() -> None:
+    from charites.settings import PASSWORD_HASHERS  # noqa: PLC0415 (the tests replace it in Django's)
+
+    assert PASSWORD_HASHERS == ["charites.common.passwords.BoundedPasswordHasher"]
+    assert project.PASSWORD_HASHERS == ["lab.kit.passwords.QuickPasswordHasher"]
