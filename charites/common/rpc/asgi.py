@@ -7,9 +7,9 @@ Methods are answered by the `Adapter`, as behind grpcio; health and reflection a
 import asyncio
 import base64
 import re
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -20,12 +20,20 @@ from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
-from charites.common.errors import Why, joined
+from charites.common.addresses import FORWARDED_FOR, caller_address
+from charites.common.errors import Busy, Why, joined
 from charites.common.lifespan import Receive, Scope, Send, live
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter
 from charites.common.rpc.health import Health
-from charites.common.rpc.limits import METADATA_BYTES, MOST_STREAMS, allowed_seconds, message_bytes, open_calls
+from charites.common.rpc.limits import (
+    METADATA_BYTES,
+    Streams,
+    Unheard,
+    allowed_seconds,
+    each_second,
+    message_bytes,
+)
 from charites.common.rpc.servicer import Method
 from charites.common.rpc.status import turned_away
 
@@ -67,8 +75,7 @@ class GrpcApp:
 
     def __init__(self, methods: Sequence[Method], is_draining: Callable[[], bool] = lambda: False) -> None:
         self.adapter = Adapter()
-        self._open = 0
-        self._streaming: Counter[str] = Counter()  # by path
+        self._unheard, self._places = Unheard(), Streams()
         self._methods = {method.path: method for method in methods}
         services = sorted({method.descriptor.containing_service.full_name for method in methods})
         self._health = Health(services, is_draining)
@@ -81,7 +88,9 @@ class GrpcApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             asyncio.get_running_loop().set_exception_handler(pass_over_late_parts)
+            watching = asyncio.ensure_future(each_second(self._unheard.give_up_late))
             await live(receive, send, self.adapter.close)
+            watching.cancel()
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
 
@@ -99,7 +108,8 @@ class GrpcApp:
             status = Refused(StatusCode.RESOURCE_EXHAUSTED, f"The metadata are over {METADATA_BYTES} bytes.").status
         elif stream := self._streams.get(scope["path"]):
             await send(HEAD)
-            status = await self._stream(scope["path"], stream(receive), send)
+            address = caller_address(peer_of(scope), metadata.get(FORWARDED_FOR, ""))
+            status = await self._stream(scope["path"], address, stream(receive), send)
         else:
             outcome, request_id = await self._unary(scope, metadata, receive)
             await send(HEAD)
@@ -120,57 +130,59 @@ class GrpcApp:
         Refused."""
         clock = asyncio.get_running_loop().time
         started = clock()
-        if self._open >= open_calls():
-            return turned_away(Why.CALLS), ""
-        self._open += 1
-        try:
-            if (method := self._methods.get(scope["path"])) is None:
-                raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {scope['path'][:256]}.")
-            seconds = allowed_seconds(seconds_of(metadata.get("grpc-timeout")))
-            data = await first_message(receive, seconds)
-            if (left := seconds - (clock() - started)) <= 0:
-                raise late()
-            peer, _port = scope.get("client") or ("", 0)
-            return await self.adapter.answer(method, metadata, data, left, peer)
-        finally:
-            self._open -= 1
+        if (method := self._methods.get(scope["path"])) is None:
+            raise Refused(StatusCode.UNIMPLEMENTED, f"There is no method {scope['path'][:256]}.")
+        seconds = allowed_seconds(seconds_of(metadata.get("grpc-timeout")))
+        data = await self._first_message(receive, seconds)
+        if (left := seconds - (clock() - started)) <= 0:
+            raise late()
+        return await self.adapter.answer(method, metadata, data, left, peer_of(scope))
 
-    async def _stream(self, path: str, stream: AsyncGenerator[Message, None], send: Send) -> Status:
+    async def _first_message(self, receive: Receive, seconds: float) -> bytes:
+        """Returns the first message of a call. Raises Refused where no whole one comes, or not in time."""
+        call: Any = asyncio.current_task()
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                self._unheard.begin(call, partial(limit.reschedule, 0))
+                return await first_message(receive)
+        except TimeoutError as error:
+            raise late() from error
+        finally:
+            self._unheard.heard(call)
+
+    async def _stream(self, path: str, address: str, stream: AsyncGenerator[Message, None], send: Send) -> Status:
         """Sends the replies of a stream as they come; returns how it ended. Streams need no token and may have no end,
         so each kind is bounded by itself: they take no call's place, nor those who watch that of those who check."""
-        if self._streaming[path] >= MOST_STREAMS:
-            return turned_away(Why.STREAMS)
-        self._streaming[path] += 1
         try:
-            async with aclosing(stream) as replies:
-                async for reply in replies:
-                    await send(framed(reply.SerializeToString(), more=True))
+            with self._places.place(path, address):
+                async with aclosing(stream) as replies:
+                    async for reply in replies:
+                        await send(framed(reply.SerializeToString(), more=True))
+        except Busy:
+            return turned_away(Why.STREAMS)
         except Refused as refused:
             return refused.status
-        finally:
-            self._streaming[path] -= 1
         return OK
 
     async def _check(self, receive: Receive) -> tuple[bytes | Status, str]:
         """Health is told whoever else asks or calls: it costs less than to refuse it. Raises Refused."""
-        if not self._health.knows(await asked_service(receive)):
+        if not self._health.knows(await self._asked_service(receive)):
             raise Refused(StatusCode.NOT_FOUND, "There is no such service.")
         return self._health.state().SerializeToString(), ""
 
+    async def _asked_service(self, receive: Receive) -> str:
+        """The service that a request for health names."""
+        data = await self._first_message(receive, allowed_seconds(None))
+        return str(parsed(HealthCheckRequest, data).service)
+
     async def _watch(self, receive: Receive) -> AsyncGenerator[Message, None]:
-        async for state in self._health.watch(await asked_service(receive)):
+        async for state in self._health.watch(await self._asked_service(receive)):
             yield state
 
     async def _reflect(self, receive: Receive) -> AsyncGenerator[Message, None]:
-        async for data in messages(receive):
+        async for data in messages(receive, allowed_seconds(None)):
             for reply in self._reflection.ServerReflectionInfo([parsed(reflection.Request, data)], None):
                 yield reply
-
-
-async def asked_service(receive: Receive) -> str:
-    """The service that a request for health names."""
-    data = await first_message(receive, allowed_seconds(None))
-    return str(parsed(HealthCheckRequest, data).service)
 
 
 def pass_over_late_parts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -183,25 +195,24 @@ def pass_over_late_parts(loop: asyncio.AbstractEventLoop, context: dict[str, Any
 # Frames
 
 
-async def first_message(receive: Receive, seconds: float) -> bytes:
-    """Returns the first message of a call. Raises Refused where no whole one comes, or not in time."""
-    buffer, more = bytearray(), True
-    try:
-        async with asyncio.timeout(seconds):
-            while more:
-                more = await receive_into(buffer, receive)
-                if (message := take_message(buffer)) is not None:
-                    return message
-    except TimeoutError as error:
-        raise late() from error
-    raise Refused(StatusCode.INVALID_ARGUMENT, "The call has no whole message.")
-
-
-async def messages(receive: Receive) -> AsyncIterator[bytes]:
-    """The messages of a call, as they come. Raises Refused."""
+async def first_message(receive: Receive) -> bytes:
+    """Returns the first message of a call. Raises Refused where no whole one comes."""
     buffer, more = bytearray(), True
     while more:
         more = await receive_into(buffer, receive)
+        if (message := take_message(buffer)) is not None:
+            return message
+    raise Refused(StatusCode.INVALID_ARGUMENT, "The call has no whole message.")
+
+
+async def messages(receive: Receive, seconds: float) -> AsyncIterator[bytes]:
+    """The messages of a call, as they come. Raises Refused, also when none comes for so long."""
+    buffer, more = bytearray(), True
+    while more:
+        try:
+            more = await asyncio.wait_for(receive_into(buffer, receive), seconds)
+        except TimeoutError as error:
+            raise late() from error
         while (message := take_message(buffer)) is not None:
             yield message
     if buffer:
@@ -248,6 +259,12 @@ def framed(message: bytes, *, more: bool = False) -> dict[str, Any]:
 
 
 # Headers
+
+
+def peer_of(scope: Scope) -> str:
+    """The address at the other end of the connection."""
+    host, _port = scope.get("client") or ("", 0)
+    return str(host)
 
 
 def read_metadata(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], int]:

@@ -20,14 +20,20 @@ import httpx
 import structlog
 
 from charites.common.folders import own_folder
-from charites.common.rpc.limits import DRAIN_SECONDS, METADATA_BYTES, open_calls
+from charites.common.rpc.limits import (
+    CALLS_A_CONNECTION,
+    CONNECTION_SECONDS,
+    DRAIN_SECONDS,
+    HANDSHAKE_SECONDS,
+    METADATA_BYTES,
+    MOST_CONNECTIONS,
+)
 
 log = structlog.get_logger(__name__)
 
 APPS, DRAINING = "CHARITES_GRPC_APPS", "CHARITES_GRPC_DRAINING"  # from grpcserver to its Envoy
 START_SECONDS = 60.0
 END_SECONDS = 5.0
-MOST_CONNECTIONS = 8192
 PR_SET_PDEATHSIG = 1
 ACTIVE = "http.ingress_http.downstream_rq_active"
 # Envoy breaks a connection, with all calls on it, once 250 were given up early: callers with short deadlines do that.
@@ -79,9 +85,14 @@ def configuration(folder: Path, host: str, port: int, tls: TlsFiles | None) -> d
     manager |= {
         "codec_type": "HTTP2",
         "http2_protocol_options": {
-            "max_concurrent_streams": open_calls(),
+            "max_concurrent_streams": CALLS_A_CONNECTION,
             "connection_keepalive": {"interval": "60s", "timeout": "20s"},  # who has gone keeps no place
         },
+        "common_http_protocol_options": {
+            "idle_timeout": f"{CONNECTION_SECONDS}s",
+            "max_connection_duration": f"{CONNECTION_SECONDS}s",  # calls that are open may end
+        },
+        "request_headers_timeout": f"{HANDSHAKE_SECONDS}s",
         "max_request_headers_kb": 8 * METADATA_BYTES // 1024,  # past it the connection ends; before, we say why
         "server_header_transformation": "PASS_THROUGH",
         # Where a caller is, his connection says, and no header of his.

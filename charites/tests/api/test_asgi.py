@@ -15,7 +15,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from charites.common.error_pb2 import Error
-from charites.common.rpc import Method, asgi
+from charites.common.rpc import Method, limits
 from charites.common.rpc.asgi import GrpcApp, framed, seconds_of
 from charites.common.rpc.limits import message_bytes
 from charites.tests.api.probe import probe, raising
@@ -187,31 +187,28 @@ def test_error_of_ours_travels_in_the_trailers_in_the_callers_language() -> None
     assert reply.trailers["grpc-message"].isascii()
 
 
-def test_call_beyond_the_most_is_busy_and_far_beyond_it_before_it_is_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_call_beyond_the_most_is_busy_and_nothing_of_it_is_read() -> None:
     calls, methods = probe()
-    with override_settings(GRPC_MAX_CONCURRENT=0):
-        assert ask(methods, GET_STOCK, message(StockLevel())).status == "UNAVAILABLE"
-    monkeypatch.setattr(asgi, "open_calls", lambda: 0)
 
-    unread = ask(methods, GET_STOCK, b"no message", headers={"grpc-timeout": "soon"})
-    assert (unread.status, "grpc-status-details-bin" in unread.trailers) == ("UNAVAILABLE", True)
+    with override_settings(GRPC_MAX_CONCURRENT=0):
+        busy = ask(methods, GET_STOCK, message(StockLevel()))
+
+    assert (busy.status, "grpc-status-details-bin" in busy.trailers) == ("UNAVAILABLE", True)
     assert calls == []
 
 
 def test_streams_are_bounded_and_take_no_calls_place(monkeypatch: pytest.MonkeyPatch) -> None:
     _calls, methods = probe()
-    monkeypatch.setattr(asgi, "MOST_STREAMS", 0)
+    monkeypatch.setattr(limits, "MOST_STREAMS", 0)
 
     for path in (WATCH, *REFLECT):
         assert ask(methods, path, message(HealthCheckRequest())).status == "UNAVAILABLE"
     assert ask(methods, CHECK, message(HealthCheckRequest())).status == "OK"
     assert ask(methods, GET_STOCK, message(StockLevel())).status == "OK"
 
-    monkeypatch.setattr(asgi, "open_calls", lambda: 0)
-    assert ask(methods, CHECK, message(HealthCheckRequest())).status == "OK"
-    assert ask(methods, GET_STOCK, message(StockLevel())).status == "UNAVAILABLE"
+    with override_settings(GRPC_MAX_CONCURRENT=0):
+        assert ask(methods, CHECK, message(HealthCheckRequest())).status == "OK"
+        assert ask(methods, GET_STOCK, message(StockLevel())).status == "UNAVAILABLE"
 
 
 def test_health_and_reflection_answer() -> None:

@@ -18,7 +18,7 @@ from h2.connection import H2Connection
 from h2.events import ResponseReceived
 from h2.settings import SettingCodes, Settings
 
-from charites.common.rpc import Call, asgi, server
+from charites.common.rpc import Call, limits, server
 from charites.tests.api.probe import WAIT_SECONDS, probe
 from lab.kit.grpc_server import REFLECTIONS, Caller, Callers, background_loop, grpc_callers, reflect, refusal
 from stock.rpc import stock_pb2
@@ -208,12 +208,10 @@ def arrived_before(caller: Caller) -> None:
 @pytest.mark.transport  # over ASGI: test_asgi.py; Hypercorn does not bear an answer before the request has ended
 def test_streams_are_bounded_and_take_no_calls_place(monkeypatch: pytest.MonkeyPatch) -> None:
     _calls, methods = probe(lambda request, call: request)
-    for transport in (asgi, server):
-        monkeypatch.setattr(transport, "MOST_STREAMS", 2)
-        monkeypatch.setattr(transport, "open_calls", lambda: 4)
+    monkeypatch.setattr(limits, "MOST_STREAMS", 2)
     over = threading.Event()
 
-    with grpc_callers(methods) as callers:
+    with override_settings(GRPC_MAX_CONCURRENT=2), grpc_callers(methods) as callers:
         caller = callers.buyer()
         held = [stream for _ in range(2) for stream in streams(caller, over)]
         answers = [next(stream) for stream in held]
