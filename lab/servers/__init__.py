@@ -1,4 +1,4 @@
-"""Private servers for tests, races and measurements: MariaDB, Redis and RabbitMQ on free loopback ports.
+"""Private servers for tests, races and measurements: MariaDB, Redis, RabbitMQ and nginx on free loopback ports.
 
     python -m lab.servers mariadb redis -- python manage.py check
 
@@ -12,6 +12,7 @@ and end with it. Tests use the classes:
 
 from lab.servers.command_line import run
 from lab.servers.mariadb import MariaDB
+from lab.servers.nginx import Nginx
 from lab.servers.ports import LOOPBACK, free_port, still_free
 from lab.servers.private_server import PortTaken, Server, ServerFailed
 from lab.servers.rabbitmq import RabbitMQ
@@ -21,6 +22,7 @@ __all__ = [
     "LOOPBACK",
     "EmbeddedRedis",
     "MariaDB",
+    "Nginx",
     "PortTaken",
     "RabbitMQ",
     "Redis",

@@ -44,6 +44,8 @@ NEEDED: list[tuple[str, str, Callable[[], bool]]] = [
     ("gettext", "gettext", lambda: has("msgfmt") and has("xgettext")),
     ("chromium", "chromium", lambda: has("chromium", "chromium-browser", "google-chrome")),
     ("chromium-driver", "chromedriver", lambda: has("chromedriver")),
+    ("nginx-light", "nginx", lambda: has("nginx")),
+    ("openssl", "openssl", lambda: has("openssl")),
     ("faketime", "libfaketime", lambda: has("faketime")),
 ]
 FOR_BENCH: list[tuple[str, str, Callable[[], bool]]] = [
