@@ -91,8 +91,9 @@ class WebApp:
                 # Also when it is full, and without a body. Each path has a thread, or a process whose database hangs
                 # would pass for dead.
                 return await self._in_thread(turns, with_body(request, b""))
-            if not is_too_large(request["CONTENT_LENGTH"]):
-                with_body(request, await self._whole_body(receive))
+            if is_too_large(request["CONTENT_LENGTH"]):
+                raise too_large()
+            with_body(request, await self._whole_body(receive))
             return await self._answer_one_more(request)
         except Busy as error:
             return refusal(scope, error)
@@ -100,18 +101,20 @@ class WebApp:
             return refusal(scope, unheard.error, unheard.status)
 
     async def _whole_body(self, receive: Receive) -> bytes:
-        """Returns a request's body; of one that is too large a part too much, which Django refuses. Requests on their
-        way are bounded by their bytes. Raises Busy, Unheard."""
+        """Returns a request's body, whose length is bounded; so are the bytes of all requests on their way. Raises
+        Busy, Unheard."""
         body, more = bytearray(), True
         try:
             async with asyncio.timeout(settings.WEB_BODY_SECONDS):
-                while more and len(body) <= settings.REQUEST_MAX_BYTES:
+                while more:
                     event = await receive()
                     if event["type"] == "http.disconnect":
                         raise Unheard(Invalid("body", _("is not whole")), HTTPStatus.BAD_REQUEST)
                     part, more = event.get("body", b""), event.get("more_body", False)
                     body += part
                     self._arriving_bytes += len(part)
+                    if len(body) > settings.REQUEST_MAX_BYTES:
+                        raise too_large()
                     if self._arriving_bytes > ARRIVING_BYTES:
                         raise busy(Why.BODIES)
         except TimeoutError as error:
@@ -180,8 +183,13 @@ def environ(scope: Scope) -> dict[str, Any]:
 
 
 def is_too_large(declared: str) -> bool:
-    """Whether a request says that its body is too large: Django refuses it by that word."""
+    """Whether a request says that its body is too large."""
     return declared.isascii() and declared.isdigit() and int(declared) > settings.REQUEST_MAX_BYTES
+
+
+def too_large() -> Unheard:
+    error = Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=settings.REQUEST_MAX_BYTES)
+    return Unheard(error, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def with_body(request: dict[str, Any], body: bytes) -> dict[str, Any]:

@@ -138,13 +138,27 @@ def test_body_that_does_not_come_in_time_ends_the_request(web: Web, shop: None, 
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_body_that_is_too_large_is_refused_without_reading_all_of_it(web: Web, settings, declared: bool) -> None:
+@pytest.mark.parametrize("method", ["POST", "GET", "BREW"])
+@pytest.mark.parametrize(
+    "path", ["/api/orders", "/admin/login/", "/sandbox/pay/x", "/static/x.js", "/nothing", "/", "*"]
+)
+def test_body_that_is_too_large_takes_no_thread_whatever_it_is_for(
+    web: Web, settings, declared: bool, method: str, path: str
+) -> None:
     settings.REQUEST_MAX_BYTES = 100
     parts = [b"x" * 60, b"x" * 60, *[b"x" * 60] * 5]
     headers = as_buyer(**({"Content_Length": "420"} if declared else {}))
 
-    assert told(web.send("POST", "/api/orders", parts, headers)) == (413, 10000001)
+    assert told(web.send(method, path, parts, headers)) == (413, 10000001)
     assert web.taken == (0 if declared else 2)
+    assert not web.app._turns._threads._threads
+    assert not web.app._arriving_bytes
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/statusz", "/metrics"])
+def test_body_for_operators_is_not_read(web: Web, shop: None, path: str) -> None:
+    assert web.send("POST", path, [b"x" * 10_000_000], as_buyer()).status == 403
+    assert web.taken == 0
 
 
 def test_headers_that_are_too_long_are_refused_before_anybody_reads_them(web: Web, shop: None) -> None:
