@@ -80,7 +80,11 @@ class Site:
 
     def doors(self) -> Iterator[Door]:
         for user_id in range(101, 101 + CUSTOMERS):
-            yield RestDoor(self.shop.url, user_id) if user_id % 2 else RpcDoor(self.shop.grpc_address, user_id)
+            yield (
+                RestDoor(self.shop.url, user_id, "Bearer staff")
+                if user_id % 2
+                else RpcDoor(self.shop.grpc_address, user_id)
+            )
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def site_on(database: MariaDB, folder: Path) -> Iterator[Site]:
             **os.environ,
             "DATABASE_URL": database.url.replace(f":{database.port}/", f":{proxy.port}/"),
             "DATABASE_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
-            "DEMO": "true",  # for the catalogue that `seed` makes
+            "DEMO": "true",  # for the catalogue that `seed` makes, and its staff
         }
         with Shop(folder, environment) as shop:
             for command in ("migrate", "seed"):

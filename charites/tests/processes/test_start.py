@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from honcho.environ import parse_procfile
 from pytest_django.fixtures import Settings
 
@@ -39,8 +40,8 @@ def load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> dict[str, A
         ("ORDER_PAY_TIMEOUT_SECONDS", "-5", "1 to 31622400, not '-5'"),
         ("ORDER_PAY_TIMEOUT_SECONDS", "0", "1 to 31622400, not '0'"),
         ("ORDER_PAY_TIMEOUT_SECONDS", "half an hour", "1 to 31622400, not 'half an hour'"),
-        ("TOKEN_RATE", "sixty", "a number of times, `/` and s, min, h or day: `60/min`, not 'sixty'"),
-        ("TOKEN_RATE", "0/min", "a number of times, `/` and s, min, h or day: `60/min`, not '0/min'"),
+        ("TOKEN_RATE", "sixty", "a number of times, `/` and s, min, h or day, such as `60/min`; or 0, not 'sixty'"),
+        ("TOKEN_RATE", "0/min", "a number of times, `/` and s, min, h or day, such as `60/min`; or 0, not '0/min'"),
         ("PAYMENT_PROVIDER", "Bar", "empty, or the dotted path of a class, not 'Bar'"),
         ("REDIS_URL", "foo", "redis:// or rediss:// with a host"),
         ("REDIS_URL", "redis://10.0.0.1:70000/0", "redis:// or rediss:// with a host"),
@@ -287,16 +288,16 @@ def test_process_with_settings_that_do_not_go_together_says_so_and_ends(
 def test_process_whose_database_lacks_a_table_names_migrate_and_ends(
     process_environment: dict[str, str], process: str
 ) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE django_migrations SET name = 'later' WHERE app = 'stock' AND name = '0003_row_times'")
+    last = MigrationRecorder.Migration.objects.filter(app="stock").order_by("-id")[0]
+    row = MigrationRecorder.Migration.objects.filter(pk=last.pk)
+    row.update(name="later")
     try:
         code, told = end_of(PROCESSES[process], process_environment)
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE django_migrations SET name = '0003_row_times' WHERE name = 'later'")
+        row.update(name=last.name)
 
     assert code != 0
-    assert "lacks 1 migrations of this code, the first is stock.0003_row_times. Run `manage.py migrate`.\n" in told
+    assert f"lacks 1 migrations of this code, the first is stock.{last.name}. Run `manage.py migrate`.\n" in told
     assert "Traceback" not in told
 
 
