@@ -67,6 +67,7 @@ def environment() -> dict[str, str]:
         "PLACE_RATE": "0",
         "CANCEL_RATE": "0",
         "PUBLIC_PARTS": "metrics,readiness,docs,reflection",
+        "CELERY_QUEUE": "charites",  # or it would be named after the database, which is another one in the processes
         "DATABASE_TIMEOUT_SECONDS": "60",  # a busy machine is no failure; tests of outages choose their own
         "SECRET_KEY": "a-key-for-tests-which-is-long-enough-to-pass-every-check-0123456789",
         "PAYMENT_SECRET": "a-payment-secret-for-tests-which-is-long-enough-0123456789",
