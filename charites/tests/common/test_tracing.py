@@ -205,7 +205,7 @@ def test_nothing_is_imported_and_nothing_made_where_traces_are_off() -> None:
     code = """
 import sys, django
 django.setup()
-import charites.asgi
+import charites.urls, charites.common.rpc
 from charites.common import tracing
 with tracing.span("nothing", number=1):
     assert (tracing.here(), tracing.carried()) == (None, {})
