@@ -120,7 +120,7 @@ def test_sample_client_shows_a_certificate(sides: Sides) -> None:
     ],
 )
 def test_order_service_with_unusable_files_does_not_start(given: dict[str, str], expected: str) -> None:
-    command = [sys.executable, "-c", "import django; django.setup()"]
+    command = [sys.executable, "manage.py", "check"]
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "charites.settings", **given}
 
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
