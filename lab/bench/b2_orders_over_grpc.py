@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from lab.bench.b1_in_process import c_client
 from lab.bench.grpc_load import BUYER, TRANSPORTS, GrpcServer, GrpcShop, by_transport, empty_server
 from lab.bench.ratio import Contestant, Rates, Ratio
-from lab.bench.stage import HOT, Stage
+from lab.bench.stage import HOT, LIMITED, Stage
 
 MANY, FEW = 512, 64
 # floor and goal: against the C client, and against the empty server
@@ -35,9 +35,15 @@ def orders(shop: GrpcServer, callers: int, key: str = "") -> Contestant:
     return shop.contestant("Order/CreateOrder", order_request(key), callers=callers, what=what)
 
 
-def order_request(key: str = "") -> Message:
-    """An order for one piece of the hot product, by a buyer of its own in every call."""
+def limited_orders(shop: GrpcServer, callers: int) -> Contestant:
+    """The same for a product of which a buyer may have two pieces."""
+    request = order_request(goods_id=LIMITED)
+    return shop.contestant("Order/CreateOrder", request, callers=callers, what="CreateOrder with a limit")
+
+
+def order_request(key: str = "", goods_id: int = HOT) -> Message:
+    """An order for one piece of a product, by a buyer of its own in every call."""
     from orders.rpc.orders_pb2 import CreateOrderRequest  # noqa: PLC0415 (after the settings)
 
     receiver = {"address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}
-    return CreateOrderRequest(goods_id=HOT, num=1, user_id=BUYER, idempotency_key=key, **receiver)
+    return CreateOrderRequest(goods_id=goods_id, num=1, user_id=BUYER, idempotency_key=key, **receiver)

@@ -19,7 +19,7 @@ from lab.servers import MariaDB, Redis
 from lab.servers.ports import LOOPBACK, free_port, still_free
 from lab.servers.private_server import ServerFailed
 
-HOT, SOLD_OUT, ROOM = 1, 2, 1
+HOT, SOLD_OUT, LIMITED, ROOM = 1, 2, 3, 1
 PLENTY = 100_000_000
 START_SECONDS = 60.0
 AT_ONCE = 100_000  # rows that one statement changes
@@ -83,7 +83,8 @@ class Stage:
 
         call_command("migrate", verbosity=0)
         for goods_id in range(1, 11):
-            Goods.objects.create(goods_id=goods_id, **described(goods_id))
+            limit = 2 if goods_id == LIMITED else 0
+            Goods.objects.create(goods_id=goods_id, limit_per_buyer=limit, **described(goods_id))
         Room.objects.create(room_id=ROOM, title="Bench", status=Room.Status.LIVE, current_goods_id=HOT)
         RoomGoods.objects.bulk_create(RoomGoods(room_id=ROOM, goods_id=n, weight=n) for n in range(1, 11))
         adjust_stock(
