@@ -124,7 +124,7 @@ def test_refusing_what_is_sold_out_reads_few_rows() -> None:
     first, second = (factories.make_command({1: 1}, idempotency_key=key, user_id=9) for key in ("a", "b"))
 
     assert services.place_orders(commands=[first], now=timezone.now())[0].error is not None
-    assert answer_sold_out([second])[0].error is not None
+    assert answer_sold_out([second], timezone.now())[0].error is not None
 
 
 def test_closing_what_is_due_reads_few_rows_however_much_is_due() -> None:

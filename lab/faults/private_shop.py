@@ -26,7 +26,7 @@ SETTINGS = {
     "GRPC_MAX_WORKERS": "4",
     "ORDER_PAY_TIMEOUT_SECONDS": "3600",
     # Everything that waits, waits shortly.
-    "MESSAGE_FIRST_CHECK_SECONDS": "1",
+    "MESSAGE_FIRST_CHECK_SECONDS": "1.7",
     "MESSAGE_CHECK_SECONDS": "2",
     "REMOTE_TIMEOUT_SECONDS": "0.8",
 }

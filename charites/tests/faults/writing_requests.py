@@ -152,7 +152,7 @@ def admin_add_to_list(door: Admin, n: int, _room: Room, last: Answer | None) -> 
 def goods_form(number: int) -> dict[str, str]:
     """What the form of a product holds."""
     texts = {"title": "New title", "brief": "", "brand_name": "", "head_imgs": "[]", "videos": "[]", "detail": "[]"}
-    numbers = {"goods_id": str(number), "status": "0", "category_id": "0", "code": "0"}
+    numbers = {"goods_id": str(number), "status": "0", "category_id": "0", "code": "0", "limit_per_buyer": "0"}
     return {**texts, **numbers, "price": "9950", "market_price": "12900", "ext_json": "{}"}
 
 

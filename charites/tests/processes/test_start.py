@@ -122,6 +122,7 @@ def test_folder_that_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.once
 def test_shops_on_one_broker_have_queues_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CELERY_QUEUE", raising=False)
     one, same, other = (
         load(monkeypatch, {"DATABASE_URL": url})["CELERY_TASK_DEFAULT_QUEUE"]
         for url in ("mysql://a:b@db:3306/one", "mysql://c@db:3306/one", "mysql://a:b@db:3306/other")
