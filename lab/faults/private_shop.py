@@ -8,7 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from charites.common.auth import DEMO_SERVICE_HEADER
+from django.test import override_settings
+from django.utils import timezone
+
+from charites.common.auth import DEMO_SERVICE_HEADER, Role, issue_token
 from charites.common.rpc import Client
 from lab.race.database import own_database
 from lab.race.processes import Child
@@ -93,9 +96,15 @@ class PrivateShop:
         """Waits until an order is at the armed step."""
         self._children["orders"].hear()
 
-    def client(self, service: str) -> Client:
-        """A connection to a service, as the service role; nothing is tried again."""
-        return Client(f"{LOOPBACK}:{self._ports[service]}", token=DEMO_SERVICE_HEADER, timeout_seconds=10, tries=1)
+    def client(self, service: str, name: str = "") -> Client:
+        """A connection to a service, as the service role, or as the service of this name; nothing is tried again."""
+        token = self._token(name) if name else DEMO_SERVICE_HEADER
+        return Client(f"{LOOPBACK}:{self._ports[service]}", token=token, timeout_seconds=10, tries=1)
+
+    def _token(self, name: str) -> str:
+        """A header that this shop believes."""
+        with override_settings(SECRET_KEY=self._secret):
+            return f"Bearer {issue_token(user_id=0, role=Role.SERVICE, now=timezone.now(), name=name)}"
 
     def _environment(self, service: str, flow: str) -> dict[str, str]:
         """Returns what a process of a service needs; nothing of the configured shop is in it."""

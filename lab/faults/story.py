@@ -161,8 +161,9 @@ class Story:
             time.sleep(LOOK_SECONDS)
 
     def mend(self) -> None:
-        """What an operator has to do about a leak, by hand: find the reservations without an order, and end them."""
-        with self.shop.client("stock") as client:
+        """What an operator has to do about a leak, by hand: find the reservations without an order, and end them; as
+        the service of orders, whose they are."""
+        with self.shop.client("stock", name="orders") as client:
             stub: Any = client.stub(StockStub)
             for order_id in self.ledger.reserved_for_nobody():
                 stub.RollbackStock(OrderStockRequest(order_id=order_id))

@@ -121,7 +121,8 @@ def test_sample_client_shows_a_certificate(sides: Sides) -> None:
 )
 def test_order_service_with_unusable_files_does_not_start(given: dict[str, str], expected: str) -> None:
     command = [sys.executable, "manage.py", "check"]
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "charites.settings", **given}
+    split = {"APPS": "orders", "GOODS_ENDPOINT": "dns:///goods:1", "STOCK_ENDPOINT": "dns:///stock:1"}
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "charites.settings", **split, **given}
 
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
 
