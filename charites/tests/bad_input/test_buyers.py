@@ -21,8 +21,15 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)
+CASES = [  # the old clients' gateway cancels nothing
+    pytest.param(protocol, rule, id=f"{protocol.name}-{rule}")
+    for protocol in PROTOCOLS
+    for rule, (_limits, scenario) in RULES.items()
+    if scenario.operation in protocol.operations
+]
+
+
+@pytest.mark.parametrize(("protocol", "rule"), CASES)
 def test_buyer_with_too_many_is_refused_and_nothing_changes(protocol: Protocol_, rule: str, settings: Any) -> None:
     settings.PAYMENT_PROVIDER = SANDBOX
     orders = build()
@@ -30,8 +37,6 @@ def test_buyer_with_too_many_is_refused_and_nothing_changes(protocol: Protocol_,
     for name, value in limits.items():
         setattr(settings, name, value)
     before = picture()
-    if scenario.operation not in protocol.operations:
-        pytest.skip("the old clients' gateway cancels nothing")
 
     with protocol.connected():
         check(scenario, protocol, orders)
