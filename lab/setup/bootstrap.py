@@ -21,7 +21,7 @@ OLDEST = (3, 11)
 TESTED = ((3, 13), (3, 12), (3, 11))
 FILES = {
     "run": ["requirements-embedded.txt"],
-    "dev": ["requirements-embedded.txt", "requirements-dev.txt"],
+    "dev": ["requirements-embedded.txt", "requirements-dev.txt", "requirements-otel.txt"],
     "test": [
         "requirements-embedded.txt",
         "requirements.txt",
