@@ -31,6 +31,7 @@ FILES = {
     ],
     "supply": ["requirements-embedded.txt", "requirements-supply.txt"],
 }
+LEVELS = ["run", "dev", "test"]  # each contains those before it; what else there is stands by itself
 
 
 def stop(sentence):
@@ -106,15 +107,14 @@ def digest(level):
 
 def is_installed(level):
     """Whether this level, or one that contains it, was installed from the files as they are now."""
-    levels = list(FILES)
-    larger = levels[levels.index(level) :]
+    larger = LEVELS[LEVELS.index(level) :] if level in LEVELS else [level]
     return any(stamp(name).exists() and stamp(name).read_text() == digest(name) for name in larger)
 
 
 def install(level):
     say("Installing the packages of %s (the first time takes a minute)" % " and ".join(FILES[level]))
     # A stamp may only stand for a finished installation, so it goes before the work and comes back after it.
-    for name in FILES:
+    for name in LEVELS if level in LEVELS else [level]:
         if stamp(name).exists():
             stamp(name).unlink()
     command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
