@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from pytest_django.fixtures import Settings
@@ -53,6 +54,7 @@ def test_nobody_has_the_token_that_is_not_set(path: str, header: str, settings: 
 
 
 def test_readiness_is_told_to_everybody_and_its_parts_to_operators() -> None:
+    cache.clear()  # no worker and no sweep of another test is alive here
     for_all = anybody().get("/statusz")
     for_operators = anybody().get("/statusz", {"Authorization": f"Bearer {TOKEN}"})
 
@@ -90,6 +92,7 @@ def test_other_transport_has_no_reflection_either() -> None:
 def test_probe_by_address_is_answered_and_a_buyer_by_address_is_not(https_only: bool, settings: Settings) -> None:
     settings.SECURE_SSL_REDIRECT = https_only
     settings.PUBLIC_PARTS = ["metrics"]
+    cache.clear()
 
     answers = {
         path: anybody().get(path, BY_ADDRESS).status_code for path in ("/livez", "/readyz", "/statusz", "/metrics")
