@@ -87,7 +87,7 @@ def command_of(request: Request | LoopRequest) -> PlaceOrder:
     """What a buyer asks for. Raises what is wrong with it."""
     body = valid_body(PlaceOrderSerializer, request)
     return PlaceOrder(
-        user_id=identity_of(request).acting_for(0),
+        user_id=identity_of(request).buyer_id,
         quantities=body["items"],
         address=body["address"],
         name=body["name"],

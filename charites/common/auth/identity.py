@@ -79,6 +79,13 @@ class Identity:
             return True
         return self.role is Role.SERVICE and re.fullmatch(SERVICE_NAME, str(self.name)) is not None
 
+    @property
+    def buyer_id(self) -> int:
+        """Who buys where no user can be named. Raises Forbidden for a service that acts for nobody in particular."""
+        if self.user_id < 1:
+            raise Forbidden
+        return self.user_id
+
     def may(self, *grants: Grant) -> bool:
         """Whether the caller has one of the roles or, being staff, one of the permissions."""
         return self.role in grants or any(permission in grants for permission in self.permissions)

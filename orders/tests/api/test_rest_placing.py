@@ -134,9 +134,9 @@ def test_order_for_more_than_there_is_is_refused() -> None:
     assert not Order.objects.exists()
 
 
-def test_service_without_a_user_cannot_place() -> None:
+def test_service_is_no_buyer_and_is_not_told_to_name_one_where_none_can_be_named() -> None:
     make_goods(1, stock=10)
 
     response = service().post("/api/orders", ONE_PIECE)
 
-    assert error_of(response)[:2] == (400, 10000001)
+    assert error_of(response)[:2] == (403, 10000006)
