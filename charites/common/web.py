@@ -173,7 +173,7 @@ def environ(scope: Scope) -> dict[str, Any]:
         STARTED: scope[STARTED],
     }
     for raw_name, raw_value in scope["headers"]:
-        if b"_" not in raw_name and raw_value:
+        if b"_" not in raw_name:
             name = f"HTTP_{raw_name.decode('latin-1').upper().replace('-', '_')}"
             value = raw_value.decode("latin-1")
             found[name] = joined(raw_name, found[name], value) if name in found else value

@@ -134,6 +134,7 @@ PLACING = [
     place("both forms at once", {**items((1, 1)), "goods_id": 1, "quantity": 1}, INVALID),
     place("old form without a product", {"quantity": 1, **RECEIVER}, INVALID),
     place("old form without a quantity", {"goods_id": 1, **RECEIVER}, INVALID),
+    place("key empty", items((1, 1)), INVALID, headers={"Idempotency-Key": ""}),
     place("key over-long", items((1, 1)), INVALID, headers={"Idempotency-Key": "k" * 65}),
     place("key with an inner control character", items((1, 1)), INVALID, headers={"Idempotency-Key": "a\tb"}, on=HTTP),
     place("two different keys", {**items((1, 1)), "idempotency_key": "a"}, INVALID, headers={"Idempotency-Key": "b"}),

@@ -114,6 +114,14 @@ def test_answers_of_the_loop_are_counted_and_carry_the_request_id(web: Web) -> N
 
 
 @pytest.mark.usefixtures("shop")
+def test_key_that_is_empty_is_refused_and_does_not_pass_for_none(web: Web) -> None:
+    answer = web.send("POST", "/api/orders", order(), as_buyer(Idempotency_Key=""))
+
+    assert told(answer) == (400, 10000001)
+    assert not Order.objects.exists()
+
+
+@pytest.mark.usefixtures("shop")
 def test_line_of_the_log_is_short_whatever_the_caller_sends(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = LogCapture()
     monkeypatch.setattr(logs.Access, "log", wrap_logger(None, [lines]))
