@@ -55,6 +55,17 @@ def test_token_of_staff_says_what_they_may_where_the_users_are_another_services(
         assert read(f"Bearer {token(7, Role.STAFF)}").permissions == frozenset()
 
 
+def test_permissions_in_a_token_of_another_role_count_for_nothing(settings):
+    """Whoever has a key for tokens of customers can sign what it likes, and gives nobody more than a customer has."""
+    settings.USERS_ARE_HERE = False
+    may = issue_token(user_id=7, role=Role.CUSTOMER, now=timezone.now(), permissions=list(Permission))
+
+    caller = read_authorization(f"Bearer {may}")
+
+    assert [permission for permission in Permission if caller.may(permission)] == []
+    assert (caller.visible_user_id, caller.changeable_user_id) == (7, 7)
+
+
 def test_token_of_a_service_names_it():
     named = issue_token(user_id=0, role=Role.SERVICE, now=timezone.now(), name="warehouse")
 
