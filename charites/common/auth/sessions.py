@@ -18,7 +18,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model
 
 from charites.common.auth.identity import Role
-from charites.common.auth.standing import PRUNE_STEP, permissions_of
+from charites.common.auth.standing import PRUNE_STEP, last_end, permissions_of
 from charites.common.auth.tokens import LEEWAY_SECONDS, REFRESH, encode, issue_token, verify
 from charites.common.errors import Unauthenticated, WrongPassword
 from charites.common.models import RefreshFamily
@@ -52,10 +52,11 @@ def sign_in(*, username: str, password: str, now: datetime) -> TokenPair:
 def begin_session(*, user: Any, now: datetime) -> TokenPair:
     """Returns the first token pair of a family. Raises WrongPassword for a user who has changed since he was read."""
     turn = Turn(secrets.token_hex(16), 1, now + timedelta(seconds=settings.TOKEN_SESSION_SECONDS))
-    stored = run(lambda: store_family(user, turn, now), name="sign_in")
-    if stored is None:
+    begun = run(lambda: store_family(user, turn, now), name="sign_in")
+    if begun is None:
         raise WrongPassword
-    return issue_pair(stored, turn, now)
+    stored, begun_at = begun
+    return issue_pair(stored, turn, begun_at)
 
 
 def refresh(*, token: str, now: datetime) -> TokenPair:
@@ -94,8 +95,10 @@ def expiry(turn: Turn, now: datetime) -> datetime:
     return min(now + timedelta(seconds=settings.TOKEN_REFRESH_SECONDS), turn.until)
 
 
-def store_family(user: Any, turn: Turn, now: datetime) -> Any | None:
-    """Between BEGIN and COMMIT: makes the row. None for a user who is not any more what was read."""
+def store_family(user: Any, turn: Turn, now: datetime) -> tuple[Any, datetime] | None:
+    """Between BEGIN and COMMIT: makes the row. Returns the user, and the moment from which tokens of this sign-in are:
+    the password may have been hashed anew on the way, which has ended all until then. None for a user who is not any
+    more what was read."""
     users = get_user_model().objects.select_for_update()
     stored = users.filter(pk=user.pk, is_active=True, password=user.password).first()
     if stored is None:
@@ -110,7 +113,7 @@ def store_family(user: Any, turn: Turn, now: datetime) -> Any | None:
         password_mark=mark_of(stored),
         expires_at=expiry(turn, now),
     )
-    return stored
+    return stored, max(now, last_end(user.pk) or now)
 
 
 def take_turn(user_id: int, turn: Turn, now: datetime) -> Any | None:

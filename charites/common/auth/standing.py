@@ -86,6 +86,11 @@ def load_ends() -> Ends:
     return found
 
 
+def last_end(user_id: int) -> datetime | None:
+    """The moment before which no token of this user is good, if there is one."""
+    return TokenEnd.objects.filter(user_id=user_id).values_list("not_before", flat=True).first()
+
+
 def lifetime() -> timedelta:
     """How long an end is remembered: twice as long as a token lives, for clocks and for a setting that changes."""
     return timedelta(seconds=2 * settings.TOKEN_ACCESS_SECONDS)

@@ -59,7 +59,7 @@ def service_header(name: str) -> str:
 
 def encode(*, user_id: int, role: Role, purpose: str, now: datetime, seconds: float, **further: Any) -> str:
     """Signs a token. Its first moment is exact, to tell it from those that ended in the same second."""
-    issued_at = round(now.timestamp(), 3)
+    issued_at = now.timestamp()
     times = {"iat": issued_at, "exp": int(issued_at + seconds)}
     claims = {"sub": str(user_id), "role": role.value, "use": purpose, **times, **further}
     key, algorithm = keys.signing()

@@ -9,10 +9,21 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
-from charites.common.auth import end_tokens, prune, read_authorization, refresh, sessions, sign_in
+from charites.common import clock
+from charites.common.auth import (
+    Role,
+    end_tokens,
+    issue_token,
+    prune,
+    read_authorization,
+    refresh,
+    sessions,
+    sign_in,
+)
 from charites.common.auth.tokens import REFRESH, verify
 from charites.common.errors import TokenExpired, Unauthenticated, WrongPassword
 from charites.common.models import RefreshFamily
+from charites.common.passwords import BoundedPasswordHasher
 from lab.kit.factories import make_user, refresh_bearer
 from lab.kit.interleaving import Background, Parked, await_lock_wait
 
@@ -48,6 +59,34 @@ def test_second_use_ends_the_family_also_for_whoever_was_first() -> None:
 
     assert RefreshFamily.objects.count() == 0
     assert_refused(second)
+
+
+def test_sign_in_holds_though_it_has_the_password_hashed_anew() -> None:
+    """As Django does where its number of rounds has grown: the user is saved, with another hash."""
+    make_user("mei")
+    older = BoundedPasswordHasher().encode("charites", "s" * 22, iterations=2)
+    get_user_model().objects.update(password=older)
+
+    pair = sign_in(username="mei", password="charites", now=clock.now())
+
+    assert get_user_model().objects.get().password != older
+    assert read_authorization(f"Bearer {pair.access}").role is Role.CUSTOMER
+    assert refresh(token=pair.refresh, now=clock.now()).access
+
+
+def test_token_of_the_moment_before_an_end_is_over_and_one_of_that_moment_is_good() -> None:
+    user = make_user("mei")
+    moment = clock.now().replace(microsecond=600)
+    before, at = (
+        issue_token(user_id=user.pk, role=Role.CUSTOMER, now=moment - timedelta(microseconds=earlier))
+        for earlier in (1, 0)
+    )
+
+    end_tokens(user_ids=[user.pk], now=moment)
+
+    assert read_authorization(f"Bearer {at}").user_id == user.pk
+    with pytest.raises(Unauthenticated):
+        read_authorization(f"Bearer {before}")
 
 
 def test_other_sign_ins_of_the_user_go_on() -> None:
