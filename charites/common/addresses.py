@@ -20,8 +20,16 @@ def caller_address(peer: str, forwarded: str) -> str:
     if not proxies or not forwarded:
         return peer
     named = forwarded.split(",")
-    address = named[-min(proxies, len(named))].strip()
+    address = without_port(named[-min(proxies, len(named))].strip())
     return address if ADDRESS.fullmatch(address) else peer
+
+
+def without_port(named: str) -> str:
+    """The address in what a proxy names; some add the port, which is another one with each connection."""
+    if named.startswith("["):
+        return named[1:].partition("]")[0]
+    host, _, port = named.partition(":")
+    return host if "." in host and port.isdigit() else named
 
 
 def network_of(address: str) -> str:
