@@ -39,7 +39,7 @@ ANY_NUMBER = Rate(0, 0)
 SECONDS_CROWDED = 10.0
 OLD_ORDERS = timedelta(days=1)  # older ones than this, and than the time to pay, are not looked at: none is unpaid
 
-COUNTED = "SELECT goods_id FROM shopping_order_limited_goods {share}"
+COUNTED = "SELECT goods_id FROM shopping_order_limited_goods {by[goods_id]} WHERE goods_id IN (%s) ORDER BY goods_id"
 LOCK_COUNTS = "SELECT goods_id FROM shopping_order_limited_goods WHERE goods_id = 0 {lock}"
 BEGIN_TO_COUNT = SetStatement(
     """
@@ -105,7 +105,6 @@ ORDERS_OF_BUYERS = f"""
 BUYERS: Mapping[str, str] = {"of_user": "number", "number": "number", "since": "time"}
 COUNT_BUYERS = SetStatement(ORDERS_OF_BUYERS, sent=BUYERS)  # type: ignore[arg-type]
 COUNT_BUYERS_LOCKED = SetStatement(f"{ORDERS_OF_BUYERS} {{share}}", sent=BUYERS)  # type: ignore[arg-type]
-
 
 CROWDED: Recent[int, bool] = Recent(SECONDS_CROWDED)  # buyers who had too many orders a while ago
 
@@ -179,7 +178,8 @@ def lock_pieces(shares: set[Share]) -> dict[Share, int]:
     out."""
     if not shares:
         return {}
-    if new := {goods_id for goods_id, _user_id in shares} - counted_goods(locked=False):
+    limited = {goods_id for goods_id, _user_id in shares}
+    if new := limited - counted_goods(limited, locked=False):
         begin_to_count(new)
     return find_pieces(shares)
 
@@ -188,11 +188,12 @@ def find_pieces(shares: Iterable[Share]) -> dict[Share, int]:
     return {(goods_id, user_id): pieces for goods_id, user_id, pieces in FIND_PIECES.select(sorted(shares))}
 
 
-def counted_goods(*, locked: bool = True) -> set[int]:
-    """The products that are counted. Locked: nobody begins to count another one before this transaction has ended."""
-    sql = for_database(COUNTED, connection.vendor) if locked else COUNTED.format(share="")
+def counted_goods(goods_ids: Iterable[int], *, locked: bool = True) -> set[int]:
+    """Which of these are counted. Locked, row 0 first: nobody begins to count another before this transaction ends."""
+    asked = [0, *sorted(set(goods_ids))]
+    sql = for_database(COUNTED + " {share}" * locked, connection.vendor)
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql.replace("%s", ", ".join(["%s"] * len(asked))), asked)
         return {goods_id for (goods_id,) in cursor.fetchall() if goods_id}
 
 
@@ -202,7 +203,7 @@ def begin_to_count(goods_ids: set[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(for_database(LOCK_COUNTS, connection.vendor))
         cursor.fetchall()
-    new = [(goods_id,) for goods_id in sorted(goods_ids - counted_goods())]
+    new = [(goods_id,) for goods_id in sorted(goods_ids - counted_goods(goods_ids))]
     if new:
         BEGIN_TO_COUNT.insert(new)
         COUNT_ORDERS.execute(new)
@@ -211,8 +212,9 @@ def begin_to_count(goods_ids: set[int]) -> None:
 def add_pieces(moves: Sequence[Move]) -> None:
     """Counts the pieces of new orders. Raises Stale when a buyer's first order of a product met another one: until then
     there was no row to lock, so what the rules went by may be less than what is there."""
-    counted = counted_goods()
-    shares = {share: number for share, number in pieces_of(moves).items() if share[0] in counted}
+    pieces = pieces_of(moves)
+    counted = counted_goods(goods_id for goods_id, _user_id in pieces)
+    shares = {share: number for share, number in pieces.items() if share[0] in counted}
     if not shares:
         return
     known, limits = find_pieces(shares), limits_of(moves)
@@ -238,10 +240,8 @@ def limits_of(moves: Sequence[Move]) -> dict[Share, int]:
 def give_back_pieces(order_ids: Sequence[int]) -> None:
     """Takes the pieces of closed orders out of the counts. A count that lacks them - a version of this program that did
     not count has been at work - keeps no order open: it is logged, and the audit names it."""
-    counted = counted_goods() if order_ids else set()
-    if not counted:
-        return
     found = PIECES_OF_ORDERS.select([(order_id,) for order_id in order_ids])
+    counted = counted_goods(goods_id for goods_id, _user_id, _number in found)
     given = {(goods_id, user_id): int(number) for goods_id, user_id, number in found if goods_id in counted}
     known = find_pieces(given) if given else {}
     if lacking := {share: number for share, number in given.items() if known.get(share, 0) < number}:

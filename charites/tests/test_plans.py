@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from charites.common import admin_lists
 from goods import selectors as goods
-from goods.models import Room
+from goods.models import Goods, Room
 from lab.kit import factories
 from lab.kit.admin_site import list_url, sign_in
 from lab.kit.large_shop import TABLES, LargeShop, fill
@@ -27,12 +27,13 @@ from messaging import selectors as messages
 from messaging.models import Message
 from messaging.services import Draft, abort, prepare_many, publish_many, submit
 from orders import selectors, services
-from orders.models import Order, OrderDetail, Payment, Refund, SandboxPayment
+from orders.models import Allowance, LimitedGoods, Order, OrderDetail, Payment, Refund, SandboxPayment
 from orders.payloads import Closing
 from orders.services.closing import PROVIDER_BATCH, close
 from orders.services.sold_out import answer_sold_out
 from stock import selectors as stock
 from stock.models import StockRecord
+from stock.moves import Status
 from stock.services import Adjustment, adjust_stock
 from stock.strategies import STRATEGIES
 
@@ -117,6 +118,19 @@ def test_placing_reads_few_rows(strategy: str, settings: Any) -> None:
     first, again = place(idempotency_key="key"), place(idempotency_key="key")
 
     assert [order.order_id for order in first] == [order.order_id for order in again]
+
+
+def test_placing_and_closing_read_few_rows_however_many_products_have_had_a_limit() -> None:
+    LimitedGoods.objects.bulk_create(LimitedGoods(goods_id=n) for n in range(10_000, 12_000))
+    Goods.objects.filter(goods_id__in=LINES).update(limit_per_buyer=50)
+    place()
+
+    placed = {order.order_id: 0 for order in place()[:5]}
+
+    cancelled = close(placed, Closing(Order.ClosedBy.USER, timezone.now()))
+
+    assert [outcome.status for outcome in cancelled] == [Status.OK] * 5
+    assert Allowance.objects.filter(goods_id=1, user_id=1).exists()
 
 
 def test_refusing_what_is_sold_out_reads_few_rows() -> None:

@@ -42,10 +42,6 @@ class Step(NamedTuple):
         return f"{self.table}: {self.access} by {self.key}, {self.rows} rows, {self.extra}"
 
 
-# A row for each product that ever had a limit: few, and all of them are read under a shared lock.
-WHOLE_ON_PURPOSE = {"shopping_order_limited_goods"}
-
-
 class Sent(NamedTuple):
     """A statement, without its values; how it was to be carried out; and how many rows were then read for it."""
 
@@ -62,8 +58,6 @@ class Sent(NamedTuple):
         stops_early = " LIMIT " in self.sql
         found = []
         for step in self.steps:
-            if step.table in WHOLE_ON_PURPOSE:
-                continue
             is_kept = "filesort" in str(step.extra) or "temporary" in str(step.extra)
             is_long = step.row_count > few and (is_kept or not stops_early)
             is_whole = step.access == "ALL" or (step.access == "index" and not stops_early)
