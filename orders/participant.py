@@ -1,7 +1,9 @@
 """The rows of orders, written inside the transaction that moves their stock. Set-based: a batch may hold any mix.
 
-Lock order: payment, order, allowance; then stock locks records and stock rows. An order is locked before it is asked
-whether a payment has begun, and a payment begins under the lock of its order: neither can slip past the other.
+Lock order: payment, order, allowance; then stock locks records and stock rows. Placing alone locks allowances first,
+which decide over it, and then looks at the orders of its buyers: where it meets a closing of the same buyer crosswise,
+the database ends one of the two, which begins anew. An order is locked before it is asked whether a payment has begun,
+and a payment begins under the lock of its order: neither can slip past the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -141,6 +141,23 @@ def test_orders_of_different_buyers_wait_for_each_other_at_no_count(settings):
     assert broken_rules() == []
 
 
+@pytest.mark.servers
+def test_order_and_cancellation_of_one_buyer_that_meet_crosswise_are_both_carried_out(settings):
+    """One has the count and wants the orders, the other has an order and wants the count: one of them begins anew."""
+    settings.MAX_UNPAID_ORDERS = 5
+    make_goods(1, stock=50, limit_per_buyer=5)
+    order = make_order({1: 2})
+
+    with Parked(lambda: cancel(order), at=r"UPDATE shopping_order SET", after=True) as parked:
+        with Background(place) as placing:
+            await_lock_wait()
+            parked.go()
+        assert placing.result().created
+
+    assert held() == {(1, 7): 1}
+    assert (counts(1), broken_rules()) == ((49, 1, 0), [])
+
+
 def test_pieces_of_several_products_are_counted_apart():
     make_goods(1, stock=5, limit_per_buyer=1)
     make_goods(2, stock=5, limit_per_buyer=2)
