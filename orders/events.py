@@ -19,7 +19,8 @@ ORDER_PAID = Event(
 )
 ORDER_CLOSED = Event(
     "order_closed",
-    "An unpaid order was closed by its time-out, its buyer or staff (`closed_by`); its stock goes back.",
+    "An order was closed (`closed_by`): unpaid, by its time-out, its buyer or staff, and its stock goes back; or by "
+    "`stock`, which refuses to sell it.",
     ("order_id", "closed_by", "amount", "currency"),
 )
 ORDER_COMPLETED = Event("order_completed", "A paid order was completed.", ("order_id",))

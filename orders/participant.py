@@ -274,19 +274,17 @@ def new_refund(move: Move) -> NewRefund:
     return NewRefund(paying.stored_as, move.order_id, capture.amount, capture.currency, paying.refund_reason)
 
 
-def write_refused(order_ids: Sequence[int]) -> None:
-    """Closes those of the orders that are paid, and sends back what paid them: stock has refused to sell it."""
+def write_refused(order_ids: Sequence[int]) -> list[NewRefund]:
+    """Closes those of the orders that are paid, as stock has refused to sell them; returns their money, which is sent
+    back."""
     captured = Payment.objects.filter(order_id__in=order_ids, status=Payment.Status.CAPTURED)
     payments = {(p.channel, p.trade_id): p for p in captured.order_by("payment_id").select_for_update()}
     orders = in_status(Order.Status.PAID).filter(order_id__in=order_ids).order_by("order_id").select_for_update()
     paid = {order.order_id: payments[order.pay_channel, order.trade_id] for order in orders}
     if not paid:
-        return
+        return []
     OrderDetail.objects.filter(order_id__in=paid).update(pay_time=None, updated_at=Now())
     close_locked(list(paid), Order.ClosedBy.STOCK, was=Order.Status.PAID)
-    store_refunds(
-        [
-            NewRefund(payment.payment_id, order_id, payment.amount, payment.currency, Refund.Reason.STOCK)
-            for order_id, payment in paid.items()
-        ]
-    )
+    refunds = [NewRefund(p.payment_id, p.order_id, p.amount, p.currency, Refund.Reason.STOCK) for p in paid.values()]
+    store_refunds(refunds)
+    return refunds

@@ -12,13 +12,14 @@ from charites.common.ids import next_ids
 from charites.common.transactions import Undone, run
 from orders import flows, selectors
 from orders.errors import OrderStateConflict, PaymentNotFound
-from orders.events import ORDER_PAID, PAYMENT_BEGUN, REFUND_MADE
-from orders.models import Order, Payment
-from orders.participant import write_refused
+from orders.events import ORDER_CLOSED, ORDER_PAID, PAYMENT_BEGUN, REFUND_MADE
+from orders.models import Order, Payment, Refund
+from orders.participant import new_refund, write_refused
 from orders.payloads import Capture, Paying
 from orders.payments import calls
 from orders.payments.port import PaymentRequest, get_provider
 from orders.payments.schedule import PROVIDER_PATIENCE, first_question_at
+from orders.refunds import NewRefund
 from orders.rows import NewPayment, insert_payments
 from orders.services.outcomes import ORDERS, error_of
 from stock.errors import RecordConflict, ReservationOfAnother
@@ -177,7 +178,8 @@ def refund_refused(*, order_id: int) -> bool:
     Returns whether the order is closed, now or before: one that was completed is not, and somebody has to look. Raises
     Busy, OutcomeUnknown.
     """
-    run(lambda: write_refused([order_id]), name="refund_refused")
+    for refund in run(lambda: write_refused([order_id]), name="refund_refused"):
+        tell_refund(refund)
     (order,) = selectors.list_by_numbers(order_ids=[order_id])
     if order.status == Order.Status.CLOSED:
         log.error("paid_order_refused_by_stock", order_id=order_id)
@@ -186,15 +188,24 @@ def refund_refused(*, order_id: int) -> bool:
 
 def tell_recorded(move: Move) -> None:
     """Counts what a capture became, and writes its line; of one that was stored before there is nothing to tell."""
-    capture, payment_id, reason = move.payload.capture, move.payload.stored_as, move.payload.refund_reason
+    capture, payment_id = move.payload.capture, move.payload.stored_as
     if not payment_id:
         return
-    ORDERS.labels("capture_without_order" if reason else "paid").inc()
-    money = (capture.amount, capture.currency)
-    if reason:
-        REFUND_MADE.tell(str(payment_id), str(move.order_id), reason.value, *money)
-    else:
-        ORDER_PAID.tell(str(move.order_id), str(payment_id), capture.channel, *money)
+    if move.payload.refund_reason:
+        tell_refund(new_refund(move))
+        return
+    ORDERS.labels("paid").inc()
+    ORDER_PAID.tell(str(move.order_id), str(payment_id), capture.channel, capture.amount, capture.currency)
+
+
+def tell_refund(refund: NewRefund) -> None:
+    """Counts money that is to be sent back, and the order that was closed because stock refuses to sell it."""
+    order_id, money = str(refund.order_id), (refund.amount, refund.currency)
+    ORDERS.labels("capture_without_order").inc()
+    REFUND_MADE.tell(str(refund.payment_id), order_id, refund.reason.value, *money)
+    if refund.reason is Refund.Reason.STOCK:
+        ORDERS.labels(f"closed_by_{Order.ClosedBy.STOCK}").inc()
+        ORDER_CLOSED.tell(order_id, str(Order.ClosedBy.STOCK), *money)
 
 
 def error_of_capture(capture: Capture, outcome: Outcome | None) -> Exception | None:

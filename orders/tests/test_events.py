@@ -17,6 +17,7 @@ from lab.kit.factories import (
     make_command,
     make_goods,
     make_order,
+    make_paid_order,
     make_payment,
     make_room,
     stored,
@@ -24,6 +25,7 @@ from lab.kit.factories import (
 from lab.kit.interleaving import Interruption, LostCommit
 from lab.kit.log_lines import Lines, facts
 from lab.kit.rest_client import buyer, staff
+from lab.kit.stock_steps import roll_back_stock
 from messaging.models import Message
 from messaging.relay import deliver_due
 from orders import services
@@ -190,6 +192,32 @@ def test_money_that_pays_nothing_is_told_made_failed_and_done(lines: Lines, sett
     assert made == {"event": "refund_made", "reason": "amount", **about}
     assert failed == {"event": "refund_failed", "attempts": 1, **about}
     assert done == {"event": "refund_done", **about}
+
+
+def test_money_for_an_order_that_stock_refuses_is_told_with_the_end_of_the_order(lines: Lines) -> None:
+    make_goods(1, stock=5)
+    order = make_order()
+    capture = make_capture(make_payment(order))
+    roll_back_stock(order_id=order.order_id, goods_ids=[])
+
+    for _ in range(2):
+        services.record_captures(captures=[capture])
+
+    assert since(lines, 3) == ["refund_made", "order_closed"]
+    assert (lines()[3]["reason"], lines()[4]["closed_by"]) == ("stock", "stock")
+
+
+def test_paid_order_that_stock_refuses_later_is_told_once(lines: Lines) -> None:
+    make_goods(1, stock=5)
+    order = make_paid_order()
+    before = len(lines())
+
+    assert [services.refund_refused(order_id=order.order_id) for _ in range(2)] == [True, True]
+
+    made, closed = lines()[before:]
+    about = {"order_id": str(order.order_id), "amount": order.pay_amount, "currency": "CNY"}
+    assert made.items() >= {"event": "refund_made", "reason": "stock", **about}.items()
+    assert closed.items() >= {"event": "order_closed", "closed_by": "stock", **about}.items()
 
 
 # Ends
