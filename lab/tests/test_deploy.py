@@ -177,6 +177,13 @@ def test_config_map_sets_only_settings_that_exist_and_no_secret() -> None:
     assert [name for name in values if re.search(r"SECRET|DATABASE_URL|REDIS_URL|BROKER_URL", name)] == []
 
 
+def test_pods_behind_a_proxy_tell_callers_apart() -> None:
+    """Or all of them together would have the attempts to sign in that one address has."""
+    (values,) = (document["data"] for document in of_kind("ConfigMap").values())
+
+    assert (values["TRUST_PROXY"], values.get("NUM_PROXIES")) == ("true", "1")
+
+
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl, which puts the files together")
 def test_kubectl_puts_the_files_together() -> None:
     done = subprocess.run(["kubectl", "kustomize", KUBERNETES], capture_output=True, text=True)
