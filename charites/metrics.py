@@ -47,7 +47,7 @@ class Shown(NamedTuple):
 
 
 STATE = {
-    "charites_ready": Shown("Whether what the shop needs answers (1), as /readyz says it.", "check"),
+    "charites_ready": Shown("Whether what the shop needs answers (1), as /statusz says it.", "check"),
     "charites_messages": Shown("Messages by state, 10,000 at most.", "state"),
     "charites_payments_by_status": Shown("Payments by status, 10,000 at most.", "status"),
     "charites_refunds_by_status": Shown("Refunds by status, 10,000 at most.", "status"),

@@ -29,8 +29,8 @@ MEANINGS = {
     "ALLOWED_HOSTS": "Host names that the web server answers to, separated by commas.",
     "CSRF_TRUSTED_ORIGINS": "Origins (`https://shop.example`) that may post forms to the admin, separated by commas.",
     "PUBLIC_PARTS": (
-        "What everybody sees though buyers need not: `metrics` (/metrics), `readiness` (each part by name in /readyz), "
-        "`docs` (/api/docs and /api/schema), `reflection` (of gRPC)."
+        "What everybody sees though buyers need not: `metrics` (/metrics), `readiness` (each part by name in /readyz "
+        "and /statusz), `docs` (/api/docs and /api/schema), `reflection` (of gRPC)."
     ),
     "OPERATORS_TOKEN": (
         "Whoever sends it as `Authorization: Bearer` sees metrics, readiness and docs that are not for everybody."
@@ -61,8 +61,8 @@ MEANINGS = {
         "How stock is taken: `group_commit`, `atomic_update`, `pessimistic`, `optimistic` or `redis_lock`. "
         "May differ between processes."
     ),
-    "TRANSACTION_TRIES": "How often a transaction on stock is run again after a deadlock, a lock wait or a stale read.",
-    "TRANSACTION_DEADLINE_SECONDS": "After this many seconds a transaction on stock is not tried again.",
+    "TRANSACTION_TRIES": "How often a transaction is tried, because of deadlocks, lock waits and stale reads.",
+    "TRANSACTION_DEADLINE_SECONDS": "After this many seconds a transaction is not tried again.",
     "STOCK_OPTIMISTIC_DEADLINE_SECONDS": "After this many seconds `optimistic` does not try again.",
     "STOCK_LOCK_REDIS_URLS": (
         "Redis servers of `redis_lock`, comma-separated; empty: REDIS_URL. Three or more make a quorum."
