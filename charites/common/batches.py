@@ -113,7 +113,7 @@ class Batches(Generic[Item, Result]):
         call: Call[Item, Result] = Call(items, seconds)
         if self._enter(call):
             self._lead(call)
-        if call.is_answered and call.left and not call.is_answered.wait(seconds):
+        if call.is_answered and call.left and not call.is_answered.wait(call.deadline - time.monotonic()):
             self._give_up(call)
         self._note_answer(call)
         return call.outcomes()
@@ -168,9 +168,10 @@ class Batches(Generic[Item, Result]):
             self._answer_seconds += (time.monotonic() - call.taken_at - self._answer_seconds) / ANSWERS
 
     def _lead(self, call: Call[Item, Result]) -> None:
-        """Carries out batches until the caller's own items are done; who came meanwhile is left to the committer."""
+        """Carries out batches until none of the caller's own items is queued: they are done, or were left out and wait
+        for the end of their time. Who came meanwhile is left to the committer."""
         try:
-            while call.left:
+            while any(entry.is_open for entry in call.entries):
                 self._carry_out_batch()
         finally:
             self._hand_over()

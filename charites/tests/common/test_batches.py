@@ -33,6 +33,18 @@ class Doubling:
         return [2 * number for number in numbers]
 
 
+class Patience:
+    """The bounds of a queue, which are looked up for every batch: so many times at most."""
+
+    def __init__(self, times: int, bounds: Bounds) -> None:
+        self.times, self.bounds = times, bounds
+
+    def __call__(self) -> Bounds:
+        self.times -= 1
+        assert self.times, "a batch after the other, and nothing in them"
+        return self.bounds
+
+
 @pytest.fixture
 def doubling() -> Iterator[tuple[Doubling, Batches[int, int]]]:
     double = Doubling()
@@ -68,6 +80,22 @@ def test_item_that_would_not_hear_its_answer_is_left_out_until_its_time_is_up(do
     assert not hurried.is_answered.is_set()
     assert (hurried.outcomes(), patient.outcomes()) == ([Unserved.LATE], [10])
     assert double.batches == [[5]]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("seconds", [120, 130])
+def test_leader_who_is_left_out_leads_no_longer_and_waits_for_the_end_of_its_time(doubling, seconds: int) -> None:
+    """As after a database that hung, when answers took long: also where none of those who came has the time."""
+    _double, queue = doubling
+    queue._answer_seconds, queue._bounds = 100, Patience(10, Bounds(batch=2, queue=9))
+    leader, other = Call([3], seconds=120), Call([5], seconds=seconds)
+    assert (queue._enter(leader), queue._enter(other)) == (True, False)
+
+    queue._lead(leader)
+
+    assert (leader.is_answered.is_set(), other.is_answered.is_set()) == (False, True)
+    assert (leader.outcomes(), other.outcomes()) == ([Unserved.LATE], [10])
+    assert queue.call([6], seconds=130) == [12]
 
 
 @pytest.mark.django_db(transaction=True)
