@@ -5,7 +5,6 @@ the real environment names another file, which is then the only one.
 `docs/settings.md` lists every name; a test keeps that list complete.
 """
 
-import ipaddress
 import os
 import secrets
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from charites import brokers, environment
+from charites.common import near
 from charites.common.processes import ProcessNumber
 from charites.common.shop import shop_of
 from charites.environment import (
@@ -64,12 +64,7 @@ def former_secrets(name: str) -> list[str]:
 
 def is_loopback(host: str) -> bool:
     """Whether nobody but this machine reaches a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    return host == "localhost" or near.is_loopback(host.strip("[]"))
 
 
 HTTP_HOST = env.str("HTTP_HOST", "127.0.0.1", HOST)
