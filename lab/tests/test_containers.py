@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,30 @@ def test_compose_can_be_given_every_setting() -> None:
     known = {setting.name for setting in settings()} - of_the_image
 
     assert known - set(COMPOSE["x-shop"]["environment"]) == set()
+
+
+def names_in(node: yaml.Node) -> Iterator[list[str]]:
+    """The names of each mapping in a document."""
+    if isinstance(node, yaml.MappingNode):
+        yield [name.value for name, _value in node.value]
+        for _name, value in node.value:
+            yield from names_in(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from names_in(value)
+
+
+def test_compose_says_nothing_twice() -> None:
+    """Docker refuses such a file; the library that reads it here takes it without a word."""
+    document = yaml.compose((ROOT / "compose.yaml").read_text())
+
+    assert [name for names in names_in(document) for name, times in Counter(names).items() if times > 1] == []
+
+
+def test_compose_gives_redis_a_password() -> None:
+    assert '--requirepass "$$REDISCLI_AUTH"' in SERVICES["redis"]["command"]
+    assert SERVICES["redis"]["environment"]["REDISCLI_AUTH"].startswith("${REDIS_PASSWORD:?")
+    assert "://:${REDIS_PASSWORD:?" in COMPOSE["x-shop"]["environment"]["REDIS_URL"]
 
 
 def test_image_sets_only_settings_that_exist() -> None:
