@@ -1,6 +1,7 @@
 """Two shops on one Redis know nothing of each other, and what lies there runs no code."""
 
 import pickle
+from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
@@ -9,6 +10,7 @@ from django_redis import get_redis_connection
 
 from charites import health
 from charites.common.shop import shop_of
+from lab.kit.rest_client import anybody
 
 HERE = {"HOST": "10.0.0.1", "PORT": 3306, "NAME": "charites", "USER": "shop", "PASSWORD": "old"}
 
@@ -36,13 +38,27 @@ class Runs:
         return pytest.fail, ("what lay in Redis was run",)
 
 
-def test_what_somebody_writes_into_redis_is_not_run() -> None:
+@pytest.fixture
+def written() -> Iterator[None]:
+    """Somebody has been at the Redis."""
     get_redis_connection("default").set(cache.make_key("heartbeat:worker"), pickle.dumps(Runs()))
+    yield
+    cache.delete("heartbeat:worker")
 
+
+@pytest.mark.usefixtures("written")
+def test_what_somebody_writes_into_redis_is_not_run() -> None:
     with pytest.raises(ValueError, match="utf"):
         cache.get("heartbeat:worker")
 
-    cache.delete("heartbeat:worker")
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("written")
+def test_what_somebody_writes_into_redis_is_not_run_by_who_asks_for_it_over_rest() -> None:
+    answer = anybody().get("/statusz")
+
+    assert answer.status_code == 503
+    assert not answer.json()["checks"]["worker"]["ok"]
 
 
 def test_what_the_log_in_limit_keeps_comes_back_as_it_was() -> None:
