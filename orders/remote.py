@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from django.conf import settings
 
-from charites.common.auth import service_header
+from charites.common.auth import SHOP_NAME, service_header
 from charites.common.errors import ServiceError
 from charites.common.rpc import Client, read_error, rebuild
 from charites.common.rpc.tls import Tls, TlsUnusable, path_of
@@ -50,7 +50,7 @@ class Unanswered(Exception):
 @cache
 def client(endpoint: str) -> Client:
     """The connection to a service, one per process."""
-    token = partial(service_header, "orders")  # by this name stock knows whose reservations they are
+    token = partial(service_header, SHOP_NAME)  # by this name stock knows whose reservations they are
     tls = read_tls()
     credentials = tls.of_client() if tls else None
     return Client(endpoint, token=token, timeout_seconds=settings.REMOTE_TIMEOUT_SECONDS, credentials=credentials)

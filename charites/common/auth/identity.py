@@ -28,6 +28,7 @@ class Permission(StrEnum):
     VIEW_PERSONAL_DATA = "orders.view_personal_data"  # names, phones and addresses of others
 
 
+SHOP_NAME = "orders"  # the shop's own service's: what it reserves stands behind the shop's orders
 SERVICE_NAME = r"[a-z][a-z0-9_.-]{0,63}"  # none looks like a user's number: they stand in logs and stock records
 Grant: TypeAlias = Role | Permission  # what a door asks for: a role, or staff with a permission
 

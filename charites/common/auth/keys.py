@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from charites.common.auth.identity import Role
+from charites.common.auth.identity import SHOP_NAME, Identity, Role
 
 SECRET, PAIR = "HS256", "EdDSA"
 ALL_ROLES = frozenset(Role)
@@ -29,6 +29,11 @@ class VerifyingKey:
     key: Any
     algorithm: str
     roles: frozenset[Role] = ALL_ROLES
+
+    def may_give(self, identity: Identity) -> bool:
+        """Whether its owner may sign for a caller: its role, and the shop's own name only who signs customers in."""
+        is_shop = identity.role is Role.SERVICE and identity.name == SHOP_NAME
+        return identity.role in self.roles and (not is_shop or Role.CUSTOMER in self.roles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -85,7 +85,7 @@ def _verify(token: str, purpose: str, accepted: keys.Keys) -> Verified:
         except jwt.InvalidTokenError as error:
             raise Unauthenticated from error
         found = read_claims(claims, purpose)
-        if found.identity.role not in key.roles:
+        if not key.may_give(found.identity):
             raise Unauthenticated
         return found
     raise Unauthenticated

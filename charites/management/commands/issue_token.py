@@ -9,10 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from charites.common import clock
-from charites.common.auth import SERVICE_NAME, Role, issue_token
+from charites.common.auth import SERVICE_NAME, SHOP_NAME, Role, issue_token
 
 MOST_DAYS = 366
-SHOP = "orders"
 ROLES = (Role.SERVICE,)  # customers and staff are users, and sign in
 
 
@@ -25,8 +24,8 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=int, default=30, help=f"until it ends: 1 to {MOST_DAYS}")
 
     def handle(self, *, name: str, role: str, days: int, **options: Any) -> None:
-        if name == SHOP:
-            raise CommandError(f"{SHOP} is the shop itself: what its orders reserve would be this service's to move.")
+        if name == SHOP_NAME:
+            raise CommandError(f"{name} is the shop itself: what its orders reserve would be this service's to move.")
         if not re.fullmatch(SERVICE_NAME, name):
             raise CommandError(
                 "A name is 1 to 64 small letters, digits, dots, hyphens and underscores; a letter first."
