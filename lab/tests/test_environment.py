@@ -1,5 +1,6 @@
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from dotenv import dotenv_values
@@ -23,6 +24,7 @@ def test_demo_environment_without_any_choice_is_the_demo(checkout):
     assert values["DATABASE_URL"] == f"sqlite:///{checkout}/var/charites.sqlite3"
     assert (values["DEBUG"], values["DEMO"], values["ORDER_PAY_TIMEOUT_SECONDS"]) == ("true", "true", "60")
     assert values["CELERY_BROKER_URL"] == values["REDIS_URL"][:-1] + "1"
+    assert len(urlsplit(values["REDIS_URL"]).password or "") >= 32
     assert "PATH" not in values
 
 

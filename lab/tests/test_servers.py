@@ -77,6 +77,16 @@ def listening(port: int) -> socket.socket:
     return socket.create_server(("127.0.0.1", port))
 
 
+def test_redis_with_a_password_answers_nobody_else():
+    server = EmbeddedRedis()
+    server.password = "of-this-test"
+
+    with server, redis.Redis.from_url(server.url) as client:
+        assert client.ping()
+        with redis.Redis.from_url(server.url.replace(f":{server.password}@", "")) as stranger:
+            pytest.raises(redis.AuthenticationError, stranger.ping)
+
+
 @pytest.mark.parametrize("kind", [EmbeddedRedis, pytest.param(Redis, marks=pytest.mark.servers)])
 def test_redis_that_finds_its_port_taken_comes_up_on_another(kind: type[Redis]):
     server = kind()

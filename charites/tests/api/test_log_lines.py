@@ -9,10 +9,12 @@ from django.test import Client
 from charites.common.auth import Role
 from charites.tests.web.asked import Web, as_buyer, order
 from goods.rpc.goods_pb2 import GoodsDetail
-from lab.kit.factories import STAFF_ID, bearer, make_goods, make_user
+from lab.kit.admin_site import confirm, make_operator, sign_in
+from lab.kit.factories import STAFF_ID, bearer, make_goods, make_stock, make_user
 from lab.kit.grpc_server import Callers, grpc_callers
 from lab.kit.log_lines import Lines, json_lines
 from lab.kit.rest_client import anybody, buyer, staff
+from stock.models import StockAdjustment
 from stock.rpc.stock_pb2 import StockLevel
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,15 +47,16 @@ def last(lines: Lines, *fields: str) -> tuple[Any, ...]:
     return tuple(line[field] for field in fields)
 
 
+@pytest.mark.parametrize("path", ["/api/rooms", "/v1/goodsdetail"])
 @pytest.mark.parametrize(("proxies", "address"), [(0, HERE), (1, FAR)])
-def test_request_line_names_user_role_and_address(lines: Lines, settings, proxies: int, address: str) -> None:
+def test_request_line_names_user_role_and_address(
+    lines: Lines, settings, proxies: int, address: str, path: str
+) -> None:
     settings.NUM_PROXIES = proxies
 
     for client, actor in ((buyer(5), "customer:5"), (staff(), f"staff:{STAFF_ID}"), (anybody(), "")):
-        client.get("/api/rooms", VIA_PROXY)
-        assert last(lines, "actor", "address", "path") == (actor, address, "/api/rooms")
-        client.post("/v1/goodsdetail", {"GoodsId": 1})
-        assert last(lines, "actor", "path") == (actor, "/v1/goodsdetail")
+        client.send("GET" if path.startswith("/api/") else "POST", path, {"GoodsId": 1}, VIA_PROXY)
+        assert last(lines, "actor", "address", "path") == (actor, address, path)
 
 
 @pytest.mark.parametrize(("proxies", "address"), [(0, HERE), (1, FAR)])
@@ -93,6 +96,30 @@ def test_line_of_a_page_names_who_signed_in(lines: Lines) -> None:
 
     assert last(lines, "actor", "path") == (f"staff:{user.pk}", "/admin/")
     assert "somebody" not in str(lines())
+
+
+def test_line_of_an_admin_action_names_who_did_what_and_nothing_that_was_typed(lines: Lines) -> None:
+    stock, operator = make_stock(1, 10), make_operator()
+    client, typed = sign_in(operator), "Quagmire broke it"
+
+    client.post("/admin/login/", {"username": "Quagmire", "password": "hunter-two"})
+    confirm(client, "adjust", [stock], delta="-3", reason=typed, key="0123456789abcdef")
+
+    (line,) = [line for line in lines() if line["event"] == "admin_action"]
+    assert (line["actor"], line["action"], line["rows"]) == (f"staff:{operator.pk}", "adjust", [stock.pk])
+    assert StockAdjustment.objects.order_by("-pk")[0].reason == typed
+    said = [word for word in ("Quagmire", "hunter-two", "0123456789abcdef", operator.username) if word in str(lines())]
+    assert said == []
+
+
+def test_reason_that_staff_give_over_rest_is_in_no_line(lines: Lines) -> None:
+    make_stock(1, 10)
+
+    answer = staff().post("/api/stock/1/adjustments", {"delta": 1, "reason": "Quagmire", "idempotency_key": "hunter"})
+
+    assert answer.status_code == 201
+    assert [line["actor"] for line in lines() if line["event"] == "stock_adjusted"][1:] == [f"staff:{STAFF_ID}"]
+    assert [word for word in ("Quagmire", "hunter") if word in str(lines())] == []
 
 
 @pytest.mark.parametrize("path", ["/livez", "/metrics", "/static/charites/pages.css"])

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.test import override_settings
 from django.utils import timezone
 
@@ -145,19 +147,25 @@ def test_refresh_token_used_twice_is_refused_and_so_is_its_successor() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("kind", ["access", "disabled", "expired", "garbage"])
+@pytest.mark.parametrize(
+    "kind", ["access", "disabled", "expired", "after the session", "after the password", "garbage"]
+)
 def test_refresh_with_anything_else_is_refused(kind: str) -> None:
     user = make_user("mei")
     past = timezone.now() - timedelta(seconds=settings.TOKEN_REFRESH_SECONDS + LEEWAY_SECONDS + 1)
-    now = past if kind == "expired" else timezone.now()
-    pair = begin_session(user=user, now=now)
-    user.is_active = kind != "disabled"
-    user.save()
+    now = {"expired": past, "after the session": timezone.now() - timedelta(hours=1)}.get(kind, timezone.now())
+    with override_settings(TOKEN_SESSION_SECONDS=60 if kind == "after the session" else settings.TOKEN_SESSION_SECONDS):
+        pair = begin_session(user=user, now=now)
+    if kind == "disabled":
+        user.is_active = False
+        user.save()
+    if kind == "after the password":  # without a signal
+        get_user_model().objects.filter(pk=user.pk).update(password=make_password("another"))
     token = {"access": pair.access, "garbage": "garbage"}.get(kind, pair.refresh)
 
     response = anybody().post("/api/auth/refresh", {"refresh": token})
 
-    assert error_of(response)[:2] == (401, 10000010 if kind == "expired" else 10000002)
+    assert error_of(response)[:2] == (401, 10000010 if kind in ("expired", "after the session") else 10000002)
 
 
 GUESS = {"username": "mei", "password": "guess"}

@@ -11,6 +11,7 @@ from charites.common.auth import read_authorization
 from charites.tests.api.probe import probe
 from lab.kit.factories import make_stock
 from lab.kit.grpc_server import grpc_callers
+from lab.kit.log_lines import json_lines
 from lab.kit.rest_client import RestClient
 from stock.models import StockAdjustment
 from stock.rpc.stock_pb2 import StockLevel
@@ -33,11 +34,13 @@ def test_issued_token_names_its_service_at_every_door() -> None:
     with grpc_callers(methods) as callers:
         callers.with_header(f"Bearer {token}").stock.GetStock(StockLevel(goods_id=1))
     over_v1 = RestClient(f"Bearer {token}").post("/v1/setstock", {"GoodsId": 1, "Num": 3})
-    over_rest = RestClient(f"Bearer {token}").get("/api/orders")
+    with json_lines() as lines:
+        over_rest = RestClient(f"Bearer {token}").get("/api/orders")
+        said = [line["actor"] for line in lines() if line["logger"] == "charites.access"]
 
-    assert [call.identity.actor for call in calls] == ["service:warehouse"]
     assert (over_v1.status_code, over_rest.status_code) == (200, 200)
-    assert StockAdjustment.objects.order_by("-pk")[0].actor == "service:warehouse"
+    adjusted = StockAdjustment.objects.order_by("-pk")[0].actor
+    assert [*(call.identity.actor for call in calls), *said, adjusted] == ["service:warehouse"] * 3
 
 
 def test_issued_token_ends_when_it_says() -> None:

@@ -89,6 +89,7 @@ DEEDS = {
         ADD_STOCK, lambda doors: doors.v1("setstock", {"GoodsId": 2, "Num": 9}), HIDDEN, (CHANGE_STOCK,)
     ),
     "sell over gRPC": Deed(CHANGE_STOCK, lambda doors: doors.rpc.stock.ReduceStock(StockLevel(goods_id=1, num=1))),
+    "sell over v1": Deed(CHANGE_STOCK, lambda doors: doors.v1("reducestock", {"GoodsId": 1, "Num": 1})),
     "reserve over gRPC": Deed(
         CHANGE_STOCK, lambda doors: doors.rpc.stock.ReserveStock(OrderStockRequest(order_id=77, items=LINES))
     ),

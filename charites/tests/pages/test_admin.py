@@ -129,6 +129,22 @@ def test_buyer_does_not_get_in() -> None:
     assert "login" in client.get(list_url(Order))["location"]
 
 
+@pytest.mark.parametrize("change", [{"is_staff": False}, {"is_active": False}, {"password": "!"}, {}], ids=str)
+def test_operator_who_is_none_any_more_is_out_with_the_next_page(change: dict[str, Any]) -> None:
+    operator = factories.make_user("root", is_staff=True)
+    client = sign_in(operator)
+    assert client.get(list_url(Order)).status_code == 200
+
+    rows = get_user_model().objects.filter(pk=operator.pk)
+    if change:
+        rows.update(**change)
+    else:
+        rows.delete()
+
+    page = client.get(list_url(Order))
+    assert (page.status_code, page.get("location", "").partition("?")[0]) == (302, "/admin/login/")
+
+
 def test_admin_is_named_after_the_shop() -> None:
     page = sign_in(make_operator()).get("/admin/")
 

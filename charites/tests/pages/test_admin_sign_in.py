@@ -52,6 +52,14 @@ def test_api_and_admin_share_what_is_left(settings: Any) -> None:
     assert Client().get(LOGIN).status_code == 200  # to look at the page is no attempt
 
 
+def test_forged_address_has_no_attempts_of_its_own(settings: Any) -> None:
+    settings.TOKEN_RATE = "2/h"
+
+    pages = [Client(headers={"X-Forwarded-For": f"203.0.113.{number}"}).post(LOGIN, GUESS) for number in range(3)]
+
+    assert [page.status_code for page in pages] == [200, 200, 429]
+
+
 def test_page_is_busy_when_all_turns_are_taken(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WEB_WAIT_SECONDS = 0.01
     monkeypatch.setattr(passwords, "at_work", threading.BoundedSemaphore(1))

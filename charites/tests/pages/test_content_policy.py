@@ -16,7 +16,7 @@ from lab.kit.rest_client import anybody, buyer
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "path",
-    ["/", "/livez", "/readyz", "/metrics", "/api/rooms", "/api/orders/1", "/api/schema", "/sandbox/pay/x"],
+    ["/", "/livez", "/readyz", "/metrics", "/api/rooms", "/api/orders/1", "/api/schema", "/v1/goods", "/sandbox/pay/x"],
 )
 def test_page_loads_nothing_but_styles_and_pictures(path: str) -> None:
     assert buyer().get(path)[HEADER] == STRICT

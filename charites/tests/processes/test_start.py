@@ -115,6 +115,16 @@ def test_process_in_debug_makes_up_the_secrets_that_it_is_not_given(monkeypatch:
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("name", ["HTTP_HOST", "GRPC_HOST"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "[::]", "shop.example"])
+def test_demo_that_others_would_reach_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, host: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="^DEMO accepts well-known tokens, so it listens on loopback only"):
+        load(monkeypatch, {"DEMO": "true", name: host})
+
+    assert load(monkeypatch, {"DEMO": "true", name: "[::1]"})[name] == "[::1]"
+
+
+@pytest.mark.once
 def test_folder_that_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ImproperlyConfigured, match="^METRICS_DIR=/dev/null/metrics cannot be made: Not a directory.$"):
         load(monkeypatch, {"METRICS_DIR": "/dev/null/metrics"})

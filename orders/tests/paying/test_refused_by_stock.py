@@ -4,14 +4,17 @@ import json
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
+from lab.kit.admin_site import confirm, make_operator, sign_in
 from lab.kit.factories import NOW, counts, make_capture, make_goods, make_order, make_payment, stored
 from lab.kit.findings import findings
 from lab.kit.interleaving import LostCommit
+from lab.kit.rest_client import anybody
 from lab.kit.stock_steps import roll_back_stock
 from orders.models import Order, OrderDetail, Payment, Refund
-from orders.payments import signing
-from orders.services import close_due, receive_notice
+from orders.payments import sandbox, signing
+from orders.services import close_due
 from orders.tests.paying.paid import record, refund_messages, refunds
 from stock.models import StockRecord
 
@@ -115,13 +118,26 @@ def test_notice_is_answered_with_success(settings):
     give_back(order)
     news = {"trade_id": "T-1", "amount": payment.amount, "currency": "CNY", "captured_at": NOW.isoformat()}
     body = json.dumps({"payment_id": str(payment.payment_id), **news}).encode()
-    headers = signing.sign(secret=settings.PAYMENT_SECRET, notice_id="n", body=body, now=NOW)
+    headers = signing.sign(secret=settings.PAYMENT_SECRET, notice_id="n", body=body, now=timezone.now())
 
-    for _ in range(2):
-        receive_notice(headers=headers, body=body, now=NOW)  # raises nothing, so the provider does not come back
+    answers = [anybody().send("POST", "/api/payments/notify", body, headers).status_code for _ in range(2)]
 
+    assert answers == [200, 200]  # so the provider does not come back
     assert ending(order) == REFUSED
     assert Refund.objects.count() == 1
+
+
+def test_money_that_an_operator_asks_for_is_a_refund_too():
+    make_goods(1, stock=5)
+    order = make_order({1: 2})
+    payment = make_payment(order)
+    sandbox.capture_payment(payment_id=payment.payment_id, now=NOW, announced=False)
+    give_back(order)
+
+    assert confirm(sign_in(make_operator()), "ask_provider", [payment]) == ["Done for 1 row."]
+
+    assert ending(order) == REFUSED
+    assert [row[4] for row in refunds()] == ["stock"]
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
