@@ -21,13 +21,14 @@ from orders.models import Order
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_request_past_the_bound_is_busy_at_once_and_does_nothing(web: Web, shop: None, settings) -> None:
+@pytest.mark.parametrize("path", ["/api/orders", "/v1/createorder"])
+def test_request_past_the_bound_is_busy_at_once_and_does_nothing(web: Web, shop: None, settings, path: str) -> None:
     settings.WEB_MAX_CONCURRENT = 0
 
     labels = {"protocol": "http", "status": "503"}
     before = REGISTRY.get_sample_value("charites_requests_total", {**labels, "route": "POST -"}) or 0
 
-    answer = web.send("POST", "/api/orders", order(), as_buyer(Accept_Language="en"))
+    answer = web.send("POST", path, order(), as_buyer(Accept_Language="en"))
 
     assert told(answer) == (503, 10000004)
     assert 1 <= int(dict(answer.headers)[b"retry-after"]) <= 3

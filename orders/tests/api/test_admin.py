@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from lab.kit import factories
 from lab.kit.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in
+from lab.kit.providers import Scripted
 from messaging.models import Message
 from orders import services
 from orders.models import Order, Payment, Refund, SandboxPayment
@@ -133,6 +134,21 @@ def test_closing_without_an_answer_of_the_provider_leaves_the_order(client: Clie
 
     assert messages == ["Payments are not available at present. Try again in a moment."]
     assert factories.stored(order).status == Order.Status.UNPAID
+
+
+@pytest.mark.parametrize("changes", [{"amount": -9950}, {"amount": "9950"}, {"trade_id": ""}, {"currency": "YUAN"}])
+def test_closing_with_a_senseless_answer_of_the_provider_leaves_the_order(
+    client: Client, provider: type[Scripted], changes: dict[str, Any]
+) -> None:
+    order = factories.make_order()
+    provider.script["close"] = factories.make_capture(factories.make_payment(order), **changes)
+
+    data = {"action": "close_orders", "_selected_action": [order.pk], "confirmed": "yes"}
+    page = client.post(list_url(Order), data).content.decode()
+
+    assert "The payment provider did not say what became of this." in page
+    assert factories.stored(order).status == Order.Status.UNPAID
+    assert Payment.objects.get().status == Payment.Status.BEGUN
 
 
 def test_completing_completes_paid_orders_and_names_the_others(client: Client) -> None:

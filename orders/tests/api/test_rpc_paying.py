@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from lab.kit.factories import counts, make_closed_order, make_goods, make_order, make_paid_order, make_payment, stored
 from lab.kit.grpc_server import Callers, refusal
+from lab.kit.providers import Scripted
 from orders.models import Order, Payment
 from orders.rpc.orders_pb2 import OrderRequest, PayOrderRequest
 from orders.tests.api.rpc_orders import INVALID
@@ -45,6 +46,20 @@ def test_pay_order_without_a_provider_is_unavailable(callers: Callers) -> None:
         refused = refusal(callers.buyer(7).order.PayOrder, PayOrderRequest(order_id=order.order_id))
 
     assert refused == ("UNAVAILABLE", 50010010)
+
+
+@pytest.mark.parametrize("nonsense", ["javascript:alert(1)", "https://a\u202eb", {"pay_url": "https://x"}])
+def test_pay_order_with_a_senseless_answer_of_the_provider_is_unknown(
+    callers: Callers, provider: type[Scripted], nonsense: object
+) -> None:
+    make_goods(1, stock=10)
+    order = make_order(user_id=7, now=timezone.now())
+    provider.script["begin"] = nonsense
+
+    refused = refusal(callers.buyer(7).order.PayOrder, PayOrderRequest(order_id=order.order_id))
+
+    assert refused == ("DEADLINE_EXCEEDED", 50010013)
+    assert stored(order).status == Order.Status.UNPAID
 
 
 def test_cancel_order_gives_the_stock_back(callers: Callers) -> None:
