@@ -1,6 +1,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Kind, ServiceError
+from charites.common.money import money
 
 
 class GoodsCallFailed(ServiceError):
@@ -95,7 +96,12 @@ class PriceChanged(ServiceError):
 
     kind = Kind.CONFLICT
     code = 50010009
-    text = _("The amount is %(amount)s cents now, not %(expected)s: the price has changed.")
+    text = _("The amount is %(amount)s now, not %(expected)s: the price has changed.")
+
+    @property
+    def message(self) -> str:
+        """For people in the currency's own places; `details` keep its smallest units."""
+        return str(self.text) % {name: money(units) for name, units in self.details.items()}
 
 
 class OverBuyersLimit(ServiceError):
