@@ -6,7 +6,10 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.test import override_settings
+from rest_framework.exceptions import ValidationError
 
+from charites.common.errors import MOST_FAULTS
+from charites.common.rest import StrictSerializer
 from lab.kit.factories import BUYER_ID, make_goods, make_user
 from lab.kit.rest_client import anybody, buyer, error_of, staff
 
@@ -137,6 +140,13 @@ def test_of_many_fields_that_are_wrong_the_first_are_named() -> None:
     answer = buyer().post("/api/orders", {f"field-{number}": 1 for number in range(1_000)})
 
     assert answer.json()["details"]["fields"].count(", ") == 19
+
+
+def test_no_more_fields_are_looked_at_than_are_named() -> None:
+    with pytest.raises(ValidationError) as refused:
+        StrictSerializer().run_validation({f"field-{number}": 1 for number in range(1_000)})
+
+    assert len(refused.value.detail) == MOST_FAULTS
 
 
 @pytest.mark.parametrize(("path", "authorized"), [("/api/orders", True), ("/api/auth/token", False)])
