@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
@@ -62,6 +62,9 @@ def from_drf(error: Exception) -> ServiceError:
             return Invalid(
                 "body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=settings.REQUEST_MAX_BYTES
             )
+        case TooManyFieldsSent():  # every view reads the query, to see which kind of answer is wanted
+            limit = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+            return Invalid("query", _("has more than %(limit)s fields"), limit=limit)
     return as_service_error(error)
 
 

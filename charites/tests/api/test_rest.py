@@ -149,6 +149,13 @@ def test_no_more_fields_are_looked_at_than_are_named() -> None:
     assert len(refused.value.detail) == MOST_FAULTS
 
 
+@pytest.mark.parametrize("path", ["/api/rooms", "/api/orders", "/api/auth/token"])
+def test_query_of_too_many_fields_is_invalid(path: str) -> None:
+    answer = buyer().get(f"{path}?{'a=1&' * 1_001}")
+
+    assert error_of(answer) == (400, 10000001, "query: has more than 1000 fields")
+
+
 @pytest.mark.parametrize(("path", "authorized"), [("/api/orders", True), ("/api/auth/token", False)])
 def test_body_over_the_limit_is_too_large(path: str, authorized: bool) -> None:
     caller = buyer() if authorized else anybody()
