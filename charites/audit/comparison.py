@@ -25,7 +25,9 @@ Side = tuple[Any, Any]  # a cursor inside a snapshot, and the end of the grace p
 
 ORDER = "SELECT order_id, 0, 'order', 0, status, '', updated_at < %s FROM shopping_order"
 LINE = "SELECT order_id, goods_id, 'line', num, 0, '', updated_at < %s FROM shopping_order_detail"
-RECORD = "SELECT order_id, goods_id, 'record', num, status, kind, updated_at < %s FROM shopping_stock_record"
+# What other services reserved is for orders that they have.
+KIND = "CASE WHEN kind = 'order' AND owner NOT IN ('service:orders', 'service:0') THEN 'of another' ELSE kind END"
+RECORD = f"SELECT order_id, goods_id, 'record', num, status, {KIND}, updated_at < %s FROM shopping_stock_record"
 
 ROLLED_BACK = 2
 RECORD_STATUS = {100: 1, 300: ROLLED_BACK, 200: 3, 400: 3}  # of an order in this status

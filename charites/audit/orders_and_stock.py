@@ -1,4 +1,7 @@
-"""What must be true of orders and stock together, where one database holds both."""
+"""What must be true of orders and stock together, where one database holds both.
+
+What other services reserved is for orders that they have: docs/adr/0025-a-reservation-has-an-owner.md.
+"""
 
 from charites.audit.check import Check
 
@@ -28,13 +31,13 @@ ORDERS_AND_STOCK = (
     ),
     Check(
         "I3-record-without-order",
-        "past its grace period, a stock record without an order is rolled back",
+        "past its grace period, a stock record of the shop's own without an order is rolled back",
         """
         SELECT record.order_id, record.goods_id
         FROM shopping_stock_record record
         LEFT JOIN shopping_order orders ON orders.order_id = record.order_id
         WHERE orders.order_id IS NULL AND record.kind = 'order' AND record.status <> 2
-            AND record.created_at < %(grace_end)s
+            AND record.owner IN ('service:orders', 'service:0') AND record.created_at < %(grace_end)s
         """,
     ),
     Check(

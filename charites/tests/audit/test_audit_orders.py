@@ -67,6 +67,14 @@ def test_young_record_without_order_is_in_its_grace_period(shop: Shop) -> None:
     assert findings() == {}
 
 
+def test_record_of_another_service_needs_no_order_here(shop: Shop) -> None:
+    insert_record(806, 2, 1, status=1)
+    execute("UPDATE shopping_stock_record SET owner = 'service:warehouse' WHERE order_id = 806")
+    execute(f"UPDATE shopping_stock SET {quoted('lock')} = {quoted('lock')} + 1, num = num - 1 WHERE goods_id = 2")
+
+    assert findings() == {}
+
+
 def test_receipt_with_an_order_is_found(shop: Shop) -> None:
     copy_row("shopping_order", f"order_id = {shop.closed.order_id}", order_id=str(shop.receipt_id), pay_amount="9950")
     columns = {"order_id": str(shop.receipt_id), "num": "4", "price": "1", "pay_amount": "4"}

@@ -80,6 +80,14 @@ def test_record_without_order_is_found_unless_it_was_rolled_back(split: Split) -
     assert split.findings() == {("orders + stock", "I3-record-without-order"): ["806/2"]}
 
 
+def test_record_of_another_service_needs_no_order_here(split: Split) -> None:
+    split.insert_record(806, 2, 1, status=1)
+    split.in_stock("UPDATE shopping_stock_record SET owner = 'service:warehouse' WHERE order_id = 806")
+    split.in_stock("UPDATE shopping_stock SET `lock` = `lock` + 1, num = num - 1 WHERE goods_id = 2")
+
+    assert split.findings() == {}
+
+
 def test_receipt_with_an_order_is_found(split: Split) -> None:
     order = factories.stored(split.closed)
     order.pk, order.order_id = None, split.receipt_id
