@@ -95,6 +95,7 @@ OPERATORS_TOKEN = env.str("OPERATORS_TOKEN", "", environment.TOKEN)
 # The split form: which of the apps this process serves, and where the others are
 
 APPS = env.list("APPS", ["goods", "stock", "orders"], some_of("goods", "stock", "orders"))
+IS_WHOLE = {"goods", "stock", "orders"} <= set(APPS)  # the pages of rooms want all of them
 USERS_ARE_HERE = "orders" in APPS  # elsewhere there are operators of this service's admin alone
 GOODS_ENDPOINT = env.str("GOODS_ENDPOINT", "", environment.ENDPOINT)
 STOCK_ENDPOINT = env.str("STOCK_ENDPOINT", "", environment.ENDPOINT)
@@ -181,6 +182,7 @@ INSTALLED_APPS = [
     "stock",
     "messaging",
     "orders",
+    "live",
     *(["lab"] if find_spec("lab") else []),  # the instruments, in a checkout; what is deployed comes without them
 ]
 

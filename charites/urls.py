@@ -28,6 +28,7 @@ urlpatterns = [
     path("api/docs", seen_by_operators("docs", SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),
     *[path("api/", include(f"{app}.rest.urls")) for app in settings.APPS],
     *(with_customers if "orders" in settings.APPS else []),
+    *([path("", include("live.urls"))] if settings.IS_WHOLE else []),
     *gateway_urls(),
     re_path(r"^(?:api|v1)(?:/|$)", views.no_such_address),
 ]

@@ -126,6 +126,7 @@ def front_page(request: HttpRequest) -> HttpResponse:
     address = f"{settings.GRPC_HOST}:{settings.GRPC_PORT}"
     context = {"demo": settings.DEMO, "public": settings.PUBLIC_PARTS, "grpc_address": address}
     context["rooms"] = list_rooms() if "goods" in settings.APPS else None
+    context["sells"] = settings.IS_WHOLE
     return render(request, "charites/front.html", context)
 
 

@@ -19,7 +19,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(
     r"(?:[\w.-]+/)*(?:[\w-]+/|[\w.-]+\.(?:cnf|conf|css|html|json|md|mo|po|proto|pyi?|service|svg|toml|txt|ya?ml))"
 )
-PROGRAM = re.compile(r"python -m ((?:charites|goods|stock|orders|messaging|lab)[\w.]*)")
+PROGRAM = re.compile(r"python -m ((?:charites|goods|stock|orders|messaging|live|lab)[\w.]*)")
 # Made on each machine, or found there; and what stands for a file of the reader's.
 ELSEWHERE = {"var", ".venv", "FILE.html"}
 

@@ -13,7 +13,7 @@ from typing import Any
 from lab.kit.sql_guard import complaints
 
 ROOT = Path(__file__).resolve().parents[2]
-SHOP = ("charites", "goods", "stock", "orders", "messaging")
+SHOP = ("charites", "goods", "stock", "orders", "messaging", "live")
 ON_PURPOSE = "stock/strategies/naive.py"
 WRITE = re.compile(
     r"\s*(INSERT|UPDATE|DELETE|REPLACE)\b.*?[`\"]?(shopping_|messaging_|sandbox_|charites_)\w+", re.S | re.I

@@ -1,0 +1,182 @@
+"""A live room: a page that sells. It works without scripts: each button is a form, and each answer is the page."""
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from charites.common import clock
+from charites.common.errors import Invalid, ServiceError, as_service_error
+from charites.common.logs import log_unforeseen, note_actor
+from charites.common.models import MAX_INT64
+from charites.common.rest import error_headers, error_status
+from charites.common.text import tidy
+from goods.errors import RoomNotFound
+from live.shelf import read_shelf
+from live.visitors import Visitor, choose_visitor, is_demo, visitor_of
+from live.words import tell
+from orders import services
+from orders.errors import OrderNotFound
+from orders.models import Order
+from orders.payloads import PlaceOrder
+from orders.queue import place_next
+from orders.selectors import get_order, list_orders
+
+WHOLE = re.compile(r"[0-9]{1,18}")
+ORDERS_SHOWN = 5
+RECEIVER = ("name", "phone", "address")
+DEMO_RECEIVER = {"name": "Li Lei", "phone": "138 0000 0000", "address": "1 Harbour Road"}
+
+
+@require_safe
+@never_cache
+def room_page(request: HttpRequest, room_id: int) -> HttpResponse:
+    return page(request, room_id)
+
+
+@require_POST
+@never_cache
+def buy(request: HttpRequest, room_id: int) -> HttpResponse:
+    """Places an order by the key that came with the page: pressed twice it is one order."""
+    visitor = visitor_of(request)
+    if visitor is None:
+        return redirect(f"{reverse('sign-in')}?next={reverse('room', args=[room_id])}")
+
+    def place() -> HttpResponse:
+        placed = place_next(command=command_of(request, room_id, visitor))
+        found = placed.order
+        return to_order(room_id, found.order.order_id if found else None)
+
+    return answered(request, room_id, place)
+
+
+@require_POST
+@never_cache
+def pay(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
+    """Begins a payment, and leads to the provider's page."""
+
+    def begin() -> HttpResponse:
+        begun = services.begin_payment(order_id=order_id, user_id=owner(request), outcome="page", now=clock.now())
+        return render(request, "live/to_provider.html", {"pay_url": begun.pay_url})
+
+    return answered(request, room_id, begin, order_id)
+
+
+@require_POST
+@never_cache
+def cancel(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
+    def close() -> HttpResponse:
+        services.cancel_order(order_id=order_id, user_id=owner(request), closed_by=Order.ClosedBy.USER, now=clock.now())
+        return to_order(room_id, order_id)
+
+    return answered(request, room_id, close, order_id)
+
+
+@require_POST
+@never_cache
+def become(request: HttpRequest, room_id: int) -> HttpResponse:
+    """Makes this browser another user of the demo."""
+    answer = redirect("room", room_id)
+    if is_demo(request):
+        choose_visitor(answer, request.POST.get("name", ""))
+    return answer
+
+
+def answered(
+    request: HttpRequest, room_id: int, act: Callable[[], HttpResponse], order_id: int | None = None
+) -> HttpResponse:
+    """Does what a button says; what goes wrong is told on the page."""
+    try:
+        return act()
+    except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
+        error = as_service_error(cause)
+        log_unforeseen(error, cause)
+        return page(request, room_id, error=error, order_id=order_id)
+
+
+def page(
+    request: HttpRequest, room_id: int, *, error: ServiceError | None = None, order_id: int | None = None
+) -> HttpResponse:
+    """The room, with one order or one refusal in the middle of it."""
+    now, visitor = clock.now(), visitor_of(request)
+    shown = whole(request.POST.get("goods_id") or request.GET.get("goods"))
+    try:
+        shelf = read_shelf(room_id=room_id, goods_id=shown, now=now)
+    except RoomNotFound:
+        return render(request, "live/no_room.html", status=HTTPStatus.NOT_FOUND)
+    context: dict[str, Any] = {"shelf": shelf, "item": shelf.shown, "visitor": visitor, "now": now}
+    context |= {"currency": settings.CURRENCY, "demo": is_demo(request), "told": error and tell(error)}
+    context["key"] = key_of(request, error)
+    context["receiver"] = {
+        name: request.POST.get(name) or (DEMO_RECEIVER[name] if context["demo"] else "") for name in RECEIVER
+    }
+    context["quantity"] = request.POST.get("quantity", "1") if error else "1"
+    if visitor:
+        context["orders"] = list_orders(user_id=visitor.user_id, limit=ORDERS_SHOWN)
+        context["order"] = order_of(visitor, order_id or whole(request.GET.get("order")))
+    answer = render(request, "live/room.html", context, status=error_status(error) if error else HTTPStatus.OK)
+    for name, value in (error_headers(error) if error else {}).items():
+        answer[name] = value
+    return answer
+
+
+def key_of(request: HttpRequest, error: ServiceError | None) -> str:
+    """The key of the next order from this page. While nobody knows what became of the last one, it is still that."""
+    is_open = error is not None and tell(error).state == "busy"
+    kept = request.POST.get("key", "") if is_open else ""
+    return kept or uuid4().hex
+
+
+def command_of(request: HttpRequest, room_id: int, visitor: Visitor) -> PlaceOrder:
+    """What a buyer asks for. Raises Invalid."""
+    note_actor(f"customer:{visitor.user_id}")
+    goods_id, quantity = whole(request.POST.get("goods_id")), whole(request.POST.get("quantity"))
+    price = whole(request.POST.get("price"))
+    if goods_id is None:
+        raise Invalid("goods_id", _("is missing or out of range"))
+    if not quantity:
+        raise Invalid("quantity", _("must be a whole number, 1 or more"))
+    amount = price and min(price * quantity, MAX_INT64)
+    return PlaceOrder(
+        user_id=visitor.user_id,
+        quantities={goods_id: quantity},
+        **{name: tidy(request.POST.get(name, "")) for name in RECEIVER},
+        room_id=room_id,
+        idempotency_key=request.POST.get("key", ""),
+        expected_amount=amount or None,
+    )
+
+
+def whole(text: str | None) -> int | None:
+    """A number in a form or an address; None for everything else."""
+    return int(text) if text and WHOLE.fullmatch(text) else None
+
+
+def owner(request: HttpRequest) -> int:
+    """Whose orders somebody may touch here: his own, staff's too. Raises OrderNotFound."""
+    visitor = visitor_of(request)
+    if visitor is None:
+        raise OrderNotFound(order_id=0)
+    note_actor(f"customer:{visitor.user_id}")
+    return visitor.user_id
+
+
+def order_of(visitor: Visitor, order_id: int | None) -> Any:
+    """An order of the visitor; None where there is no such one."""
+    try:
+        return get_order(order_id=order_id, user_id=visitor.user_id) if order_id else None
+    except OrderNotFound:
+        return None
+
+
+def to_order(room_id: int, order_id: int | None) -> HttpResponse:
+    return redirect(f"{reverse('room', args=[room_id])}?order={order_id}#order")

@@ -1,0 +1,67 @@
+"""What became of a press of a button, in a buyer's words and with what to do about it."""
+
+from typing import NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from charites.common.errors import Invalid, Kind, Limited, ServiceError
+from goods.errors import GoodsNotFound, GoodsOffSale, SaleNotStarted, SaleOver
+from orders.errors import OrderStateConflict, OverBuyersLimit, PriceChanged, TooManyUnpaid
+from stock.errors import NotEnoughStock, StockNotFound
+
+
+class Told(NamedTuple):
+    """`state` stands in the page, for programs and for the style; `text` and `advice` are for people."""
+
+    state: str
+    text: str | Promise
+    advice: str | Promise = ""
+
+
+BUSY = Told("busy", _("Very many people are buying right now. Nothing was ordered."), _("Press the button again."))
+UNKNOWN = Told(
+    "busy",
+    _("We do not know yet whether that worked."),
+    _("Press the same button again: it is done once, however often you press."),
+)
+BY_KIND = {Kind.BUSY: BUSY, Kind.UNKNOWN: UNKNOWN}
+BY_ERROR: dict[type[ServiceError], Told] = {
+    StockNotFound: Told("sold-out", _("Sold out."), _("Unpaid orders give their pieces back: look again in a while.")),
+    SaleNotStarted: Told("not-started", _("The sale has not started yet."), _("Come back at the time above.")),
+    SaleOver: Told("over", _("This sale is over."), _("Have a look at the other products of the room.")),
+    GoodsOffSale: Told("over", _("This is not for sale any more."), _("Have a look at the other products.")),
+    GoodsNotFound: Told("over", _("This is not for sale any more."), _("Have a look at the other products.")),
+    PriceChanged: Told("price-changed", _("The price has just changed."), _("Look at it, and press Buy again.")),
+    TooManyUnpaid: Told(
+        "limited", _("You have orders that are not paid yet."), _("Pay or cancel one of them below, then buy again.")
+    ),
+    Limited: Told("limited", _("That was too fast."), _("Wait a minute, then try again.")),
+    OrderStateConflict: Told("conflict", _("This order has moved on in the meantime."), _("See below how it stands.")),
+}
+
+
+def tell(error: ServiceError) -> Told:
+    """Returns what a buyer is told of an error."""
+    if isinstance(error, NotEnoughStock):
+        return of_shortage(int(error.details["available"]))
+    if isinstance(error, OverBuyersLimit):
+        return of_limit(int(error.details["limit"]), int(error.details["held"]))
+    if isinstance(error, Invalid):
+        return Told("invalid", error.message)
+    known = BY_KIND.get(error.kind) or next((told for kind, told in BY_ERROR.items() if isinstance(error, kind)), None)
+    return known or Told("invalid", error.message)
+
+
+def of_shortage(available: int) -> Told:
+    if available < 1:
+        return BY_ERROR[StockNotFound]
+    left = ngettext("Only %(count)s piece is left.", "Only %(count)s pieces are left.", available)
+    return Told("sold-out", left % {"count": available}, _("Choose fewer pieces."))
+
+
+def of_limit(limit: int, held: int) -> Told:
+    text = ngettext("Each buyer may have %(count)s piece.", "Each buyer may have %(count)s pieces.", limit)
+    advice = _("You have %(count)s already.") % {"count": held} if held else _("Choose fewer pieces.")
+    return Told("limited", text % {"count": limit}, advice)
