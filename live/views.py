@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from charites.common import clock
 from charites.common.errors import Invalid, ServiceError, as_service_error
@@ -43,8 +44,18 @@ def room_page(request: HttpRequest, room_id: int) -> HttpResponse:
     return page(request, room_id)
 
 
-@require_POST
-@never_cache
+def button(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """What a form is sent to. Whoever comes there otherwise, by the back button or the address, gets the room."""
+
+    @never_cache
+    @wraps(view)
+    def pressed(request: HttpRequest, room_id: int, **more: int) -> HttpResponse:
+        return view(request, room_id, **more) if request.method == "POST" else redirect("room", room_id)
+
+    return pressed
+
+
+@button
 def buy(request: HttpRequest, room_id: int) -> HttpResponse:
     """Places an order by the key that came with the page: pressed twice it is one order."""
     visitor = visitor_of(request)
@@ -59,8 +70,7 @@ def buy(request: HttpRequest, room_id: int) -> HttpResponse:
     return answered(request, room_id, place)
 
 
-@require_POST
-@never_cache
+@button
 def pay(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
     """Begins a payment, and leads to the provider's page."""
 
@@ -71,8 +81,7 @@ def pay(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
     return answered(request, room_id, begin, order_id)
 
 
-@require_POST
-@never_cache
+@button
 def cancel(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
     def close() -> HttpResponse:
         services.cancel_order(order_id=order_id, user_id=owner(request), closed_by=Order.ClosedBy.USER, now=clock.now())
@@ -81,8 +90,7 @@ def cancel(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
     return answered(request, room_id, close, order_id)
 
 
-@require_POST
-@never_cache
+@button
 def become(request: HttpRequest, room_id: int) -> HttpResponse:
     """Makes this browser another user of the demo."""
     answer = redirect("room", room_id)

@@ -110,6 +110,27 @@ class Browser:
             self._command("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=LANGUAGE)
             self._command("Emulation.clearDeviceMetricsOverride")
 
+    @contextlib.contextmanager
+    def without_scripts(self) -> Iterator[None]:
+        """Inside, pages run no scripts of their own; `run` still does."""
+        self._command("Emulation.setScriptExecutionDisabled", value=True)
+        try:
+            yield
+        finally:
+            self._command("Emulation.setScriptExecutionDisabled", value=False)
+
+    @contextlib.contextmanager
+    def in_newest_window(self) -> Iterator[None]:
+        """Inside, everything is about the window that was opened last; it is closed at the end."""
+        first = self._call("GET", f"{self.session}/window")
+        newest = self._call("GET", f"{self.session}/window/handles")[-1]
+        self._call("POST", f"{self.session}/window", {"handle": newest})
+        try:
+            yield
+        finally:
+            self._call("DELETE", f"{self.session}/window")
+            self._call("POST", f"{self.session}/window", {"handle": first})
+
     def _command(self, name: str, **parameters: Any) -> None:
         self._call("POST", f"{self.session}/goog/cdp/execute", {"cmd": name, "params": parameters})
 

@@ -255,3 +255,12 @@ def test_what_hosts_type_is_escaped() -> None:
 
     assert "<script>" not in page
     assert "<img src=x" not in page
+
+
+@pytest.mark.usefixtures("room")
+def test_page_of_a_refusal_leads_back_to_the_room_and_so_does_its_address() -> None:
+    refused = Client().post("/rooms/1/buy", fields(quantity="6"))
+
+    links = re.findall(r'href="([^"]*goods=[^"]*)"', refused.text)
+    assert links == ["/rooms/1?goods=1", "/rooms/1?goods=2"]
+    assert Client().get("/rooms/1/buy")["Location"] == "/rooms/1"
