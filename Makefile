@@ -12,7 +12,7 @@ SIDE_BY_SIDE = --numprocesses 3
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run run-split tour race test test-fast faults bench bench-quick fuzz lint gen lock vulnerabilities digests clean
+.PHONY: help run run-split tour race test test-fast test-all faults mutants bench bench-quick fuzz lint gen lock vulnerabilities digests clean
 
 help: ## this list
 	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,14 @@ faults: ## the fault tests with their full counts, on private servers, about 20 
 	$(BOOTSTRAP) test
 	TEST_DATABASE=mariadb $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
 
+mutants: ## lines of the program turned wrong, and the tests of docs/security.md that have to fail then; `make mutants ONLY=body`
+	$(BOOTSTRAP) dev
+	@$(IN_VENV) lab/setup/packages.py
+	$(BOOTSTRAP) test
+	@exec $(IN_VENV) -m lab.security $(ONLY)
+
+test-all: test faults mutants fuzz ## everything there is to test, in about two hours
+
 bench: ## the shop's speed, side by side with its peers; `make bench ONLY=B2`, `ONLY=peer PEER=127.0.0.1:8081`
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) lab/setup/packages.py bench
@@ -82,6 +90,7 @@ gen: ## generated files: gRPC code, translations, the list of settings, the tabl
 	$(IN_VENV) -m lab.generate.translations
 	$(IN_VENV) -m lab.generate.document_settings
 	$(IN_VENV) -m lab.generate.table_diagram
+	$(IN_VENV) -m lab.generate.security_page
 
 LOCK = CUSTOM_COMPILE_COMMAND="make lock" $(IN_VENV) -m piptools compile --quiet --generate-hashes --allow-unsafe \
 	--strip-extras --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-options

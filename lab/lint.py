@@ -22,6 +22,7 @@ CHECKS = {
     "generated": [PYTHON, "-m", "lab.generate.grpc_code", "--check"],
     "translations": [PYTHON, "-m", "lab.generate.translations", "--check"],
     "settings": [PYTHON, "-m", "lab.generate.document_settings", "--check"],
+    "security": [PYTHON, "-m", "lab.generate.security_page", "--check"],
     "links": [PYTHON, "-m", "lab.links"],
     "tables": [PYTHON, "-m", "lab.generate.table_diagram", "--check"],
 }
