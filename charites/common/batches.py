@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 2.0  # how long the committer keeps its thread and its connection for the next burst
 ANSWERS, MARGIN = 100, 1.25  # how long an answer takes: the mean of about so many, and so many times that
+TRIALS = 10  # but of so many who are taken to see whether that is true: after a database that hung, it is not
 RETURN_SHARE, RETURN_SECONDS = 0.25, 0.005  # of a batch's time, and never longer: the wait for those it has answered
 
 
@@ -165,7 +166,8 @@ class Batches(Generic[Item, Result]):
     def _note_answer(self, call: Call[Item, Result]) -> None:
         """Learns how long an answer takes from its turn, through a busy event loop, too."""
         if call.taken_at:
-            self._answer_seconds += (time.monotonic() - call.taken_at - self._answer_seconds) / ANSWERS
+            took, answers = time.monotonic() - call.taken_at, TRIALS if call.is_trial else ANSWERS
+            self._answer_seconds += (took - self._answer_seconds) / answers
 
     def _lead(self, call: Call[Item, Result]) -> None:
         """Carries out batches until none of the caller's own items is queued: they are done, or were left out and wait
@@ -263,7 +265,7 @@ class Batches(Generic[Item, Result]):
     def _take(self) -> list[Entry[Item, Result]]:
         """Takes what fits together from the front of the queue, and answers those who came too late.
 
-        Where nobody has the time that an answer takes, the last one is taken: it may be faster than was thought.
+        Where nobody has the time that an answer takes, the last one is taken, on trial: it may be faster than thought.
         """
         batch: list[Entry[Item, Result]] = []
         late: list[Entry[Item, Result]] = []
@@ -278,6 +280,7 @@ class Batches(Generic[Item, Result]):
                     (batch if answered < entry.call.deadline else late).append(entry)
             if not batch and late and now < late[-1].call.deadline:
                 batch.append(late.pop())
+                batch[0].call.is_trial = True
             close_entries(late)
             for entry in batch:
                 entry.is_open, entry.call.taken_at = False, now

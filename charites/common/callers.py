@@ -37,11 +37,12 @@ class Entry(Generic[Item, Result]):
 class Call(Generic[Item, Result]):
     """A caller and its items. It waits in a thread or, with a future, in asyncio."""
 
-    __slots__ = ("deadline", "entries", "future", "is_answered", "left", "taken_at", "trace")
+    __slots__ = ("deadline", "entries", "future", "is_answered", "is_trial", "left", "taken_at", "trace")
 
     def __init__(self, items: Sequence[Item], seconds: float, future: "asyncio.Future[None] | None" = None) -> None:
         self.deadline = time.monotonic() + seconds
         self.taken_at = 0.0
+        self.is_trial = False  # taken though an answer was thought to take longer than it has
         self.trace = tracing.here()
         self.entries: list[Entry[Item, Result]] = [Entry(item, self) for item in items]
         self.left, self.future = len(items), future

@@ -109,7 +109,22 @@ def test_where_nobody_has_the_time_of_an_answer_the_last_one_is_carried_out(doub
     queue._lead(last)
 
     assert (first.outcomes(), last.outcomes()) == ([Unserved.LATE], [10])
-    assert queue.call([6], seconds=60) == [12]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_asyncio", [False, True])
+def test_wrong_idea_of_how_long_an_answer_takes_ends_with_a_few_answers(doubling, is_asyncio: bool) -> None:
+    """Or a database that hung would cost those who come long after it is back."""
+    _double, queue = doubling
+    queue._answer_seconds = 2 * TIMEOUT_SECONDS
+
+    for _ in range(10):
+        if is_asyncio:
+            assert asyncio.run(queue.acall([6], seconds=TIMEOUT_SECONDS)) == [12]
+        else:
+            assert queue.call([6], seconds=TIMEOUT_SECONDS) == [12]
+
+    assert queue._answer_seconds < TIMEOUT_SECONDS
 
 
 @pytest.mark.django_db(transaction=True)
