@@ -77,7 +77,8 @@ def write_orders(moves: Sequence[Move], participant: OrderParticipant) -> dict[M
 class NotifyingParticipant(OrderParticipant):
     """Writes orders and, in the same transaction, what the stock service is to be told.
 
-    `compensations`: order_id -> the half message that undoes its reservation. Lock order: message first.
+    `compensations`: order_id -> the half message that undoes its reservation. Lock order: what a buyer's limit
+    goes by, message, order.
     """
 
     compensations: Mapping[int, int] = field(default_factory=dict)
