@@ -97,7 +97,8 @@ MEANINGS = {
     ),
     "TOKEN_PUBLIC_KEYS": (
         "Ed25519 keys whose tokens are accepted, besides those of TOKEN_PRIVATE_KEY: `ROLES=KEY`, separated by commas; "
-        "the roles that its owner may give joined by +, and PEM or the path of a file. Alone: no token is signed here."
+        "the roles that its owner may give joined by +, of which `service:NAME` is that service alone, and PEM or the "
+        "path of a file. Alone: no token is signed here."
     ),
     "TOKEN_ACCESS_SECONDS": "Seconds for which an access token is valid.",
     "TOKEN_REFRESH_SECONDS": "Seconds for which a refresh token is valid; each is used once.",

@@ -4,6 +4,7 @@ One deployable signs and verifies with `SECRET_KEY` (HS256). Services that shall
 make any are given public keys (Ed25519), each with the roles for which its owner may sign.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,24 +17,32 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from charites.common.auth.identity import SHOP_NAME, Identity, Role
+from charites.common.auth.identity import SERVICE_NAME, SHOP_NAME, Identity, Role
 
 SECRET, PAIR = "HS256", "EdDSA"
 ALL_ROLES = frozenset(Role)
+NAMED = f"{Role.SERVICE}:"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """A key, the one algorithm that it is for, and the roles that its owner may give."""
+    """A key, the one algorithm that it is for, and the roles that its owner may give; `name`: that of the one service
+    that its owner is, empty for any."""
 
     key: Any
     algorithm: str
     roles: frozenset[Role] = ALL_ROLES
+    name: str = ""
 
     def may_give(self, identity: Identity) -> bool:
-        """Whether its owner may sign for a caller: its role, and the shop's own name only who signs customers in."""
-        is_shop = identity.role is Role.SERVICE and identity.name == SHOP_NAME
-        return identity.role in self.roles and (not is_shop or Role.CUSTOMER in self.roles)
+        """Whether its owner may sign for a caller: its role, and of services the one that it names. Without a name the
+        shop's own is left to who signs customers in."""
+        if identity.role is not Role.SERVICE:
+            return identity.role in self.roles
+        is_named = (
+            identity.name == self.name if self.name else identity.name != SHOP_NAME or Role.CUSTOMER in self.roles
+        )
+        return Role.SERVICE in self.roles and is_named
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,19 +93,25 @@ def private_key(text: str) -> Ed25519PrivateKey:
 
 
 def public_key(entry: str) -> VerifyingKey:
-    """Reads one of TOKEN_PUBLIC_KEYS: roles joined by +, an equals sign, PEM or the path of a file."""
+    """Reads one of TOKEN_PUBLIC_KEYS: roles joined by +, an equals sign, PEM or the path of a file. `service:NAME` is
+    the role of the service of that name alone."""
     words, _, text = entry.partition("=")
-    named = {word.strip() for word in words.split("+")}
-    if not text or not named <= set(Role):
+    given = {word.strip() for word in words.split("+")}
+    names = [word.removeprefix(NAMED) for word in given if word.startswith(NAMED)]
+    named = {Role.SERVICE if word.startswith(NAMED) else word for word in given}
+    is_clear = len(names) <= 1 and len(named) == len(given) and all(re.fullmatch(SERVICE_NAME, name) for name in names)
+    if not text or not is_clear or not named <= set(Role):
         roles = ", ".join(Role)
-        raise ImproperlyConfigured(f"TOKEN_PUBLIC_KEYS wants ROLES=KEY, of {roles} joined by +, not {words[:64]!r}.")
+        raise ImproperlyConfigured(
+            f"TOKEN_PUBLIC_KEYS wants ROLES=KEY, of {roles} and service:NAME joined by +, not {words[:64]!r}."
+        )
     try:
         found = load_pem_public_key(pem("TOKEN_PUBLIC_KEYS", text))
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ImproperlyConfigured(f"TOKEN_PUBLIC_KEYS has for {words} no public key in PEM: {error}") from error
     if not isinstance(found, Ed25519PublicKey):
         raise ImproperlyConfigured(f"TOKEN_PUBLIC_KEYS has for {words} a key that is not of the kind Ed25519.")
-    return VerifyingKey(found, PAIR, frozenset(map(Role, named)))
+    return VerifyingKey(found, PAIR, frozenset(map(Role, named)), *names)
 
 
 def pem(name: str, text: str) -> bytes:

@@ -98,6 +98,21 @@ def test_verifier_accepts_a_key_for_its_roles_alone(verifier: Any) -> None:
     assert not is_refused(token_of(verifier, ORDERS, Role.SERVICE, "orders"))
 
 
+@pytest.mark.parametrize(
+    ("name", "refused"), [("warehouse", False), ("orders", True), ("warehouses", True), ("", True)]
+)
+def test_key_of_one_service_signs_for_no_other(settings: Any, name: str, refused: bool) -> None:
+    """What a service reserves is its name's to end: who could take another name could end the shop's own."""
+    settings.TOKEN_PUBLIC_KEYS = [
+        f"customer+staff+service:orders={ORDERS.public}",
+        f"service:warehouse={WAREHOUSE.public}",
+    ]
+
+    assert is_refused(token_of(settings, WAREHOUSE, Role.SERVICE, name)) is refused
+    assert not is_refused(token_of(settings, ORDERS, Role.SERVICE, "orders"))
+    assert not is_refused(token_of(settings, ORDERS, Role.CUSTOMER))
+
+
 @pytest.mark.django_db
 def test_verifier_signs_nothing(verifier: Any) -> None:
     make_user("mei")
@@ -184,6 +199,11 @@ def test_one_deployable_takes_no_token_of_a_key_pair(settings: Any) -> None:
         ("", [ORDERS.public], "TOKEN_PUBLIC_KEYS wants ROLES=KEY"),
         ("", [f"king={ORDERS.public}"], "TOKEN_PUBLIC_KEYS wants ROLES=KEY"),
         ("", ["service="], "TOKEN_PUBLIC_KEYS wants ROLES=KEY"),
+        ("", [f"service:={ORDERS.public}"], "TOKEN_PUBLIC_KEYS wants ROLES=KEY"),
+        ("", [f"service:A B={ORDERS.public}"], "TOKEN_PUBLIC_KEYS wants ROLES=KEY"),
+        ("", [f"service:a+service:b={ORDERS.public}"], "TOKEN_PUBLIC_KEYS wants ROLES=KEY"),
+        ("", [f"service+service:b={ORDERS.public}"], "TOKEN_PUBLIC_KEYS wants ROLES=KEY"),
+        ("", [f"staff:a={ORDERS.public}"], "TOKEN_PUBLIC_KEYS wants ROLES=KEY"),
         ("", ["service=/nowhere/key.pem"], "TOKEN_PUBLIC_KEYS: cannot read /nowhere/key.pem"),
         ("", [f"service={ORDERS.private}"], "no public key in PEM"),
         ("", [f"service={CURVE.public}"], "not of the kind Ed25519"),
