@@ -7,6 +7,7 @@ import pytest
 from charites.common.models import MAX_INT64
 from lab.kit.factories import STAFF_ID, counts, make_stock
 from lab.kit.grpc_server import Callers, grpc_callers, refusal
+from lab.kit.stock_steps import reserve_stock
 from stock.models import Stock, StockAdjustment, StockRecord
 from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel, StockLine
 
@@ -91,6 +92,19 @@ def test_reduce_stock_without_an_order_sells_what_was_asked_for_under_fresh_rece
     assert 0 < first.order_id < second.order_id
     assert counts(1) == (4, 0, 6)
     assert list(StockRecord.objects.values_list("kind", flat=True)) == ["receipt", "receipt"]
+
+
+def test_set_stock_with_a_key_is_carried_out_once_whatever_was_sold_since(callers: Callers) -> None:
+    make_stock(1, 10)
+    set_stock, key = callers.staff().stock.SetStock, [("idempotency-key", "count-7")]
+
+    set_stock(StockLevel(goods_id=1, num=50), metadata=key)
+    reserve_stock(order_id=10, quantities={1: 3})
+    again = set_stock(StockLevel(goods_id=1, num=50), metadata=key)
+
+    assert again.num == 47
+    assert refusal(set_stock, StockLevel(goods_id=1, num=60), metadata=key) == ("INVALID_ARGUMENT", 10000009)
+    assert counts(1) == (47, 3, 0)
 
 
 def test_reduce_stock_with_a_key_is_refused_where_every_call_sells(callers: Callers) -> None:

@@ -10,6 +10,7 @@ from charites.common.rpc import installed_methods
 from charites.gateway import gateway_urls, route_of
 from lab.kit.factories import counts, make_goods, make_order, make_room, make_stock
 from lab.kit.rest_client import RestClient, anybody, buyer, error_of, service, staff
+from lab.kit.stock_steps import reserve_stock
 from orders.models import Order
 from stock.models import StockAdjustment
 
@@ -100,6 +101,20 @@ def test_stock_is_set_and_reduced() -> None:
     assert first.json() == {"GoodsId": "1", "Num": "10", "OrderId": "0"}
     assert second.json() == {"GoodsId": "1", "Num": "7", "OrderId": "77"}
     assert counts(1) == (7, 3, 0)
+
+
+def test_stock_is_set_once_a_key_whatever_was_sold_since() -> None:
+    make_stock(1, 10)
+    key = {"Idempotency-Key": "count-7"}
+
+    staff().post("/v1/setstock", {"GoodsId": 1, "Num": 50}, key)
+    reserve_stock(order_id=10, quantities={1: 3})
+    again = staff().post("/v1/setstock", {"GoodsId": 1, "Num": 50}, key)
+    other = staff().post("/v1/setstock", {"GoodsId": 1, "Num": 60}, key)
+
+    assert again.json()["Num"] == "47"
+    assert refused(other) == (422, 10000009)
+    assert counts(1) == (47, 3, 0)
 
 
 def test_an_order_is_placed_once_a_key() -> None:
