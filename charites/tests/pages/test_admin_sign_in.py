@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as project
 from django.test import Client
 
-from charites.common import passwords
+from charites.common import passwords, sign_in
 from lab.kit.factories import make_user
 from lab.kit.rest_client import anybody
 
@@ -58,6 +58,21 @@ def test_forged_address_has_no_attempts_of_its_own(settings: Any) -> None:
     pages = [Client(headers={"X-Forwarded-For": f"203.0.113.{number}"}).post(LOGIN, GUESS) for number in range(3)]
 
     assert [page.status_code for page in pages] == [200, 200, 429]
+
+
+def test_attempts_are_counted_a_shop_where_several_share_a_redis(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TOKEN_NAME_RATE = "2/h"
+    statuses = [Client().post(LOGIN, GUESS).status_code for _ in range(2)]
+
+    sign_in.clear()  # another process
+    statuses.append(Client().post(LOGIN, GUESS).status_code)
+    sign_in.clear()
+    monkeypatch.setitem(project.DATABASES["default"], "NAME", "another")
+    statuses.append(Client().post(LOGIN, GUESS).status_code)
+
+    assert statuses == [200, 200, 429, 200]
 
 
 def test_page_is_busy_when_all_turns_are_taken(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,15 @@ def test_statusz_and_metrics_name_the_process_or_loop_without_a_heartbeat(proces
     assert lines == [f'charites_heartbeat{{process="{name}"}} {value}' for name, value in beating.items()]
 
 
+@pytest.mark.django_db
+def test_statusz_takes_no_heartbeat_of_another_shop_on_the_same_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert failing() == []
+
+    monkeypatch.setitem(settings.DATABASES["default"], "NAME", "another")
+
+    assert failing() == NAMES[3:]
+
+
 def test_heartbeats_are_forgotten_after_a_while() -> None:
     assert 10 < cache.ttl("heartbeat:worker") <= 15
     assert 50 < cache.ttl("heartbeat:sweep-close") <= 60
