@@ -6,11 +6,13 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError, connection
 from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
 
 from charites.common.errors import Busy
 from lab.kit.factories import NOW, later
 from lab.kit.interleaving import Interruption, plain
 from lab.kit.message_rows import Receiver, make_message, state_of
+from lab.kit.rest_client import anybody
 from messaging import registry
 from messaging.models import Message
 from messaging.registry import RETRY_LADDER
@@ -70,6 +72,13 @@ def deliveries(outcome: str) -> float:
     return REGISTRY.get_sample_value("charites_deliveries_total", {"topic": "topic", "outcome": outcome}) or 0.0
 
 
+def dead_in_metrics() -> float:
+    """What /metrics says."""
+    families = text_string_to_metric_families(anybody().get("/metrics").text)
+    samples = [sample for family in families for sample in family.samples if sample.name == "charites_deliveries_total"]
+    return sum(sample.value for sample in samples if sample.labels == {"topic": "topic", "outcome": "dead"})
+
+
 def told(caplog) -> list[str]:
     return [record.msg["event"] for record in caplog.records]
 
@@ -85,6 +94,19 @@ def test_message_that_another_sweep_has_delivered_meanwhile_is_neither_failed_no
     assert told(caplog) == ["lease_lost"]
     assert (deliveries("failed"), deliveries("dead"), deliveries("done")) == before
     assert (state_of(message), message.lease, message.attempts) == ("done", "another claim", 9)
+
+
+def test_metrics_tell_of_no_death_of_a_message_that_another_sweep_has_delivered(receive):
+    message = make_message(attempts=len(RETRY_LADDER))
+    receive(Receiver(bad=["5"], meanwhile=lambda: lose(message)))
+    before = dead_in_metrics()
+
+    deliver_due(now=NOW)
+    late = dead_in_metrics()
+    make_message(attempts=len(RETRY_LADDER))
+    deliver_due(now=NOW)
+
+    assert (late, dead_in_metrics()) == (before, before + 1)
 
 
 def test_message_that_dies_is_logged_and_counted_once(receive, caplog):

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 
 from charites.common.errors import MOST_FAULTS
 from charites.common.rest import StrictSerializer
-from lab.kit.factories import BUYER_ID, make_goods, make_user
+from lab.kit.factories import BUYER_ID, counts, make_goods, make_user
 from lab.kit.rest_client import anybody, buyer, error_of, staff
 
 pytestmark = pytest.mark.usefixtures("fresh_throttle")
@@ -99,6 +99,15 @@ def test_body_that_is_not_json_is_invalid(body: bytes) -> None:
     response = buyer().send("POST", "/api/orders", body)
 
     assert error_of(response)[:2] == (400, 10000001)
+
+
+@pytest.mark.django_db
+def test_body_with_a_name_twice_is_invalid_and_does_nothing() -> None:
+    make_goods(1, stock=5)
+    body = b'{"items": [{"goods_id": "1", "quantity": 1, "quantity": 5}], "address": "a", "name": "n", "phone": "p"}'
+
+    assert error_of(buyer().send("POST", "/api/orders", body)) == (400, 10000001, "quantity: comes twice")
+    assert counts(1) == (5, 0, 0)
 
 
 @pytest.mark.parametrize("body", [b"[" * 30_000, b'{"items":' * 6_000])

@@ -36,6 +36,13 @@ def test_order_list_shows_what_an_operator_looks_for(client: Client) -> None:
         assert text in page, text
 
 
+def test_order_list_shows_amounts_in_the_places_of_the_currency(client: Client, settings: Any) -> None:
+    settings.CURRENCY = "JPY"
+    factories.make_order({1: 2})
+
+    assert "19,900\xa0JPY" in client.get(list_url(Order)).content.decode()
+
+
 def test_order_of_an_unknown_user_is_shown_with_the_id(client: Client) -> None:
     factories.make_order(user_id=987654)
 
