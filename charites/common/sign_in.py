@@ -42,6 +42,12 @@ def digest(username: str) -> str:
     return blake2b(seen.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
+def is_same_name(typed: str, name: str) -> bool:
+    """Whether a name and the one that it was found by have the same budget. Databases take more for the same - ı for i,
+    some of them the digits of every script - and to guess by those would have a budget for each."""
+    return digest(typed) == digest(name)
+
+
 def clear() -> None:
     """Forgets what this process knows."""
     for rates in (_of_addresses, _of_pairs, _of_names, _renewals):

@@ -28,6 +28,11 @@ class CountedSignInForm(AuthenticationForm):
                 raise forms.ValidationError(error.message) from error
         return super().clean()
 
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if not sign_in.is_same_name(self.cleaned_data["username"], user.get_username()):
+            raise self.get_invalid_login_error()
+
 
 def with_limit(page: HttpResponseBase) -> HttpResponseBase:
     """A page with a log-in form; past the limit its status says so, too."""

@@ -22,6 +22,7 @@ from charites.common.auth.standing import PRUNE_STEP, last_end, permissions_of
 from charites.common.auth.tokens import LEEWAY_SECONDS, REFRESH, encode, issue_token, verify
 from charites.common.errors import Unauthenticated, WrongPassword
 from charites.common.models import RefreshFamily
+from charites.common.sign_in import is_same_name
 from charites.common.transactions import joined, run
 
 MOST_FAMILIES = 20  # of a user; who signs in once more loses the one that would expire first
@@ -44,7 +45,7 @@ class Turn(NamedTuple):
 def sign_in(*, username: str, password: str, now: datetime) -> TokenPair:
     """Returns a token pair. Raises WrongPassword, also for unknown and disabled users; Busy, OutcomeUnknown."""
     known = authenticate(username=username, password=password)
-    if known is None:
+    if known is None or not is_same_name(username, known.get_username()):
         raise WrongPassword
     return begin_session(user=known, now=now)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as project
+from django.contrib.auth import get_user_model
 from django.test import Client
 
 from charites.common import passwords, sign_in
@@ -73,6 +74,19 @@ def test_attempts_are_counted_a_shop_where_several_share_a_redis(
     statuses.append(Client().post(LOGIN, GUESS).status_code)
 
     assert statuses == [200, 200, 429, 200]
+
+
+@pytest.mark.servers  # SQLite takes no name for another
+@pytest.mark.parametrize(("name", "api", "page"), [("BOSS", 200, 302), ("bóss ", 200, 302), ("boßs", 401, 200)])
+def test_name_that_the_database_takes_for_a_users_signs_in_on_the_same_budget_only(
+    name: str, api: int, page: int
+) -> None:
+    words = {**RIGHT, "username": name}
+
+    answers = [anybody().post("/api/auth/token", words), Client().post(LOGIN, words), Client().post("/sign-in", words)]
+
+    assert get_user_model().objects.get(username=name).get_username() == "boss"
+    assert [answer.status_code for answer in answers] == [api, page, page]
 
 
 def test_page_is_busy_when_all_turns_are_taken(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
