@@ -18,10 +18,9 @@ from xml.etree import ElementTree
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lab.security.rows import ROOT, Mutant, Row, Wrong, read_parts
+from lab.security.rows import ROOT, TRANSPORTS, Mutant, Row, Wrong, each, read_parts
 
 SECONDS = 600  # for the tests of one mutant
-TRANSPORTS = {"grpc": ("grpcio", "asgi"), "grpcio": ("grpcio",), "asgi": ("asgi",)}
 OWN = {"TEST_DATABASE", "TEST_GRPC", "PYTEST_ADDOPTS"}
 
 
@@ -42,10 +41,11 @@ Tests = dict[Ground, set[str]]
 
 
 def tests_of(row: Row, doors: Iterable[str]) -> Tests:
+    """The tests of doors, by what they run on."""
     found: Tests = {}
-    for door in doors:
-        for transport in TRANSPORTS.get(door, ("grpcio",)):
-            found.setdefault(Ground(row.database, transport), set()).update(row.tests(door))
+    for door in each(set(doors)):
+        ground = Ground(row.database, door if door in TRANSPORTS else TRANSPORTS[0])
+        found.setdefault(ground, set()).update(row.tests(door))
     return {ground: tests for ground, tests in found.items() if tests}
 
 

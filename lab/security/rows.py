@@ -7,7 +7,7 @@ wrong, with which those tests have to fail.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,9 +17,15 @@ PARTS = ("owasp", "taken_away", "let_in", "told_wrongly")  # in this order on th
 # "grpc" are tests that run on both transports; the others of gRPC are about what one does by itself. "process" is what
 # starts, commands and deployments do, where callers have no say.
 DOORS = ("rest", "grpc", "grpcio", "asgi", "v1", "admin", "process")
+TRANSPORTS = ("grpcio", "asgi")
 REQUIRED = ({"rest"}, {"grpc", "grpcio", "asgi"}, {"v1"}, {"admin"})  # one of each has something to say
 NOT_APPLICABLE = "not applicable: "
 KEYS = {"input", "right", "where", "database", "mutants", *DOORS}
+
+
+def each(doors: Set[str]) -> set[str]:
+    """Doors, with each transport of gRPC by itself."""
+    return {door for door in doors if door != "grpc"} | (set(TRANSPORTS) if "grpc" in doors else set())
 
 
 class Wrong(Exception):
@@ -76,14 +82,15 @@ class Row:
         for door, tests in self.doors.items():
             if isinstance(tests, str) and not tests.startswith(NOT_APPLICABLE):
                 raise Wrong(f"{self.input}: {door} is neither a list of tests nor '{NOT_APPLICABLE}...'")
-        tested = {door for door, tests in self.doors.items() if not isinstance(tests, str)}
-        tried = {door for mutant in self.mutants for door in mutant.fails}
+        tested = each({door for door, tests in self.doors.items() if not isinstance(tests, str)})
+        tried = each({door for mutant in self.mutants for door in mutant.fails})
         if tested != tried:
             raise Wrong(f"{self.input}: tests and mutants are about different doors: {sorted(tested ^ tried)}")
 
     def tests(self, door: str) -> Sequence[str]:
-        found = self.doors.get(door, ())
-        return () if isinstance(found, str) else found
+        """The tests of a door; those of one transport are also the ones that run on both."""
+        names = (door, "grpc") if door in TRANSPORTS else (door,)
+        return [test for name in names if not isinstance(tests := self.doors.get(name, ()), str) for test in tests]
 
 
 @dataclass(frozen=True)

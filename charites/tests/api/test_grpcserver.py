@@ -154,7 +154,8 @@ def test_a_taken_port_is_said_in_one_sentence(shop: Shop) -> None:
 def test_the_demo_listens_on_loopback_only(shop: Shop) -> None:
     shop.given["DEMO"] = "true"
 
-    done = shop.manage("grpcserver", "--host", "0.0.0.0")
+    with socket.create_server(("127.0.0.1", shop.grpc_port)):  # or one that does listen would never end
+        done = shop.manage("grpcserver", "--host", "0.0.0.0")
 
     assert done.returncode == 1
     assert "loopback only" in done.stderr
