@@ -15,6 +15,7 @@ def register_checks() -> None:
     register_sentences("charites.E012", no_node)
     register_sentences("charites.E013", early_check)
     register_sentences("charites.E014", half_a_preload)
+    register_sentences("charites.E015", uncounted_proxy)
 
 
 def unknown_currency() -> Iterator[str]:
@@ -42,3 +43,9 @@ def half_a_preload() -> Iterator[str]:
     is_whole = settings.SECURE_HSTS_INCLUDE_SUBDOMAINS and settings.SECURE_HSTS_SECONDS >= 365 * 86400
     if settings.SECURE_HSTS_PRELOAD and not is_whole:
         yield "HSTS_PRELOAD wants HSTS_SUBDOMAINS=true and HSTS_SECONDS of a year or more: 31536000."
+
+
+def uncounted_proxy() -> Iterator[str]:
+    """All would come from the address of the proxy: a few who guess passwords would keep everybody from signing in."""
+    if settings.TRUST_PROXY and not settings.NUM_PROXIES:
+        yield "TRUST_PROXY is on, and NUM_PROXIES is 0: set it to how many proxies add to X-Forwarded-For, mostly 1."

@@ -154,7 +154,9 @@ MEANINGS = {
     "HSTS_SECONDS": "For how long browsers use HTTPS alone once they have been here; 0: not said.",
     "HSTS_SUBDOMAINS": "Whether HSTS holds for all names below this one, other programs' too.",
     "HSTS_PRELOAD": "Whether this name may go into the lists that browsers bring along.",
-    "TRUST_PROXY": "Believes `X-Forwarded-Proto`; only behind a proxy that ends TLS and overwrites that header.",
+    "TRUST_PROXY": (
+        "Believes `X-Forwarded-Proto`; only behind a proxy that ends TLS and overwrites that header. Needs NUM_PROXIES."
+    ),
     "OTEL_EXPORTER_OTLP_ENDPOINT": (
         "Where traces go by OTLP over HTTP, such as `http://127.0.0.1:4318`; wants `requirements-otel.txt`. Empty: "
         "none are made. OpenTelemetry's own settings (`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`) hold, too."

@@ -176,6 +176,14 @@ def test_preload_without_what_it_wants_is_refused(settings: Settings) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(("is_trusted", "number", "words"), [(True, 0, 1), (True, 1, 0), (False, 0, 0)])
+def test_proxy_that_is_trusted_is_counted(settings: Settings, is_trusted: bool, number: int, words: int) -> None:
+    settings.TRUST_PROXY, settings.NUM_PROXIES = is_trusted, number
+
+    assert len(list(checks.uncounted_proxy())) == words
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["foo", "naive", ""])
 def test_way_to_take_stock_that_is_not_safe_is_refused(settings: Settings, name: str) -> None:
     assert list(stock.unsafe_strategy()) == []
