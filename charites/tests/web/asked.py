@@ -14,6 +14,7 @@ from lab.kit.interleaving import TIMEOUT_SECONDS
 
 RECEIVER = {"address": "1 Road", "name": "Li Lei", "phone": "138"}
 ORDER = {"items": [{"goods_id": "1", "quantity": 1}], **RECEIVER}
+ORDER_OF_OLD = b'{"GoodsId": "1", "Num": "1", "Address": "1 Road", "Name": "Li Lei", "Phone": "138"}'
 Headers = Mapping[str, str]
 
 

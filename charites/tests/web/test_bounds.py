@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -13,12 +13,20 @@ from prometheus_client import REGISTRY
 from charites.common import line_stream, logs
 from charites.common.threads import Turns
 from charites.common.web import ARRIVING_BYTES, MOST_SIGNING_IN
-from charites.tests.web.asked import Web, as_buyer, order, told
+from charites.tests.web.asked import ORDER_OF_OLD, Web, as_buyer, order, told
 from lab.kit.interleaving import TIMEOUT_SECONDS
 from lab.kit.processes.shop import wait_until
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def go_on(web: Web) -> Iterator[threading.Event]:
+    """What held threads wait for; set at the latest when the test has ended."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 @pytest.mark.parametrize("path", ["/api/orders", "/v1/createorder"])
@@ -53,28 +61,39 @@ def test_place_is_given_back_with_every_answer(web: Web, shop: None, settings) -
     assert [web.send(*ask, as_buyer()).status for ask in asked * 2] == [201, 200, 404] * 2
 
 
-def test_request_whose_turn_does_not_come_is_busy_and_was_not_begun(web: Web, shop: None, settings) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("GET", "/api/rooms", b""), ("POST", "/v1/createorder", ORDER_OF_OLD), ("GET", "/admin/login/", b"")],
+    ids=["rest", "gateway", "admin"],
+)
+def test_request_whose_turn_does_not_come_is_busy_and_was_not_begun(
+    web: Web, shop: None, settings, go_on: threading.Event, method: str, path: str, body: bytes
+) -> None:
     settings.WEB_WAIT_SECONDS = 0.2
-    web.app._turns, go_on = Turns(1, "web"), threading.Event()
+    web.app._turns = Turns(1, "web")
     web.run(web.app._turns.begin(lambda: go_on.wait(TIMEOUT_SECONDS), TIMEOUT_SECONDS))
 
-    answer = web.send("GET", "/api/rooms", headers=as_buyer())
+    answer = web.send(method, path, body, as_buyer())
     go_on.set()
 
     assert told(answer) == (503, 10000004)
+    assert 1 <= int(dict(answer.headers)[b"retry-after"]) <= 3
+    assert not Order.objects.exists()
     settings.WEB_WAIT_SECONDS = TIMEOUT_SECONDS
-    assert web.send("GET", "/api/rooms", headers=as_buyer()).status == 200
+    assert web.send(method, path, body, as_buyer()).status == 200
 
 
 @pytest.mark.parametrize("path", ["/api/auth/token", "/admin/login/"])
-def test_sign_ins_take_turns_of_their_own_and_few_of_them_wait(web: Web, shop: None, settings, path: str) -> None:
-    settings.WEB_WAIT_SECONDS, go_on = TIMEOUT_SECONDS, threading.Event()
+def test_sign_ins_take_turns_of_their_own_and_few_of_them_wait(
+    web: Web, shop: None, settings, go_on: threading.Event, path: str
+) -> None:
+    settings.WEB_WAIT_SECONDS = TIMEOUT_SECONDS
     for _ in range(settings.PASSWORD_HASHINGS):
         web.run(web.app._signing_in.begin(lambda: go_on.wait(TIMEOUT_SECONDS), TIMEOUT_SECONDS))
     waiting = [web.begin("POST", path, b"{}", as_buyer()) for _ in range(MOST_SIGNING_IN)]
     wait_until(lambda: web.app._signing_in._waiting == MOST_SIGNING_IN, seconds=TIMEOUT_SECONDS, what="they wait")
 
-    one_more = web.send("POST", path, b"{}", as_buyer())
+    one_more = web.begin("POST", path, b"{}", as_buyer()).result(TIMEOUT_SECONDS / 4)
 
     assert told(one_more) == (503, 10000004)
     assert {web.send("GET", read, headers=as_buyer()).status for read in ("/api/rooms", "/livez")} == {200}
@@ -129,10 +148,14 @@ def test_end_of_the_server_waits_for_what_has_begun_and_writes_the_log(
     assert stream._stream.getvalue() == "the last line\n"
 
 
-def test_body_that_does_not_come_in_time_ends_the_request(web: Web, shop: None, settings) -> None:
+@pytest.mark.parametrize("path", ["/api/orders", "/v1/createorder", "/admin/login/"])
+@pytest.mark.parametrize("parts", [[b"part"], []], ids=["half", "nothing"])
+def test_body_that_does_not_come_in_time_ends_the_request(
+    web: Web, shop: None, settings, parts: list[bytes], path: str
+) -> None:
     settings.WEB_BODY_SECONDS = 0.2
 
-    answer = web.send("POST", "/api/orders", [b"part"], as_buyer())
+    answer = web.send("POST", path, parts, as_buyer(Content_Length="60000"))
 
     assert told(answer) == (408, 10000001)
     assert not web.app._turns._threads._threads
@@ -141,7 +164,8 @@ def test_body_that_does_not_come_in_time_ends_the_request(web: Web, shop: None, 
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize("method", ["POST", "GET", "BREW"])
 @pytest.mark.parametrize(
-    "path", ["/api/orders", "/admin/login/", "/sandbox/pay/x", "/static/x.js", "/nothing", "/", "*"]
+    "path",
+    ["/api/orders", "/v1/createorder", "/admin/login/", "/sandbox/pay/x", "/static/x.js", "/nothing", "/", "*"],
 )
 def test_body_that_is_too_large_takes_no_thread_whatever_it_is_for(
     web: Web, settings, declared: bool, method: str, path: str
@@ -154,6 +178,19 @@ def test_body_that_is_too_large_takes_no_thread_whatever_it_is_for(
     assert web.taken == (0 if declared else 2)
     assert not web.app._turns._threads._threads
     assert not web.app._arriving_bytes
+
+
+@pytest.mark.parametrize("hangs", ["/readyz", "/statusz", "/metrics"])
+def test_probe_that_hangs_holds_up_no_other(web: Web, shop: None, settings, go_on: threading.Event, hangs: str) -> None:
+    settings.WEB_WAIT_SECONDS = 0.2
+    web.run(web.app._operators[hangs].begin(lambda: go_on.wait(TIMEOUT_SECONDS), TIMEOUT_SECONDS))
+    probes = {"/livez", "/readyz", "/statusz", "/metrics"}
+
+    busy = {path for path in probes if b"10000004" in web.send("GET", path, headers=as_buyer()).body}
+    go_on.set()
+
+    assert busy == {hangs}
+    assert web.send("GET", "/api/rooms", headers=as_buyer()).status == 200
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/statusz", "/metrics"])
