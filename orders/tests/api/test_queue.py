@@ -87,6 +87,27 @@ def test_call_whose_deadline_passes_while_it_is_queued_has_no_effect(callers: Ca
     assert counts(1) == (7, 2, 0)
 
 
+def test_call_that_would_not_hear_of_its_order_is_left_out_of_the_batch(
+    callers: Callers, gate: Gate, settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.GRPC_DEADLINE_SECONDS = TIMEOUT_SECONDS
+    make_goods(1, stock=9)
+    create = callers.service().order.CreateOrder
+    first = create.future(wanted(user_id=1))
+    gate.await_batch()
+    monkeypatch.setattr(PLACING, "_answer_seconds", 10.0)
+
+    hurried = create.future(wanted(user_id=2), timeout=3)
+    gate.await_queued(1)
+    patient = create.future(wanted(user_id=3))
+    gate.await_queued(2)
+    gate.open()
+
+    assert [status_of(call) for call in (first, patient, hurried)] == ["ok", "ok", "DEADLINE_EXCEEDED"]
+    assert gate.batches == [[1], [3]]
+    assert counts(1) == (7, 2, 0)
+
+
 def test_call_without_a_deadline_waits_as_long_as_the_server_lets_it(callers: Callers, gate: Gate, settings) -> None:
     make_goods(1, stock=9)
     create = callers.service().order.CreateOrder
