@@ -18,7 +18,7 @@ from charites.common.error_pb2 import Error
 from charites.common.rpc import Method, limits
 from charites.common.rpc.asgi import GrpcApp, framed, seconds_of
 from charites.common.rpc.limits import message_bytes
-from charites.tests.api.probe import probe, raising
+from charites.tests.api.probe import WAIT_SECONDS, probe, raising
 from lab.kit.factories import bearer
 from lab.kit.grpc_server import REFLECTIONS
 from stock.errors import NotEnoughStock
@@ -86,7 +86,8 @@ def ask(
     async def call() -> None:
         app = GrpcApp(methods)
         try:
-            await app(scope, receive, send)
+            async with asyncio.timeout(WAIT_SECONDS):
+                await app(scope, receive, send)
         finally:
             app.adapter.close()
 

@@ -105,6 +105,23 @@ def test_more_calls_than_allowed_are_busy_at_once_and_the_others_finish(threads:
     assert len(calls) == 2
 
 
+def test_health_is_told_while_every_thread_and_place_is_taken(threads: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    _calls, methods = probe(gate)
+
+    with override_settings(GRPC_MAX_WORKERS=1, GRPC_MAX_CONCURRENT=1), grpc_callers(methods) as callers:
+        caller = callers.buyer()
+        hanging = threads.submit(caller.stock.GetStock, StockLevel())
+        assert gate.inside.acquire(timeout=WAIT_SECONDS)
+        health = caller.client.stub(health_pb2_grpc.HealthStub).Check(health_pb2.HealthCheckRequest())
+        refused = refusal(caller.stock.GetStock, StockLevel())
+        gate.opened.set()
+        hanging.result(WAIT_SECONDS)
+
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    assert refused == ("UNAVAILABLE", 10000004)
+
+
 @pytest.mark.transport
 def test_calls_that_arrive_while_the_server_sees_nothing_are_answered() -> None:
     _calls, methods = probe()
@@ -235,6 +252,16 @@ def streams(caller: Caller, over: threading.Event) -> list[Any]:
 
     watching = caller.client.stub(health_pb2_grpc.HealthStub).Watch(health_pb2.HealthCheckRequest())
     return [watching, *(reflect(caller.client.channel, version, ask()) for version in REFLECTIONS)]
+
+
+@pytest.mark.transport
+def test_connection_that_says_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HANDSHAKE_SECONDS", 1)
+
+    with grpc_callers(probe()[1]) as callers:
+        with socket.create_connection(callers.address.rsplit(":", 1), timeout=WAIT_SECONDS / 2) as connection:
+            while connection.recv(65536):  # what the server says of itself, and the end
+                continue
 
 
 def test_watcher_who_takes_nothing_keeps_nobody_else_from_anything(monkeypatch: pytest.MonkeyPatch) -> None:
