@@ -9,7 +9,7 @@ from django.conf import settings as project
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from charites.common import passwords, sign_in
+from charites.common import passwords, rates, sign_in
 from lab.kit.factories import make_user
 from lab.kit.rest_client import anybody
 
@@ -89,15 +89,44 @@ def test_name_that_the_database_takes_for_a_users_signs_in_on_the_same_budget_on
     assert [answer.status_code for answer in answers] == [api, page, page]
 
 
-def test_page_is_busy_when_all_turns_are_taken(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+DOORS = {
+    "api": lambda words, headers: anybody().post("/api/auth/token", words, headers),
+    "admin": lambda words, headers: Client(headers=headers).post(LOGIN, words),
+    "rooms": lambda words, headers: Client(headers=headers).post("/sign-in", words),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_name_that_many_addresses_try_is_closed_to_all_of_them(door: str, settings: Any) -> None:
+    settings.TOKEN_NAME_RATE, settings.NUM_PROXIES = "2/h", 1
+    addresses = [{"X-Forwarded-For": f"198.51.100.{number}"} for number in range(11)]
+
+    answers = [DOORS[door](GUESS, address) for address in addresses] + [DOORS[door](RIGHT, addresses[-1])]
+
+    assert [answer.status_code == 429 for answer in answers] == [False] * 10 + [True] * 2
+    assert DOORS[door]({**GUESS, "username": "other"}, addresses[-1]).status_code in (200, 401)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_guesses_are_counted_without_redis(door: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.TOKEN_NAME_RATE, settings.REDIS_URL = "2/h", "redis://127.0.0.1:1/0"
+    monkeypatch.setattr(rates, "shared", rates.Shared())
+
+    answers = [DOORS[door](words, {}) for words in (GUESS, GUESS, RIGHT)]
+
+    assert [answer.status_code == 429 for answer in answers] == [False, False, True]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_page_is_busy_when_all_turns_are_taken(door: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WEB_WAIT_SECONDS = 0.01
     monkeypatch.setattr(passwords, "at_work", threading.BoundedSemaphore(1))
     passwords.at_work.acquire()
 
-    answers = [Client().post(LOGIN, RIGHT), anybody().post("/api/auth/token", RIGHT)]
+    answer = DOORS[door](RIGHT, {})
 
-    assert [answer.status_code for answer in answers] == [503, 503]
-    assert all(1 <= int(answer["Retry-After"]) <= 3 for answer in answers)
+    assert answer.status_code == 503
+    assert 1 <= int(answer["Retry-After"]) <= 3
 
 
 def test_every_hash_of_the_project_is_bounded() -> None:
