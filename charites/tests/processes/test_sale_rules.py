@@ -9,13 +9,16 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from django.db import transaction
 
+from charites.common import clock
 from charites.common.rpc import Client, read_error
-from lab.kit.factories import BUYER_ID, bearer, counts, make_goods
+from lab.kit.factories import BUYER_ID, bearer, counts, make_goods, make_order
 from lab.kit.findings import findings
+from lab.kit.interleaving import await_lock_wait
 from lab.kit.processes.shop import START_SECONDS, Shop
 from orders.errors import OverBuyersLimit
-from orders.models import Allowance, Order
+from orders.models import Allowance, LimitedGoods, Order
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub
 
@@ -35,15 +38,15 @@ class Doors:
         self.rpc = Client(shop.grpc_address, token=bearer(), timeout_seconds=60, tries=1)
         self.orders: Any = self.rpc.stub(OrderStub)
 
-    def place_over_rest(self) -> int:
-        """Buys one piece; returns 0, or the number of the refusal."""
-        body = {"items": [{"goods_id": "1", "quantity": 1}], **RECEIVER}
+    def place_over_rest(self, pieces: int = 1) -> int:
+        """Buys; returns 0, or the number of the refusal."""
+        body = {"items": [{"goods_id": "1", "quantity": pieces}], **RECEIVER}
         answer = self.http.post("/api/orders", json=body)
         return 0 if answer.status_code == 201 else int(answer.json()["code"])
 
-    def place_over_grpc(self) -> int:
+    def place_over_grpc(self, pieces: int = 1) -> int:
         try:
-            self.orders.CreateOrder(CreateOrderRequest(goods_id=1, num=1, **RECEIVER))
+            self.orders.CreateOrder(CreateOrderRequest(goods_id=1, num=pieces, **RECEIVER))
         except grpc.RpcError as error:
             refusal = read_error(error)
             return refusal.code if refusal else -1
@@ -92,4 +95,21 @@ def test_twenty_calls_of_one_buyer_get_what_the_limit_says_and_again_after_a_can
     assert held() == [(1, BUYER_ID, LIMIT)]
     assert len(unpaid()) == LIMIT
     assert counts(1) == (50 - LIMIT, LIMIT, 0)
+    assert findings() == []
+
+
+def test_orders_at_two_doors_that_have_passed_the_rules_are_counted_again_when_they_are_written(doors: Doors) -> None:
+    make_order(user_id=9, now=clock.now())  # from now on the product is counted
+
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic():
+            LimitedGoods.objects.select_for_update().get(goods_id=1)
+            asked = [pool.submit(place, LIMIT) for place in (doors.place_over_rest, doors.place_over_grpc)]
+            await_lock_wait(len(asked))  # their rows are written, and not counted yet
+            Allowance.objects.create(goods_id=1, user_id=BUYER_ID, pieces=0)
+        answers = {call.result(60) for call in asked}
+
+    assert answers == {0, OverBuyersLimit.code}
+    assert held() == [(1, 9, 1), (1, BUYER_ID, LIMIT)]
+    assert counts(1) == (49 - LIMIT, 1 + LIMIT, 0)
     assert findings() == []
