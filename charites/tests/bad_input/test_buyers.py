@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from charites.tests.bad_input.protocols import Protocol_
-from charites.tests.bad_input.scenario import TOO_MANY_ORDERS, TOO_MANY_UNPAID, Scenario
+from charites.tests.bad_input.scenario import OVER_LIMIT, TOO_MANY_ORDERS, TOO_MANY_UNPAID, Scenario
 from charites.tests.bad_input.scenarios import items
 from charites.tests.bad_input.test_matrix import PROTOCOLS, check
 from charites.tests.bad_input.world import build, picture
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 RULES = {
     "unpaid orders": ({"MAX_UNPAID_ORDERS": 2}, Scenario("one", "place", items((5, 1)), TOO_MANY_UNPAID)),
     "orders in a while": ({"PLACE_RATE": "2/min"}, Scenario("one", "place", items((5, 1)), TOO_MANY_ORDERS)),
+    "pieces of a product": ({}, Scenario("one", "place", items((903, 2)), OVER_LIMIT)),
     "cancellations": ({"CANCEL_RATE": "1/min"}, Scenario("one", "cancel", {}, TOO_MANY_ORDERS, order="unpaid")),
 }
 
