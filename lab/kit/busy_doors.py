@@ -3,7 +3,7 @@
 import gc
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
 from typing import Any
@@ -37,6 +37,7 @@ LET_GO_SECONDS = 10.0
 Ask = Callable[[], None]
 KINDS = (WSGIRequest, Request, Message, PlaceOrder, Move)
 OUR_FILES = ("goods/", "stock/", "orders/")  # the options of a .proto file are messages, too
+ORDER_OF_OLD = {"GoodsId": "1", "Num": "1", "Address": "a", "Name": "n", "Phone": "p"}
 ORDER = {"items": [{"goods_id": "1", "quantity": 1}], "address": "a", "name": "n", "phone": "p"}
 
 
@@ -63,16 +64,20 @@ def is_ours(message: Message) -> bool:
     return bool(message.DESCRIPTOR.file.name.startswith(OUR_FILES))
 
 
-def ask_rest() -> None:
-    """Places an order over REST, and is told that the shop is busy. As a web server asks: Django's test client leaves
+def ask_http(path: str, body: Mapping[str, Any]) -> None:
+    """Places an order over HTTP, and is told that the shop is busy. As a web server asks: Django's test client leaves
     three small objects of its own a request."""
     statuses: list[str] = []
     headers = {"Authorization": bearer()}
-    asked = RequestFactory().post("/api/orders", ORDER, content_type="application/json", headers=headers)
+    asked = RequestFactory().post(path, body, content_type="application/json", headers=headers)
     answer = application()(asked.environ, lambda status, headers: statuses.append(status))
     content = b"".join(answer)
     answer.close()
     assert statuses == ["503 Service Unavailable"], content
+
+
+ask_rest = partial(ask_http, "/api/orders", ORDER)
+ask_gateway = partial(ask_http, "/v1/createorder", ORDER_OF_OLD)
 
 
 @cache
@@ -175,9 +180,9 @@ def stock_service(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def rest_at(reason: Callable[[], AbstractContextManager[None]]) -> Iterator[Ask]:
+def http_at(reason: Callable[[], AbstractContextManager[None]], ask: Ask) -> Iterator[Ask]:
     with reason():
-        yield ask_rest
+        yield ask
 
 
 @contextmanager
@@ -200,9 +205,12 @@ def stock_busy() -> Iterator[Ask]:
 
 # Each is entered with product 1 in stock, outside of any transaction, and gives what asks once.
 BUSY_DOORS: dict[str, Callable[[], AbstractContextManager[Ask]]] = {
-    "REST, the queue of orders is full": partial(rest_at, queue_full),
-    "REST, the database is away": partial(rest_at, database_away),
-    "REST, the locks are away": partial(rest_at, locks_away),
+    "REST, the queue of orders is full": partial(http_at, queue_full, ask_rest),
+    "REST, the database is away": partial(http_at, database_away, ask_rest),
+    "REST, the locks are away": partial(http_at, locks_away, ask_rest),
+    "gateway, the queue of orders is full": partial(http_at, queue_full, ask_gateway),
+    "gateway, the database is away": partial(http_at, database_away, ask_gateway),
+    "gateway, the locks are away": partial(http_at, locks_away, ask_gateway),
     "gRPC, the queue of orders is full": partial(grpc_at, queue_full),
     "gRPC, the database is away": partial(grpc_at, database_away),
     "gRPC, the locks are away": partial(grpc_at, locks_away),

@@ -17,6 +17,9 @@ WARM, MANY = 100, 1_500
 FEW = 800  # objects: an event loop keeps up to a hundred timers that were cancelled, with six of them each
 
 
+WAYS = ["method", "path", "path of the gateway", "path of the admin", "query", "token", "host", "key of nothing"]
+
+
 def series() -> int:
     return sum(len(metric.samples) for metric in REGISTRY.collect())
 
@@ -36,13 +39,15 @@ def grown(ask: Callable[[int], object]) -> tuple[int, int]:
     return series() - before[0], objects() - before[1]
 
 
-@pytest.mark.parametrize("what", ["method", "path", "query", "token", "host", "key of nothing", "user name"])
+@pytest.mark.parametrize("what", [*WAYS, "user name"])
 def test_web_keeps_nothing_of_what_callers_make_up(web: Web, shop: None, settings, what: str) -> None:
     settings.TOKEN_RATE = "5/d"
     known = as_buyer()  # one token: those that were good are remembered
     asks: dict[str, Callable[[int], object]] = {
         "method": lambda n: web.send(f"M{n}", "/api/orders", headers=known),
         "path": lambda n: web.send("GET", f"/api/x{n}/y{n}", headers=known),
+        "path of the gateway": lambda n: web.send("POST", f"/v1/x{n}", b"{}", known),
+        "path of the admin": lambda n: web.send("GET", f"/admin/x{n}/", headers=known),
         "query": lambda n: web.send("GET", f"/api/rooms?x{n}=1", headers=known),
         "token": lambda n: web.send("GET", "/api/rooms", headers={**known, "Authorization": f"Bearer x{n}"}),
         "host": lambda n: web.send("GET", "/api/rooms", headers={**known, "Host": f"h{n}.example"}),
