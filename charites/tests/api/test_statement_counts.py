@@ -1,4 +1,4 @@
-"""How many statements each endpoint sends, and that a longer list sends no more."""
+"""How many statements each endpoint sends, that a longer list sends no more, and that an order reads one room."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.signals import post_init
 from django.test import override_settings
 from drf_spectacular.generators import SchemaGenerator
 from google.protobuf.json_format import ParseDict
@@ -13,8 +14,11 @@ from google.protobuf.json_format import ParseDict
 from charites.common import clock
 from charites.common.auth import Role
 from charites.common.rpc import installed_methods
+from charites.tests.bad_input.protocols import Protocol_
+from charites.tests.bad_input.test_matrix import PROTOCOLS
 from charites.warm_up import warm_up
 from goods import remembered
+from goods.models import Room
 from lab.kit.factories import (
     BUYER_ID,
     SANDBOX,
@@ -145,6 +149,27 @@ def counted() -> Iterator[list[str]]:
 
     with connection.execute_wrapper(note):
         yield found
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)
+def test_order_from_a_room_reads_that_room_alone(protocol: Protocol_) -> None:
+    make_goods(1, stock=5)
+    for room_id in range(1, 31):
+        make_room(room_id)
+    read: list[int] = []
+
+    def note(instance: Room, **_signal: Any) -> None:
+        read.append(instance.room_id)
+
+    post_init.connect(note, sender=Room)
+    try:
+        with protocol.connected():
+            refused = protocol.refuse("place", {"items": ITEMS, **RECEIVER, "room_id": 7}, bearer(), {})
+    finally:
+        post_init.disconnect(note, sender=Room)
+
+    assert (refused, read) == (None, [7])
+    assert Order.objects.get().room_id == 7
 
 
 @pytest.mark.usefixtures("shop")

@@ -6,6 +6,8 @@ import pytest
 from django.test import Client
 
 from charites.common import admin_lists
+from charites.common.admin import ROWS_PER_PAGE
+from goods.models import Room
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in
 from lab.kit.message_rows import make_message
@@ -90,6 +92,15 @@ def test_search_says_when_there_is_more_than_it_shows(client: Client, monkeypatc
 
     found, says_so = shown(client, q="a")
     assert (len(found), says_so) == (2, True)
+
+
+def test_list_of_rooms_has_pages(client: Client) -> None:
+    for room_id in range(1, ROWS_PER_PAGE + 2):
+        factories.make_room(room_id)
+
+    pages = [client.get(list_url(Room), {"p": page}).context["cl"].result_list for page in (1, 2)]
+
+    assert [len(page) for page in pages] == [ROWS_PER_PAGE, 1]
 
 
 def test_second_page_goes_on_where_the_first_one_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
