@@ -1,6 +1,7 @@
 """The guarantee: overdue orders close and give their stock back, whatever of Redis and Celery is left."""
 
 import threading
+import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import redis
 from django.core.cache import cache
 from django.core.management import call_command
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from charites import health
 from charites.management.commands import sweep
 from lab.kit.factories import make_goods, make_stock
 from lab.kit.processes.shop import Shop, wait_until
+from lab.kit.rest_client import anybody
 from orders.models import Order
 from orders.payloads import PlaceOrder
 from orders.services import place_order, place_orders
@@ -82,7 +85,8 @@ def test_sweep_asked_to_end_ends_with_success(process_environment: dict[str, str
 
 
 @pytest.mark.django_db(transaction=True)
-def test_loop_of_the_sweep_that_does_not_end_its_round_does_not_beat() -> None:
+def test_loop_of_the_sweep_that_does_not_end_its_round_does_not_beat_and_is_named(settings: Settings) -> None:
+    settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": uuid.uuid4().hex}}
     ended: set[str] = set()
     stop, is_inside, may_go_on = threading.Event(), threading.Event(), threading.Event()
 
@@ -94,12 +98,19 @@ def test_loop_of_the_sweep_that_does_not_end_its_round_does_not_beat() -> None:
     loop = threading.Thread(target=sweep.run_loop, args=("close", hang, stop, ended))
     loop.start()
     is_inside.wait()
-    hanging = set(ended)
+    sweep.beat_for(ended)
+    while_it_hangs = closes()
     stop.set()
     may_go_on.set()
     loop.join()
+    sweep.beat_for(ended)
 
-    assert (hanging, ended) == (set(), {"close"})
+    assert (while_it_hangs, closes()) == (False, True)
+
+
+def closes() -> bool:
+    """Whether /statusz says that the loop that closes orders is well."""
+    return bool(anybody().get("/statusz").json()["checks"]["sweep-close"]["ok"])
 
 
 @pytest.mark.django_db(transaction=True)
