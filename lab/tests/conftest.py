@@ -8,7 +8,19 @@ from lab.run import leftovers
 from lab.tests.runs import Run, SplitRun
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = ("charites", "goods", "stock", "orders", "messaging", "fixtures", "lab", "deploy", "manage.py", "Procfile")
+NEEDED = (
+    "charites",
+    "goods",
+    "stock",
+    "orders",
+    "messaging",
+    "live",
+    "fixtures",
+    "lab",
+    "deploy",
+    "manage.py",
+    "Procfile",
+)
 
 
 @pytest.fixture

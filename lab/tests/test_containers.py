@@ -187,7 +187,7 @@ def manage(image: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_image_holds_the_shop_without_instruments_and_tests(image: Path) -> None:
     assert sorted(path.name for path in image.iterdir() if path.is_dir()) == [
-        *("charites", "fixtures", "goods", "messaging", "orders", "stock")
+        *("charites", "fixtures", "goods", "live", "messaging", "orders", "stock")
     ]
     assert {"manage.py", "requirements.lock"} <= {path.name for path in image.iterdir() if path.is_file()}
     assert [path for path in image.rglob("*") if path.name in ("tests", "conftest.py", ".env")] == []

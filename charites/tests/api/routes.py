@@ -18,6 +18,14 @@ OPEN = {
     "api/docs": "documentation",
     "api/payments/notify": "signed by the provider",
     "sandbox/pay/<str:link>": "the link is signed",
+    "sign-in": "where buyers sign in",
+    "sign-out": "ends a session",
+    "rooms/<id:room_id>": "a room's page",
+    # Forms of that page, with a session or, in the demo, a cookie: live/tests.
+    "rooms/<id:room_id>/buy": "leads to where one signs in",
+    "rooms/<id:room_id>/orders/<id:order_id>/pay": "not found for who has no such order",
+    "rooms/<id:room_id>/orders/<id:order_id>/cancel": "not found for who has no such order",
+    "rooms/<id:room_id>/visitor": "chooses between the demo's buyers",
     "^(?:api|v1)(?:/|$)": "addresses that do not exist",
 }
 METHODS = [method.value for method in HTTPMethod if method not in (HTTPMethod.CONNECT, HTTPMethod.TRACE)]
