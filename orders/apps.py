@@ -1,7 +1,9 @@
 from collections.abc import Iterator
+from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.checks import CheckMessage, Tags, Warning, register
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.checks import register_sentences
@@ -21,6 +23,7 @@ class OrdersConfig(AppConfig):
         register_sentences("orders.E002", impossible_flow)
         register_sentences("orders.E003", useless_provider)
         register_sentences("orders.E004", unusable_tls)
+        register(money_of_nobody, Tags.security, deploy=True)
 
 
 def unusable_tls() -> Iterator[str]:
@@ -68,3 +71,10 @@ def useless_provider() -> Iterator[str]:
         return
     if missing:
         yield f"PAYMENT_PROVIDER={settings.PAYMENT_PROVIDER} is no payment provider: it lacks {', '.join(missing)}."
+
+
+def money_of_nobody(**_: Any) -> list[CheckMessage]:
+    """A shop that is tried out may have the sandbox without the demo's tokens; one that sends goods may not."""
+    if settings.DEMO or not settings.PAYMENT_PROVIDER.startswith("orders.payments.sandbox."):
+        return []
+    return [Warning("PAYMENT_PROVIDER is the sandbox: every buyer can say that an order is paid.", id="orders.W001")]

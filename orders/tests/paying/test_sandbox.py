@@ -1,8 +1,11 @@
 from datetime import timedelta
 
 import pytest
+from django.core.checks import run_checks
+from pytest_django.fixtures import Settings
 
 from lab.kit.factories import NOW, later
+from lab.kit.factories import SANDBOX as SANDBOX_PATH
 from lab.kit.interleaving import Background, Parked, await_lock_wait
 from messaging.models import Message
 from orders.errors import PaymentNotFound
@@ -216,3 +219,13 @@ def test_unknown_outcome_does_nothing():
     act(payment_id=5, outcome="steal", now=NOW)
 
     assert query() is None
+
+
+@pytest.mark.parametrize(("is_demo", "told"), [(False, True), (True, False)])
+def test_before_a_deployment_it_is_warned_of_outside_the_demo(settings: Settings, is_demo: bool, told: bool):
+    settings.PAYMENT_PROVIDER, settings.DEMO = SANDBOX_PATH, is_demo
+
+    found = [message.id for message in run_checks(include_deployment_checks=True)]
+
+    assert ("orders.W001" in found) is told
+    assert "orders.W001" not in [message.id for message in run_checks()]
