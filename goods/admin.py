@@ -59,10 +59,23 @@ class TextListField(TypedJSONField):
         return cleaned
 
 
+class ObjectField(TypedJSONField):
+    """A JSON object; the API promises one."""
+
+    def clean(self, value: Any) -> Any:
+        cleaned = super().clean(value)
+        if cleaned is None:
+            return {}
+        if not isinstance(cleaned, dict):
+            raise forms.ValidationError(_('This must be a JSON object, such as {"colour": "teal"}.'))
+        return cleaned
+
+
 class GoodsForm(forms.ModelForm):
     head_imgs = TextListField(label=_("pictures"), required=False, initial=list)
     videos = TextListField(label=_("videos"), required=False, initial=list)
     detail = TextListField(label=_("detail"), required=False, initial=list)
+    ext_json = ObjectField(label=_("further data"), required=False, initial=dict)
 
 
 @admin.register(Goods)

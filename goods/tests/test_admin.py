@@ -8,6 +8,7 @@ from django.test import Client
 from goods.models import Goods, Room, RoomGoods
 from lab.kit import factories
 from lab.kit.admin_site import add_url, ask, confirm, list_url, make_operator, page_url, sign_in, submit
+from lab.kit.rest_client import buyer
 
 pytestmark = pytest.mark.django_db
 
@@ -209,6 +210,10 @@ def test_room_page_lists_its_goods_and_goods_page_its_rooms(client: Client) -> N
         ({"ext_json": '{"a": 1, "a": 2}'}, "ext_json", "a: comes twice"),
         ({"ext_json": '{"a": NaN}'}, "ext_json", "holds NaN, which is not JSON"),
         ({"ext_json": "[" * 30_000}, "ext_json", "is nested deeper than 20 levels"),
+        ({"ext_json": '"teal"'}, "ext_json", 'This must be a JSON object, such as {"colour": "teal"}.'),
+        ({"ext_json": '[["colour", "teal"]]'}, "ext_json", 'This must be a JSON object, such as {"colour": "teal"}.'),
+        ({"ext_json": "5"}, "ext_json", 'This must be a JSON object, such as {"colour": "teal"}.'),
+        ({"ext_json": "[]"}, "ext_json", 'This must be a JSON object, such as {"colour": "teal"}.'),
     ],
 )
 def test_text_of_a_product_that_cannot_be_is_refused_beside_its_field(
@@ -218,6 +223,14 @@ def test_text_of_a_product_that_cannot_be_is_refused_beside_its_field(
 
     assert page.context["adminform"].errors == {field: [fault]}
     assert not Goods.objects.filter(goods_id=9).exists()
+
+
+@pytest.mark.parametrize("nothing", ["", "null", "{}"])
+def test_further_data_that_are_left_out_are_none(client: Client, nothing: str) -> None:
+    client.post(add_url(Goods), form_of(ext_json=nothing))
+
+    assert Goods.objects.get(goods_id=9).ext_json == {}
+    assert buyer().get("/api/goods/9").json()["ext_json"] == {}
 
 
 def test_texts_of_a_product_are_kept_tidy(client: Client) -> None:
