@@ -379,6 +379,7 @@ CSRF_COOKIE_SECURE = HTTPS_ONLY
 TRUST_PROXY = env.bool("TRUST_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 
+LOGIN_REDIRECT_URL = "admin:index"  # whoever signs in there, and was to be sent to another host
 PASSWORD_HASHERS = ["charites.common.passwords.BoundedPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -32,6 +32,13 @@ def test_operator_signs_in_and_is_sent_where_he_wanted_to_go() -> None:
     assert (page.status_code, page["Location"]) == (302, "/admin/goods/goods/")
 
 
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
+def test_operator_who_was_to_be_sent_elsewhere_is_at_the_admin(elsewhere: str) -> None:
+    page = Client().post(LOGIN, {**RIGHT, "next": elsewhere})
+
+    assert (page.status_code, page["Location"]) == (302, "/admin/")
+
+
 def test_too_many_attempts_are_told_in_a_sentence_and_by_the_status(settings: Any) -> None:
     settings.TOKEN_NAME_RATE = "2/h"
 
