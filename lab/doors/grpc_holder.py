@@ -34,13 +34,14 @@ class Holder:
     ) -> None:
         self._socket.close()
 
-    def hold(self, path: str, count: int, request: Message | None = None) -> int:
-        """Opens as many calls as the server lets one connection have, `count` at most; returns how many."""
+    def hold(self, path: str, count: int, request: Message | None = None, *, ends: bool = False) -> int:
+        """Opens as many calls as the server lets one connection have, `count` at most; returns how many. `ends`: each
+        says that no request follows."""
         opened = 0
         for _ in range(count):
             stream = self._connection.get_next_available_stream_id()
             try:
-                self._connection.send_headers(stream, self._headers(path))
+                self._connection.send_headers(stream, self._headers(path), end_stream=ends)
             except TooManyStreamsError:
                 break
             if request is not None:

@@ -84,7 +84,7 @@ class Handlers(grpc.GenericRpcHandler):
     request has not arrived, and streams while somebody leaves many open; on the wire they are the same."""
 
     def __init__(self, adapter: Adapter, unheard: Unheard, methods: Sequence[Method]) -> None:
-        self._waiting: set[asyncio.Task[Any]] = set()  # unary calls whose request has not arrived
+        self._waiting: set[asyncio.Task[Any]] = set()  # unary calls whose request has not arrived, or never will
         unary, stream = grpc.unary_unary_rpc_method_handler, grpc.stream_unary_rpc_method_handler
         self._quick = {method.path: unary(partial(self.serve, adapter, method)) for method in methods}
         self._patient = {method.path: stream(partial(serve_when_heard, adapter, unheard, method)) for method in methods}
@@ -95,8 +95,15 @@ class Handlers(grpc.GenericRpcHandler):
             return self._patient.get(details.method)
         if found := self._quick.get(details.method):
             self._waiting.add(call)
-            call.add_done_callback(self._waiting.discard)
+            call.add_done_callback(self._leave)
         return found
+
+    def _leave(self, call: asyncio.Task[Any]) -> None:
+        """Where a caller says that no request follows, grpcio ends without a word: the call stays open, and has its
+        place among all, as long as its connection. Only few may be of this kind."""
+        if call in self._waiting:
+            seconds = 0 if call.cancelled() else CONNECTION_SECONDS + GRACE_SECONDS
+            call.get_loop().call_later(seconds, self._waiting.discard, call)
 
     async def serve(self, adapter: Adapter, method: Method, data: bytes, context: Context) -> bytes:
         """Answers a call whose request has arrived."""

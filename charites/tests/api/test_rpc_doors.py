@@ -106,6 +106,20 @@ def test_calls_that_send_nothing_give_way_to_others(holders: ExitStack) -> None:
 
 
 @pytest.mark.transport
+def test_calls_that_say_that_they_send_nothing_take_no_places_from_others(holders: ExitStack) -> None:
+    _calls, methods = probe(lambda request, call: request)
+
+    with override_settings(GRPC_MAX_CONCURRENT=5), grpc_callers(methods) as callers:
+        for _ in range(6):
+            holder = holders.enter_context(Holder(callers.address))
+            assert holder.hold(GET_STOCK, 2000, ends=True) == CALLS_A_CONNECTION
+            holder.await_end_of_calls(left_open=server.MOST_WAITED_FOR)
+        answered = [callers.buyer().stock.GetStock(StockLevel(goods_id=5)) for _ in range(20)]
+
+    assert answered == [StockLevel(goods_id=5)] * 20
+
+
+@pytest.mark.transport
 def test_watchers_behind_a_proxy_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STREAMS_OF_AN_ADDRESS", 1)
 
