@@ -35,9 +35,9 @@ class Item:
         return self.sale is Sale.OPEN
 
     @property
-    def most(self) -> int:
-        """How many pieces one order may ask for."""
-        return min(self.available, self.goods.limit_per_buyer or self.available)
+    def may_come_back(self) -> bool:
+        """Whether unpaid orders hold pieces."""
+        return self.total > self.available
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from orders.errors import OrderNotFound
 from orders.models import Order
 from orders.payloads import PlaceOrder
 from orders.queue import place_next
-from orders.selectors import get_order, list_orders
+from orders.selectors import OrderWithLines, get_order, list_orders
 
 WHOLE = re.compile(r"[0-9]{1,18}")
 ORDERS_SHOWN = 5
@@ -64,8 +64,7 @@ def buy(request: HttpRequest, room_id: int) -> HttpResponse:
 
     def place() -> HttpResponse:
         placed = place_next(command=command_of(request, room_id, visitor))
-        found = placed.order
-        return to_order(room_id, found.order.order_id if found else None)
+        return to_order(room_id, placed.order)
 
     return answered(request, room_id, place)
 
@@ -84,8 +83,10 @@ def pay(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
 @button
 def cancel(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
     def close() -> HttpResponse:
-        services.cancel_order(order_id=order_id, user_id=owner(request), closed_by=Order.ClosedBy.USER, now=clock.now())
-        return to_order(room_id, order_id)
+        closed = services.cancel_order(
+            order_id=order_id, user_id=owner(request), closed_by=Order.ClosedBy.USER, now=clock.now()
+        )
+        return to_order(room_id, closed)
 
     return answered(request, room_id, close, order_id)
 
@@ -116,7 +117,9 @@ def page(
 ) -> HttpResponse:
     """The room, with one order or one refusal in the middle of it."""
     now, visitor = clock.now(), visitor_of(request)
-    shown = whole(request.POST.get("goods_id") or request.GET.get("goods"))
+    order = order_of(visitor, order_id or whole(request.GET.get("order"))) if visitor else None
+    ordered = order.lines[0].goods_id if order else None
+    shown = whole(request.POST.get("goods_id") or request.GET.get("goods")) or ordered
     try:
         shelf = read_shelf(room_id=room_id, goods_id=shown, now=now)
     except RoomNotFound:
@@ -130,7 +133,7 @@ def page(
     context["quantity"] = request.POST.get("quantity", "1") if error else "1"
     if visitor:
         context["orders"] = list_orders(user_id=visitor.user_id, limit=ORDERS_SHOWN)
-        context["order"] = order_of(visitor, order_id or whole(request.GET.get("order")))
+        context["order"] = order
     answer = render(request, "live/room.html", context, status=error_status(error) if error else HTTPStatus.OK)
     for name, value in (error_headers(error) if error else {}).items():
         answer[name] = value
@@ -178,7 +181,7 @@ def owner(request: HttpRequest) -> int:
     return visitor.user_id
 
 
-def order_of(visitor: Visitor, order_id: int | None) -> Any:
+def order_of(visitor: Visitor, order_id: int | None) -> OrderWithLines | None:
     """An order of the visitor; None where there is no such one."""
     try:
         return get_order(order_id=order_id, user_id=visitor.user_id) if order_id else None
@@ -186,5 +189,6 @@ def order_of(visitor: Visitor, order_id: int | None) -> Any:
         return None
 
 
-def to_order(room_id: int, order_id: int | None) -> HttpResponse:
-    return redirect(f"{reverse('room', args=[room_id])}?order={order_id}#order")
+def to_order(room_id: int, found: OrderWithLines | None) -> HttpResponse:
+    order = f"?order={found.order.order_id}#order" if found else ""
+    return redirect(f"{reverse('room', args=[room_id])}{order}")

@@ -28,7 +28,7 @@ UNKNOWN = Told(
 )
 BY_KIND = {Kind.BUSY: BUSY, Kind.UNKNOWN: UNKNOWN}
 BY_ERROR: dict[type[ServiceError], Told] = {
-    StockNotFound: Told("sold-out", _("Sold out."), _("Unpaid orders give their pieces back: look again in a while.")),
+    StockNotFound: Told("sold-out", _("Sold out."), _("Have a look at the other products.")),
     SaleNotStarted: Told("not-started", _("The sale has not started yet."), _("Come back at the time above.")),
     SaleOver: Told("over", _("This sale is over."), _("Have a look at the other products of the room.")),
     GoodsOffSale: Told("over", _("This is not for sale any more."), _("Have a look at the other products.")),
@@ -56,7 +56,7 @@ def tell(error: ServiceError) -> Told:
 
 def of_shortage(available: int) -> Told:
     if available < 1:
-        return BY_ERROR[StockNotFound]
+        return Told("sold-out", _("Sold out."), _("Unpaid orders give their pieces back: look again in a while."))
     left = ngettext("Only %(count)s piece is left.", "Only %(count)s pieces are left.", available)
     return Told("sold-out", left % {"count": available}, _("Choose fewer pieces."))
 

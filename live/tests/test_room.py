@@ -264,3 +264,33 @@ def test_page_of_a_refusal_leads_back_to_the_room_and_so_does_its_address() -> N
     links = re.findall(r'href="([^"]*goods=[^"]*)"', refused.text)
     assert links == ["/rooms/1?goods=1", "/rooms/1?goods=2"]
     assert Client().get("/rooms/1/buy")["Location"] == "/rooms/1"
+
+
+@pytest.mark.usefixtures("room")
+def test_order_stands_beside_its_own_product() -> None:
+    put_on_shelf(3, 5)
+    client = Client()
+
+    bought = client.post("/rooms/1/buy", fields(goods_id="3"))
+
+    assert 'data-testid="pinned-title">Goods 3<' in client.get(bought["Location"]).text
+
+
+@pytest.mark.usefixtures("room")
+def test_sold_out_comes_back_only_where_somebody_has_not_paid() -> None:
+    put_on_shelf(3, 1)
+    client = Client()
+    client.post("/rooms/1/buy", fields(goods_id="3"))
+
+    assert "give their pieces back" in client.get("/rooms/1?goods=3").text
+    assert "give their pieces back" not in client.get("/rooms/1?goods=2").text
+
+
+@pytest.mark.usefixtures("room")
+def test_page_of_an_unpaid_order_looks_again_by_itself_and_others_do_not() -> None:
+    client = Client()
+    bought = client.post("/rooms/1/buy", fields())
+    refresh = re.compile(r'<meta http-equiv="refresh" content="5;url=/rooms/1')
+
+    assert refresh.search(client.get(bought["Location"]).text)
+    assert not refresh.search(client.get("/rooms/1").text)

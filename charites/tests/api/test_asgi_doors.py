@@ -75,7 +75,7 @@ def test_grpc_keeps_nothing_of_what_callers_make_up(what: str) -> None:
         async def ask_many(numbers: range) -> None:
             for number in numbers:
                 path = f"/X{number}/Y" if what == "method" else GET_STOCK
-                token = f"Bearer x{number}" if what == "token" else "Bearer x"
+                token = f"Bearer asgi-{number}" if what == "token" else "Bearer x"
                 made_up = {"authorization": token, "x-request-id": f"asgi-{number}", f"m{number}": "x"}
                 assert await ask(path, LEVEL, made_up) == ("12" if what == "method" else "16")
 
