@@ -154,7 +154,9 @@ def test_command_forgets_and_says_how_much():
     order = make_closed_order()
 
     assert run("forget", "--user", str(BUYER_ID)) == "Forgotten: who bought, in 1 order.\n"
-    assert run("forget", "--order", str(order.order_id)) == "Forgotten: who bought, in 0 orders.\n"
+    said = run("forget", "--order", str(order.order_id))
+    assert said == f"Nothing to forget: order {order.order_id} does not say who bought.\n"
+    assert run("forget", "--user", "404") == "Nothing to forget: no order of user 404 says who bought.\n"
 
     assert person(order) == BLANK
 

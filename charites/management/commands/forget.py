@@ -30,4 +30,8 @@ class Command(BaseCommand):
                 done = orders.forget_order(order_id=order or 0, actor=ACTOR)
         except ServiceError as error:
             raise CommandError(error.message) from error
-        self.stdout.write(f"Forgotten: who bought, in {done} order{'' if done == 1 else 's'}.")
+        if done:
+            self.stdout.write(f"Forgotten: who bought, in {done} order{'' if done == 1 else 's'}.")
+        else:
+            whose = f"no order of user {user} says" if user is not None else f"order {order} does not say"
+            self.stdout.write(f"Nothing to forget: {whose} who bought.")
