@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from structlog.testing import capture_logs
 
 from charites.common import rates
 from charites.common.errors import Limited
 from charites.common.rates import Rate, Rates, parse_rate, take_or_refuse
 from lab.kit.factories import NOW
+from lab.kit.log_lines import json_lines
 from lab.servers import EmbeddedRedis
 
 TWICE = Rate(2, 60)
@@ -98,14 +98,16 @@ def test_redis_that_is_away_or_hangs_is_not_asked_again_at_once(redis: EmbeddedR
     taken.take(["a"], TWICE, NOW)
     redis.pause()
 
-    with capture_logs() as lines:
+    with json_lines() as lines:
         assert taken.take(["a", "b"], TWICE, NOW) == [0.0, 0.0]
         redis.resume()
         assert Rates(kind).take(["a", "a", "a"], TWICE, NOW) == [0.0, 0.0, 30.0]  # by itself
         now[0] += rates.REST_SECONDS
 
         assert Rates(kind).take(["a", "a"], TWICE, NOW)[1] == 30.0
-    assert [line["event"] for line in lines] == ["rates_not_shared"]
+        said = lines()
+
+    assert [line["event"] for line in said] == ["rates_not_shared"]
 
 
 def test_no_redis_costs_one_attempt_a_second_and_a_warning(nobody: None, kind: str, monkeypatch) -> None:
@@ -113,13 +115,14 @@ def test_no_redis_costs_one_attempt_a_second_and_a_warning(nobody: None, kind: s
     monkeypatch.setattr(rates, "monotonic", lambda: now[0])
     taken = Rates(kind)
 
-    with capture_logs() as lines:
+    with json_lines() as lines:
         for _ in range(100):
             taken.take([str(_)], TWICE, NOW)
         now[0] += rates.REST_SECONDS
         taken.take(["a"], TWICE, NOW)
+        said = lines()
 
-    assert [line["event"] for line in lines] == ["rates_not_shared"]
+    assert [line["event"] for line in said] == ["rates_not_shared"]
 
 
 def test_keys_are_bounded_and_forgotten_when_they_have_caught_up(nobody: None, kind: str) -> None:
