@@ -35,7 +35,8 @@ APPS, DRAINING = "CHARITES_GRPC_APPS", "CHARITES_GRPC_DRAINING"  # from grpcserv
 START_SECONDS = 60.0
 END_SECONDS = 5.0
 PR_SET_PDEATHSIG = 1
-ACTIVE = "http.ingress_http.downstream_rq_active"
+CALLS, CONNECTIONS = "http.ingress_http.downstream_rq_active", "http.ingress_http.downstream_cx_active"
+TOLD_SECONDS = 2.5  # after which whoever calls has been told to go elsewhere: with an answer, and again a second later
 # Who opens calls and resets them at once has each begun and ended late, until memory and time are all his
 # (CVE-2023-44487). So a few are taken from a connection before it is others' turn: what was reset by then is not begun.
 CALLS_A_TURN = 8
@@ -159,7 +160,7 @@ class Envoy:
                 if (await self._admin.get("/ready")).text.strip() == "LIVE":
                     found = (await self._admin.get("/listeners?format=json")).json()["listener_statuses"]
                     self.port = found[0]["local_address"]["socket_address"]["port_value"]
-                    await self._open_calls()  # raises now, and not only when it is to end
+                    await self._open()  # raises now, and not only when it is to end
                     return
             await asyncio.sleep(0.05)
         raise EnvoyFailed(f"Envoy did not come up within {START_SECONDS:.0f} s.")
@@ -185,21 +186,24 @@ class Envoy:
             await self._admin.aclose()
 
     async def _drain(self) -> None:
-        """Asks callers to go elsewhere, takes no connections a second later, and waits for the calls under way."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        is_asked = False
+        """Asks callers to go elsewhere, takes no connections a second later, and waits for the calls under way. That
+        there is none at this moment is not the end of it: whoever has not been told yet sends the next one."""
+        asked_at, deadline = None, time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < deadline and self._process.returncode is None:
             try:
-                if not is_asked:
+                if asked_at is None:
                     await self._admin.post("/drain_listeners?graceful")
-                    is_asked = True
-                if not await self._open_calls():
+                    asked_at = time.monotonic()
+                calls, connections = await self._open()
+                if not calls and (not connections or time.monotonic() > asked_at + TOLD_SECONDS):
                     return
             except (httpx.HTTPError, ValueError, KeyError) as error:  # not known: not over
                 log.warning("envoy_unanswered", error=repr(error))
             await asyncio.sleep(0.05)
 
-    async def _open_calls(self) -> int:
-        """How many calls are under way. Raises KeyError where Envoy does not count them."""
-        stats = (await self._admin.get("/stats?filter=downstream_rq_active&format=json")).json()["stats"]
-        return {stat.get("name"): int(stat.get("value", 0)) for stat in stats}[ACTIVE]
+    async def _open(self) -> tuple[int, int]:
+        """How many calls are under way, and connections open. Raises KeyError where Envoy does not count them."""
+        query = "/stats?filter=http.ingress_http.downstream_(rq|cx)_active$&format=json"
+        stats = (await self._admin.get(query)).json()["stats"]
+        found = {stat.get("name"): int(stat.get("value", 0)) for stat in stats}
+        return found[CALLS], found[CONNECTIONS]
