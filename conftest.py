@@ -177,6 +177,18 @@ def process_environment(transactional_db: None) -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": f"{address}/{name}" if MARIADB else f"sqlite:///{name}"}
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A window of a headless Chromium, `lab.kit.browser.Browser`."""
+    from lab.kit.browser import Browser, find_browser  # noqa: PLC0415 (after Django's setup)
+
+    path = find_browser()
+    if path is None:
+        pytest.skip("no Chromium and chromedriver here")
+    with Browser(path, tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_known_from_before() -> None:
     """What a process remembers for a moment is of rows that are gone, and of callers of another test."""

@@ -9,8 +9,7 @@ from functools import cache, partial
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.db import OperationalError, connection
-from django.db.backends.signals import connection_created
+from django.db import OperationalError
 from django.test import RequestFactory, override_settings
 from google.protobuf.message import Message
 from rest_framework.request import Request
@@ -20,6 +19,7 @@ from lab.kit.factories import bearer, make_command
 from lab.kit.grpc_server import grpc_callers, grpc_server, refusal
 from lab.kit.interleaving import TIMEOUT_SECONDS, Background
 from lab.kit.processes.shop import wait_until
+from lab.kit.wrappers import on_every_connection
 from lab.servers import LOOPBACK, free_port
 from orders import remote, services
 from orders.errors import StockCallFailed
@@ -145,15 +145,8 @@ def too_many_connections(*_statement: Any) -> None:
 def database_away() -> Iterator[None]:
     """No statement comes through, on this connection and on those that are made meanwhile."""
 
-    def refuse(connection: Any, **_signal: Any) -> None:
-        connection.execute_wrappers.append(too_many_connections)
-
-    connection_created.connect(refuse)
-    try:
-        with connection.execute_wrapper(too_many_connections):
-            yield
-    finally:
-        connection_created.disconnect(refuse)
+    with on_every_connection(too_many_connections):
+        yield
 
 
 @contextmanager

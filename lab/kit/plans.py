@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from django.db import connection
-from django.db.backends.signals import connection_created
+from lab.kit.wrappers import on_every_connection
 
 WHOLE = {"ALL", "index"}  # the ways of reading all rows: of the table, or of an index of it
 LIST = re.compile(r"(%s, )+%s")
@@ -93,12 +92,5 @@ def all_statements() -> Iterator[list[Sent]]:
         found.append(Sent(LIST.sub("%s, ...", " ".join(sql.split())), steps, read))
         return result
 
-    def watch(connection: Any, **_: Any) -> None:
-        connection.execute_wrappers.append(look)
-
-    connection_created.connect(watch)
-    try:
-        with connection.execute_wrapper(look):
-            yield found
-    finally:
-        connection_created.disconnect(watch)
+    with on_every_connection(look):
+        yield found

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from goods.services import Entry, add_room_goods
-from lab.kit.browser import Browser, find_browser
+from lab.kit.browser import Browser
 from lab.kit.factories import counts, make_goods, make_room, make_user
 from lab.kit.processes.shop import Shop, wait_until
 from orders.models import Order
@@ -17,15 +17,6 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 BOUND_SECONDS = 60  # for slow machines, no measurement
 PHONE = 390  # CSS pixels
 STATE = "[data-testid=order-status]"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    path = find_browser()
-    if path is None:
-        pytest.skip("no Chromium and chromedriver here")
-    with Browser(path, tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.db.backends.signals import connection_created
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -19,6 +18,7 @@ from lab.kit.admin_site import list_url, make_operator, sign_in
 from lab.kit.factories import bearer, counts, later, make_goods, make_order
 from lab.kit.interleaving import plain
 from lab.kit.rest_client import error_of, staff
+from lab.kit.wrappers import on_every_connection
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,13 +99,8 @@ def overtaken(settings: Settings) -> Iterator[None]:
             params = (*params[:-1], params[-1] - 1)
         return execute(sql, params, many, context)
 
-    def watch(connection: Any, **_signal: Any) -> None:
-        connection.execute_wrappers.append(be_late)
-
-    connection_created.connect(watch)
-    with connection.execute_wrapper(be_late):
+    with on_every_connection(be_late):
         yield
-    connection_created.disconnect(watch)
 
 
 @over_every_protocol

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from pytest_django.fixtures import Settings
 
 from charites.common.rest.content_policy import HEADER, STRICT, WITH_SCRIPTS
-from lab.kit.browser import Browser, find_browser
+from lab.kit.browser import Browser
 from lab.kit.factories import make_goods, make_order, make_room, make_user
 from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from lab.kit.rest_client import anybody, buyer
@@ -44,17 +44,16 @@ def test_page_with_scripts_runs_those_of_this_host_alone(path: str) -> None:
 
 @pytest.mark.servers
 @pytest.mark.slow
-def test_browser_shows_every_page_without_a_complaint(process_environment: dict[str, str], tmp_path: Path) -> None:
-    path = find_browser()
-    if path is None:
-        pytest.skip("no Chromium and chromedriver here")
+def test_browser_shows_every_page_without_a_complaint(
+    process_environment: dict[str, str], browser: Browser, tmp_path: Path
+) -> None:
     make_goods(1, stock=5)
     make_room(1, goods_ids=[1])
     order = make_order({1: 1})
     clerk = make_user("clerk")
     get_user_model().objects.filter(pk=clerk.pk).update(is_staff=True, is_superuser=True)
     environment = {**process_environment, "STATIC_ROOT": str(tmp_path / "static"), "DEMO": "true"}
-    with Shop(tmp_path, environment) as shop, Browser(path, tmp_path) as browser:
+    with Shop(tmp_path, environment) as shop:
         shop.manage("collectstatic", "--noinput").check_returncode()
         shop.start("web")
         shop.await_web()

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from lab.kit.browser import Browser, find_browser
+from lab.kit.browser import Browser
 from lab.kit.factories import bearer, counts, make_goods
 from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from orders.models import Order, Payment, Refund, SandboxPayment
@@ -29,15 +29,6 @@ const buttons = [...document.querySelectorAll("button")].map(button => button.ge
 const page = document.documentElement
 return [page.lang, innerWidth, page.scrollWidth <= innerWidth, buttons.filter(button => inside(button, card)).length]
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    path = find_browser()
-    if path is None:
-        pytest.skip("no Chromium and chromedriver here")
-    with Browser(path, tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,6 @@ from typing import Any
 
 import grpc
 import pytest
-from django.db import connection
-from django.db.backends.signals import connection_created
 from django.utils import timezone
 
 from charites.common.rpc import read_error
@@ -16,6 +14,7 @@ from lab.kit.factories import make_goods, make_order, make_payment, stored
 from lab.kit.grpc_server import Callers
 from lab.kit.interleaving import plain
 from lab.kit.rest_client import buyer, error_of
+from lab.kit.wrappers import on_every_connection
 from orders.models import Order, Payment
 from orders.rpc.orders_pb2 import OrderRequest
 
@@ -32,15 +31,8 @@ def overtaken(order: Order) -> Iterator[None]:
             make_payment(order, now=timezone.now())
         return found
 
-    def watch(connection: Any, **_signal: Any) -> None:
-        connection.execute_wrappers.append(pay)
-
-    connection_created.connect(watch)
-    try:
-        with connection.execute_wrapper(pay):
-            yield
-    finally:
-        connection_created.disconnect(watch)
+    with on_every_connection(pay):
+        yield
 
 
 def over_rest(_callers: Callers, order: Order) -> str:
