@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from charites.audit.check import MAX_IDS, Result
-from charites.audit.orders_and_stock import ORDERS_AND_STOCK
+from charites.audit.orders_and_stock import ORDERS_AND_STOCK, OWN
 
 PAGE_ROWS = 1000
 SMALLEST_ID = -(2**63)
@@ -26,7 +26,7 @@ Side = tuple[Any, Any]  # a cursor inside a snapshot, and the end of the grace p
 ORDER = "SELECT order_id, 0, 'order', 0, status, '', updated_at < %s FROM shopping_order"
 LINE = "SELECT order_id, goods_id, 'line', num, 0, '', updated_at < %s FROM shopping_order_detail"
 # What other services reserved is for orders that they have.
-KIND = "CASE WHEN kind = 'order' AND owner NOT IN ('service:orders', 'service:0') THEN 'of another' ELSE kind END"
+KIND = f"CASE WHEN kind = 'order' AND owner NOT IN {OWN} THEN 'of another' ELSE kind END"
 RECORD = f"SELECT order_id, goods_id, 'record', num, status, {KIND}, updated_at < %s FROM shopping_stock_record"
 
 ROLLED_BACK = 2

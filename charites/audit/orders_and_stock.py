@@ -5,6 +5,8 @@ What other services reserved is for orders that they have: docs/adr/0025-a-reser
 
 from charites.audit.check import Check
 
+OWN = "('service:orders', 'service:0')"  # the shop's own service; without a name where an earlier version signed for it
+
 ORDERS_AND_STOCK = (
     Check(
         "I3-line-without-record",
@@ -32,12 +34,12 @@ ORDERS_AND_STOCK = (
     Check(
         "I3-record-without-order",
         "past its grace period, a stock record of the shop's own without an order is rolled back",
-        """
+        f"""
         SELECT record.order_id, record.goods_id
         FROM shopping_stock_record record
         LEFT JOIN shopping_order orders ON orders.order_id = record.order_id
         WHERE orders.order_id IS NULL AND record.kind = 'order' AND record.status <> 2
-            AND record.owner IN ('service:orders', 'service:0') AND record.created_at < %(grace_end)s
+            AND record.owner IN {OWN} AND record.created_at < %(grace_end)s
         """,
     ),
     Check(
