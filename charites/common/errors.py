@@ -193,6 +193,11 @@ def one_key(*given: str | None) -> str | None:
     return keys.pop() if keys else None
 
 
+def too_large_body(limit_bytes: int) -> Invalid:
+    """What whoever sends too large a request is told, at every door."""
+    return Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit_bytes)
+
+
 # What MySQL calls operational though it is said of a statement, not of the database: to try again is no use.
 STATEMENT_ERRORS = {1054, 1055, 1064, 1146, 1292, 1305, 1364}
 # And of its values: out of range, cut off, not of the column's character set.

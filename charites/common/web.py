@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common import logs
 from charites.common.addresses import caller_address
-from charites.common.errors import Busy, Invalid, ServiceError, Why, busy, joined
+from charites.common.errors import Busy, Invalid, ServiceError, Why, busy, joined, too_large_body
 from charites.common.languages import speaking
 from charites.common.lifespan import Receive, Scope, Send, live
 from charites.common.rest import error_response, in_loop
@@ -188,8 +188,7 @@ def is_too_large(declared: str) -> bool:
 
 
 def too_large() -> Unheard:
-    error = Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=settings.REQUEST_MAX_BYTES)
-    return Unheard(error, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return Unheard(too_large_body(settings.REQUEST_MAX_BYTES), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def with_body(request: dict[str, Any], body: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from charites.common import logs, tracing
 from charites.common.addresses import caller_address
-from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, as_service_error
+from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, as_service_error, too_large_body
 from charites.common.refused import count_refusal
 from charites.common.rest.status import error_headers, error_response, error_status
 
@@ -116,8 +116,7 @@ def refuse(request: HttpRequest) -> HttpResponse | None:
     length = request.headers.get("Content-Length") or "0"
     if length.isdigit() and int(length) <= limit:
         return None
-    error = Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit)
-    return error_response(error, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return error_response(too_large_body(limit), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def account_for(request: HttpRequest, response: HttpResponseBase, started: float) -> None:

@@ -21,6 +21,7 @@ from charites.common.errors import (
     ServiceError,
     Unauthenticated,
     as_service_error,
+    too_large_body,
 )
 from charites.common.refused import count_refusal
 from charites.common.rest.status import error_body, error_headers, error_status
@@ -59,9 +60,7 @@ def from_drf(error: Exception) -> ServiceError:
         case exceptions.MethodNotAllowed():
             return MethodNotAllowed(method=error.args[0] if error.args else "")
         case RequestDataTooBig():
-            return Invalid(
-                "body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=settings.REQUEST_MAX_BYTES
-            )
+            return too_large_body(settings.REQUEST_MAX_BYTES)
         case TooManyFieldsSent():  # every view reads the query, to see which kind of answer is wanted
             limit = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
             return Invalid("query", _("has more than %(limit)s fields"), limit=limit)

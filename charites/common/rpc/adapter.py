@@ -22,7 +22,16 @@ from prometheus_client import Counter, Histogram
 from charites.common import logs, tracing
 from charites.common.addresses import FORWARDED_FOR, caller_address
 from charites.common.auth import identify_at_once, read_authorization
-from charites.common.errors import Invalid, OutcomeUnknown, ServiceError, Why, as_service_error, busy, joined
+from charites.common.errors import (
+    Invalid,
+    OutcomeUnknown,
+    ServiceError,
+    Why,
+    as_service_error,
+    busy,
+    joined,
+    too_large_body,
+)
 from charites.common.languages import speaking
 from charites.common.near import is_near
 from charites.common.refused import count_refusal
@@ -71,7 +80,7 @@ def parse(message_class: type[Parsed], data: bytes) -> Parsed:
     """Reads a request. Raises Invalid for one that is too large or is not such a message."""
     limit = settings.REQUEST_MAX_BYTES
     if len(data) > limit:
-        raise Invalid("body", _("is over the limit of %(limit_bytes)s bytes"), limit_bytes=limit)
+        raise too_large_body(limit)
     try:
         message: Parsed = message_class.FromString(data)
     except DecodeError as error:
