@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from lab.security.rows import ROOT, Part, Row, read_parts
 
@@ -61,7 +60,7 @@ def section(part: Part) -> str:
 def main(arguments: Sequence[str]) -> int:
     page = HEAD + "".join(map(section, read_parts()))
     if "--check" not in arguments:
-        Path(PAGE).write_text(page)
+        PAGE.write_text(page)
     elif PAGE.read_text() != page:
         sys.exit("docs/security.md is stale: make gen")
     return 0

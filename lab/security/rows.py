@@ -7,7 +7,7 @@ wrong, with which those tests have to fail.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -97,10 +97,6 @@ class Row:
 class Part:
     title: str
     rows: tuple[Row, ...]
-
-    @property
-    def mutants(self) -> Iterator[tuple[Row, Mutant]]:
-        return ((row, mutant) for row in self.rows for mutant in row.mutants)
 
 
 def read_part(name: str) -> Part:
