@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from goods.errors import GoodsOffSale, SaleNotStarted, SaleOver
 from goods.models import Goods, Room
 from goods.selectors import get_room, list_room_goods
+from orders.services.checking import check_on_sale
 from stock.models import Stock
 from stock.selectors import list_stock
 
@@ -68,9 +70,11 @@ def item_of(goods: Goods, stock: Stock | None, room: Room, now: datetime) -> Ite
 
 
 def sale_of(goods: Goods, available: int, now: datetime) -> Sale:
-    """As `orders.services.checking` decides it, for the eye: nothing is decided here."""
-    if goods.status != Goods.Status.ON_SALE or (goods.sale_ends_at and goods.sale_ends_at <= now):
-        return Sale.OVER
-    if goods.sale_starts_at and now < goods.sale_starts_at:
+    """What an order would be told now."""
+    try:
+        check_on_sale(goods, now)
+    except SaleNotStarted:
         return Sale.NOT_STARTED
+    except (SaleOver, GoodsOffSale):
+        return Sale.OVER
     return Sale.OPEN if available > 0 else Sale.SOLD_OUT

@@ -16,10 +16,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from charites.common import clock
-from charites.common.errors import Invalid, ServiceError, as_service_error
+from charites.common.errors import Invalid, Kind, ServiceError, as_service_error
 from charites.common.logs import log_unforeseen, note_actor
 from charites.common.models import MAX_INT64
-from charites.common.rest import error_headers, error_status
+from charites.common.rest import refusing
 from charites.common.text import tidy
 from goods.errors import RoomNotFound
 from live.shelf import read_shelf
@@ -133,16 +133,14 @@ def page(
     context["quantity"] = request.POST.get("quantity", "1") if error else "1"
     if visitor:
         context["orders"] = list_orders(user_id=visitor.user_id, limit=ORDERS_SHOWN)
-        context["order"] = order
-    answer = render(request, "live/room.html", context, status=error_status(error) if error else HTTPStatus.OK)
-    for name, value in (error_headers(error) if error else {}).items():
-        answer[name] = value
-    return answer
+        context |= {"order": order, "state": order and Order.Status(order.order.status).name.lower()}
+    answer = render(request, "live/room.html", context)
+    return refusing(answer, error) if error else answer
 
 
 def key_of(request: HttpRequest, error: ServiceError | None) -> str:
     """The key of the next order from this page. While nobody knows what became of the last one, it is still that."""
-    is_open = error is not None and tell(error).state == "busy"
+    is_open = error is not None and error.kind in (Kind.BUSY, Kind.UNKNOWN)
     kept = request.POST.get("key", "") if is_open else ""
     return kept or uuid4().hex
 

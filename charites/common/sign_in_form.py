@@ -1,6 +1,5 @@
 """Log-in pages: who signs in there is counted as in the API."""
 
-from http import HTTPStatus
 from typing import Any
 
 from django import forms
@@ -9,8 +8,7 @@ from django.http.response import HttpResponseBase
 
 from charites.common import clock, sign_in
 from charites.common.errors import Limited
-from charites.common.refused import count_refusal
-from charites.common.rest import error_headers, sender
+from charites.common.rest import refusing, sender
 
 
 class CountedSignInForm(AuthenticationForm):
@@ -37,9 +35,5 @@ class CountedSignInForm(AuthenticationForm):
 def with_limit(page: HttpResponseBase) -> HttpResponseBase:
     """A page with a log-in form; past the limit its status says so, too."""
     form = (getattr(page, "context_data", None) or {}).get("form")
-    if limited := getattr(form, "limited", None):
-        count_refusal(limited)
-        page.status_code = HTTPStatus.TOO_MANY_REQUESTS
-        for name, value in error_headers(limited).items():
-            page[name] = value
-    return page
+    limited = getattr(form, "limited", None)
+    return refusing(page, limited) if limited else page

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from goods.models import Room
 from goods.services import Entry, add_room_goods
@@ -294,3 +295,16 @@ def test_page_of_an_unpaid_order_looks_again_by_itself_and_others_do_not() -> No
 
     assert refresh.search(client.get(bought["Location"]).text)
     assert not refresh.search(client.get("/rooms/1").text)
+
+
+@pytest.mark.usefixtures("room")
+def test_refusal_on_the_page_is_counted_as_at_other_doors(settings) -> None:
+    settings.PLACE_RATE = "1/min"
+    client, labels = Client(), {"error": "Limited"}
+    before = REGISTRY.get_sample_value("charites_limited_total", labels) or 0
+
+    client.post("/rooms/1/buy", fields(key="first"))
+    refused = client.post("/rooms/1/buy", fields(key="second"))
+
+    assert (refused.status_code, state_of(refused.text)) == (429, "limited")
+    assert REGISTRY.get_sample_value("charites_limited_total", labels) == before + 1

@@ -24,7 +24,7 @@ from charites.common.rest.fields import (
 from charites.common.rest.middleware import HostMiddleware, RequestMiddleware, sender
 from charites.common.rest.refusals import exception_handler
 from charites.common.rest.schema import IDEMPOTENCY_KEY
-from charites.common.rest.status import STATUS, error_headers, error_response, error_status
+from charites.common.rest.status import STATUS, error_response, error_status, refusing
 
 __all__ = [
     "IDEMPOTENCY_KEY",
@@ -43,12 +43,12 @@ __all__ = [
     "WholeNumberField",
     "allowed",
     "documented",
-    "error_headers",
     "error_response",
     "error_status",
     "exception_handler",
     "idempotency_key",
     "identity_of",
+    "refusing",
     "sender",
     "shown",
     "valid_body",

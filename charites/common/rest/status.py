@@ -2,9 +2,10 @@
 
 import random
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import JsonResponse
+from django.http.response import HttpResponseBase
 
 from charites.common import logs
 from charites.common.errors import Kind, MethodNotAllowed, ServiceError
@@ -22,6 +23,7 @@ STATUS = {
     Kind.UNKNOWN: HTTPStatus.GATEWAY_TIMEOUT,
     Kind.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+Answer = TypeVar("Answer", bound=HttpResponseBase)
 RETRY_AFTER_SECONDS = 1
 RETRY_AFTER_BUSY = (1, 3)  # between them, so that those who were turned away at once do not come back at once
 
@@ -58,6 +60,15 @@ def error_body(error: ServiceError) -> dict[str, Any]:
 def sendable(text: str) -> str:
     """A caller's own words may hold half a character (an unpaired surrogate), which UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()
+
+
+def refusing(page: Answer, error: ServiceError) -> Answer:
+    """Gives a page for people what an error means to programs: status and headers; and counts it."""
+    count_refusal(error)
+    page.status_code = error_status(error)
+    for name, value in error_headers(error).items():
+        page.headers[name] = value
+    return page
 
 
 def error_response(error: ServiceError, status: int | None = None) -> JsonResponse:
