@@ -70,9 +70,10 @@ def end_after_this_process(file: Path) -> subprocess.Popen[bytes]:
 
 
 def main(file: Path) -> None:
-    sys.stdin.read()
+    supervisor = os.getppid()
+    sys.stdin.read()  # until it has closed its files, a moment before it is gone
     running = find(file)
-    if SUPERVISOR not in running:  # or the next run has ended them already, and these are its own
+    if running.pop(SUPERVISOR, supervisor) == supervisor:  # or the next run has ended them, and these are its own
         end(running)
 
 

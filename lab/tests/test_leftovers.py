@@ -50,12 +50,28 @@ def test_processes_end_with_the_one_that_noted_them_however_it_ends(tmp_path: Pa
         assert web.wait(SECONDS) == -15
 
 
-def test_processes_of_the_next_run_are_left_alone(tmp_path: Path) -> None:
+def test_processes_end_though_the_one_that_noted_them_is_not_quite_gone(tmp_path: Path) -> None:
+    """Its files are closed before it is."""
     file = tmp_path / "run.pid"
     with subprocess.Popen(["sleep", "1000"], start_new_session=True) as web:
         leftovers.note(file, {leftovers.SUPERVISOR: os.getpid(), "web": web.pid})
 
         subprocess.run([sys.executable, "-m", "lab.run.leftovers", str(file)], cwd=ROOT, input=b"", check=True)
-
-        assert web.poll() is None
+        ended = web.poll()
         web.kill()
+
+    assert ended == -15
+
+
+def test_processes_of_the_next_run_are_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "run.pid"
+    sleep = ["sleep", "1000"]
+    with subprocess.Popen(sleep) as supervisor, subprocess.Popen(sleep, start_new_session=True) as web:
+        leftovers.note(file, {leftovers.SUPERVISOR: supervisor.pid, "web": web.pid})
+
+        subprocess.run([sys.executable, "-m", "lab.run.leftovers", str(file)], cwd=ROOT, input=b"", check=True)
+        ended = web.poll()
+        web.kill()
+        supervisor.kill()
+
+    assert ended is None
