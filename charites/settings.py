@@ -159,6 +159,9 @@ WEB_THREADS = env.int("WEB_THREADS", 4, AT_LEAST_ONE)  # of a web process
 WEB_MAX_CONCURRENT = env.int("WEB_MAX_CONCURRENT", 512, AT_LEAST_ONE)  # under way and waiting; then busy
 WEB_WAIT_SECONDS = env.float("WEB_WAIT_SECONDS", 2.0, PAUSE)  # for a thread; then busy
 WEB_BODY_SECONDS = env.float("WEB_BODY_SECONDS", 10.0, PAUSE)  # within which a request has to be whole
+LIVE_VIEWERS = env.int("LIVE_VIEWERS", 2500, NOT_NEGATIVE)  # of all rooms in a web process: open streams; then busy
+LIVE_VIEWERS_PER_ROOM = env.int("LIVE_VIEWERS_PER_ROOM", 2500, NOT_NEGATIVE)
+LIVE_VIEWERS_PER_ADDRESS = env.int("LIVE_VIEWERS_PER_ADDRESS", 100, NOT_NEGATIVE)
 PASSWORD_HASHINGS = env.int("PASSWORD_HASHINGS", 2, between(1, 64))  # at once, of a process; each takes a core
 REQUEST_MAX_BYTES = env.int("REQUEST_MAX_BYTES", 64 * 1024, between(1024, 16 * 1024 * 1024))
 

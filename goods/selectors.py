@@ -56,9 +56,19 @@ def get_room_goods(*, room_id: int) -> RoomWithGoods:
 
 def list_room_goods(*, room_id: int) -> list[Goods]:
     """Returns the goods of a room, highest weight first; off-sale goods are included, deleted ones are not."""
-    entries = RoomGoods.objects.filter(room_id=room_id, is_deleted=False).order_by("-weight", "goods_id")
-    order = {goods_id: position for position, goods_id in enumerate(entries.values_list("goods_id", flat=True))}
-    return sorted(list_goods(goods_ids=list(order)), key=lambda goods: order[goods.goods_id])
+    return list_goods_of_rooms(room_ids=[room_id])[room_id]
+
+
+def list_goods_of_rooms(*, room_ids: Collection[int]) -> dict[int, list[Goods]]:
+    """Returns room_id -> its goods, as `list_room_goods` does for one."""
+    entries = RoomGoods.objects.filter(room_id__in=room_ids, is_deleted=False).order_by("-weight", "goods_id")
+    listed = list(entries.values_list("room_id", "goods_id"))
+    known = {goods.goods_id: goods for goods in list_goods(goods_ids=sorted({goods_id for _, goods_id in listed}))}
+    shelves: dict[int, list[Goods]] = {room_id: [] for room_id in room_ids}
+    for room_id, goods_id in listed:
+        if goods_id in known:
+            shelves[room_id].append(known[goods_id])
+    return shelves
 
 
 def get_goods(*, goods_id: int) -> Goods:

@@ -1,6 +1,6 @@
 """What staff change about rooms and their goods."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
+from charites.common import hints
 from charites.common.columns import tidy_row, typed_columns
 from charites.common.transactions import Undone, after_commit, nobody_can_tell, run
 from goods import remembered
@@ -28,12 +29,21 @@ class Entry:
     weight: int = 0
 
 
-def change(work: Callable[[], Result], *, name: str, find: Callable[[], Result | Undone] = nobody_can_tell) -> Result:
-    """Runs a change of goods or rooms; what was remembered of them is forgotten, however it ends."""
+def change(
+    work: Callable[[], Result],
+    *,
+    name: str,
+    goods: Iterable[int] = (),
+    rooms: Iterable[int] = (),
+    find: Callable[[], Result | Undone] = nobody_can_tell,
+) -> Result:
+    """Runs a change of these goods and rooms; what was remembered of them is forgotten, and who looks on is told to
+    look again, however it ends."""
     try:
         return run(work, name=name, find=find)
     finally:
         remembered.forget()
+        hints.tell(goods=goods, rooms=rooms)
 
 
 def pin_goods(*, room_id: int, goods_id: int | None) -> Room:
@@ -58,7 +68,7 @@ def pin_goods(*, room_id: int, goods_id: int | None) -> Room:
         room = lock_room(room_id)
         return room if room.current_goods_id == goods_id else Undone.UNKNOWN
 
-    room = change(pin, name="pin_goods", find=find)
+    room = change(pin, name="pin_goods", rooms=[room_id], find=find)
     if pinned_before != goods_id:
         tell_pinned(room_id, goods_id)
     return room
@@ -109,7 +119,7 @@ def add_room_goods(*, room_id: int, entries: Sequence[Entry], actor: str) -> lis
         listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=[entry.goods_id for entry in entries])
         return list(listed.order_by("goods_id"))
 
-    return change(add, name="add_room_goods")
+    return change(add, name="add_room_goods", rooms=[room_id])
 
 
 def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> None:
@@ -123,13 +133,13 @@ def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> 
             write_pin(room, None)
             after_commit(partial(tell_pinned, room_id, None))
 
-    change(remove, name="remove_room_goods")
+    change(remove, name="remove_room_goods", rooms=[room_id])
 
 
 def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: str) -> int:
     """Puts goods on or off sale; returns how many changed. Raises Busy, OutcomeUnknown."""
     rows = Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).exclude(status=status)
-    return change(lambda: rows.update(**changed_by(actor), status=status), name="set_goods_status")
+    return change(lambda: rows.update(**changed_by(actor), status=status), name="set_goods_status", goods=goods_ids)
 
 
 def add_goods(*, goods: Goods, actor: str) -> None:
@@ -145,7 +155,7 @@ def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> Non
     OutcomeUnknown."""
     values = typed_columns(Goods, values)
     rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
-    if not change(lambda: rows.update(**values, **changed_by(actor)), name="change_goods"):
+    if not change(lambda: rows.update(**values, **changed_by(actor)), name="change_goods", goods=[goods_id]):
         raise GoodsNotFound(goods_id=goods_id)
 
 
@@ -166,7 +176,7 @@ def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
                 after_commit(partial(tell_pinned, room.room_id, None))
         return Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).update(**deleted_by(actor))
 
-    return change(delete, name="delete_goods")
+    return change(delete, name="delete_goods", goods=goods_ids)
 
 
 def changed_by(actor: str) -> dict[str, Any]:
@@ -190,14 +200,14 @@ def change_room(*, room_id: int, values: Mapping[str, Any]) -> None:
     RoomNotFound, Busy, OutcomeUnknown."""
     values = typed_columns(Room, values)
     rows = Room.objects.filter(room_id=room_id, is_deleted=False)
-    if not change(lambda: rows.update(**values, updated_at=Now()), name="change_room"):
+    if not change(lambda: rows.update(**values, updated_at=Now()), name="change_room", rooms=[room_id]):
         raise RoomNotFound(room_id=room_id)
 
 
 def delete_rooms(*, room_ids: Sequence[int]) -> int:
     """Marks rooms as deleted; returns how many. Their goods stay in other rooms. Raises Busy, OutcomeUnknown."""
     rooms = Room.objects.filter(room_id__in=room_ids, is_deleted=False)
-    return change(lambda: rooms.update(is_deleted=True, updated_at=Now()), name="delete_rooms")
+    return change(lambda: rooms.update(is_deleted=True, updated_at=Now()), name="delete_rooms", rooms=room_ids)
 
 
 def lock_room(room_id: int) -> Room:

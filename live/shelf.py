@@ -1,13 +1,13 @@
 """What a room shows: its products, what is left of them, and whether they can be bought now."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from goods.errors import GoodsOffSale, SaleNotStarted, SaleOver
+from goods.errors import GoodsOffSale, RoomNotFound, SaleNotStarted, SaleOver
 from goods.models import Goods, Room
-from goods.selectors import get_room, list_room_goods
+from goods.selectors import list_existing_rooms, list_goods_of_rooms
 from orders.services.checking import check_on_sale
 from stock.models import Stock
 from stock.selectors import list_stock
@@ -24,13 +24,19 @@ class Sale(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A product of a room. `available` and `total` are pieces; `total` are all that have not been sold."""
+    """A product of a room. `available`, `reserved` and `sold` are pieces."""
 
     goods: Goods
     sale: Sale
     available: int
-    total: int
+    reserved: int
+    sold: int
     is_pinned: bool
+
+    @property
+    def total(self) -> int:
+        """All pieces that have not been sold."""
+        return self.available + self.reserved
 
     @property
     def is_open(self) -> bool:
@@ -39,34 +45,50 @@ class Item:
     @property
     def may_come_back(self) -> bool:
         """Whether unpaid orders hold pieces."""
-        return self.total > self.available
+        return self.reserved > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A room, and its products in the host's order; `shown` is the one that is large."""
+    """A room, and its products in the host's order."""
 
     room: Room
     items: Sequence[Item]
-    shown: Item | None
+
+    def shown(self, goods_id: int | None = None) -> Item | None:
+        """The product that is large: the one that somebody wants to see, or the pinned one, or the first."""
+        wanted = {item.goods.goods_id: item for item in self.items}
+        return (
+            wanted.get(goods_id or 0)
+            or wanted.get(self.room.current_goods_id or 0)
+            or (self.items[0] if self.items else None)
+        )
 
 
-def read_shelf(*, room_id: int, goods_id: int | None, now: datetime) -> Shelf:
-    """A room as it is now. `goods_id`: whom somebody wants to see large, instead of the pinned product. Raises
-    RoomNotFound."""
-    room = get_room(room_id=room_id)
-    goods = list_room_goods(room_id=room_id)
-    levels = {stock.goods_id: stock for stock in list_stock(goods_ids=[product.goods_id for product in goods])}
-    items = [item_of(product, levels.get(product.goods_id), room, now) for product in goods]
-    wanted = {item.goods.goods_id: item for item in items}
-    shown = wanted.get(goods_id or 0) or wanted.get(room.current_goods_id or 0) or (items[0] if items else None)
-    return Shelf(room, items, shown)
+def read_shelf(*, room_id: int, now: datetime) -> Shelf:
+    """A room as it is now. Raises RoomNotFound."""
+    shelves = read_shelves(room_ids=[room_id], now=now)
+    if not shelves:
+        raise RoomNotFound(room_id=room_id)
+    return shelves[0]
+
+
+def read_shelves(*, room_ids: Collection[int], now: datetime) -> list[Shelf]:
+    """Those of the rooms that there are, as they are now, by room_id."""
+    rooms = list_existing_rooms(room_ids=room_ids)
+    goods = list_goods_of_rooms(room_ids=[room.room_id for room in rooms])
+    goods_ids = {product.goods_id for products in goods.values() for product in products}
+    levels = {stock.goods_id: stock for stock in list_stock(goods_ids=sorted(goods_ids))}
+    return [
+        Shelf(room, [item_of(product, levels.get(product.goods_id), room, now) for product in goods[room.room_id]])
+        for room in rooms
+    ]
 
 
 def item_of(goods: Goods, stock: Stock | None, room: Room, now: datetime) -> Item:
-    available = stock.available if stock else 0
-    total = available + (stock.reserved if stock else 0)
-    return Item(goods, sale_of(goods, available, now), available, total, goods.goods_id == room.current_goods_id)
+    available, reserved, sold = (stock.available, stock.reserved, stock.sold) if stock else (0, 0, 0)
+    is_pinned = goods.goods_id == room.current_goods_id
+    return Item(goods, sale_of(goods, available, now), available, reserved, sold, is_pinned)
 
 
 def sale_of(goods: Goods, available: int, now: datetime) -> Sale:

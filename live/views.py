@@ -119,12 +119,14 @@ def page(
     now, visitor = clock.now(), visitor_of(request)
     order = order_of(visitor, order_id or whole(request.GET.get("order"))) if visitor else None
     ordered = order.lines[0].goods_id if order else None
-    shown = whole(request.POST.get("goods_id") or request.GET.get("goods")) or ordered
+    chosen = whole(request.GET.get("goods"))
+    shown = whole(request.POST.get("goods_id")) or chosen or ordered
     try:
-        shelf = read_shelf(room_id=room_id, goods_id=shown, now=now)
+        shelf = read_shelf(room_id=room_id, now=now)
     except RoomNotFound:
         return render(request, "live/no_room.html", status=HTTPStatus.NOT_FOUND)
-    context: dict[str, Any] = {"shelf": shelf, "item": shelf.shown, "visitor": visitor, "now": now}
+    context: dict[str, Any] = {"shelf": shelf, "item": shelf.shown(shown), "visitor": visitor, "now": now}
+    context["chosen"] = chosen  # and therefore stays, whatever the host presents
     context |= {"currency": settings.CURRENCY, "demo": is_demo(request), "told": error and tell(error)}
     context["key"] = key_of(request, error)
     context["receiver"] = {

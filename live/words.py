@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 
 from charites.common.errors import Invalid, Kind, Limited, ServiceError
 from goods.errors import GoodsNotFound, GoodsOffSale, SaleNotStarted, SaleOver
+from live.shelf import Sale
 from orders.errors import OrderStateConflict, OverBuyersLimit, PriceChanged, TooManyUnpaid
 from stock.errors import NotEnoughStock, StockNotFound
 
@@ -18,6 +19,11 @@ class Told(NamedTuple):
     state: str
     text: str | Promise
     advice: str | Promise = ""
+
+    @property
+    def is_about_the_sale(self) -> bool:
+        """Whether it is over as soon as the sale stands otherwise."""
+        return self.state in list(Sale)
 
 
 BUSY = Told("busy", _("Very many people are buying right now. Nothing was ordered."), _("Press the button again."))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpResponse
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import logs
@@ -37,9 +37,12 @@ class Wsgi(Protocol):
 
 
 class Answer(NamedTuple):
+    """`stream`: what comes instead of the body, bit by bit, until one of both ends it."""
+
     status: int
     headers: Headers
     body: bytes
+    stream: StreamingHttpResponse | None = None
 
 
 # Passwords are looked at in threads of their own, which take a core each: nobody else waits for that, and few may.
@@ -47,6 +50,7 @@ SIGN_IN = frozenset({("POST", "/api/auth/token"), ("POST", "/admin/login/"), ("P
 MOST_SIGNING_IN = 16  # waiting
 NEEDED_FOR_REFUSALS = (b"host", b"x-forwarded-proto")
 HEADER_BYTES = 16 * 1024  # names and values: whoever parses them costs more than their length
+STALL_SECONDS = 30.0  # who has not taken the last part of a stream by then gets no more
 ARRIVING_BYTES = 64 * 1024 * 1024  # of requests that are not whole yet, in a process
 
 
@@ -58,10 +62,10 @@ class Unheard(Exception):
 
 
 class WebApp:
-    """An ASGI application that runs a WSGI application."""
+    """An ASGI application that runs a WSGI application. `end_streams` is called when the server ends."""
 
-    def __init__(self, application: Wsgi) -> None:
-        self._application = application
+    def __init__(self, application: Wsgi, end_streams: Callable[[], None] = lambda: None) -> None:
+        self._application, self._end_streams = application, end_streams
         self._turns = Turns(settings.WEB_THREADS, "web")
         self._operators = {path: Turns(1, path.strip("/")) for path in FOR_OPERATORS}
         self._signing_in = Turns(settings.PASSWORD_HASHINGS, "sign-in", MOST_SIGNING_IN)
@@ -73,9 +77,12 @@ class WebApp:
         elif scope["type"] == "http":
             answer = await self._answer(scope, receive)
             await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            if answer.stream and not await pass_on(answer.stream, receive, send):
+                return
             await send({"type": "http.response.body", "body": answer.body})
 
     def _close(self) -> None:
+        self._end_streams()
         self._turns.close()
         self._signing_in.close()
         for turns in self._operators.values():
@@ -147,6 +154,30 @@ class WebApp:
         except TimeoutError:
             raise busy(why) from None
         return await asyncio.shield(running)
+
+
+async def pass_on(stream: StreamingHttpResponse, receive: Receive, send: Send) -> bool:
+    """Sends what a stream has. Returns whether that came to its end; else nobody is there any more."""
+    sending = asyncio.ensure_future(send_parts(stream, send))
+    hanging_up = asyncio.ensure_future(receive())  # the request is whole: what comes next is its end
+    try:
+        await asyncio.wait((sending, hanging_up), return_when=asyncio.FIRST_COMPLETED)
+        return sending.done() and sending.result()
+    finally:
+        sending.cancel()
+        hanging_up.cancel()
+        stream.close()
+
+
+async def send_parts(stream: StreamingHttpResponse, send: Send) -> bool:
+    """Returns False when somebody does not take them."""
+    try:
+        async for part in stream:
+            async with asyncio.timeout(STALL_SECONDS):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+    except TimeoutError:
+        return False
+    return True
 
 
 def environ(scope: Scope) -> dict[str, Any]:
@@ -232,8 +263,11 @@ def refusal(scope: Scope, error: ServiceError, status: int | None = None) -> Ans
     return as_answer(response)
 
 
-def as_answer(response: HttpResponse) -> Answer:
-    return Answer(response.status_code, encoded(response.items()), response.content)
+def as_answer(response: HttpResponseBase) -> Answer:
+    headers = encoded(response.items())
+    if isinstance(response, StreamingHttpResponse):
+        return Answer(response.status_code, headers, b"", response)
+    return Answer(response.status_code, headers, response.content)
 
 
 def encoded(headers: Iterable[tuple[str, str]]) -> Headers:

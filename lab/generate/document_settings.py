@@ -118,11 +118,21 @@ MEANINGS = {
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
     "WEB_THREADS": (
         "Threads of each web process, for what its event loop does not answer by itself. It opens a few database "
-        "connections more: two for those who commit in batches, one for whoever watches over it, and PASSWORD_HASHINGS."
+        "connections more: two for those who commit in batches, two for who watches rooms, one for whoever watches over "
+        "it, and PASSWORD_HASHINGS."
     ),
     "WEB_MAX_CONCURRENT": "Requests that a web process has under way or waiting; more are answered busy at once.",
     "WEB_WAIT_SECONDS": "Longest time that a request waits for a thread; then it is answered busy, and was not begun.",
     "WEB_BODY_SECONDS": "Longest time in which the body of a request has to arrive; then it is answered 408.",
+    "LIVE_VIEWERS": (
+        "Streams of rooms' events that a web process keeps open; more are answered busy, and those pages look for "
+        "themselves now and then. Below WEB_BACKPRESSURE, which counts connections."
+    ),
+    "LIVE_VIEWERS_PER_ROOM": "How many of them may be of one room.",
+    "LIVE_VIEWERS_PER_ADDRESS": (
+        "How many of them one address may have: one household, or all behind one gateway. An IPv6 network of 64 bits "
+        "counts as one address."
+    ),
     "PASSWORD_HASHINGS": (
         "Passwords that a web process looks at at once, in threads of their own; each takes a core for a third of a "
         "second. Sixteen more may wait, for WEB_WAIT_SECONDS; then they are answered busy."

@@ -58,7 +58,7 @@ def test_room_shows_the_pinned_product_and_the_shelf() -> None:
     page = Client().get("/rooms/1").text
 
     assert 'data-testid="pinned-title">Goods 1<' in page
-    assert '<b data-testid="available">5</b>' in page
+    assert '<b data-testid="available" data-available>5</b>' in page
     assert "99.50 CNY" in page
     assert "129.00" in page
     assert page.count('data-testid="shelf-item"') == 2
@@ -85,7 +85,7 @@ def test_buy_leads_to_an_unpaid_order_of_the_visitor() -> None:
     assert counts(1) == (3, 2, 0)
     page = client.get(answer["Location"]).text
     assert state_of(page) == "unpaid"
-    assert '<b data-testid="available">3</b>' in page
+    assert '<b data-testid="available" data-available>3</b>' in page
 
 
 @pytest.mark.usefixtures("room")

@@ -9,6 +9,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from charites.common import hints
 from charites.common.errors import Invalid, KeyReused
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from charites.common.text import TextRule, check_key, check_texts
@@ -61,7 +62,9 @@ def adjust_stock(*, adjustments: Sequence[Adjustment]) -> list[Stock]:
     try:
         rows = run(lambda: apply_adjustments(named, log), name="adjust_stock", find=lambda: find_adjustments(named))
     finally:
-        sold_out.forget({adjustment.goods_id for adjustment in adjustments})
+        goods_ids = {adjustment.goods_id for adjustment in adjustments}
+        sold_out.forget(goods_ids)
+        hints.tell(goods=goods_ids)
     for row in log:
         STOCK_ADJUSTED.tell(str(row.goods_id), row.delta)
     return rows

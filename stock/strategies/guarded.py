@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
+from charites.common import hints
 from charites.common.transactions import Limits, Stale, Undone, outermost
 from stock import sold_out
 from stock.errors import NotEnoughStock, StockNotFound
@@ -59,6 +60,7 @@ class Guarded(Strategy):
             return run_moves(moves, batch, self.limits)
         finally:
             sold_out.forget(batch.returned)
+            hints.tell(goods=batch.changed)
 
     def change(self, change: Line, reading: Reading | None) -> bool:
         """Moves the counts of one product; False when what was read is no longer true. Without a reading (nobody takes
@@ -75,6 +77,7 @@ class Batch(MoveUnit):
         self._strategy = strategy
         self._hint: dict[int, Reading] | None = None  # what was read before BEGIN
         self.returned: set[int] = set()  # goods of which some may be available again
+        self.changed: set[int] = set()
 
     def work(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
         """The heart: between BEGIN and COMMIT, which `run_set` sends."""
@@ -89,6 +92,7 @@ class Batch(MoveUnit):
             return outcomes
         applied = self.participant.write(fitting)
         for change in totals(applied):
+            self.changed.add(change.goods_id)
             if change.available > 0:
                 self.returned.add(change.goods_id)
             reading = readings.get(change.goods_id)

@@ -4,6 +4,7 @@ from charites.common.rest.content_policy import ContentPolicyMiddleware
 from charites.common.rest.endpoint import (
     BearerAuthentication,
     Endpoint,
+    OpenEndpoint,
     allowed,
     documented,
     idempotency_key,
@@ -35,6 +36,7 @@ __all__ = [
     "HostMiddleware",
     "IdField",
     "KeyField",
+    "OpenEndpoint",
     "QuantityField",
     "RequestMiddleware",
     "SecretField",

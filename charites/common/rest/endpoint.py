@@ -67,6 +67,15 @@ class Endpoint(APIView):
 
     authentication_classes: list[type[BaseAuthentication]] = [BearerAuthentication]
     parser_classes = [Parser]
+    is_for_all = False  # answers whoever asks, and all of them alike
+
+
+class OpenEndpoint(Endpoint):
+    """The base of what everybody may see, and sees alike: neither a token nor a cookie is looked at."""
+
+    authentication_classes = []
+    permission_classes = []
+    is_for_all = True
 
 
 def allowed(*grants: auth.Grant) -> type[BasePermission]:

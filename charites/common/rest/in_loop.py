@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
@@ -36,9 +36,9 @@ PATH_LENGTH = 128  # no longer ones are remembered, or answered here
 
 
 class LoopRequest(NamedTuple):
-    """What a view may ask of its request."""
+    """What a view may ask of its request. `user` is None where all are answered alike."""
 
-    user: Identity
+    user: Identity | None
     data: Any
     headers: Mapping[str, str]
 
@@ -47,7 +47,7 @@ class Target(NamedTuple):
     """The method that answers, and how its address was found."""
 
     view: Endpoint
-    behave: Callable[..., Awaitable[HttpResponse]]
+    behave: Callable[..., Awaitable[HttpResponseBase]]
     match: ResolverMatch
 
 
@@ -80,13 +80,15 @@ def find_target(method: str, path: str) -> Target | None:
     return Target(view, behave, match) if behave else None
 
 
-async def answer(environ: dict[str, Any]) -> HttpResponse | None:
+async def answer(environ: dict[str, Any]) -> HttpResponseBase | None:
     """Answers a request; None for one that goes the usual way: nothing of it was begun."""
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-    if method not in METHODS or len(path) > PATH_LENGTH or not path.isascii() or "HTTP_COOKIE" in environ:
-        return None  # a cookie may be a session's, and to read one takes a while
+    if method not in METHODS or len(path) > PATH_LENGTH or not path.isascii():
+        return None
     if environ["CONTENT_TYPE"] not in ("", JSON) or (target := find_target(method, path)) is None:
         return None
+    if "HTTP_COOKIE" in environ and not target.view.is_for_all:
+        return None  # it may be a session's, and to read one takes a while
     request = WSGIRequest(environ)
     request.resolver_match = target.match
     language = translation.get_language_from_request(request)
@@ -102,7 +104,7 @@ async def answer(environ: dict[str, Any]) -> HttpResponse | None:
         return response
 
 
-async def respond(target: Target, request: WSGIRequest) -> HttpResponse | None:
+async def respond(target: Target, request: WSGIRequest) -> HttpResponseBase | None:
     """Has the view answer a request with which nothing is wrong."""
     try:
         if (asked := as_usual(target, request)) is None:
@@ -121,6 +123,8 @@ class UsualWay(Exception):
 def as_usual(target: Target, request: WSGIRequest) -> LoopRequest | None:
     """A request as views have it; None if there is anything about it that Django or DRF would have to look at."""
     headers = request.headers
+    if target.view.is_for_all:
+        return None if request.META["QUERY_STRING"] else LoopRequest(None, None, headers)
     is_json = request.method == "GET" or request.content_type == JSON
     if not is_json or request.META["QUERY_STRING"] or headers.get("Accept", "") not in ACCEPTED:
         return None
@@ -137,7 +141,7 @@ def as_usual(target: Target, request: WSGIRequest) -> LoopRequest | None:
     return asked if allowed else None
 
 
-def rendered(response: HttpResponse) -> HttpResponse:
+def rendered(response: HttpResponseBase) -> HttpResponseBase:
     """A response as bytes."""
     if not isinstance(response, Response):
         return response
@@ -146,11 +150,12 @@ def rendered(response: HttpResponse) -> HttpResponse:
     return HttpResponse(body, status=response.status_code, headers=headers, content_type=JSON)
 
 
-def finished(target: Target, request: WSGIRequest, response: HttpResponse) -> HttpResponse:
+def finished(target: Target, request: WSGIRequest, response: HttpResponseBase) -> HttpResponseBase:
     """What DRF and Django's middlewares add to every answer of the API."""
     for name, value in target.view.default_response_headers.items():
         response.setdefault(name, value)
     for step in LAST_STEPS:
         step.process_response(request, response)  # (each returns the one it was given)
-    response["Content-Length"] = str(len(response.content))
+    if not response.streaming:
+        response["Content-Length"] = str(len(response.content))
     return response

@@ -21,6 +21,10 @@ OPEN = {
     "sign-in": "where buyers sign in",
     "sign-out": "ends a session",
     "rooms/<id:room_id>": "a room's page",
+    "rooms/<id:room_id>/parts": "of that page",
+    "rooms/<id:room_id>/parts/<id:goods_id>": "of that page",
+    "api/rooms/<id:room_id>/live": "what that page shows",
+    "api/rooms/<id:room_id>/events": "what changes on that page",
     # Forms of that page, with a session or, in the demo, a cookie: live/tests.
     "rooms/<id:room_id>/buy": "leads to where one signs in",
     "rooms/<id:room_id>/orders/<id:order_id>/pay": "not found for who has no such order",

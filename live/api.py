@@ -1,0 +1,115 @@
+"""What viewers of a room get: its state, a stream of what changes, and parts of its page. All are for everybody."""
+
+from django.conf import settings
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.template.loader import render_to_string
+from django.utils.translation import get_language
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+
+from charites.common import clock
+from charites.common.logs import current_origin
+from charites.common.rest import OpenEndpoint, documented
+from charites.common.rest.in_loop import LoopRequest, UsualWay
+from goods.remembered import replies
+from live.events import State, compact, state_of, told_all
+from live.serializers import StateSerializer
+from live.shelf import read_shelf
+from live.stream import STREAMS
+
+EVENT_STREAM = "text/event-stream"
+AS_IT_COMES = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the second: nginx keeps nothing back
+LAST_EVENT_ID = OpenApiParameter(
+    "Last-Event-ID", str, OpenApiParameter.HEADER, description="The id of the last event that you had, if any."
+)
+
+
+class RoomStateView(OpenEndpoint):
+    @documented(
+        "See a room as its viewers do",
+        description="At most a second old. For whoever cannot keep a stream open; ask at irregular times, or all do at "
+        "once.",
+        operation_id="rooms_live",
+        responses=StateSerializer,
+    )
+    def get(self, request: Request, room_id: int) -> HttpResponse:
+        return as_json(STATES.get(room_id))
+
+    async def aget(self, request: LoopRequest, room_id: int) -> HttpResponse:
+        found = STATES.recall_fresh(room_id)
+        if found is None:
+            raise UsualWay
+        return as_json(found)
+
+
+class RoomEventsView(OpenEndpoint):
+    @documented(
+        "Watch a room",
+        description="""Server-sent events. An event is a hint, and decides nothing: what an order is told is true.
+
+| event | when | data |
+|---|---|---|
+| `room` | at the beginning, and for whoever has missed something | the whole state, as `/live` shows it |
+| `stock` | pieces were ordered, paid for, given back or delivered | `goods`: list of `goods_id`, `ordered` (more than \
+before; below zero: given back), `available`, `reserved`, `sold` |
+| `pinned` | the host presents another product | `goods_id` or null |
+| `price` | a price has changed | `goods_id`, `price`, `market_price` |
+| `sold_out`, `back` | nothing is left; there is something again | `goods_id` |
+| `sale_planned`, `sale_started`, `sale_ended` | a sale will begin, has begun, is over | `goods_id` |
+| `shelf` | anything else in the list has changed: read it anew | |
+
+Events of a room come at most four times a second, each time all that has changed. A comment comes every 15 seconds. \
+Every few minutes the stream ends, and the browser opens the next one by itself: with the id of the last event it gets \
+nothing twice. 429: too many streams of your address. 503: too many viewers; use `/live`.""",
+        operation_id="rooms_events",
+        parameters=[LAST_EVENT_ID],
+        responses={(200, EVENT_STREAM): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, room_id: int) -> HttpResponse:
+        """Without an event loop: the state, and the end. A browser comes back for the next one by itself."""
+        now = clock.now()
+        body = told_all(state_of(read_shelf(room_id=room_id, now=now), now))
+        return HttpResponse(body, content_type=EVENT_STREAM, headers=AS_IT_COMES)
+
+    async def aget(self, request: LoopRequest, room_id: int) -> HttpResponseBase:
+        seen, address = request.headers.get("Last-Event-ID", ""), current_origin().address
+        viewer = await STREAMS.open(room_id=room_id, address=address, seen=seen)
+        return StreamingHttpResponse(viewer, content_type=EVENT_STREAM, headers=AS_IT_COMES)
+
+
+@extend_schema(exclude=True)
+class RoomPartsView(OpenEndpoint):
+    """What a room's page shows to everybody alike, as HTML: made once a second for all who look."""
+
+    def get(self, request: Request, room_id: int, goods_id: int | None = None) -> HttpResponse:
+        return HttpResponse(PARTS.get((room_id, goods_id, get_language())))
+
+    async def aget(self, request: LoopRequest, room_id: int, goods_id: int | None = None) -> HttpResponse:
+        found = PARTS.recall_fresh((room_id, goods_id, get_language()))
+        if found is None:
+            raise UsualWay
+        return HttpResponse(found)
+
+
+def as_json(reply: bytes) -> HttpResponse:
+    return HttpResponse(reply, content_type="application/json")
+
+
+def make_state(room_id: int) -> bytes:
+    """Raises RoomNotFound."""
+    now = clock.now()
+    state: State = state_of(read_shelf(room_id=room_id, now=now), now)
+    return compact(state.as_data()).encode()
+
+
+def make_parts(asked: tuple[int, int | None, str]) -> bytes:
+    """Raises RoomNotFound."""
+    room_id, goods_id, _language = asked
+    shelf = read_shelf(room_id=room_id, now=clock.now())
+    context = {"shelf": shelf, "item": shelf.shown(goods_id), "currency": settings.CURRENCY}
+    return render_to_string("live/parts.html", context).encode()
+
+
+STATES = replies(make_state)
+PARTS = replies(make_parts)

@@ -1,0 +1,225 @@
+// A page of a room, kept as it is now. Without this file the page works, too: it is then as old as it was loaded.
+//
+// The server alone knows how things look: what changes are the numbers of the product that is shown, and sections with
+// `data-live`, which are taken out of a fresh copy of the page (`data-parts`) when the room's events say that something
+// has changed. Forms with `data-in-place` are sent without leaving the page.
+"use strict";
+
+const page = document.querySelector("[data-room]");
+const SECOND = 1000;
+const REFRESH_MS = 300; // sections are fetched at most so often
+const LOOK_BACK = [4 * SECOND, 8 * SECOND]; // without a stream: at some time between
+const STREAM_AGAIN = 60 * SECOND;
+const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
+const SEND_MS = 20 * SECOND;
+const TICKER_LENGTH = 3;
+const STEADY_MS = SECOND; // Buy rests for so long when another product or price has come under the finger
+
+const offset = Date.parse(page.dataset.now) - Date.now(); // of the shop's clock
+const titles = new Map();
+const serverNow = () => Date.now() + offset;
+const between = ([least, most]) => least + Math.random() * (most - least);
+const words = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const fresh = async (url, options = {}) => {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(SEND_MS), ...options });
+  return { answer, copy: new DOMParser().parseFromString(await answer.text(), "text/html") };
+};
+
+// Sections
+
+let refreshing = null;
+let again = false;
+
+function refresh() {
+  if (refreshing) {
+    again = true;
+    return;
+  }
+  refreshing = setTimeout(async () => {
+    try {
+      const { answer, copy } = await fresh(page.dataset.parts, page.dataset.parts === location.pathname ? {} : { credentials: "omit" });
+      if (answer.ok) replaceLive(copy);
+    } catch {
+      // the stream says by itself that nobody is there
+    }
+    refreshing = null;
+    if (again) {
+      again = false;
+      refresh();
+    }
+  }, REFRESH_MS * Math.random());
+}
+
+function replaceLive(copy) {
+  for (const old of document.querySelectorAll("[data-live]")) {
+    const found = copy.getElementById(old.id);
+    if (found && !old.contains(document.activeElement) && !found.isEqualNode(old)) old.replaceWith(found);
+  }
+  steady();
+  count();
+}
+
+// The product that is shown, and the form that orders it
+
+function steady() {
+  const product = document.getElementById("product");
+  const form = document.getElementById("buy");
+  if (!product?.dataset.goods || !form) return;
+  const { goods_id: goods, price } = form.elements;
+  if (goods.value === product.dataset.goods && price.value === product.dataset.price) return;
+  goods.value = product.dataset.goods;
+  price.value = product.dataset.price;
+  announce(product.querySelector("h2").innerText);
+  const button = form.querySelector("button");
+  button.disabled = true;
+  setTimeout(() => { button.disabled = false; }, STEADY_MS);
+}
+
+function announce(text) {
+  document.getElementById("announcer").textContent = text;
+}
+
+function showStock(goods) {
+  const product = document.getElementById("product");
+  for (const one of goods) {
+    if (one.ordered) tick(one);
+    if (product?.dataset.goods !== one.goods_id) continue;
+    for (const number of product.querySelectorAll("[data-available]")) number.textContent = one.available;
+    const bar = product.querySelector("meter");
+    bar.max = one.available + one.reserved;
+    bar.value = one.available;
+  }
+}
+
+function tick({ goods_id: goods, ordered }) {
+  const ticker = document.getElementById("ticker");
+  if (!ticker || !titles.has(goods)) return;
+  const line = document.createElement("li");
+  const text = ordered > 0 ? ticker.dataset.ordered : ticker.dataset.back;
+  line.textContent = words(text, { pieces: Math.abs(ordered), title: titles.get(goods) });
+  ticker.prepend(line);
+  while (ticker.children.length > TICKER_LENGTH) ticker.lastElementChild.remove();
+  ticker.hidden = false;
+}
+
+// Events
+
+let stream = null;
+let looking = null;
+let isFirst = true;
+
+function link(state) {
+  page.dataset.link = state;
+  document.getElementById("link").hidden = state === "live";
+}
+
+function connect() {
+  clearTimeout(looking);
+  stream?.close();
+  stream = new EventSource(page.dataset.events);
+  stream.onopen = () => link("live");
+  stream.onerror = () => {
+    link("away");
+    if (stream.readyState === EventSource.CLOSED) lookBack(Date.now() + STREAM_AGAIN); // it was refused
+  };
+  stream.addEventListener("room", (event) => {
+    const room = JSON.parse(event.data);
+    for (const goods of room.goods) titles.set(goods.goods_id, goods.title);
+    if (!isFirst) refresh(); // the page is as old as the stream only the first time
+    isFirst = false;
+    showStock(room.goods);
+  });
+  stream.addEventListener("stock", (event) => {
+    showStock(JSON.parse(event.data).goods);
+    if (page.dataset.parts === location.pathname) refresh();
+  });
+  for (const name of ["pinned", "shelf", "price", "sold_out", "back", "sale_planned", "sale_started", "sale_ended"])
+    stream.addEventListener(name, refresh);
+}
+
+function lookBack(until) {
+  looking = setTimeout(() => {
+    refresh();
+    if (Date.now() > until) connect();
+    else lookBack(until);
+  }, between(LOOK_BACK));
+}
+
+// Forms that leave the page where it is
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!("inPlace" in form.dataset)) return;
+  event.preventDefault();
+  if (form.dataset.sending) return;
+  form.dataset.sending = "yes";
+  form.setAttribute("aria-busy", "true");
+  try {
+    const body = new URLSearchParams(new FormData(form, event.submitter));
+    const { answer, copy } = await fresh(form.action, { method: "POST", body });
+    if (!copy.querySelector("[data-room]")) location.assign(answer.url); // where one signs in
+    else show(copy, answer.url);
+  } catch {
+    const unheard = document.getElementById("unheard").content.cloneNode(true);
+    Object.assign(unheard.firstElementChild.dataset, { testid: "order-status", state: "busy" });
+    showOrder(unheard);
+  } finally {
+    delete form.dataset.sending;
+    form.removeAttribute("aria-busy");
+  }
+});
+
+function show(copy, url) {
+  for (const id of ["product", "shelf", "mine", "buy"]) {
+    const found = copy.getElementById(id);
+    if (found) document.getElementById(id)?.replaceWith(found);
+  }
+  if (new URL(url).pathname === location.pathname) history.replaceState(null, "", url);
+  showOrder(copy.getElementById("order"));
+  count();
+}
+
+function showOrder(found) {
+  const order = document.getElementById("order");
+  order.replaceWith(found);
+  const now = document.getElementById("order");
+  now.tabIndex = -1;
+  now.focus({ preventScroll: true });
+  now.scrollIntoView({ block: "nearest" });
+}
+
+// An unpaid order is paid elsewhere, or its time runs out
+
+async function lookAtOrder() {
+  const order = document.getElementById("order");
+  if (order?.dataset.state !== "unpaid" || !order.dataset.address || document.hidden) return;
+  try {
+    const { copy } = await fresh(order.dataset.address);
+    const found = copy.getElementById("order");
+    if (found?.dataset.state && found.dataset.state !== "unpaid" && order.isConnected) show(copy, location.href);
+  } catch {
+    // in a moment again
+  }
+}
+
+// Time
+
+function count() {
+  for (const time of document.querySelectorAll("time[data-until]")) {
+    const left = Math.max(0, Math.ceil((Date.parse(time.dateTime) - serverNow()) / SECOND));
+    const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+    const two = (number) => String(number).padStart(2, "0");
+    time.textContent = `${hours ? `${hours}:` : ""}${two(minutes)}:${two(seconds)}`;
+  }
+}
+
+setInterval(count, SECOND);
+setInterval(lookAtOrder, ORDER_MS);
+document.addEventListener("visibilitychange", lookAtOrder);
+addEventListener("focus", lookAtOrder);
+addEventListener("online", connect);
+addEventListener("offline", () => link("away"));
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+addEventListener("pagehide", () => stream?.close());
+count();
+connect();
