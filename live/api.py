@@ -1,7 +1,7 @@
 """What viewers of a room get: its state, a stream of what changes, and parts of its page. All are for everybody."""
 
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import get_language
 from drf_spectacular.types import OpenApiTypes
@@ -72,7 +72,7 @@ nothing twice. 429: too many streams of your address. 503: too many viewers; use
         body = told_all(state_of(read_shelf(room_id=room_id, now=now), now))
         return HttpResponse(body, content_type=EVENT_STREAM, headers=AS_IT_COMES)
 
-    async def aget(self, request: LoopRequest, room_id: int) -> HttpResponseBase:
+    async def aget(self, request: LoopRequest, room_id: int) -> StreamingHttpResponse:
         seen, address = request.headers.get("Last-Event-ID", ""), current_origin().address
         viewer = await STREAMS.open(room_id=room_id, address=address, seen=seen)
         return StreamingHttpResponse(viewer, content_type=EVENT_STREAM, headers=AS_IT_COMES)

@@ -54,7 +54,7 @@ class Room:
 class Viewer:
     """The stream of one viewer, as bytes. Whoever comes back with the version of the state as it is gets nothing twice.
 
-    It waits for a future and holds no thread, no timer and no queue: what it has not taken stands in the room. Close it.
+    It waits for a future and holds no thread, timer or queue: what it has not taken stands in the room. Close it.
     """
 
     def __init__(self, room: Room, seen: str, leave: Callable[["Viewer"], None]) -> None:

@@ -68,7 +68,8 @@ class Streams:
     # Viewers
 
     async def open(self, *, room_id: int, address: str, seen: str = "") -> Viewer:
-        """Returns the stream of one more viewer; `seen`: the version that he has. Raises RoomNotFound, Limited, Busy."""
+        """Returns the stream of one more viewer; `seen`: the version that he has. Raises RoomNotFound, Limited,
+        Busy."""
         network = network_of(address)
         self._admit(room_id, network)
         self._by_address[network] += 1  # before anything is waited for
@@ -212,8 +213,10 @@ class Streams:
                 await asyncio.sleep(jittered(AFTER_ERROR_SECONDS))
 
     async def _hear(self) -> None:
-        waits = {"socket_connect_timeout": REDIS_SECONDS, "health_check_interval": REDIS_SECONDS}
-        async with Redis.from_url(settings.REDIS_URL, **waits) as redis, redis.pubsub() as pubsub:
+        redis = Redis.from_url(
+            settings.REDIS_URL, socket_connect_timeout=REDIS_SECONDS, health_check_interval=REDIS_SECONDS
+        )
+        async with redis, redis.pubsub() as pubsub:
             await pubsub.subscribe(hints.channel())
             while True:
                 heard = await pubsub.get_message(timeout=REDIS_SECONDS)

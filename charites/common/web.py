@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import logs
@@ -263,7 +263,7 @@ def refusal(scope: Scope, error: ServiceError, status: int | None = None) -> Ans
     return as_answer(response)
 
 
-def as_answer(response: HttpResponseBase) -> Answer:
+def as_answer(response: in_loop.Answered) -> Answer:
     headers = encoded(response.items())
     if isinstance(response, StreamingHttpResponse):
         return Answer(response.status_code, headers, b"", response)

@@ -118,8 +118,8 @@ MEANINGS = {
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
     "WEB_THREADS": (
         "Threads of each web process, for what its event loop does not answer by itself. It opens a few database "
-        "connections more: two for those who commit in batches, two for who watches rooms, one for whoever watches over "
-        "it, and PASSWORD_HASHINGS."
+        "connections more: two for those who commit in batches, two for who watches rooms, one for whoever watches "
+        "over it, and PASSWORD_HASHINGS."
     ),
     "WEB_MAX_CONCURRENT": "Requests that a web process has under way or waiting; more are answered busy at once.",
     "WEB_WAIT_SECONDS": "Longest time that a request waits for a thread; then it is answered busy, and was not begun.",

@@ -45,7 +45,10 @@ def give_back() -> None:
 
 CASES: dict[str, tuple[Callable[[], object], list[tuple[str, Any]]]] = {
     "nothing": (lambda: None, []),
-    "ordered": (lambda: make_order({1: 1, 2: 2}), [("stock", {"goods": [counted("1", 1, 1, 1, 0), counted("2", 2, 3, 2, 0)]})]),
+    "ordered": (
+        lambda: make_order({1: 1, 2: 2}),
+        [("stock", {"goods": [counted("1", 1, 1, 1, 0), counted("2", 2, 3, 2, 0)]})],
+    ),
     "sold out": (
         lambda: make_order({1: 2}),
         [("stock", {"goods": [counted("1", 2, 0, 2, 0)]}), ("sold_out", {"goods_id": "1"})],
@@ -53,17 +56,20 @@ CASES: dict[str, tuple[Callable[[], object], list[tuple[str, Any]]]] = {
     "delivered": (lambda: make_stock(1, 3), [("stock", {"goods": [counted("1", 0, 5, 0, 0)]})]),
     "pinned": (change_rows(Room, current_goods_id=2), [("pinned", {"goods_id": "2"})]),
     "price": (
-        change_rows(Goods.objects.filter(goods_id=1).model, price=1),
-        [("price", {"goods_id": "1", "price": 1, "market_price": 12900}), ("price", {"goods_id": "2", "price": 1, "market_price": 12900})],
+        lambda: Goods.objects.filter(goods_id=1).update(price=1),
+        [("price", {"goods_id": "1", "price": 1, "market_price": 12900})],
     ),
     "off sale": (
         lambda: Goods.objects.filter(goods_id=2).update(status=Goods.Status.OFF_SALE),
         [("sale_ended", {"goods_id": "2"})],
     ),
     "title": (lambda: Goods.objects.filter(goods_id=2).update(title="Another"), [("shelf", {})]),
-    "one more": (lambda: (make_goods(3), add_room_goods(room_id=1, entries=[Entry(3)], actor="staff")), [("shelf", {})]),
+    "one more": (
+        lambda: (make_goods(3), add_room_goods(room_id=1, entries=[Entry(3)], actor="staff")),
+        [("shelf", {})],
+    ),
     "off air": (change_rows(Room, status=Room.Status.OFF), [("shelf", {})]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", CASES)

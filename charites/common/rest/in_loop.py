@@ -7,10 +7,10 @@ unless only the queue finds that out. What is answered here looks the same, head
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
@@ -32,6 +32,7 @@ from charites.common.strict_json import read_json
 JSON = "application/json"
 ACCEPTED = ("", "*/*", JSON)
 METHODS = {"GET": "aget", "POST": "apost"}
+Answered: TypeAlias = HttpResponse | StreamingHttpResponse
 PATH_LENGTH = 128  # no longer ones are remembered, or answered here
 
 
@@ -47,7 +48,7 @@ class Target(NamedTuple):
     """The method that answers, and how its address was found."""
 
     view: Endpoint
-    behave: Callable[..., Awaitable[HttpResponseBase]]
+    behave: Callable[..., Awaitable[Answered]]
     match: ResolverMatch
 
 
@@ -80,7 +81,7 @@ def find_target(method: str, path: str) -> Target | None:
     return Target(view, behave, match) if behave else None
 
 
-async def answer(environ: dict[str, Any]) -> HttpResponseBase | None:
+async def answer(environ: dict[str, Any]) -> Answered | None:
     """Answers a request; None for one that goes the usual way: nothing of it was begun."""
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
     if method not in METHODS or len(path) > PATH_LENGTH or not path.isascii():
@@ -104,7 +105,7 @@ async def answer(environ: dict[str, Any]) -> HttpResponseBase | None:
         return response
 
 
-async def respond(target: Target, request: WSGIRequest) -> HttpResponseBase | None:
+async def respond(target: Target, request: WSGIRequest) -> Answered | None:
     """Has the view answer a request with which nothing is wrong."""
     try:
         if (asked := as_usual(target, request)) is None:
@@ -141,7 +142,7 @@ def as_usual(target: Target, request: WSGIRequest) -> LoopRequest | None:
     return asked if allowed else None
 
 
-def rendered(response: HttpResponseBase) -> HttpResponseBase:
+def rendered(response: Answered) -> Answered:
     """A response as bytes."""
     if not isinstance(response, Response):
         return response
@@ -150,12 +151,12 @@ def rendered(response: HttpResponseBase) -> HttpResponseBase:
     return HttpResponse(body, status=response.status_code, headers=headers, content_type=JSON)
 
 
-def finished(target: Target, request: WSGIRequest, response: HttpResponseBase) -> HttpResponseBase:
+def finished(target: Target, request: WSGIRequest, response: Answered) -> Answered:
     """What DRF and Django's middlewares add to every answer of the API."""
     for name, value in target.view.default_response_headers.items():
         response.setdefault(name, value)
     for step in LAST_STEPS:
-        step.process_response(request, response)  # (each returns the one it was given)
-    if not response.streaming:
+        step.process_response(request, response)  # type: ignore[arg-type] # (each returns the one it was given)
+    if isinstance(response, HttpResponse):
         response["Content-Length"] = str(len(response.content))
     return response

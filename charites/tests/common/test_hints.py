@@ -9,7 +9,15 @@ from django.conf import settings
 from charites.common import hints
 from charites.common.hints import ANYTHING, MOST, Changed, Hints
 from goods.models import Goods
-from goods.services import change_goods, change_room, delete_goods, delete_rooms, pin_goods, remove_room_goods, set_goods_status
+from goods.services import (
+    change_goods,
+    change_room,
+    delete_goods,
+    delete_rooms,
+    pin_goods,
+    remove_room_goods,
+    set_goods_status,
+)
 from lab.kit.factories import make_closed_order, make_goods, make_order, make_room, make_stock
 from lab.kit.processes.shop import wait_until
 

@@ -31,8 +31,8 @@ class Web:
         return self.begin(method, path, body, headers).result(TIMEOUT_SECONDS)
 
     def begin(self, method: str, path: str, body: bytes | list[bytes] = b"", headers: Headers | None = None) -> Any:
-        """A request whose body comes in parts; an empty list: nothing of it ever comes. `gone`: who sends it goes before
-        it is whole; `left`: after that."""
+        """A request whose body comes in parts; an empty list: nothing of it ever comes. `gone`: who sends it goes
+        before it is whole; `left`: after that."""
         return asyncio.run_coroutine_threadsafe(self._exchange(method, path, body, headers or {}), self._loop)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -61,7 +61,11 @@ class Web:
             self.taken += 1
             if part in (b"gone", b"left"):
                 return {"type": "http.disconnect"}
-            return {"type": "http.request", "body": part, "more_body": parts[:1] not in ([], [b"left"]) or part == b"part"}
+            return {
+                "type": "http.request",
+                "body": part,
+                "more_body": parts[:1] not in ([], [b"left"]) or part == b"part",
+            }
 
         async def send(event: Mapping[str, Any]) -> None:
             sent.append(event)
