@@ -177,9 +177,17 @@ def process_environment(transactional_db: None) -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": f"{address}/{name}" if MARIADB else f"sqlite:///{name}"}
 
 
+@pytest.fixture
+def browser(window: Any) -> Iterator[Any]:
+    """A window of a headless Chromium, `lab.kit.browser.Browser`, empty at first and at the end."""
+    yield window
+    window.open("about:blank")
+    window.complaints()
+
+
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A window of a headless Chromium, `lab.kit.browser.Browser`."""
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The window of a module's tests."""
     from lab.kit.browser import Browser, find_browser  # noqa: PLC0415 (after Django's setup)
 
     path = find_browser()

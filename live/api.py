@@ -106,8 +106,10 @@ def make_state(room_id: int) -> bytes:
 def make_parts(asked: tuple[int, int | None, str]) -> bytes:
     """Raises RoomNotFound."""
     room_id, goods_id, _language = asked
-    shelf = read_shelf(room_id=room_id, now=clock.now())
+    now = clock.now()
+    shelf = read_shelf(room_id=room_id, now=now)
     context = {"shelf": shelf, "item": shelf.shown(goods_id), "currency": settings.CURRENCY}
+    context["version"] = state_of(shelf, now).version
     return render_to_string("live/parts.html", context).encode()
 
 

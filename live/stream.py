@@ -28,6 +28,7 @@ from charites.common.addresses import network_of
 from charites.common.errors import Limited, Why, busy
 from charites.common.hints import ANYTHING, Changed
 from charites.common.threads import Turns
+from goods import remembered
 from goods.errors import RoomNotFound
 from live.events import State, state_of
 from live.room import Room, Viewer
@@ -163,6 +164,7 @@ class Streams:
                 room.look_at = min(room.look_at, started + state.turns_in)
             room.is_over = room.is_over or state is None  # it was deleted
             if state is None or room.renew(state):
+                remembered.forget()  # whoever is told comes to see
                 await self._wake(room)
         return time.monotonic() - started
 

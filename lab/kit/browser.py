@@ -17,6 +17,7 @@ from lab.kit.processes.shop import START_SECONDS, STOP_SECONDS, wait_until
 from lab.servers import LOOPBACK
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's own name of a reference to an element
+KEYS = {"TAB": "\ue004", "ENTER": "\ue007", "SPACE": " "}  # as the protocol writes them
 LANGUAGE = "en"  # whatever the machine's is
 HEIGHT = 800
 STARTED = re.compile(r"started successfully on port (\d+)")  # the port that the system gave it
@@ -118,6 +119,35 @@ class Browser:
             yield
         finally:
             self._command("Emulation.setScriptExecutionDisabled", value=False)
+
+    @contextlib.contextmanager
+    def in_another_window(self) -> Iterator[None]:
+        """Inside, everything is about a new window; the first one stays open, and is the one again at the end."""
+        first = self._call("GET", f"{self.session}/window")
+        opened = self._call("POST", f"{self.session}/window/new", {"type": "tab"})
+        self._call("POST", f"{self.session}/window", {"handle": opened["handle"]})
+        try:
+            yield
+        finally:
+            self._call("DELETE", f"{self.session}/window")
+            self._call("POST", f"{self.session}/window", {"handle": first})
+
+    @contextlib.contextmanager
+    def offline(self) -> Iterator[None]:
+        """Inside, nothing is reached."""
+        lines = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self._command("Network.enable")
+        self._command("Network.emulateNetworkConditions", offline=True, **lines)
+        try:
+            yield
+        finally:
+            self._command("Network.emulateNetworkConditions", offline=False, **lines)
+
+    def press(self, *keys: str) -> None:
+        """Presses keys one after the other, wherever the focus is: characters, or names such as `TAB` and `ENTER`."""
+        presses = [{"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]
+        actions = [{"type": "key", "id": "keyboard", "actions": presses}]
+        self._call("POST", f"{self.session}/actions", {"actions": actions})
 
     @contextlib.contextmanager
     def in_newest_window(self) -> Iterator[None]:

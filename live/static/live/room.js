@@ -7,7 +7,9 @@
 
 const page = document.querySelector("[data-room]");
 const SECOND = 1000;
-const REFRESH_MS = 300; // sections are fetched at most so often
+const REFRESH_MS = 300; // within which sections are fetched, not by all at once
+const OLD_MS = 500; // after which they are fetched again when they were older than what we had heard
+const OLD_TIMES = 4;
 const LOOK_BACK = [4 * SECOND, 8 * SECOND]; // without a stream: at some time between
 const STREAM_AGAIN = 60 * SECOND;
 const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
@@ -19,6 +21,7 @@ const offset = Date.parse(page.dataset.now) - Date.now(); // of the shop's clock
 const titles = new Map();
 const serverNow = () => Date.now() + offset;
 const between = ([least, most]) => least + Math.random() * (most - least);
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 const words = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const fresh = async (url, options = {}) => {
   const answer = await fetch(url, { signal: AbortSignal.timeout(SEND_MS), ...options });
@@ -27,27 +30,35 @@ const fresh = async (url, options = {}) => {
 
 // Sections
 
-let refreshing = null;
-let again = false;
+const isWhole = page.dataset.parts === location.pathname; // the page is its own copy, for whoever is signed in
+let told = 0; // how often we heard that something has changed
+let heard = ""; // the version of the room that the last event led to
+let isLooking = false;
 
-function refresh() {
-  if (refreshing) {
-    again = true;
-    return;
+async function refresh() {
+  told += 1;
+  if (isLooking) return;
+  isLooking = true;
+  let seen = 0;
+  let isOld = false;
+  for (let looks = 0; seen !== told || (isOld && looks < OLD_TIMES); looks += 1) {
+    await pause(looks ? OLD_MS : REFRESH_MS * Math.random());
+    seen = told;
+    isOld = await fetchSections();
   }
-  refreshing = setTimeout(async () => {
-    try {
-      const { answer, copy } = await fresh(page.dataset.parts, page.dataset.parts === location.pathname ? {} : { credentials: "omit" });
-      if (answer.ok) replaceLive(copy);
-    } catch {
-      // the stream says by itself that nobody is there
-    }
-    refreshing = null;
-    if (again) {
-      again = false;
-      refresh();
-    }
-  }, REFRESH_MS * Math.random());
+  isLooking = false;
+}
+
+// Returns whether what came is older than what we heard: another process keeps a copy for a moment.
+async function fetchSections() {
+  try {
+    const { answer, copy } = await fresh(page.dataset.parts, isWhole ? {} : { credentials: "omit" });
+    if (answer.ok) replaceLive(copy);
+    const version = copy.getElementById("version")?.dataset.version;
+    return answer.ok && version && heard && version !== heard;
+  } catch {
+    return false; // the stream says by itself that nobody is there
+  }
 }
 
 function replaceLive(copy) {
@@ -104,6 +115,7 @@ function tick({ goods_id: goods, ordered }) {
 
 // Events
 
+const OTHER_EVENTS = ["pinned", "shelf", "price", "sold_out", "back", "sale_planned", "sale_started", "sale_ended"];
 let stream = null;
 let looking = null;
 let isFirst = true;
@@ -131,10 +143,11 @@ function connect() {
   });
   stream.addEventListener("stock", (event) => {
     showStock(JSON.parse(event.data).goods);
-    if (page.dataset.parts === location.pathname) refresh();
+    if (isWhole) refresh();
   });
-  for (const name of ["pinned", "shelf", "price", "sold_out", "back", "sale_planned", "sale_started", "sale_ended"])
-    stream.addEventListener(name, refresh);
+  for (const name of OTHER_EVENTS) stream.addEventListener(name, refresh);
+  for (const name of ["room", "stock", ...OTHER_EVENTS])
+    stream.addEventListener(name, (event) => { heard = event.lastEventId || heard; });
 }
 
 function lookBack(until) {

@@ -1,0 +1,54 @@
+"""A demo shop of real processes with a room, for tests in a browser."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goods.services import Entry, add_room_goods
+from lab.kit.browser import Browser
+from lab.kit.factories import make_goods, make_room, make_user
+from lab.kit.processes.shop import Shop, wait_until
+
+BOUND_SECONDS = 60  # for slow machines, no measurement
+STATE = "[data-testid=order-status]"
+
+
+@pytest.fixture
+def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+    """A room with five pieces of what is pinned there, and of another product; web server and sweep answer."""
+    make_user("buyer")
+    make_user("buyer2")
+    for goods_id in (1, 2):
+        make_goods(goods_id, stock=5)
+    room = make_room(1)
+    add_room_goods(room_id=1, entries=[Entry(1, 2), Entry(2, 1)], actor="staff")
+    room.current_goods_id = 1
+    room.save()
+    environment = {**os.environ, **process_environment, "DEMO": "true", "STATIC_ROOT": str(tmp_path / "static")}
+    with Shop(tmp_path, environment) as started:
+        started.manage("collectstatic", "--noinput").check_returncode()
+        started.start("web")
+        started.await_web()
+        started.start("sweep")
+        yield started
+
+
+def state_of(browser: Browser) -> str | None:
+    found: str | None = browser.run(f"return document.querySelector('{STATE}')?.dataset.state ?? null")
+    return found
+
+
+def await_state(browser: Browser, state: str | None) -> None:
+    wait_until(lambda: state_of(browser) == state, seconds=BOUND_SECONDS, what=f"the page says {state}")
+
+
+def await_texts(browser: Browser, selector: str, *texts: str) -> None:
+    expected: list[Any] = list(texts)
+    wait_until(lambda: browser.texts(selector) == expected, seconds=BOUND_SECONDS, what=f"{selector} says {texts}")
+
+
+def await_true(happened: Callable[[], Any], what: str) -> None:
+    wait_until(happened, seconds=BOUND_SECONDS, what=what)

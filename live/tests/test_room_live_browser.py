@@ -1,0 +1,139 @@
+"""A room's page in a real browser, with scripts: it follows the shop, and buys without leaving."""
+
+import pytest
+
+from charites.common import clock
+from goods.services import pin_goods
+from lab.kit.browser import Browser
+from lab.kit.factories import counts, make_order, make_stock
+from lab.kit.processes.shop import Shop, wait_until
+from live.tests.conftest import BOUND_SECONDS, STATE, await_state, await_texts, await_true
+from orders.models import Order
+from orders.services import cancel_order
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+PHONE = 390  # CSS pixels
+LEFT, TITLE, BUY = "[data-testid=available]", "[data-testid=pinned-title]", "[data-testid=buy]"
+
+
+def link(browser: Browser) -> str:
+    return str(browser.run("return document.querySelector('[data-room]').dataset.link"))
+
+
+def open_room(shop: Shop, browser: Browser) -> None:
+    browser.open(f"{shop.url}/rooms/1")
+    await_true(lambda: link(browser) == "live", "the page follows the room")
+
+
+def test_two_viewers_follow_orders_what_is_pinned_and_what_is_sold_out(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    with browser.in_another_window():
+        open_room(shop, browser)
+        order = make_order({1: 5}, now=clock.now())
+        await_texts(browser, LEFT, "0")
+        await_state(browser, "sold-out")
+        cancel_order(order_id=order.order_id, user_id=order.user_id, closed_by=Order.ClosedBy.USER, now=clock.now())
+        await_texts(browser, LEFT, "5")
+        await_state(browser, None)
+        pin_goods(room_id=1, goods_id=2)
+        await_texts(browser, TITLE, "Goods 2")
+        assert browser.complaints() == []
+    await_texts(browser, TITLE, "Goods 2")
+    await_texts(browser, "#ticker li", "5 × Goods 1: for sale again", "5 × Goods 1: ordered")
+
+
+def test_double_click_buys_once_and_the_order_is_paid_on_the_same_page(shop: Shop, browser: Browser) -> None:
+    with browser.pretending(width=PHONE, language="en"):
+        open_room(shop, browser)
+        browser.run("const buy = document.querySelector('[data-testid=buy]'); buy.click(); buy.click();")
+        await_state(browser, "unpaid")
+        await_true(lambda: ":" in browser.texts("[data-testid=pay-countdown]")[0], "the time to pay runs")
+        assert browser.run("return performance.getEntriesByType('navigation').length") == 1
+        order = Order.objects.get()
+        assert browser.run("return location.search") == f"?order={order.order_id}"
+
+        browser.click("[data-testid=pay]")
+        with browser.in_newest_window():
+            wait_until(lambda: browser.texts("button[value=pay]"), seconds=BOUND_SECONDS, what="the pay page is open")
+            browser.click("button[value=pay]")
+            wait_until(lambda: browser.texts(".pay .good"), seconds=BOUND_SECONDS, what="the provider has the money")
+        await_state(browser, "paid")
+        assert browser.complaints() == []
+    assert counts(1) == (4, 0, 1)
+
+
+def test_time_that_runs_out_is_seen_on_the_page(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    browser.click(BUY)
+    await_state(browser, "unpaid")
+
+    Order.objects.update(expires_at=clock.now())
+
+    await_state(browser, "closed")
+    await_texts(browser, LEFT, "5")
+
+
+def test_who_buys_without_a_connection_is_told_that_nobody_knows_and_buys_once_when_it_is_back(
+    shop: Shop, browser: Browser
+) -> None:
+    open_room(shop, browser)
+    with browser.offline():
+        await_true(lambda: link(browser) == "away", "the page knows that it is alone")
+        browser.click(BUY)
+        await_state(browser, "busy")
+        make_stock(1, 4)
+    await_texts(browser, LEFT, "9")
+
+    browser.click(BUY)
+
+    await_state(browser, "unpaid")
+    assert Order.objects.count() == 1
+
+
+def test_keyboard_alone_buys(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    focus = "return document.activeElement.dataset.testid ?? ''"
+    for _ in range(30):
+        if browser.run(focus) == "quantity":
+            break
+        browser.press("TAB")
+    assert browser.run(focus) == "quantity"
+    browser.run("document.activeElement.select()")
+
+    browser.press("2", "ENTER")
+
+    await_state(browser, "unpaid")
+    assert browser.run("return document.activeElement.id") == "order"
+    for _ in range(10):
+        browser.press("TAB")
+        if browser.run(focus) == "cancel":
+            break
+    browser.press("SPACE")
+    await_state(browser, "closed")
+    assert counts(1) == (5, 0, 0)
+
+
+def test_product_that_comes_under_the_finger_is_not_bought_by_accident(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+
+    browser.run(
+        "const page = document.querySelector('.counter'); window.seen = [];"
+        "new MutationObserver(() => window.seen.push(document.querySelector('[data-testid=buy]').disabled))"
+        ".observe(page, { subtree: true, attributes: true, attributeFilter: ['disabled'] });"
+    )
+    pin_goods(room_id=1, goods_id=2)
+
+    await_true(lambda: browser.run("return window.seen") == [True, False], "Buy has rested for a moment")
+    assert browser.run("return document.querySelector('#buy').elements.goods_id.value") == "2"
+    assert browser.texts("#announcer") == ["Goods 2"]
+
+
+def test_nothing_is_fetched_from_elsewhere(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+
+    fetched = browser.run("return performance.getEntriesByType('resource').map(found => found.name)")
+
+    assert fetched
+    assert not [address for address in fetched if not address.startswith(shop.url)]
+    assert STATE not in browser.complaints()
