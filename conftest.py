@@ -24,7 +24,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.test import TransactionTestCase
 
-from charites.common import batches, clock
+from charites.common import batches, clock, rates
 from lab.kit import autocommit_guard, sql_guard
 from lab.servers import EmbeddedRedis, MariaDB, Redis, Server
 from lab.servers.command_line import addresses
@@ -110,6 +110,7 @@ os.environ.update(made, **{MADE: " ".join(made), "DJANGO_SETTINGS_MODULE": "char
 django.setup()
 del os.environ["DJANGO_SETTINGS_MODULE"]  # in a worker it would load the settings before this file
 settings.PASSWORD_HASHERS = ["lab.kit.passwords.QuickPasswordHasher"]
+rates.TIMEOUT_SECONDS = 10.0  # a busy machine is no failure; a Redis that is away refuses at once
 batches.IDLE_SECONDS = 0.05  # what works for others in one test is gone before the next
 TransactionTestCase._fixture_teardown = empty_tables
 connection_created.connect(sql_guard.watch_connection)
