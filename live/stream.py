@@ -37,7 +37,7 @@ from live.shelf import read_shelves
 log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.25, 1.0  # between two looks
-SHARE = 0.1  # of the event loop's time goes to viewers, at most, as long as the pause can be made longer
+SHARE = 0.2  # of the event loop's time goes to viewers, at most, as long as the pause can be made longer
 HEARD_SECONDS, UNHEARD_SECONDS = 5.0, 1.0  # without a hint a room is read again after about so long; the 2nd: no Redis
 AFTER_ERROR_SECONDS = 2.0
 BEAT_SECONDS = 15.0

@@ -31,6 +31,7 @@ from lab.bench import (
     b11_payments,
     b12_rest,
     b13_keys,
+    b14_viewers,
     b15_peer,
 )
 from lab.bench.plot import draw
@@ -52,6 +53,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B11": b11_payments.measure,
     "B12": b12_rest.place,
     "B13": b13_keys.measure,
+    "B14": b14_viewers.measure,
     "B15": b15_peer.measure,
 }
 OTHER_NAMES = {"PEER": "B15", "B3": "B2"}  # what is measured with another

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from lab.bench.ratio import Rates, Ratio
 from lab.bench.rest_load import NOTHING, RestShop
@@ -26,11 +27,17 @@ def read(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
 def place(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
     """B12: orders for one hot product."""
     shop, nothing = RestShop(stage), RestShop(stage, NOTHING)
-    body = stage.folder / "order.json"
-    receiver = {"address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}
-    body.write_text(json.dumps({"items": [{"goods_id": str(HOT), "quantity": 1}], **receiver}))
+    body = order_body(stage)
     empty = nothing.contestant("empty POST view", "/api/empty-post", body, connections=CONNECTIONS)
     orders = shop.contestant("POST /api/orders", "/api/orders", body, connections=CONNECTIONS)
     rates = Rates(stage, [orders, empty], rounds=rounds, seconds=seconds)
     floor, goal = PLACE
     yield rates.ratio("B12 POST /api/orders / empty POST view", orders.name, empty.name, floor=floor, goal=goal)
+
+
+def order_body(stage: Stage) -> Path:
+    """A file with an order for one piece."""
+    body = stage.folder / "order.json"
+    receiver = {"address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}
+    body.write_text(json.dumps({"items": [{"goods_id": str(HOT), "quantity": 1}], **receiver}))
+    return body

@@ -25,12 +25,12 @@ FIRST_BUYERS = itertools.count(1, BUYERS)  # of each turn
 class RestShop:
     """The Procfile's web server, with as many processes and threads as it says, and an application."""
 
-    def __init__(self, stage: Stage, application: str = SHOP) -> None:
+    def __init__(self, stage: Stage, application: str = SHOP, **settings: str) -> None:
         self._stage = stage
-        port = still_free(free_port())
-        self._address = f"http://{LOOPBACK}:{port}"
+        self.port = still_free(free_port())
+        self._address = f"http://{LOOPBACK}:{self.port}"
         command = parse_procfile(Path("Procfile").read_text()).processes["web"].replace(SHOP, application)
-        pid = stage.start_command(["sh", "-c", command], HTTP_HOST=LOOPBACK, HTTP_PORT=str(port))
+        pid = stage.start_command(["sh", "-c", command], HTTP_HOST=LOOPBACK, HTTP_PORT=str(self.port), **settings)
         wait_until(lambda: answers(f"{self._address}/livez"), seconds=START_SECONDS, what=f"{application} answers")
         self.pids = [pid, *children_of(pid)]
         self._tokens = stage.folder / "tokens"

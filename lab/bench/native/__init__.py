@@ -78,6 +78,11 @@ def build_grpc_load(folder: Path) -> Path:
     return build("grpc_load", folder, "-lnghttp2")
 
 
+def build_viewers(folder: Path) -> Path:
+    """Compiles the program full of viewers."""
+    return build("viewers", folder)
+
+
 def grpc_load(
     program: Path,
     address: str,

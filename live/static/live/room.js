@@ -11,7 +11,7 @@ const REFRESH_MS = 300; // within which sections are fetched, not by all at once
 const OLD_MS = 500; // after which they are fetched again when they were older than what we had heard
 const OLD_TIMES = 4;
 const LOOK_BACK = [4 * SECOND, 8 * SECOND]; // without a stream: at some time between
-const STREAM_AGAIN = 60 * SECOND;
+const STREAM_AGAIN = [10 * SECOND, 60 * SECOND]; // after it was refused
 const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
 const SEND_MS = 20 * SECOND;
 const TICKER_LENGTH = 3;
@@ -132,7 +132,7 @@ function connect() {
   stream.onopen = () => link("live");
   stream.onerror = () => {
     link("away");
-    if (stream.readyState === EventSource.CLOSED) lookBack(Date.now() + STREAM_AGAIN); // it was refused
+    if (stream.readyState === EventSource.CLOSED) lookBack(Date.now() + between(STREAM_AGAIN));
   };
   stream.addEventListener("room", (event) => {
     const room = JSON.parse(event.data);
