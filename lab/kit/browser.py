@@ -1,5 +1,6 @@
 """A headless Chromium for tests, driven through chromedriver over the W3C's protocol (https://www.w3.org/TR/webdriver2/)."""
 
+import base64
 import contextlib
 import os
 import re
@@ -92,6 +93,21 @@ class Browser:
     def texts(self, selector: str) -> list[str]:
         """Returns the visible text of each element of a CSS selector."""
         return list(self.run(f"return [...document.querySelectorAll({selector!r})].map(found => found.innerText)"))
+
+    def picture(self, *, width: int, height: int, dark: bool = False) -> bytes:
+        """Returns what is in a window of that size, in CSS pixels, as a PNG; a page without a ground of its own is seen
+        through."""
+        colours = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self._command("Emulation.setEmulatedMedia", features=colours)
+        self._command("Emulation.setDefaultBackgroundColorOverride", color={"r": 0, "g": 0, "b": 0, "a": 0})
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._command("Emulation.setDeviceMetricsOverride", **size)
+        try:
+            return base64.b64decode(self._call("GET", f"{self.session}/screenshot"))
+        finally:
+            self._command("Emulation.clearDeviceMetricsOverride")
+            self._command("Emulation.setDefaultBackgroundColorOverride")
+            self._command("Emulation.setEmulatedMedia", features=[])
 
     def complaints(self) -> list[str]:
         """Returns what the console has said since it was asked last."""
