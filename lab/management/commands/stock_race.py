@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lab.race.pieces import draw_pieces
 from lab.race.processes import RaceFailed, end_race
+from lab.race.progress import Lane, write_progress
 from lab.race.race_plan import Plan
 from lab.race.report import as_html
 from lab.race.results import Race
@@ -63,6 +64,7 @@ class Command(BaseCommand):
         parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report with drawings")
         parser.add_argument("--drawing", type=Path, metavar="FILE.svg", help="write the report's first drawing")
         parser.add_argument("--json", type=Path, metavar="FILE")
+        parser.add_argument("--progress", type=Path, metavar="FILE", help="keep how far it is in a file, as JSON")
         parser.add_argument("--seed", type=int, default=1, metavar="N", help="of who wants which product")
 
     def handle(self, **options: Any) -> None:
@@ -85,7 +87,7 @@ class Command(BaseCommand):
         plan = Plan(**{name: options[name] for name in names})
         try:
             with polite_ends():
-                race = self.run_with_progress(plan, strategies)
+                race = self.run_with_progress(plan, strategies, options["progress"])
         except RaceFailed as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
@@ -94,17 +96,22 @@ class Command(BaseCommand):
         if race.faults:
             raise CommandError("\n".join(race.faults))
 
-    def run_with_progress(self, plan: Plan, strategies: list[type[Strategy]]) -> Race:
-        """Runs the race behind a bar per strategy; without a terminal there are none."""
+    def run_with_progress(self, plan: Plan, strategies: list[type[Strategy]], file: Path | None) -> Race:
+        """Runs the race behind a bar per strategy; without a terminal there are none, but there may be a file."""
         columns = (TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             names = [THE_SERVERS_OWN] if plan.address else [strategy.name for strategy in strategies]
-            tasks = {name: progress.add_task(name, total=plan.buyers * plan.attempts, start=False) for name in names}
+            total = plan.buyers * plan.attempts
+            tasks = {name: progress.add_task(name, total=total, start=False) for name in names}
+            lanes = {name: Lane(name, 0, total) for name in names}
 
             def advance(strategy: str, answered: int) -> None:
                 if not answered:
                     progress.start_task(tasks[strategy])
                 progress.update(tasks[strategy], completed=answered)
+                lanes[strategy] = Lane(strategy, answered, total)
+                if file:
+                    write_progress(list(lanes.values()), file)
 
             return race_server(plan, advance) if plan.address else run_race(plan, strategies, advance)
 

@@ -24,6 +24,7 @@ from lab.kit.processes.shop import wait_until
 from lab.race import running_shop
 from lab.race.child import use
 from lab.race.database import PREFIX
+from lab.race.progress import Lane, read_progress
 from lab.race.runner import THE_SERVERS_OWN
 from lab.tests.race import broken_strategies
 from stock.models import Stock, StockRecord
@@ -98,6 +99,13 @@ def test_race_describes_the_database_as_the_server_does(tmp_path):
             synced, flushed = cursor.fetchone()
         expected = {"sync_binlog": str(synced), "innodb_flush_log_at_trx_commit": str(flushed)}
         assert found["durability"] == {"log_bin": "ON", **expected}
+
+
+def test_race_keeps_in_a_file_how_far_it_is(tmp_path):
+    run(tmp_path, strategy="atomic_update,optimistic", progress=tmp_path / "progress")
+
+    assert read_progress(tmp_path / "progress") == [Lane("atomic_update", 48, 48), Lane("optimistic", 48, 48)]
+    assert not (tmp_path / "progress.new").exists()
 
 
 def test_race_touches_nothing_of_the_shop(tmp_path):
