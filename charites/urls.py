@@ -18,6 +18,7 @@ with_customers = [
 
 urlpatterns = [
     path("", views.front_page, name="front"),
+    path("favicon.ico", views.favicon),
     path("livez", views.livez),
     path("readyz", views.readyz),
     path("statusz", views.statusz),

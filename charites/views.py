@@ -1,12 +1,13 @@
-"""Signing in, health, metrics, the front page."""
+"""Signing in, health, metrics, the front page, the icon."""
 
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
-from django.views.decorators.cache import never_cache
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -128,6 +129,13 @@ def front_page(request: HttpRequest) -> HttpResponse:
     context["rooms"] = list_rooms() if "goods" in settings.APPS else None
     context["sells"] = settings.IS_WHOLE
     return render(request, "charites/front.html", context)
+
+
+@require_safe
+@cache_control(max_age=86400)
+def favicon(request: HttpRequest) -> HttpResponse:
+    """For what asks by habit: the admin's pages, and programs that read no pages."""
+    return redirect(static("charites/favicon.ico"))
 
 
 @csrf_exempt

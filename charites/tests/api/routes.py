@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 # Everything that answers without a token, and why that is right.
 OPEN = {
     "": "the front page",
+    "favicon.ico": "leads to a picture",
     "livez": "health",
     "readyz": "health",
     "statusz": "health",
