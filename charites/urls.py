@@ -3,7 +3,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from charites import views
+from charites import front, views
 from charites.admin import sign_in_page
 from charites.gateway import gateway_urls
 from charites.operators import seen_by_operators
@@ -17,7 +17,7 @@ with_customers = [
 ]
 
 urlpatterns = [
-    path("", views.front_page, name="front"),
+    path("", front.front_page, name="front"),
     path("favicon.ico", views.favicon),
     path("livez", views.livez),
     path("readyz", views.readyz),

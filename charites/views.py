@@ -1,11 +1,10 @@
-"""Signing in, health, metrics, the front page, the icon."""
+"""Signing in, health, metrics, the icon."""
 
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -31,7 +30,6 @@ from charites.common.rest import (
     valid_body,
 )
 from charites.operators import may_see
-from goods.selectors import list_rooms
 
 
 class SignInSerializer(StrictSerializer):
@@ -119,16 +117,6 @@ def checked(request: HttpRequest, checks: list[health.Check]) -> JsonResponse:
 @never_cache
 def metrics_page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
-
-
-@require_safe
-def front_page(request: HttpRequest) -> HttpResponse:
-    """Links to everything there is."""
-    address = f"{settings.GRPC_HOST}:{settings.GRPC_PORT}"
-    context = {"demo": settings.DEMO, "public": settings.PUBLIC_PARTS, "grpc_address": address}
-    context["rooms"] = list_rooms() if "goods" in settings.APPS else None
-    context["sells"] = settings.IS_WHOLE
-    return render(request, "charites/front.html", context)
 
 
 @require_safe

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
@@ -20,6 +21,11 @@ class RoomWithGoods:
     goods: list[Goods]
 
 
+class LiveRoom(NamedTuple):
+    room: Room
+    pinned: Goods | None
+
+
 def list_rooms(
     *, status: Room.Status | None = Room.Status.LIVE, after_id: int | None = None, limit: int = DEFAULT_PAGE
 ) -> list[Room]:
@@ -33,6 +39,14 @@ def list_rooms(
     if after_id is not None:
         rooms = rooms.filter(room_id__gt=after_id)
     return list(rooms[: min(limit, MAX_PAGE)])
+
+
+def list_live_rooms() -> list[LiveRoom]:
+    """Returns the first page of live rooms, by room_id, each with the product that is pinned there."""
+    rooms = list_rooms()
+    wanted = sorted({room.current_goods_id for room in rooms if room.current_goods_id})
+    pinned = {goods.goods_id: goods for goods in list_goods(goods_ids=wanted)}
+    return [LiveRoom(room, pinned.get(room.current_goods_id or 0)) for room in rooms]
 
 
 def list_existing_rooms(*, room_ids: Collection[int]) -> list[Room]:

@@ -1,16 +1,13 @@
-"""The front page and the sandbox's pay page."""
-
-import re
+"""The sandbox's pay page."""
 
 import pytest
-from django.contrib.staticfiles import finders
 from django.db import OperationalError, connection
 from django.test import Client, override_settings
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from charites.common.errors import Busy, OutcomeUnknown, ServiceError
-from lab.kit.factories import SANDBOX, later, make_goods, make_order, make_room
+from lab.kit.factories import SANDBOX, later, make_goods, make_order
 from lab.kit.interleaving import Interruption
 from messaging.models import Message
 from orders.models import Payment, SandboxPayment
@@ -18,60 +15,6 @@ from orders.payments.sandbox import NOTIFY_TOPIC
 from orders.services import begin_payment, cancel_order
 
 pytestmark = pytest.mark.django_db
-
-
-def links_of(html: str) -> list[str]:
-    return re.findall(r'(?:href|src)="(/[^"]*)"', html)
-
-
-# front page
-
-
-def test_front_page_leads_to_everything() -> None:
-    links = links_of(Client().get("/").text)
-
-    assert {"/api/docs", "/api/schema", "/admin/", "/readyz", "/statusz", "/livez", "/metrics"} <= set(links)
-
-
-def test_front_page_has_no_dead_link_and_none_to_another_host() -> None:
-    make_room(1, cover="/static/catalogue/room-1.svg")
-    page = Client().get("/").text
-
-    assert re.findall(r'(?:href|src)="(?!/|data:)([^"]*)"', page) == []
-    for link in links_of(page):
-        if link.startswith("/static/"):
-            assert finders.find(link.removeprefix("/static/")), link
-        else:
-            # 503: /statusz of a test without worker and sweep.
-            assert Client().get(link, follow=True).status_code in (200, 503), link
-
-
-def test_front_page_shows_the_rooms_with_their_names_escaped() -> None:
-    make_room(7, title="<script>alert(1)</script>", host_name="Mei", cover="/static/catalogue/room-1.svg")
-
-    page = Client().get("/").text
-
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert 'href="/rooms/7"' in page
-    assert 'src="/static/catalogue/room-1.svg"' in page
-
-
-def test_front_page_without_live_rooms_says_how_to_get_some() -> None:
-    make_room(7, status="off")
-
-    page = Client().get("/").text
-
-    assert "No room is live." in page
-    assert "/api/rooms/7/goods" not in page
-
-
-@pytest.mark.parametrize(("demo", "shown"), [(True, True), (False, False)])
-def test_front_page_shows_the_demo_login_in_the_demo_alone(demo: bool, shown: bool) -> None:
-    with override_settings(DEMO=demo):
-        assert ("Bearer buyer" in Client().get("/").text) is shown
-
-
-# pay page
 
 
 @pytest.fixture
