@@ -15,7 +15,7 @@ PAGE_STYLE = """
 body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 FONT;-webkit-text-size-adjust:100%}
 main{max-width:68rem;margin:0 auto;padding:3rem 1.25rem 4rem}
 h1{font-size:clamp(1.7rem,5vw,2.6rem);line-height:1.15;letter-spacing:-.02em;margin:0 0 .6rem}
-h2{font-size:1.15rem;margin:0 0 .15rem}p{margin:0 0 .9rem}
+h2{font-size:1.15rem;margin:0 0 .15rem}p{margin:0 0 .9rem}a{color:inherit}
 .lead{text-wrap:pretty;font-size:1.1rem;max-width:44rem;margin-bottom:1.8rem}.dim{color:var(--soft)}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;margin:0 0 1.25rem}
 section>.inner{padding:1.1rem 1.25rem .9rem}section svg{display:block;width:100%;height:auto}
