@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -34,5 +35,6 @@ def front_page(request: HttpRequest) -> HttpResponse:
     context["rooms"] = list_live_rooms() if "goods" in settings.APPS else None
     context["sells"] = settings.IS_WHOLE
     context["hosts"] = settings.IS_WHOLE and (demo or request.user.is_staff)
+    context["instruments"] = "lab/front.html" if demo and apps.is_installed("lab") else None
     context |= {"figures": FIGURES, "rules": count_checks([own_database()])}
     return render(request, "charites/front.html", context)

@@ -1,3 +1,4 @@
+from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
@@ -16,6 +17,9 @@ with_customers = [
     path("sandbox/pay/<str:link>", page.pay_page),
 ]
 
+# What the instruments bring to the demo, by name: a shop that is deployed comes without them.
+instruments = [path("", include("lab.web.urls"))] if settings.DEMO and apps.is_installed("lab") else []
+
 urlpatterns = [
     path("", front.front_page, name="front"),
     path("favicon.ico", views.favicon),
@@ -29,6 +33,7 @@ urlpatterns = [
     path("api/docs", seen_by_operators("docs", SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),
     *[path("api/", include(f"{app}.rest.urls")) for app in settings.APPS],
     *(with_customers if "orders" in settings.APPS else []),
+    *instruments,
     *([path("", include("live.urls"))] if settings.IS_WHOLE else []),
     *gateway_urls(),
     re_path(r"^(?:api|v1)(?:/|$)", views.no_such_address),
