@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = Path("charites", "locale", "zh_Hans", "LC_MESSAGES", "django.po")
-PARTS = ("charites", "goods", "stock", "orders", "messaging", "live", "manage.py")
+PARTS = ("charites", "goods", "stock", "orders", "messaging", "live", "lab", "manage.py")
 TESTS = ("*/tests/*", "*_pb2*")
 
 
