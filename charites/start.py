@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connection
 
 from charites.common.checks import SERVING
+from charites.common.processes import allow_connections
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ def refusals() -> Iterator[None]:
 
 def prepare_to_serve() -> None:
     """Sets Django up if nobody has, and ends the process where it must not serve."""
+    allow_connections()
     with refusals():
         django.setup()
         check()

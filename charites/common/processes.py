@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import os
+import resource
 from collections.abc import Coroutine
 from typing import Any
 
+OPEN_FILES = 65_536
 COLLECT_AFTER = 50_000  # objects; 512 calls under way are 20,000, and Python's own 700 three
 
 
@@ -21,6 +23,15 @@ class ProcessNumber:
 
     def __call__(self) -> int:
         return self._number
+
+
+def allow_connections() -> None:
+    """Lets the process have as many open files as it may: each viewer of a room is one, and many shells and units begin
+    with 1,024."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(most, OPEN_FILES)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def settle_in() -> None:

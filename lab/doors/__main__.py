@@ -124,6 +124,10 @@ def table(shop: Addresses, nginx: Nginx | None, seconds: float) -> Table:
         f"{clients.IDLE} idle connections": lambda: holding(connect, clients.IDLE, b""),
         f"{clients.SLOW} half headers": lambda: holding(connect, clients.SLOW, clients.HEAD),
         f"{clients.SLOW} bodies that do not come": lambda: holding(connect, clients.SLOW, clients.BODY),
+        f"{clients.STREAMS} streams that nobody reads": lambda: holding(connect, clients.STREAMS, clients.EVENTS),
+        f"{clients.LARGE} who open streams again and again": lambda: repeating(
+            clients.LARGE, lambda: clients.open_and_leave(connect, clients.EVENTS)
+        ),
         f"{clients.LOG_INS} log-ins at a time": lambda: repeating(
             clients.LOG_INS, lambda: ask("POST", "/api/auth/token", json=guess)
         ),

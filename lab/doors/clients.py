@@ -12,13 +12,14 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from lab.doors.grpc_holder import Holder
 
-SLOW, IDLE, LOG_INS, LARGE, CONNECTIONS, CALLS = 300, 300, 12, 8, 15, 2000
+SLOW, IDLE, LOG_INS, LARGE, CONNECTIONS, CALLS, STREAMS = 300, 300, 12, 8, 15, 2000, 300
 LARGE_BYTES = 100 * 1024 * 1024
 PART = b"x" * 65536
 BODY = (
     b"POST /api/auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: 60000\r\n\r\n{"
 )
+EVENTS = b"GET /api/rooms/1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEAD = b"POST /api/orders HTTP/1.1\r\nHost: loc"
 FORM = (
     b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
@@ -68,6 +69,12 @@ def repeating(count: int, work: Callable[[], object]) -> Iterator[None]:
         over.set()
         for thread in threads:
             thread.join(10)
+
+
+def open_and_leave(connect: Connect, request: bytes) -> None:
+    with connect() as connection:
+        connection.sendall(request)
+        connection.recv(1)
 
 
 def send_large(connect: Connect) -> None:

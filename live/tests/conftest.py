@@ -1,7 +1,8 @@
 """A demo shop of real processes with a room, for tests in a browser."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ STATE = "[data-testid=order-status]"
 
 @pytest.fixture
 def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
-    """A room with five pieces of what is pinned there, and of another product; web server and sweep answer."""
+    make_room_of_the_demo()
+    with serving({**os.environ, **process_environment}, tmp_path) as started:
+        yield started
+
+
+def make_room_of_the_demo() -> None:
+    """A room with five pieces of what is pinned there, and of another product, and two buyers."""
     make_user("buyer")
     make_user("buyer2")
     for goods_id in (1, 2):
@@ -27,8 +34,12 @@ def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     add_room_goods(room_id=1, entries=[Entry(1, 2), Entry(2, 1)], actor="staff")
     room.current_goods_id = 1
     room.save()
-    environment = {**os.environ, **process_environment, "DEMO": "true", "STATIC_ROOT": str(tmp_path / "static")}
-    with Shop(tmp_path, environment) as started:
+
+
+@contextmanager
+def serving(environment: Mapping[str, str], folder: Path) -> Iterator[Shop]:
+    """Inside, the demo's web server and sweep answer."""
+    with Shop(folder, {**environment, "DEMO": "true", "STATIC_ROOT": str(folder / "static")}) as started:
         started.manage("collectstatic", "--noinput").check_returncode()
         started.start("web")
         started.await_web()

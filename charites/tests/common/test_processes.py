@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import os
+import resource
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -53,3 +55,16 @@ def test_server_runs_on_uvloop_where_it_is_installed(monkeypatch: pytest.MonkeyP
     run_server(serve())
 
     assert isinstance(loops[0], uvloop.Loop) is is_there
+
+
+@pytest.mark.parametrize(("soft", "hard"), [(64, 256), (256, 256)])
+def test_process_may_have_as_many_connections_as_the_system_lets_it(soft: int, hard: int) -> None:
+    program = "import resource; from charites.common.processes import allow_connections; allow_connections();"
+    program += "print(resource.getrlimit(resource.RLIMIT_NOFILE))"
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    done = subprocess.run([sys.executable, "-c", program], preexec_fn=limit, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == f"({hard}, {hard})"

@@ -19,6 +19,7 @@ from lab.servers.nginx import SERVER_NAME
 from lab.servers.ports import free_port
 from stock.rpc.stock_pb2 import StockLevel
 from stock.rpc.stock_pb2_grpc import StockStub
+from stock.services import Adjustment, adjust_stock
 
 pytestmark = pytest.mark.once
 
@@ -74,6 +75,16 @@ def test_shop_answers_behind_it_and_callers_words_about_themselves_do_not_count(
     assert (plain.status_code, plain.headers["Location"]) == (301, f"https://{SERVER_NAME}/api/rooms")
     order = {"items": [{"goods_id": "1", "quantity": 1}], "address": "a", "name": "n", "phone": "p"}
     assert browser.post("/api/orders", json=order).status_code == 201
+
+
+def test_viewer_of_a_room_hears_of_each_change_at_once(browser: httpx.Client) -> None:
+    with browser.stream("GET", "/api/rooms/3/events") as stream:
+        lines = stream.iter_lines()
+        assert next(line for line in lines if line.startswith("event")) == "event: room"
+
+        adjust_stock(adjustments=[Adjustment(1, "delivery", "staff", delta=1)])
+
+        assert next(line for line in lines if line.startswith("event")) == "event: stock"
 
 
 def test_sign_ins_are_counted_by_the_address_that_it_has_seen(browser: httpx.Client) -> None:

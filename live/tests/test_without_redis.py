@@ -1,0 +1,48 @@
+"""A room's page while Redis goes away and comes back: it does not notice."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from goods.services import pin_goods
+from lab.kit.browser import Browser
+from lab.kit.factories import make_stock
+from lab.kit.processes.shop import Shop
+from lab.servers import Redis
+from live.tests.conftest import await_texts, await_true, make_room_of_the_demo, serving
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+LEFT, TITLE = "[data-testid=available]", "[data-testid=pinned-title]"
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def shop_of_its_own(process_environment: dict[str, str], tmp_path: Path, redis: Redis) -> Iterator[Shop]:
+    make_room_of_the_demo()
+    with serving({**os.environ, **process_environment, "REDIS_URL": redis.url}, tmp_path) as shop:
+        yield shop
+
+
+def test_page_follows_the_room_whatever_redis_does(shop_of_its_own: Shop, redis: Redis, browser: Browser) -> None:
+    browser.open(f"{shop_of_its_own.url}/rooms/1")
+    link = "return document.querySelector('[data-room]').dataset.link"
+    await_true(lambda: browser.run(link) == "live", "the page follows the room")
+
+    redis.stop()
+    make_stock(1, 4)
+    await_texts(browser, LEFT, "9")
+    assert browser.run(link) == "live"
+
+    redis.start()
+    pin_goods(room_id=1, goods_id=2)
+    await_texts(browser, TITLE, "Goods 2")
+    assert browser.run(link) == "live"
+    assert browser.complaints() == []
