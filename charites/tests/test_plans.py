@@ -26,7 +26,7 @@ from messaging import check_back, relay
 from messaging import selectors as messages
 from messaging.models import Message
 from messaging.services import Draft, abort, prepare_many, publish_many, submit
-from orders import selectors, services
+from orders import sales, selectors, services
 from orders.models import Allowance, LimitedGoods, Order, OrderDetail, Payment, Refund, SandboxPayment
 from orders.payloads import Closing
 from orders.services.closing import PROVIDER_BATCH, close
@@ -192,6 +192,17 @@ def test_orders_by_number_and_what_belongs_to_them_read_few_rows() -> None:
     assert selectors.list_payments(order_id=5)
     assert selectors.list_refunds(order_id=5)
     assert selectors.last_placed_at()
+
+
+def test_what_is_sold_of_products_reads_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sales, "MOST_LINES", 100)
+    goods_ids = list(range(1, 11))
+
+    assert len(sales.list_newest_orders(goods_ids=goods_ids, limit=5)) == 5
+    assert sales.list_newest_orders(goods_ids=[999_999], limit=5) == []
+    assert sum(minute.orders for minute in sales.list_sales(goods_ids=goods_ids, minutes=15, now=timezone.now())) == 0
+    assert len(place()) == BATCH
+    assert sum(minute.orders for minute in sales.list_sales(goods_ids=[1], minutes=15, now=timezone.now())) == BATCH
 
 
 def test_gauges_count_in_an_index() -> None:
