@@ -43,6 +43,16 @@ class Item:
         return self.sale is Sale.OPEN
 
     @property
+    def is_running(self) -> bool:
+        """Whether it is being sold, were there pieces."""
+        return self.sale in (Sale.OPEN, Sale.SOLD_OUT)
+
+    @property
+    def total(self) -> int:
+        """All pieces that have not been sold."""
+        return self.available + self.reserved
+
+    @property
     def may_come_back(self) -> bool:
         """Whether unpaid orders hold pieces."""
         return self.reserved > 0

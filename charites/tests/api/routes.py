@@ -4,6 +4,7 @@ from http import HTTPMethod
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
+DESK = ("/pin", "/unpin", "/restock", "/start", "/end", "/on", "/off", "/times", "/limit")
 # Everything that answers without a token, and why that is right.
 OPEN = {
     "": "the front page",
@@ -31,6 +32,8 @@ OPEN = {
     "rooms/<id:room_id>/orders/<id:order_id>/pay": "not found for who has no such order",
     "rooms/<id:room_id>/orders/<id:order_id>/cancel": "not found for who has no such order",
     "rooms/<id:room_id>/visitor": "chooses between the demo's buyers",
+    # The host's desk: staff with a session or, in the demo, on this machine; see live/tests/desk.
+    **{f"rooms/<id:room_id>/desk{part}": "leads to where one signs in" for part in ("", *DESK)},
     "^(?:api|v1)(?:/|$)": "addresses that do not exist",
 }
 METHODS = [method.value for method in HTTPMethod if method not in (HTTPMethod.CONNECT, HTTPMethod.TRACE)]

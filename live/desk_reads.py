@@ -1,0 +1,66 @@
+"""What a desk shows: the room and its shelf, what was ordered last, and how it sold in the last minutes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from live.sales_chart import Line, draw
+from live.shelf import Item, Shelf, read_shelf
+from orders.sales import SalesMinute, list_newest_orders, list_sales
+from orders.selectors import OrderWithLines
+
+ORDERS_SHOWN = 12
+MINUTES_SHOWN = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """The last orders, and the last minutes, oldest first."""
+
+    orders: Sequence[OrderWithLines]
+    minutes: Sequence[SalesMinute]
+
+    @property
+    def order_count(self) -> int:
+        return sum(minute.orders for minute in self.minutes)
+
+    @property
+    def paid_amount(self) -> int:
+        return sum(minute.paid_amount for minute in self.minutes)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the shop sells so much that older minutes are not counted."""
+        return len(self.minutes) < MINUTES_SHOWN
+
+    @property
+    def order_line(self) -> Line:
+        return draw([minute.orders for minute in self.minutes])
+
+    @property
+    def paid_line(self) -> Line:
+        return draw([minute.paid_amount for minute in self.minutes])
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`sales`: None for a host who may not see orders."""
+
+    shelf: Shelf
+    sales: Sales | None
+
+    @property
+    def pinned(self) -> Item | None:
+        return next((item for item in self.shelf.items if item.is_pinned), None)
+
+
+def read_desk(*, room_id: int, with_orders: bool, now: datetime) -> Desk:
+    """A desk as it is now. Raises RoomNotFound."""
+    shelf = read_shelf(room_id=room_id, goods_id=None, now=now)
+    return Desk(shelf, read_sales([item.goods.goods_id for item in shelf.items], now) if with_orders else None)
+
+
+def read_sales(goods_ids: Sequence[int], now: datetime) -> Sales:
+    """What is sold of these products, in whatever room."""
+    orders = list_newest_orders(goods_ids=goods_ids, limit=ORDERS_SHOWN)
+    return Sales(orders, list_sales(goods_ids=goods_ids, minutes=MINUTES_SHOWN, now=now))

@@ -1,0 +1,58 @@
+"""What became of a press of a button at a desk, in a host's words."""
+
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Forbidden, Invalid, KeyReused, Kind, ServiceError
+from goods.errors import GoodsNotFound, GoodsNotInRoom
+from live.words import Told
+from stock.errors import NotEnoughStock, StockNotFound
+
+DONE = {
+    "pinned": _("Pinned: buyers see it now."),
+    "unpinned": _("No longer pinned."),
+    "restocked": _("The stock is changed."),
+    "started": _("The sale is on."),
+    "ended": _("The sale is over."),
+    "on": _("On sale again."),
+    "off": _("Off sale: nobody can buy it."),
+    "times": _("The times of the sale are set."),
+    "limit": _("The limit is set."),
+}
+FIELDS = {
+    "goods_id": _("Product"),
+    "pieces": _("Pieces"),
+    "delta": _("Pieces"),
+    "limit": _("Limit"),
+    "starts": _("Sale from"),
+    "ends": _("Sale until"),
+    "idempotency_key": _("Form"),
+}
+BY_KIND = {
+    Kind.BUSY: Told("busy", _("The shop is busy. Nothing was changed."), _("Press the button again.")),
+    Kind.UNKNOWN: Told(
+        "busy",
+        _("We do not know yet whether that worked."),
+        _("Press the same button again: pieces are added once, however often you press."),
+    ),
+}
+BY_ERROR: dict[type[ServiceError], Told] = {
+    GoodsNotInRoom: Told("gone", _("This product is not in the list of this room any more.")),
+    GoodsNotFound: Told("gone", _("This product does not exist any more.")),
+    KeyReused: Told(
+        "conflict", _("This form was sent before, with other pieces."), _("Look at the stock, and send this new form.")
+    ),
+    StockNotFound: Told("forbidden", _("You may not add the first pieces of a product."), _("Others may: ask them.")),
+    Forbidden: Told("forbidden", _("You may not do this here."), _("Whoever runs the shop can change that.")),
+}
+
+
+def tell(error: ServiceError) -> Told:
+    """Returns what a host is told of an error."""
+    if isinstance(error, NotEnoughStock):
+        text = _("Available are %(available)s: no more can be taken.") % error.details
+        return Told("conflict", text, _("Nothing was changed."))
+    if isinstance(error, Invalid):
+        field = str(error.details["field"])
+        return Told("invalid", f"{FIELDS.get(field, field)}: {error.reason}.", _("Nothing was changed."))
+    known = BY_KIND.get(error.kind) or next((told for kind, told in BY_ERROR.items() if isinstance(error, kind)), None)
+    return known or Told("invalid", error.message)

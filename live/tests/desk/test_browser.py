@@ -1,0 +1,82 @@
+"""A desk in a real browser and a shop of real processes, with scripts switched off: the host sells, a buyer sees it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from lab.kit.browser import Browser
+from lab.kit.factories import counts, make_clerk, make_goods, make_order, make_room, make_user
+from lab.kit.processes.shop import Shop, wait_until
+from live.tests.desk.pressing import EVERYTHING
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+BOUND_SECONDS = 60  # for slow machines, no measurement
+WIDTHS = (390, 1280)  # CSS pixels: a phone, a laptop
+
+
+@pytest.fixture
+def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+    """A demo shop with a room of two products; the web server answers."""
+    make_clerk(*EVERYTHING, username="staff")
+    make_user("buyer")
+    make_goods(1, stock=5)
+    make_goods(2, stock=1, title="A product whose name is much longer than most of those which people think of")
+    make_room(1, goods_ids=[1, 2])
+    make_order({1: 2}, now=timezone.now())
+    environment = {**os.environ, **process_environment, "DEMO": "true", "STATIC_ROOT": str(tmp_path / "static")}
+    with Shop(tmp_path, environment) as started:
+        started.manage("collectstatic", "--noinput").check_returncode()
+        started.start("web")
+        started.await_web()
+        yield started
+
+
+def await_text(browser: Browser, selector: str, text: str) -> None:
+    wait_until(lambda: browser.texts(selector) == [text], seconds=BOUND_SECONDS, what=f"{selector} says {text}")
+
+
+def test_host_without_scripts_pins_restocks_and_ends_a_sale(shop: Shop, browser: Browser) -> None:
+    with browser.pretending(width=WIDTHS[0], language="en"), browser.without_scripts():
+        browser.open(f"{shop.url}/rooms/1/desk")
+        assert browser.texts("#goods-1 dd") == ["3", "2", "0"]
+        assert browser.texts("[data-testid=pinned-title]") == []
+
+        browser.click("#goods-1 [data-testid=desk-pin]")
+        await_text(browser, "#goods-1 .did", "Pinned: buyers see it now.")
+        assert browser.texts("[data-testid=available]") == ["3"]
+
+        browser.run("document.querySelector('#pieces-1').value = '8'")
+        browser.click("#goods-1 [data-testid=desk-restock]")
+        await_text(browser, "#goods-1 .did", "The stock is changed.")
+        assert browser.texts("[data-testid=available]") == ["11"]
+        assert counts(1) == (11, 2, 0)
+
+        browser.run("document.querySelector('#pieces-1').value = '-99'")
+        browser.click("#goods-1 [data-testid=desk-restock]")
+        wait_until(lambda: browser.texts("[data-testid=desk-told]"), seconds=BOUND_SECONDS, what="it is refused")
+        assert browser.run("return document.querySelector('#pieces-1').value") == "-99"
+        assert counts(1) == (11, 2, 0)
+        assert [said for said in browser.complaints() if "409 (Conflict)" not in said] == []
+
+        browser.click("#goods-1 form[action$=end] button")
+        await_text(browser, "#goods-1 .did", "The sale is over.")
+        browser.open(f"{shop.url}/rooms/1")
+        assert browser.texts("[data-testid=order-status] strong") == ["This sale is over."]
+    assert browser.complaints() == []
+    audit = shop.manage("audit")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_desk_fits_a_phone_and_a_laptop(shop: Shop, browser: Browser) -> None:
+    for width in WIDTHS:
+        with browser.pretending(width=width, language="en"):
+            browser.open(f"{shop.url}/rooms/1/desk")
+            browser.run("document.querySelectorAll('details').forEach(found => { found.open = true })")
+
+            assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+            assert browser.run("return [...document.querySelectorAll('button')].every(b => b.offsetHeight >= 40)")
+    assert browser.complaints() == []
