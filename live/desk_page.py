@@ -54,7 +54,7 @@ def page(request: HttpRequest, room_id: int, host: Host, error: ServiceError | N
     except RoomNotFound:
         return render(request, "live/no_room.html", status=HTTPStatus.NOT_FOUND)
     rows = [row_of(item, request, error, now) for item in desk.shelf.items]
-    context: dict[str, Any] = {"desk": desk, "shelf": desk.shelf, "rows": rows, "host": host, "may": may}
+    context: dict[str, Any] = {"desk": desk, "shelf": desk.shelf, "rows": rows, "host": host, "may": may, "now": now}
     context |= {"told": error and tell(error), "refused": next((row for row in rows if row.is_refused), None)}
     context |= {"currency": settings.CURRENCY, "demo": is_demo(request), "instruments": instruments(request)}
     answer = render(request, "live/desk.html", context)

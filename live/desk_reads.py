@@ -56,7 +56,7 @@ class Desk:
 
 def read_desk(*, room_id: int, with_orders: bool, now: datetime) -> Desk:
     """A desk as it is now. Raises RoomNotFound."""
-    shelf = read_shelf(room_id=room_id, goods_id=None, now=now)
+    shelf = read_shelf(room_id=room_id, now=now)
     return Desk(shelf, read_sales([item.goods.goods_id for item in shelf.items], now) if with_orders else None)
 
 

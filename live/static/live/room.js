@@ -62,6 +62,11 @@ async function fetchSections() {
 }
 
 function replaceLive(copy) {
+  const isAnother = isWhole && [...copy.querySelectorAll("[data-live]")].some((found) => !document.getElementById(found.id));
+  if (isAnother && !document.activeElement.matches("input, select, textarea")) {
+    location.reload(); // the list is another one
+    return;
+  }
   for (const old of document.querySelectorAll("[data-live]")) {
     const found = copy.getElementById(old.id);
     if (found && !old.contains(document.activeElement) && !found.isEqualNode(old)) old.replaceWith(found);
