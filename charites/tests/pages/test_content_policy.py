@@ -1,4 +1,5 @@
-"""What a page may load is said with every answer, strictly; only the admin and the API's documentation run scripts."""
+"""What a page may load is said with every answer, strictly; rooms run scripts of ours, the admin and the API's documentation
+also what they bring."""
 
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from pytest_django.fixtures import Settings
 
-from charites.common.rest.content_policy import HEADER, STRICT, WITH_SCRIPTS
+from charites.common.rest.content_policy import HEADER, LIVE, STRICT, WITH_SCRIPTS
 from lab.kit.browser import Browser
 from lab.kit.factories import make_goods, make_order, make_room, make_user
 from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
@@ -20,6 +21,15 @@ from lab.kit.rest_client import anybody, buyer
 )
 def test_page_loads_nothing_but_styles_and_pictures(path: str) -> None:
     assert buyer().get(path)[HEADER] == STRICT
+
+
+@pytest.mark.django_db
+def test_room_runs_scripts_of_this_host_and_asks_nobody_else() -> None:
+    policy = anybody().get("/rooms/1")[HEADER]
+
+    assert policy == LIVE
+    assert "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; " in policy
+    assert "unsafe" not in policy
 
 
 @pytest.mark.django_db
