@@ -3,40 +3,22 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable
-from functools import wraps
 from html import escape
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from charites.common.rest.content_policy import EVERYWHERE, HEADER
 from lab.web import small_race
+from lab.web.demo import for_the_demo
 from lab.web.race_program import SIZE
 from lab.web.small_race import State
-from live.visitors import is_demo
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 THEN_REPORT = "then=report"
-
-View = Callable[[HttpRequest], HttpResponse]
-
-
-def for_the_demo(view: View) -> View:
-    """A page for callers on this machine alone; for everybody else there is no such page."""
-
-    @never_cache
-    @wraps(view)
-    def shown(request: HttpRequest) -> HttpResponse:
-        if not is_demo(request):
-            raise Http404
-        return view(request)
-
-    return shown
 
 
 @for_the_demo

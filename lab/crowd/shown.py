@@ -1,0 +1,77 @@
+"""What a desk shows of the last run in its room."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from lab.crowd import runs
+from lab.crowd.runs import Run, State, Told
+
+CUT_OFF = "cut off"
+WORDS: dict[Told, str | Promise] = {
+    Told.GOT_IT: _("got it"),
+    Told.SOLD_OUT: _("sold out"),
+    Told.LIMITED: _("limited"),
+    Told.NOT_STARTED: _("not started"),
+    Told.OVER: _("not for sale"),
+    Told.BUSY: _("busy"),
+    Told.NO_ANSWER: _("no answer"),
+    Told.OTHER: _("refused otherwise"),
+}
+ALWAYS = (Told.GOT_IT, Told.SOLD_OUT, Told.BUSY)  # named also where it was nobody
+
+
+class Part(NamedTuple):
+    """Buyers who were told the same; `before` is how many stand in front of them in the bar."""
+
+    told: Told
+    words: str | Promise
+    buyers: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The last run of a room, if there is one. `state` is that of its file, or CUT_OFF."""
+
+    run: Run | None
+    state: str
+    parts: Sequence[Part]
+
+    @property
+    def is_running(self) -> bool:
+        return self.state == State.RUNNING
+
+
+def read_shown(room_id: int) -> Shown:
+    run = runs.find_last(room_id)
+    return Shown(run, state_of(run) if run else "", parts_of(run) if run else [])
+
+
+def state_of(run: Run) -> str:
+    is_cut_off = run.state is State.RUNNING and not runs.is_under_way()
+    return CUT_OFF if is_cut_off else run.state.value
+
+
+def parts_of(run: Run) -> list[Part]:
+    parts: list[Part] = []
+    before = 0
+    for told, words in WORDS.items():
+        count = run.told.get(told, 0)
+        if count or told in ALWAYS:
+            parts.append(Part(told, words, count, before))
+        before += count
+    return parts
+
+
+def as_json(room_id: int) -> dict[str, Any]:
+    """The same for programs: every number, in words that do not change with the language."""
+    shown = read_shown(room_id)
+    if shown.run is None:
+        return {"state": None}
+    run = asdict(shown.run) | {"room_id": str(room_id), "goods_id": str(shown.run.goods_id), "state": shown.state}
+    told = {kind.value: shown.run.told.get(kind, 0) for kind in Told}
+    return run | {"told": told, "agree": shown.run.rows.agree if shown.run.rows else None}

@@ -1,0 +1,8 @@
+from django.urls import path
+
+from lab.crowd import views
+
+urlpatterns = [
+    path("rooms/<id:room_id>/desk/send", views.send, name="crowd-send"),
+    path("rooms/<id:room_id>/desk/crowd", views.crowd, name="crowd"),
+]

@@ -1,0 +1,98 @@
+"""The buttons of a room's desk in the demo. Whoever is not on this machine finds no such address."""
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from charites.common import clock
+from charites.common.errors import Invalid, as_service_error
+from charites.common.logs import log_unforeseen
+from charites.common.rest import refusing
+from goods.errors import GoodsNotInRoom, RoomNotFound
+from lab.crowd import runs
+from lab.crowd.shown import as_json
+from lab.crowd.start import start_run
+from lab.crowd.users import MOST_BUYERS
+from lab.web.demo import for_the_demo
+from live.shelf import read_shelf
+from live.views import whole
+
+View = Callable[[HttpRequest, int], HttpResponse]
+BUYERS, PIECES = range(1, MOST_BUYERS + 1), range(1, 1_000)
+
+
+def button(view: View) -> View:
+    """What a form is sent to: its answer is the desk, or a page that says why nothing was done. Whoever comes there by
+    the address gets the desk."""
+
+    @for_the_demo
+    @wraps(view)
+    def pressed(request: HttpRequest, room_id: int) -> HttpResponse:
+        try:
+            return view(request, room_id) if request.method == "POST" else redirect(desk_of(room_id))
+        except RoomNotFound:
+            return render(request, "live/no_room.html", status=HTTPStatus.NOT_FOUND)
+        except runs.RunUnderWay:
+            text = _("A crowd is buying already. Wait until it has gone.")
+            return refusal(request, room_id, text, HTTPStatus.CONFLICT)
+        except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
+            error = as_service_error(cause)
+            log_unforeseen(error, cause)
+            return refusing(refusal(request, room_id, error.message), error)
+
+    return pressed
+
+
+def refusal(request: HttpRequest, room_id: int, text: object, status: int = HTTPStatus.OK) -> HttpResponse:
+    return render(request, "lab/refused.html", {"text": text, "desk": desk_of(room_id)}, status=status)
+
+
+def desk_of(room_id: int) -> str:
+    return f"{reverse('room', args=[room_id])}/desk#send-crowd"
+
+
+@button
+def send(request: HttpRequest, room_id: int) -> HttpResponse:
+    """Sends a crowd to buy a product of the room."""
+    start_run(
+        room_id=room_id,
+        goods_id=product_in(request, room_id),
+        buyers=number_in(request, "buyers", BUYERS),
+        quantity=number_in(request, "quantity", PIECES, absent="1"),
+    )
+    return redirect(desk_of(room_id))
+
+
+@for_the_demo
+@require_safe
+def crowd(request: HttpRequest, room_id: int) -> HttpResponse:
+    """How far the last run in the room is, for programs."""
+    return JsonResponse(as_json(room_id))
+
+
+def number_in(request: HttpRequest, name: str, allowed: range, absent: str = "") -> int:
+    """A number of the form. Raises Invalid."""
+    number = whole(request.POST.get(name) or absent)
+    if number is None or number not in allowed:
+        least, most = allowed[0], allowed[-1]
+        raise Invalid(name, _("must be a whole number from %(least)s to %(most)s"), least=least, most=most)
+    return number
+
+
+def product_in(request: HttpRequest, room_id: int) -> int:
+    """The product of the form or, without one, what the room shows. Raises Invalid, GoodsNotInRoom, RoomNotFound."""
+    given = request.POST.get("goods_id", "")
+    shelf = read_shelf(room_id=room_id, now=clock.now())
+    shown = shelf.shown()
+    wanted = whole(given) if given else shown and shown.goods.goods_id
+    if not wanted:
+        raise Invalid("goods_id", _("is missing or out of range"))
+    if wanted not in [item.goods.goods_id for item in shelf.items]:
+        raise GoodsNotInRoom(goods_id=wanted, room_id=room_id)
+    return wanted
