@@ -9,15 +9,20 @@ from uuid import uuid4
 
 from lab.crowd import runs
 from lab.crowd.runs import Run
+from stock.services import Adjustment, adjust_stock
 
 ROOT = Path(__file__).resolve().parents[2]
+ACTOR = "crowd"
 COUNTING = ("METRICS_DIR", "PROMETHEUS_MULTIPROC_DIR")
 
 
-def start_run(*, room_id: int, goods_id: int, buyers: int, quantity: int) -> Run:
-    """Sends a crowd to buy; returns at once. Raises RunUnderWay, OSError."""
+def start_run(*, room_id: int, goods_id: int, buyers: int, quantity: int, stock: int | None = None) -> Run:
+    """Sends a crowd to buy; returns at once. `stock`: pieces that are made available first, more or fewer. Raises
+    RunUnderWay, OSError, and what adjusting stock raises."""
     run = Run(room_id, goods_id, buyers, quantity, key=f"crowd:{uuid4().hex}")
     with runs.alone() as lock:
+        if stock is not None:
+            adjust_stock(adjustments=[Adjustment(goods_id, "for a crowd", ACTOR, target=stock)])
         file = runs.next_file()
         runs.write(run, file)
         try:

@@ -24,7 +24,7 @@ from live.shelf import read_shelf
 from live.views import whole
 
 View = Callable[[HttpRequest, int], HttpResponse]
-BUYERS, PIECES = range(1, MOST_BUYERS + 1), range(1, 1_000)
+BUYERS, PIECES, STOCK = range(1, MOST_BUYERS + 1), range(1, 1_000), range(10_001)
 
 
 def button(view: View) -> View:
@@ -65,6 +65,7 @@ def send(request: HttpRequest, room_id: int) -> HttpResponse:
         goods_id=product_in(request, room_id),
         buyers=number_in(request, "buyers", BUYERS),
         quantity=number_in(request, "quantity", PIECES, absent="1"),
+        stock=number_in(request, "stock", STOCK) if request.POST.get("stock") else None,
     )
     return redirect(desk_of(room_id))
 

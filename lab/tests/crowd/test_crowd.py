@@ -75,11 +75,11 @@ def test_of_two_hundred_buyers_at_five_pieces_five_get_one(shop: Shop) -> None:
         assert crowd.count() == 200
         assert not any(user.has_usable_password() for user in crowd)
 
-        client.post("/rooms/1/desk/send", data={"buyers": "3", "goods_id": "2", "quantity": "2"})
+        client.post("/rooms/1/desk/send", data={"buyers": "4", "goods_id": "2", "quantity": "2", "stock": "7"})
         found = await_end(client)
 
-    assert (found["told"]["got_it"], found["told"]["sold_out"]) == (2, 1)
-    assert (found["rows"]["pieces"], found["agree"], counts(2)) == (4, True, (1, 4, 0))
+    assert (found["told"]["got_it"], found["told"]["sold_out"]) == (3, 1)
+    assert (found["rows"]["pieces"], found["agree"], counts(2)) == (6, True, (1, 6, 0))
     assert crowd.count() == 200
     assert list(ROOT.glob("*.db")) == []  # of what the program counts
     audit = shop.manage("audit")

@@ -82,6 +82,9 @@ def test_shop_that_was_started_without_the_demo_has_no_such_address(address: str
         ({"quantity": "0"}, 400),
         ({"quantity": "1000"}, 400),
         ({"quantity": "one"}, 400),
+        ({"stock": "-1"}, 400),
+        ({"stock": "10001"}, 400),
+        ({"stock": "few"}, 400),
         ({"goods_id": "x"}, 400),
         ({"goods_id": "0"}, 400),
         ({"goods_id": "2"}, 409),
@@ -103,7 +106,7 @@ def test_what_nobody_can_send_is_refused_in_words(more: dict[str, str], status: 
 @pytest.mark.parametrize("address", [SEND])
 def test_while_somebody_is_at_it_nobody_else_begins(address: str) -> None:
     with runs.alone():
-        answer = Client().post(address, FORM)
+        answer = Client().post(address, FORM | {"stock": "7"})
 
     assert answer.status_code == 409
     assert "A crowd is buying already" in answer.text
