@@ -87,7 +87,7 @@ class Run:
 
 
 class RunUnderWay(Exception):
-    """There is a run."""
+    """There is a run, or a room is being put back."""
 
 
 def folder() -> Path:

@@ -8,8 +8,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from lab.crowd import runs
+from lab.crowd.reset import seeded_rooms
 from lab.crowd.runs import Run, State, Told
 
+TAG = "crowd"  # of messages that a desk shows
 CUT_OFF = "cut off"
 WORDS: dict[Told, str | Promise] = {
     Told.GOT_IT: _("got it"),
@@ -40,6 +42,7 @@ class Shown:
     run: Run | None
     state: str
     parts: Sequence[Part]
+    is_seeded: bool  # the room can be put back
 
     @property
     def is_running(self) -> bool:
@@ -48,7 +51,7 @@ class Shown:
 
 def read_shown(room_id: int) -> Shown:
     run = runs.find_last(room_id)
-    return Shown(run, state_of(run) if run else "", parts_of(run) if run else [])
+    return Shown(run, state_of(run) if run else "", parts_of(run) if run else [], room_id in seeded_rooms())
 
 
 def state_of(run: Run) -> str:

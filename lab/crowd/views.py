@@ -4,10 +4,12 @@ from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from charites.common import clock
@@ -16,7 +18,8 @@ from charites.common.logs import log_unforeseen
 from charites.common.rest import refusing
 from goods.errors import GoodsNotInRoom, RoomNotFound
 from lab.crowd import runs
-from lab.crowd.shown import as_json
+from lab.crowd.reset import NotOfTheDemo, Reset, reset_room
+from lab.crowd.shown import TAG, as_json
 from lab.crowd.start import start_run
 from lab.crowd.users import MOST_BUYERS
 from lab.web.demo import for_the_demo
@@ -25,6 +28,12 @@ from live.views import whole
 
 View = Callable[[HttpRequest, int], HttpResponse]
 BUYERS, PIECES, STOCK = range(1, MOST_BUYERS + 1), range(1, 1_000), range(10_001)
+WHY_NOT = {
+    runs.RunUnderWay: _(
+        "Somebody is at it already: a crowd is buying, or a room is being put back. Wait until that has ended."
+    ),
+    NotOfTheDemo: _("This room is not one of the demo's, so nobody knows how it was."),
+}
 
 
 def button(view: View) -> View:
@@ -38,9 +47,8 @@ def button(view: View) -> View:
             return view(request, room_id) if request.method == "POST" else redirect(desk_of(room_id))
         except RoomNotFound:
             return render(request, "live/no_room.html", status=HTTPStatus.NOT_FOUND)
-        except runs.RunUnderWay:
-            text = _("A crowd is buying already. Wait until it has gone.")
-            return refusal(request, room_id, text, HTTPStatus.CONFLICT)
+        except tuple(WHY_NOT) as refused:
+            return refusal(request, room_id, WHY_NOT[type(refused)], HTTPStatus.CONFLICT)
         except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
             error = as_service_error(cause)
             log_unforeseen(error, cause)
@@ -77,6 +85,15 @@ def crowd(request: HttpRequest, room_id: int) -> HttpResponse:
     return JsonResponse(as_json(room_id))
 
 
+@button
+def reset(request: HttpRequest, room_id: int) -> HttpResponse:
+    """Puts a room back as it was seeded."""
+    with runs.alone():
+        done = reset_room(room_id=room_id, now=clock.now())
+    messages.success(request, words_of(done), extra_tags=TAG)
+    return redirect(desk_of(room_id))
+
+
 def number_in(request: HttpRequest, name: str, allowed: range, absent: str = "") -> int:
     """A number of the form. Raises Invalid."""
     number = whole(request.POST.get(name) or absent)
@@ -97,3 +114,16 @@ def product_in(request: HttpRequest, room_id: int) -> int:
     if wanted not in [item.goods.goods_id for item in shelf.items]:
         raise GoodsNotInRoom(goods_id=wanted, room_id=room_id)
     return wanted
+
+
+def words_of(done: Reset) -> str:
+    """What was done, in a sentence."""
+    cancelled = ngettext("%(count)s unpaid order cancelled", "%(count)s unpaid orders cancelled", done.cancelled)
+    restocked = ngettext("stock of %(count)s product set", "stock of %(count)s products set", done.restocked)
+    changed = ngettext("sale of %(count)s product put right", "sale of %(count)s products put right", done.changed)
+    counts = [(cancelled, done.cancelled), (restocked, done.restocked), (changed, done.changed)]
+    if done.kept:
+        kept = ngettext("%(count)s order could not be cancelled", "%(count)s orders could not be cancelled", done.kept)
+        counts.append((kept, done.kept))
+    what = "; ".join(text % {"count": count} for text, count in counts)
+    return str(_("The room is as it was: %(what)s.")) % {"what": what}

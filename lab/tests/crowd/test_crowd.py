@@ -143,7 +143,7 @@ def test_shop_without_the_instruments_has_no_such_address_and_no_error(tmp_path:
         "import django; django.setup()\n"
         "from django.urls import Resolver404, resolve\n"
         "print(resolve('/rooms/1').url_name)\n"
-        "for name in ('send', 'crowd'):\n"
+        "for name in ('send', 'crowd', 'reset'):\n"
         "    try: print(resolve(f'/rooms/1/desk/{name}').url_name)\n"
         "    except Resolver404: print('none')\n"
     )
@@ -152,4 +152,4 @@ def test_shop_without_the_instruments_has_no_such_address_and_no_error(tmp_path:
 
     done = subprocess.run([sys.executable, "-c", look], cwd=tmp_path, env=given, capture_output=True, text=True)
 
-    assert (done.stdout.split(), done.stderr) == (["room", "none", "none"], "")
+    assert (done.stdout.split(), done.stderr) == (["room", "none", "none", "none"], "")

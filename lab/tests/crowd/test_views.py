@@ -18,7 +18,7 @@ from orders.models import Order
 
 pytestmark = pytest.mark.django_db
 
-SEND, CROWD = (f"/rooms/1/desk/{name}" for name in ("send", "crowd"))
+SEND, CROWD, RESET = (f"/rooms/1/desk/{name}" for name in ("send", "crowd", "reset"))
 FORM = {"buyers": "200", "quantity": "1", "goods_id": "1"}
 RUN = Run(room_id=1, goods_id=1, buyers=200, quantity=1, key="crowd:1")
 AGREEING = Rows(orders=5, pieces=5, wanted_pieces=5, missing=0, unexpected=0, late=0, broken=[])
@@ -52,7 +52,7 @@ def words_of(html: str) -> str:
 
 
 @pytest.mark.usefixtures("room")
-@pytest.mark.parametrize("address", [SEND, CROWD])
+@pytest.mark.parametrize("address", [SEND, CROWD, RESET])
 @pytest.mark.parametrize("outside", ["no demo", "from elsewhere", "through a proxy"])
 def test_whoever_is_not_on_this_machine_finds_no_such_address(settings, address: str, outside: str) -> None:
     settings.DEMO = outside != "no demo"
@@ -63,7 +63,7 @@ def test_whoever_is_not_on_this_machine_finds_no_such_address(settings, address:
     assert runs.find_last(1) is None
 
 
-@pytest.mark.parametrize("address", [SEND, CROWD])
+@pytest.mark.parametrize("address", [SEND, CROWD, RESET])
 def test_shop_that_was_started_without_the_demo_has_no_such_address(address: str) -> None:
     with demo_addresses(demo=False), pytest.raises(Resolver404):
         resolve(address)
@@ -103,34 +103,33 @@ def test_what_nobody_can_send_is_refused_in_words(more: dict[str, str], status: 
 
 
 @pytest.mark.usefixtures("room")
-@pytest.mark.parametrize("address", [SEND])
+@pytest.mark.parametrize("address", [SEND, RESET])
 def test_while_somebody_is_at_it_nobody_else_begins(address: str) -> None:
     with runs.alone():
         answer = Client().post(address, FORM | {"stock": "7"})
 
     assert answer.status_code == 409
-    assert "A crowd is buying already" in answer.text
+    assert "Somebody is at it already" in answer.text
     assert runs.find_last(1) is None
     assert counts(1) == (5, 0, 0)
 
 
 @pytest.mark.usefixtures("room")
-@pytest.mark.parametrize("address", [SEND])
+@pytest.mark.parametrize("address", [SEND, RESET])
 def test_form_of_another_site_does_nothing(address: str) -> None:
     assert Client(enforce_csrf_checks=True).post(address, FORM).status_code == 403
     assert runs.find_last(1) is None
     assert not Order.objects.exists()
 
 
-def test_room_that_is_not_there_says_so() -> None:
-    answer = Client().post("/rooms/404/desk/send", FORM)
-
-    assert answer.status_code == 404
+@pytest.mark.parametrize(("button", "status"), [("send", 404), ("reset", 409)])
+def test_room_that_is_not_there_says_so(button: str, status: int) -> None:
+    assert Client().post(f"/rooms/404/desk/{button}", FORM).status_code == status
     assert runs.find_last(404) is None
 
 
 @pytest.mark.usefixtures("room")
-@pytest.mark.parametrize("address", [SEND])
+@pytest.mark.parametrize("address", [SEND, RESET])
 def test_whoever_comes_by_the_address_gets_the_desk(address: str) -> None:
     assert Client().get(address)["Location"] == "/rooms/1/desk#send-crowd"
 
