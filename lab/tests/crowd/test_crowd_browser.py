@@ -1,0 +1,63 @@
+"""A crowd sent from the desk in a real browser, with scripts switched off, in a shop of real processes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.kit.browser import Browser
+from lab.kit.factories import counts, make_goods, make_room, make_user
+from lab.kit.processes.shop import Shop, wait_until
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+BOUND_SECONDS = 120  # for slow machines, no measurement
+PHONE = 390  # CSS pixels
+RESULT = "[data-testid=desk-result]"
+
+
+@pytest.fixture
+def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+    make_user("staff", is_staff=True)
+    make_goods(1, stock=100)
+    make_room(1, goods_ids=[1], current_goods_id=1)
+    given = {"DEMO": "true", "STATIC_ROOT": str(tmp_path / "static"), "METRICS_DIR": str(tmp_path / "metrics")}
+    with Shop(tmp_path, {**os.environ, **process_environment, **given}) as started:
+        started.manage("collectstatic", "--noinput").check_returncode()
+        started.start("web")
+        started.await_web()
+        yield started
+
+
+def await_end(browser: Browser) -> None:
+    """Presses what is there to look again, until there is no more to wait for."""
+
+    def ended() -> bool:
+        state = browser.run(f"return document.querySelector('{RESULT}')?.dataset.state ?? 'running'")
+        if state == "running":
+            browser.run("document.querySelector('#crowd a')?.click()")
+        return bool(state != "running")
+
+    wait_until(ended, seconds=BOUND_SECONDS, what="the crowd has gone")
+
+
+def test_crowd_of_two_hundred_at_five_pieces_is_told_on_the_desk(shop: Shop, browser: Browser) -> None:
+    with browser.pretending(width=PHONE, language="en"), browser.without_scripts():
+        browser.open(f"{shop.url}/rooms/1/desk")
+        assert browser.texts(RESULT) == ["No crowd has been here yet."]
+        browser.run("document.querySelector('[name=stock]').value = '5'")
+        browser.click("[data-testid=desk-send]")
+        await_end(browser)
+
+        told = " ".join(browser.texts(RESULT)[0].split())
+        assert told.startswith("200 buyers, 1 piece each: Goods 1 5 got it, 195 sold out, 0 busy in ")
+        assert told.endswith(" s The rows agree: 5 orders, 5 pieces.")
+        assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+        browser.open(f"{shop.url}/rooms/1")
+        assert browser.texts("[data-testid=available]") == ["0"]
+
+    assert counts(1) == (0, 5, 0)
+    assert browser.complaints() == []
+    audit = shop.manage("audit")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
