@@ -1,7 +1,7 @@
-"""A crowd sent from the desk in a real browser, with scripts switched off, in a shop of real processes."""
+"""A crowd sent from the desk in a real browser, without scripts and with them, in a shop of real processes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from lab.kit.processes.shop import Shop, wait_until
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 BOUND_SECONDS = 120  # for slow machines, no measurement
-PHONE = 390  # CSS pixels
+PHONE, DESKTOP = 390, 1280  # CSS pixels
 RESULT = "[data-testid=desk-result]"
 
 
@@ -30,27 +30,37 @@ def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
         yield started
 
 
-def await_end(browser: Browser) -> None:
-    """Presses what is there to look again, until there is no more to wait for."""
+def state_of(browser: Browser) -> str:
+    found: str = browser.run(f"return document.querySelector('{RESULT}')?.dataset.state ?? 'running'")
+    return found
+
+
+def press_look_again(browser: Browser) -> None:
+    browser.run("document.querySelector('#crowd a')?.click()")
+
+
+def send(browser: Browser, look: Callable[[Browser], None]) -> str:
+    """Sends the crowd, looks until it has gone, and returns what is said then."""
+    browser.run("document.querySelector('[name=stock]').value = '5'")
+    browser.click("[data-testid=desk-send]")
 
     def ended() -> bool:
-        state = browser.run(f"return document.querySelector('{RESULT}')?.dataset.state ?? 'running'")
-        if state == "running":
-            browser.run("document.querySelector('#crowd a')?.click()")
-        return bool(state != "running")
+        is_running = state_of(browser) in ("none", "running")
+        if is_running:
+            look(browser)
+        return not is_running
 
     wait_until(ended, seconds=BOUND_SECONDS, what="the crowd has gone")
+    return " ".join(browser.texts(RESULT)[0].split())
 
 
 def test_crowd_of_two_hundred_at_five_pieces_is_told_on_the_desk(shop: Shop, browser: Browser) -> None:
     with browser.pretending(width=PHONE, language="en"), browser.without_scripts():
         browser.open(f"{shop.url}/rooms/1/desk")
         assert browser.texts(RESULT) == ["No crowd has been here yet."]
-        browser.run("document.querySelector('[name=stock]').value = '5'")
-        browser.click("[data-testid=desk-send]")
-        await_end(browser)
 
-        told = " ".join(browser.texts(RESULT)[0].split())
+        told = send(browser, press_look_again)
+
         assert told.startswith("200 buyers, 1 piece each: Goods 1 5 got it, 195 sold out, 0 busy in ")
         assert told.endswith(" s The rows agree: 5 orders, 5 pieces.")
         assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
@@ -61,3 +71,18 @@ def test_crowd_of_two_hundred_at_five_pieces_is_told_on_the_desk(shop: Shop, bro
     assert browser.complaints() == []
     audit = shop.manage("audit")
     assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_desk_tells_by_itself_what_came_of_a_crowd(shop: Shop, browser: Browser) -> None:
+    with browser.pretending(width=DESKTOP, language="en"):
+        browser.open(f"{shop.url}/rooms/1/desk")
+        browser.run("document.querySelector('#crowd-buyers').value = '500'")
+
+        told = send(browser, lambda browser: None)
+
+        assert told.startswith("500 buyers, 1 piece each: Goods 1 5 got it, 495 sold out, 0 busy in ")
+        assert told.endswith(" s The rows agree: 5 orders, 5 pieces.")
+        wait_until(
+            lambda: browser.texts("[data-testid=available]")[0] == "0", seconds=BOUND_SECONDS, what="nothing is left"
+        )
+    assert browser.complaints() == []

@@ -34,6 +34,7 @@ const isWhole = page.dataset.parts === location.pathname; // the page is its own
 let told = 0; // how often we heard that something has changed
 let heard = ""; // the version of the room that the last event led to
 let isLooking = false;
+let soon = null;
 
 async function refresh() {
   told += 1;
@@ -47,6 +48,13 @@ async function refresh() {
     isOld = await fetchSections();
   }
   isLooking = false;
+  lookSoon();
+}
+
+// A section that changes without an event says so.
+function lookSoon() {
+  clearTimeout(soon);
+  if (document.querySelector("[data-live=soon]")) soon = setTimeout(refresh, SECOND);
 }
 
 // Returns whether what came is older than what we heard: another process keeps a copy for a moment.
@@ -241,3 +249,4 @@ addEventListener("pageshow", (event) => { if (event.persisted) location.reload()
 addEventListener("pagehide", () => stream?.close());
 count();
 connect();
+lookSoon();
