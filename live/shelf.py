@@ -48,11 +48,6 @@ class Item:
         return self.sale in (Sale.OPEN, Sale.SOLD_OUT)
 
     @property
-    def total(self) -> int:
-        """All pieces that have not been sold."""
-        return self.available + self.reserved
-
-    @property
     def may_come_back(self) -> bool:
         """Whether unpaid orders hold pieces."""
         return self.reserved > 0

@@ -1,5 +1,5 @@
-"""What a page may load is said with every answer, strictly; rooms run scripts of ours, the admin and the API's documentation
-also what they bring."""
+"""What a page may load is said with every answer, strictly; rooms run scripts of ours, the admin and the API's
+documentation also what they bring."""
 
 from pathlib import Path
 
