@@ -80,3 +80,21 @@ def test_desk_fits_a_phone_and_a_laptop(shop: Shop, browser: Browser) -> None:
             assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
             assert browser.run("return [...document.querySelectorAll('button')].every(b => b.offsetHeight >= 40)")
     assert browser.complaints() == []
+
+
+def test_desk_shows_what_another_one_does_and_what_is_ordered(shop: Shop, browser: Browser) -> None:
+    browser.open(f"{shop.url}/rooms/1/desk")
+    with browser.in_another_window():
+        browser.open(f"{shop.url}/rooms/1/desk")
+        browser.click("#goods-2 [data-testid=desk-pin]")
+        await_text(browser, "#goods-2 .did", "Pinned: buyers see it now.")
+    await_text(browser, "#pinned .title", "A product whose name is much longer than most of those which people think of")
+
+    browser.run("document.querySelector('#pieces-1').focus()")
+    make_order({1: 1}, now=timezone.now())
+
+    wait_until(
+        lambda: browser.texts("#now-1 dd") == ["2", "3", "0"], seconds=BOUND_SECONDS, what="the desk counts the order"
+    )
+    assert browser.run("return document.activeElement.id") == "pieces-1"
+    assert browser.complaints() == []
