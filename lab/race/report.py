@@ -105,7 +105,8 @@ def table(race: Race) -> str:
     columns = [STRATEGY, VERDICT, *counts(race.plan), *TIMES]
     head = "".join(f"<th>{column.title.replace(chr(10), '<br>')}</th>" for column in columns)
     rows = "".join(row(result) for result in race.results)
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="All numbers"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    found = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="All numbers">{found}</div>'
 
 
 def row(result: Result) -> str:

@@ -15,6 +15,7 @@ from live.tests.desk.pressing import EVERYTHING
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 BOUND_SECONDS = 60  # for slow machines, no measurement
+LONG = "A product whose name is much longer than most of those which people think of"
 WIDTHS = (390, 1280)  # CSS pixels: a phone, a laptop
 
 
@@ -24,7 +25,7 @@ def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     make_clerk(*EVERYTHING, username="staff")
     make_user("buyer")
     make_goods(1, stock=5)
-    make_goods(2, stock=1, title="A product whose name is much longer than most of those which people think of")
+    make_goods(2, stock=1, title=LONG)
     make_room(1, goods_ids=[1, 2])
     make_order({1: 2}, now=timezone.now())
     environment = {**os.environ, **process_environment, "DEMO": "true", "STATIC_ROOT": str(tmp_path / "static")}
@@ -88,7 +89,7 @@ def test_desk_shows_what_another_one_does_and_what_is_ordered(shop: Shop, browse
         browser.open(f"{shop.url}/rooms/1/desk")
         browser.click("#goods-2 [data-testid=desk-pin]")
         await_text(browser, "#goods-2 .did", "Pinned: buyers see it now.")
-    await_text(browser, "#pinned .title", "A product whose name is much longer than most of those which people think of")
+    await_text(browser, "#pinned .title", LONG)
 
     browser.run("document.querySelector('#pieces-1').focus()")
     make_order({1: 1}, now=timezone.now())
