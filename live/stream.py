@@ -21,7 +21,6 @@ from django.conf import settings
 from django.db import close_old_connections
 from prometheus_client import Gauge
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from charites.common import clock, hints
 from charites.common.addresses import network_of
@@ -136,12 +135,11 @@ class Streams:
             for room in due.values():
                 room.look_at = now + jittered(wait)  # before they are read: what is heard meanwhile brings them back
             try:
-                states = await self._read(self._following, list(due))
+                spent = await self._renew(due, await self._read(self._following, list(due)))
             except Exception as error:  # noqa: BLE001 (whatever it is, the streams go on)
                 log.warning("rooms_unread", rooms=len(due), error=repr(error))
                 await asyncio.sleep(jittered(AFTER_ERROR_SECONDS))
                 continue
-            spent = await self._renew(due, states)
             await asyncio.sleep(max(PAUSE_SECONDS, min(spent / SHARE, MOST_PAUSE_SECONDS)))
 
     async def _wait(self) -> None:
@@ -187,14 +185,14 @@ class Streams:
     # The tasks
 
     def _start(self) -> None:
+        """Has the tasks run, unless they do. The others end with the first, when nobody watches any more."""
         self._loop = asyncio.get_running_loop()
-        if not any(not task.done() for task in self._tasks):
-            self._tasks = [asyncio.create_task(work()) for work in (self._follow, self._listen, self._beat)]
-            self._tasks[0].add_done_callback(lambda _: self._stop())
-
-    def _stop(self) -> None:
-        for task in self._tasks[1:]:
-            task.cancel()
+        if self._tasks and not self._tasks[0].done():
+            return
+        self._hears = False
+        follow, *others = (asyncio.create_task(work()) for work in (self._follow, self._listen, self._beat))
+        follow.add_done_callback(lambda _: [task.cancel() for task in others])
+        self._tasks = [follow, *others]
 
     async def _beat(self) -> None:
         while True:
@@ -208,7 +206,7 @@ class Streams:
         while True:
             try:
                 await self._hear()
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is, somebody has to listen)
                 if self._hears:
                     log.warning("hints_unheard", error=repr(error))
                 self._hears = False

@@ -243,6 +243,43 @@ def test_those_who_come_at_once_cost_one_look(watching: Watching, monkeypatch: p
     assert looks.count([1]) <= 2  # the first, and the one after it for what changed meanwhile
 
 
+def test_who_comes_in_the_moment_when_the_last_one_has_left_is_told_of_changes(watching: Watching) -> None:
+    async def leave_and_come() -> Watcher:
+        first = await watching.streams.open(room_id=1, address="10.0.0.1")
+        follow = watching.streams._tasks[0]
+        first.close()
+        watching.streams._changed.set()
+        await asyncio.wait([follow])  # it has ended, and those who end with it have not
+        watching.streams._rooms[1] = first._room  # whoever comes had been waiting for it
+        second = Watcher(await watching.streams.open(room_id=1, address="10.0.0.1"))
+        second.reading = asyncio.ensure_future(second.read())
+        return second
+
+    second = watching.run(leave_and_come())
+    make_order({1: 1})
+
+    second.await_event("event: stock")
+
+
+def test_room_that_cannot_be_read_for_once_is_read_again(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "AFTER_ERROR_SECONDS", 0.05)
+    monkeypatch.setattr(stream, "HEARD_SECONDS", 0.05)
+    read, calls = stream.read_states, []
+
+    def fail_the_second_time(room_ids: Any) -> Any:
+        calls.append(room_ids)
+        if len(calls) == 2:
+            raise RuntimeError
+        return read(room_ids)
+
+    monkeypatch.setattr(stream, "read_states", fail_the_second_time)
+    viewer = watching.watch()
+    wait_until(lambda: len(calls) > 1, seconds=SECONDS, what="it could not be read")
+    make_order({1: 1})
+
+    viewer.await_event("event: stock")
+
+
 def test_unknown_rooms_leave_nothing_behind(watching: Watching) -> None:
     for room_id in range(50, 60):
         with pytest.raises(RoomNotFound):
