@@ -76,15 +76,19 @@ class Hints:
                     self._told.clear()
 
     def _run(self) -> None:
+        has_failed = False
         while True:
             self._told.wait()
             time.sleep(GATHER_SECONDS)
             try:
                 self._publish(written(self._take()))
                 HINTS.labels("sent").inc()
+                has_failed = False
             except Exception as error:  # noqa: BLE001 (a hint is never worth more than a count)
                 HINTS.labels("failed").inc()
-                log.warning("hint_failed", error=repr(error))
+                if not has_failed:  # a Redis that is away is told once
+                    log.warning("hint_failed", error=repr(error))
+                has_failed = True
                 time.sleep(AWAY_SECONDS)
 
     def _take(self) -> Changed:
