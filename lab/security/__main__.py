@@ -7,6 +7,7 @@ With 1 it ends when a test stays green, or fails without a mutant.
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -125,6 +126,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.security", description=__doc__.partition("\n\n")[0])
     parser.add_argument("words", nargs="*", help="only rows whose input has one of these words; all without")
     chosen = parser.parse_args().words
+    # A polite end removes the copy.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console()
     rows = [
         row for part in read_parts() for row in part.rows if not chosen or any(word in row.input for word in chosen)
