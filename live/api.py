@@ -4,7 +4,6 @@ from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import get_language
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
@@ -14,7 +13,7 @@ from charites.common.rest import OpenEndpoint, documented
 from charites.common.rest.in_loop import LoopRequest, UsualWay
 from goods.remembered import replies
 from live.events import State, compact, state_of, told_all
-from live.serializers import StateSerializer
+from live.serializers import EventSerializer, StateSerializer
 from live.shelf import read_shelf
 from live.stream import STREAMS
 
@@ -64,7 +63,7 @@ Every few minutes the stream ends, and the browser opens the next one by itself:
 nothing twice. 429: too many streams of your address. 503: too many viewers; use `/live`.""",
         operation_id="rooms_events",
         parameters=[LAST_EVENT_ID],
-        responses={(200, EVENT_STREAM): OpenApiTypes.STR},
+        responses={(200, EVENT_STREAM): EventSerializer},
     )
     def get(self, request: Request, room_id: int) -> HttpResponse:
         """Without an event loop: the state, and the end. A browser comes back for the next one by itself."""

@@ -25,6 +25,15 @@ class StateGoodsSerializer(serializers.Serializer[Any]):
     sold = serializers.IntegerField()
 
 
+class EventSerializer(serializers.Serializer[Any]):
+    """One server-sent event."""
+
+    event = serializers.CharField(required=False)
+    data = serializers.CharField(required=False, help_text="JSON")
+    id = serializers.CharField(required=False, help_text="the version of the state that it leads to")
+    retry = serializers.IntegerField(required=False, help_text="milliseconds after which to come back")
+
+
 class StateSerializer(serializers.Serializer[Any]):
     room_id = IdField()
     title = serializers.CharField()
