@@ -232,7 +232,7 @@ async function lookAtOrder() {
 
 function count() {
   for (const time of document.querySelectorAll("time[data-until]")) {
-    const left = Math.max(0, Math.ceil((Date.parse(time.dateTime) - serverNow()) / SECOND));
+    const left = Math.max(0, Math.round((Date.parse(time.dateTime) - serverNow()) / SECOND));
     const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
     const two = (number) => String(number).padStart(2, "0");
     time.textContent = `${hours ? `${hours}:` : ""}${two(minutes)}:${two(seconds)}`;
