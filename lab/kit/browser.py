@@ -109,21 +109,32 @@ class Browser:
             self._command("Emulation.setDefaultBackgroundColorOverride")
             self._command("Emulation.setEmulatedMedia", features=[])
 
+    def view(self) -> bytes:
+        """Returns what the window shows as a PNG."""
+        return base64.b64decode(self._call("GET", f"{self.session}/screenshot"))
+
+    def hide_scroll_bars(self) -> None:
+        """Leaves them out, as phones do; one can still scroll."""
+        self._command("Emulation.setScrollbarsHidden", hidden=True)
+
     def complaints(self) -> list[str]:
         """Returns what the console has said since it was asked last."""
         said = self._call("POST", f"{self.session}/se/log", {"type": "browser"})
         return [entry["message"] for entry in said]
 
     @contextlib.contextmanager
-    def pretending(self, *, width: int, language: str) -> Iterator[None]:
-        """Inside, the window is that wide, in CSS pixels, and asks for that language."""
+    def pretending(self, *, width: int, language: str, dark: bool = False, height: int = HEIGHT) -> Iterator[None]:
+        """Inside, the window has that size, in CSS pixels, and asks for that language and for dark or light colours."""
         agent = self.run("return navigator.userAgent")
-        size = {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        colours = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self._command("Emulation.setEmulatedMedia", features=colours)
         self._command("Emulation.setDeviceMetricsOverride", **size)
         self._command("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
         try:
             yield
         finally:
+            self._command("Emulation.setEmulatedMedia", features=[])
             self._command("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=LANGUAGE)
             self._command("Emulation.clearDeviceMetricsOverride")
 

@@ -31,6 +31,8 @@ FILES = {
     ],
     "supply": ["requirements-embedded.txt", "requirements-supply.txt"],
 }
+# Installed without what they ask for themselves: we use one file of the wheel, and it asks for a browser.
+ALONE = {"test": ["requirements-alone.txt"]}
 LEVELS = ["run", "dev", "test"]  # each contains those before it; what else there is stands by itself
 
 
@@ -102,7 +104,8 @@ def stamp(level):
 
 
 def digest(level):
-    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in FILES[level])).hexdigest()
+    names = FILES[level] + ALONE.get(level, [])
+    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in names)).hexdigest()
 
 
 def is_installed(level):
@@ -117,15 +120,20 @@ def install(level):
     for name in LEVELS if level in LEVELS else [level]:
         if stamp(name).exists():
             stamp(name).unlink()
-    command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["--only-binary", ":all:"]
+    options = ["--only-binary", ":all:"]
     if level == "test":
-        command += ["--no-binary", "mysqlclient"]
-    for name in FILES[level]:
-        command += ["--requirement", str(ROOT / name)]
-    if subprocess.run(command).returncode:
-        stop("pip could not install %s; its words are above." % " and ".join(FILES[level]))
+        options += ["--no-binary", "mysqlclient"]
+    pip(options, FILES[level])
+    pip(["--only-binary", ":all:", "--no-deps"], ALONE.get(level, []))
     stamp(level).write_text(digest(level))
+
+
+def pip(options, names):
+    command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
+    for name in names:
+        command += ["--requirement", str(ROOT / name)]
+    if names and subprocess.run(command).returncode:
+        stop("pip could not install %s; its words are above." % " and ".join(names))
 
 
 def main(level):

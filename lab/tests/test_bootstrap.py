@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.setup import bootstrap as program
+
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.once
 
@@ -71,3 +73,15 @@ def test_bootstrap_makes_a_broken_venv_anew_and_then_does_nothing_until_a_requir
     assert (checkout / ".venv" / "bin" / "pip").exists()
     assert second.stdout == ""
     assert third.stdout.startswith("Installing the packages of requirements-embedded.txt")
+
+
+def test_level_is_installed_anew_when_what_stands_alone_changes(checkout, monkeypatch):
+    monkeypatch.setattr(program, "ROOT", checkout)
+    for name in (*program.FILES["test"], *program.ALONE["test"]):
+        (checkout / name).write_text("")
+    before = program.digest("test"), program.digest("dev")
+
+    (checkout / "requirements-alone.txt").write_text("# changed\n")
+
+    assert program.digest("test") != before[0]
+    assert program.digest("dev") == before[1]

@@ -10,6 +10,7 @@ import pytest
 
 from charites.common.shop import shop_of
 from goods.services import Entry, add_room_goods
+from lab.kit import figures
 from lab.kit.browser import Browser
 from lab.kit.factories import counts, make_goods, make_room, make_user
 from lab.kit.processes.shop import Shop, wait_until
@@ -26,11 +27,6 @@ MEASURE = """
 const right = found => found.getBoundingClientRect().right
 const outside = [...document.querySelectorAll("a, button")].filter(found => right(found) > innerWidth)
 return [innerWidth, document.documentElement.scrollWidth <= innerWidth, outside.length]
-"""
-WEIGH = """
-const loaded = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
-const texts = loaded.filter(entry => !/\\.(svg|png|ico)$/.test(entry.name))
-return [texts.length, texts.reduce((sum, entry) => sum + entry.decodedBodySize, 0)]
 """
 
 
@@ -65,7 +61,7 @@ def test_front_page_is_light_and_fits_a_desktop_and_a_phone_in_both_languages(sh
             with browser.pretending(width=width, language=language):
                 browser.open(f"{shop.url}/")
                 seen[width, language] = browser.run(MEASURE)
-    texts, weight = browser.run(WEIGH)
+    texts, weight = figures.weigh(browser)
 
     assert seen == {(width, name): [width, True, 0] for width in (DESKTOP, PHONE) for name in ("en", "zh-CN")}
     assert texts == 3  # the page and two styles
