@@ -1,5 +1,5 @@
 """Installs what `make test` needs from the system, where it is missing: `python lab/setup/packages.py`; with the word
-`bench`, what `make bench` needs besides; with `ci`, what the tests look at only where it is there.
+`bench` or `pictures`, what that target needs besides; with `ci`, what the tests look at only where it is there.
 
 As root with apt-get it installs; otherwise it prints the one line that does, and fails. No service is started: the
 tests run private copies of the servers.
@@ -32,6 +32,13 @@ def python_headers_package() -> str:
     return f"python{sys.version_info.major}.{sys.version_info.minor}-dev"
 
 
+def has_chinese_letters() -> bool:
+    """Whether there is a font for them, so far as anybody can say."""
+    if not has("fc-list"):
+        return not has("apt-get")
+    return bool(subprocess.run(["fc-list", ":lang=zh"], capture_output=True, check=False).stdout)
+
+
 # Debian's name, Homebrew's name (empty: comes with something else), and how to tell that it is there.
 NEEDED: list[tuple[str, str, Callable[[], bool]]] = [
     ("mariadb-server", "mariadb", lambda: has("mariadbd", "mysqld") and has("mariadb-install-db")),
@@ -53,7 +60,11 @@ FOR_BENCH: list[tuple[str, str, Callable[[], bool]]] = [
     ("wrk", "wrk", lambda: has("wrk")),
 ]
 FOR_CI: list[tuple[str, str, Callable[[], bool]]] = [("prometheus", "prometheus", lambda: has("promtool"))]
-BESIDES = {"bench": FOR_BENCH, "ci": FOR_CI}
+FOR_PICTURES: list[tuple[str, str, Callable[[], bool]]] = [
+    ("fontconfig", "", lambda: has("fc-list") or not has("apt-get")),
+    ("fonts-wqy-zenhei", "", has_chinese_letters),
+]
+BESIDES = {"bench": FOR_BENCH, "ci": FOR_CI, "pictures": FOR_PICTURES}
 
 
 def missing() -> list[tuple[str, str]]:
@@ -108,7 +119,7 @@ def main() -> int:
     still = missing()
     if not still:
         return 0
-    target = "bench" if "bench" in sys.argv[1:] else "test"
+    target = next((word for word in ("bench", "pictures") if word in sys.argv[1:]), "test")
     print(
         f"charites: `make {target}` also needs {', '.join(debian for debian, _ in still)}. Install with:\n"
         f"  {command_for(still)}",

@@ -87,3 +87,14 @@ def test_main_for_root_updates_the_lists_when_an_installation_fails(bare_machine
 
     assert packages.main() == 1
     assert "update" in (bare_machine / "calls").read_text()
+
+
+def test_pictures_want_chinese_letters_where_debian_has_none(bare_machine, monkeypatch):
+    monkeypatch.setattr(packages.sys, "argv", ["packages.py", "pictures"])
+    monkeypatch.setattr(packages, "NEEDED", [])
+    put_apt_get(bare_machine, "exit 0")
+    put_program(bare_machine, "fc-list")
+
+    assert packages.missing() == [("fonts-wqy-zenhei", "")]
+    put_program(bare_machine, "fc-list", "echo /usr/share/fonts/zenhei.ttc")
+    assert packages.missing() == []

@@ -1,0 +1,1 @@
+"""`make pictures`: what the documentation shows of the pages, taken in a browser from a demo shop of its own."""
