@@ -89,10 +89,10 @@ def test_process_stopped_past_its_lease_leaves_its_node_to_the_next(
             one.signal(signal.SIGCONT)
             one.ask(clock=-10)  # as if no time had passed
 
-            assert one.ask(take=3) == []  # the only node is somebody else's
+            taken += one.ask(take=3)  # none: the only node is somebody else's; or later ones, when that has ended, too
             one, two = two, one
 
-    assert len(set(taken)) == len(taken) == AT_ONCE * (1 + rounds)
+    assert len(set(taken)) == len(taken) >= AT_ONCE * (1 + rounds)
     assert taken == sorted(taken)
     assert Node.objects.get().node == 5
     trials.tell(f"{rounds} times stopped past its lease and woken with the clock 10 s back, one node for two")
