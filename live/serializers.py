@@ -29,7 +29,7 @@ class EventSerializer(serializers.Serializer[Any]):
     """One server-sent event."""
 
     event = serializers.CharField(required=False)
-    data = serializers.CharField(required=False, help_text="JSON")
+    data = serializers.CharField(required=False, help_text="JSON")  # type: ignore[assignment]
     id = serializers.CharField(required=False, help_text="the version of the state that it leads to")
     retry = serializers.IntegerField(required=False, help_text="milliseconds after which to come back")
 
