@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -176,6 +177,21 @@ def process_environment(transactional_db: None) -> dict[str, str]:
     address, _, _ = os.environ["DATABASE_URL"].rpartition("/")
     name = connection.settings_dict["NAME"]
     return {**os.environ, "DATABASE_URL": f"{address}/{name}" if MARIADB else f"sqlite:///{name}"}
+
+
+@pytest.fixture(scope="session")
+def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages' own styles and scripts, collected once."""
+    folder = tmp_path_factory.mktemp("static")
+    manage = [sys.executable, str(Path(__file__).parent / "manage.py"), "collectstatic", "--noinput"]
+    subprocess.run(manage, env={**os.environ, "STATIC_ROOT": str(folder)}, capture_output=True, check=True)
+    return folder
+
+
+@pytest.fixture
+def demo_environment(process_environment: dict[str, str], static_root: Path) -> dict[str, str]:
+    """The same for processes of a demo shop with its styles and scripts."""
+    return {**process_environment, "DEMO": "true", "STATIC_ROOT": str(static_root)}
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A demo shop of real processes with a room, for tests in a browser."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +17,9 @@ STATE = "[data-testid=order-status]"
 
 
 @pytest.fixture
-def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     make_room_of_the_demo()
-    with serving({**os.environ, **process_environment}, tmp_path) as started:
+    with serving(demo_environment, tmp_path) as started:
         yield started
 
 
@@ -39,8 +38,7 @@ def make_room_of_the_demo() -> None:
 @contextmanager
 def serving(environment: Mapping[str, str], folder: Path) -> Iterator[Shop]:
     """Inside, the demo's web server and sweep answer."""
-    with Shop(folder, {**environment, "DEMO": "true", "STATIC_ROOT": str(folder / "static")}) as started:
-        started.manage("collectstatic", "--noinput").check_returncode()
+    with Shop(folder, environment) as started:
         started.start("web")
         started.await_web()
         started.start("sweep")

@@ -1,6 +1,5 @@
 """A room's page while Redis goes away and comes back: it does not notice."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +24,9 @@ def redis() -> Iterator[Redis]:
 
 
 @pytest.fixture
-def shop_of_its_own(process_environment: dict[str, str], tmp_path: Path, redis: Redis) -> Iterator[Shop]:
+def shop_of_its_own(demo_environment: dict[str, str], tmp_path: Path, redis: Redis) -> Iterator[Shop]:
     make_room_of_the_demo()
-    with serving({**os.environ, **process_environment, "REDIS_URL": redis.url}, tmp_path) as shop:
+    with serving({**demo_environment, "REDIS_URL": redis.url}, tmp_path) as shop:
         yield shop
 
 

@@ -164,13 +164,12 @@ def test_docs_page_loads_from_this_host_alone() -> None:
 
 @pytest.mark.servers
 def test_docs_page_opens_in_a_browser_that_reaches_no_other_host(
-    process_environment: dict[str, str], tmp_path: Path
+    demo_environment: dict[str, str], tmp_path: Path
 ) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium here")
-    with Shop(tmp_path, {**process_environment, "STATIC_ROOT": str(tmp_path / "static")}) as shop:
-        shop.manage("collectstatic", "--noinput").check_returncode()
+    with Shop(tmp_path, demo_environment) as shop:
         shop.start("web")
         shop.await_web()
 

@@ -55,16 +55,14 @@ def test_page_with_scripts_runs_those_of_this_host_alone(path: str) -> None:
 @pytest.mark.servers
 @pytest.mark.slow
 def test_browser_shows_every_page_without_a_complaint(
-    process_environment: dict[str, str], browser: Browser, tmp_path: Path
+    demo_environment: dict[str, str], browser: Browser, tmp_path: Path
 ) -> None:
     make_goods(1, stock=5)
     make_room(1, goods_ids=[1])
     order = make_order({1: 1})
     clerk = make_user("clerk")
     get_user_model().objects.filter(pk=clerk.pk).update(is_staff=True, is_superuser=True)
-    environment = {**process_environment, "STATIC_ROOT": str(tmp_path / "static"), "DEMO": "true"}
-    with Shop(tmp_path, environment) as shop:
-        shop.manage("collectstatic", "--noinput").check_returncode()
+    with Shop(tmp_path, demo_environment) as shop:
         shop.start("web")
         shop.await_web()
 

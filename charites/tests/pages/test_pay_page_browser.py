@@ -1,6 +1,5 @@
 """The sandbox's pay page in a real browser and a shop of real processes: each outcome, from the button to the rows."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,21 +30,11 @@ return [page.lang, innerWidth, page.scrollWidth <= innerWidth, buttons.filter(bu
 """
 
 
-@pytest.fixture(scope="module")
-def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pages' own style: without it a button may be anywhere."""
-    folder = tmp_path_factory.mktemp("static")
-    with Shop(folder, {**os.environ, "STATIC_ROOT": str(folder)}) as shop:
-        shop.manage("collectstatic", "--noinput").check_returncode()
-    return folder
-
-
 @pytest.fixture
-def shop(process_environment: dict[str, str], static_root: Path, tmp_path: Path) -> Iterator[Shop]:
+def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     """A demo shop with ten pieces of product 1; its web server answers."""
     make_goods(1, stock=STOCK, price=PRICE)
-    environment = {**process_environment, "DEMO": "true", "STATIC_ROOT": str(static_root)}
-    with Shop(tmp_path, environment) as started:
+    with Shop(tmp_path, demo_environment) as started:
         started.start("web")
         started.await_web()
         yield started

@@ -1,6 +1,5 @@
 """A crowd sent from the desk in a real browser, without scripts and with them, in a shop of real processes."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,13 +17,11 @@ RESULT = "[data-testid=desk-result]"
 
 
 @pytest.fixture
-def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     make_user("staff", is_staff=True)
     make_goods(1, stock=100)
     make_room(1, goods_ids=[1], current_goods_id=1)
-    given = {"DEMO": "true", "STATIC_ROOT": str(tmp_path / "static"), "METRICS_DIR": str(tmp_path / "metrics")}
-    with Shop(tmp_path, {**os.environ, **process_environment, **given}) as started:
-        started.manage("collectstatic", "--noinput").check_returncode()
+    with Shop(tmp_path, {**demo_environment, "METRICS_DIR": str(tmp_path / "metrics")}) as started:
         started.start("web")
         started.await_web()
         yield started

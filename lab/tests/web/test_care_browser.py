@@ -1,6 +1,5 @@
 """Every page that a person sees, in a browser, over the demo's data: for everybody, light, and nothing jumps."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from itertools import product
@@ -33,13 +32,11 @@ TITLE = "[data-testid=pinned-title]"
 
 
 @pytest.fixture
-def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     """A demo shop with its data, and a room without products; web server and sweep answer."""
-    given = {"DEMO": "true", "STATIC_ROOT": str(tmp_path / "static"), "METRICS_DIR": str(tmp_path / "metrics")}
-    environment = {**os.environ, **process_environment, **given}
+    environment = {**demo_environment, "METRICS_DIR": str(tmp_path / "metrics")}
     with Shop(tmp_path, environment) as started:
-        for words in (["collectstatic", "--noinput"], ["seed"]):
-            started.manage(*words).check_returncode()
+        started.manage("seed").check_returncode()
         make_room(99)
         started.start("web", "sweep")
         started.await_web()

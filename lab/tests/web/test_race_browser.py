@@ -1,6 +1,5 @@
 """The front page of the demo in a browser, with a shop of real processes: what it weighs, and a race to its report."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +30,7 @@ return [innerWidth, document.documentElement.scrollWidth <= innerWidth, outside.
 
 
 @pytest.fixture
-def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     """A demo shop with a room; its web server answers."""
     make_user("buyer")
     make_goods(1, stock=5)
@@ -39,13 +38,12 @@ def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     add_room_goods(room_id=1, entries=[Entry(1)], actor="staff")
     room.current_goods_id = 1
     room.save()
-    environment = {**os.environ, **process_environment, "DEMO": "true", "STATIC_ROOT": str(tmp_path / "static")}
-    with Shop(tmp_path, environment) as started:
-        started.manage("collectstatic", "--noinput").check_returncode()
+    with Shop(tmp_path, demo_environment) as started:
         started.start("web")
         started.await_web()
         yield started
-    shutil.rmtree(VAR / "race" / shop_of(dict(dj_database_url.parse(environment["DATABASE_URL"]))), ignore_errors=True)
+    database = dict(dj_database_url.parse(demo_environment["DATABASE_URL"]))
+    shutil.rmtree(VAR / "race" / shop_of(database), ignore_errors=True)
 
 
 def await_path(browser: Browser, path: str) -> None:

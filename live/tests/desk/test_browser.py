@@ -1,6 +1,5 @@
 """A desk in a real browser and a shop of real processes, with scripts switched off: the host sells, a buyer sees it."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ WIDTHS = (390, 1280)  # CSS pixels: a phone, a laptop
 
 
 @pytest.fixture
-def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     """A demo shop with a room of two products; the web server answers."""
     make_clerk(*EVERYTHING, username="staff")
     make_user("buyer")
@@ -28,9 +27,7 @@ def shop(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
     make_goods(2, stock=1, title=LONG)
     make_room(1, goods_ids=[1, 2])
     make_order({1: 2}, now=timezone.now())
-    environment = {**os.environ, **process_environment, "DEMO": "true", "STATIC_ROOT": str(tmp_path / "static")}
-    with Shop(tmp_path, environment) as started:
-        started.manage("collectstatic", "--noinput").check_returncode()
+    with Shop(tmp_path, demo_environment) as started:
         started.start("web")
         started.await_web()
         yield started
