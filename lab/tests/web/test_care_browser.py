@@ -24,7 +24,7 @@ from stock.selectors import get_stock
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 BOUND_SECONDS = 120  # for slow machines, no measurement
-DESKTOP, PHONE = 1280, 390  # CSS pixels
+DESKTOP, PHONE, SMALL = 1280, 390, 320  # CSS pixels
 MOST_BYTES = 150_000  # of the first page that somebody opens, pictures apart
 MOST_JUMPS = 0.1  # https://web.dev/articles/cls calls more than this bad for people
 STATE, LEFT = "[data-testid=order-status]", "[data-testid=available]"
@@ -134,17 +134,20 @@ def test_every_page_is_there_for_everybody(shop: Shop, browser: Browser) -> None
     assert found == []
 
 
-def test_first_load_is_light_and_nothing_jumps(shop: Shop, browser: Browser) -> None:
-    weights, jumps = {}, {}
+def test_first_load_is_light_and_nothing_jumps_or_is_wider_than_the_window(shop: Shop, browser: Browser) -> None:
+    weights, jumps, wide = {}, {}, []
 
-    for width, path in product((DESKTOP, PHONE), ("/", "/rooms/1", "/rooms/1/desk")):
+    for width, path in product((DESKTOP, PHONE, SMALL), ("/", "/rooms/1", "/rooms/1/desk")):
         with browser.pretending(width=width, language="en"):
             browser.open(shop.url + path)
+            if browser.run("return document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                wide.append((width, path))
             weights[width, path] = figures.weigh(browser)[1]
             jumps[width, path] = figures.jumps(browser)
 
     assert {page: weight for page, weight in weights.items() if weight >= MOST_BYTES} == {}
     assert {page: sum_of for page, sum_of in jumps.items() if sum_of > MOST_JUMPS} == {}
+    assert wide == []
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
