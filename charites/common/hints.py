@@ -112,7 +112,7 @@ def read(message: bytes | str) -> Changed:
     try:
         said = json.loads(message)
         return Changed(*(None if said[name] is None else frozenset(map(int, said[name])) for name in Changed._fields))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return ANYTHING
 
 

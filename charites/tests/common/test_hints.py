@@ -32,7 +32,19 @@ def test_what_is_written_is_read(changed: Changed) -> None:
     assert hints.read(hints.written(changed)) == changed
 
 
-@pytest.mark.parametrize("message", [b"", b"[]", b"{}", b'{"goods": 1, "rooms": []}', b'{"goods": ["x"], "rooms": []}'])
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"goods": 1, "rooms": []}',
+        b'{"goods": ["x"], "rooms": []}',
+        b'{"goods": [Infinity], "rooms": []}',
+        b"[" * 100_000,
+    ],
+)
 def test_what_is_no_message_says_that_anything_may_have_changed(message: bytes) -> None:
     assert hints.read(message) == ANYTHING
 
