@@ -206,20 +206,27 @@ class Streams:
         while True:
             try:
                 await self._hear()
-            except Exception as error:  # noqa: BLE001 (whatever it is, somebody has to listen)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next try may hear)
                 if self._hears:
                     log.warning("hints_unheard", error=repr(error))
+                    self.note(ANYTHING)  # nor has anybody here heard what was said lately
                 self._hears = False
                 await asyncio.sleep(jittered(AFTER_ERROR_SECONDS))
 
     async def _hear(self) -> None:
-        redis = Redis.from_url(
-            settings.REDIS_URL, socket_connect_timeout=REDIS_SECONDS, health_check_interval=REDIS_SECONDS
-        )
+        """Raises TimeoutError when Redis does not even answer a ping: the line may stay open for a quarter of an hour."""
+        redis = Redis.from_url(settings.REDIS_URL, socket_connect_timeout=REDIS_SECONDS)
         async with redis, redis.pubsub() as pubsub:
-            await pubsub.subscribe(hints.channel())
+            async with asyncio.timeout(REDIS_SECONDS):
+                await pubsub.subscribe(hints.channel())
+            heard = None
             while True:
+                was_silent = heard is None
                 heard = await pubsub.get_message(timeout=REDIS_SECONDS)
+                if heard is None:
+                    if was_silent:
+                        raise TimeoutError
+                    await pubsub.ping()
                 if heard and heard["type"] == "subscribe":
                     self._hears = True
                     self.note(ANYTHING)  # what was said before, nobody here has heard

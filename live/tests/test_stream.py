@@ -13,7 +13,7 @@ from goods.models import Room
 from goods.services import delete_rooms, pin_goods
 from lab.kit.factories import make_goods, make_order, make_room
 from lab.kit.processes.shop import wait_until
-from lab.servers import free_port
+from lab.servers import EmbeddedRedis, free_port
 from live import room as rooms
 from live import stream
 from live.room import Viewer
@@ -145,6 +145,22 @@ def test_without_redis_the_shop_looks_for_itself(watching: Watching, settings) -
     make_order({1: 1})
 
     viewer.await_event("event: stock")
+
+
+def test_redis_that_hangs_is_as_good_as_none(watching: Watching, monkeypatch: pytest.MonkeyPatch, settings) -> None:
+    monkeypatch.setattr(stream, "REDIS_SECONDS", 0.2)
+    with EmbeddedRedis() as redis:
+        settings.REDIS_URL = redis.url
+        viewer = watching.watch()
+        wait_until(lambda: watching.streams._hears, seconds=SECONDS, what="hints are heard")
+
+        redis.pause()
+        wait_until(lambda: not watching.streams._hears, seconds=SECONDS, what="Redis is taken for away")
+        Room.objects.filter(room_id=1).update(current_goods_id=2)  # nobody says so
+        viewer.await_event("event: pinned")
+
+        redis.resume()
+        wait_until(lambda: watching.streams._hears, seconds=SECONDS, what="hints are heard again")
 
 
 def test_hint_that_was_lost_is_made_up_for(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
