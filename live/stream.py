@@ -203,7 +203,7 @@ class Streams:
 
     async def _listen(self) -> None:
         """Hears hints; when Redis is away, tries again and again."""
-        while True:
+        while not is_cancelled():
             try:
                 await self._hear()
             except Exception as error:  # noqa: BLE001 (whatever it is, the next try may hear)
@@ -214,13 +214,13 @@ class Streams:
                 await asyncio.sleep(jittered(AFTER_ERROR_SECONDS))
 
     async def _hear(self) -> None:
-        """Raises TimeoutError when Redis does not even answer a ping: the line may stay open for a quarter of an hour."""
+        """Raises TimeoutError when Redis does not answer a ping either: such a line can stay open for many minutes."""
         redis = Redis.from_url(settings.REDIS_URL, socket_connect_timeout=REDIS_SECONDS)
         async with redis, redis.pubsub() as pubsub:
             async with asyncio.timeout(REDIS_SECONDS):
                 await pubsub.subscribe(hints.channel())
             heard = None
-            while True:
+            while not is_cancelled():
                 was_silent = heard is None
                 heard = await pubsub.get_message(timeout=REDIS_SECONDS)
                 if heard is None:
@@ -248,6 +248,13 @@ class Streams:
                 viewer.wake()
         for threads in (self._following, self._opening):
             threads.close(wait=False)
+
+
+def is_cancelled() -> bool:
+    """Whether somebody has cancelled this task: what it waited in may have passed over that, as `asyncio.wait_for` of
+    Python 3.11 does."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def read_states(room_ids: Collection[int]) -> dict[int, State]:

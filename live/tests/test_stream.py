@@ -296,6 +296,27 @@ def test_room_that_cannot_be_read_for_once_is_read_again(watching: Watching, mon
     viewer.await_event("event: stock")
 
 
+@pytest.mark.usefixtures("only_hints")
+def test_who_comes_as_the_last_one_leaves_is_told_what_changes(watching: Watching, monkeypatch) -> None:
+    monkeypatch.setattr(stream, "PAUSE_SECONDS", 0.0005)
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def come_and_go() -> None:
+        for turn in range(300):
+            viewer = await watching.streams.open(room_id=1, address="10.0.0.1")
+            tasks.update(watching.streams._tasks)
+            await asyncio.sleep(0.0007 * (turn % 9))
+            viewer.close()
+            await asyncio.sleep(0.0005 * (turn % 7))
+
+    watching.run(come_and_go())
+    viewer = watching.watch()
+    pin_goods(room_id=1, goods_id=2)
+
+    viewer.await_event("event: pinned")
+    wait_until(lambda: all(task.done() for task in tasks - set(watching.streams._tasks)), seconds=SECONDS, what="ends")
+
+
 def test_unknown_rooms_leave_nothing_behind(watching: Watching) -> None:
     for room_id in range(50, 60):
         with pytest.raises(RoomNotFound):
