@@ -73,7 +73,7 @@ class WebApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await live(receive, send, self._close)
+            await live(receive, send, self._close, before=self._end_streams)
         elif scope["type"] == "http":
             answer = await self._answer(scope, receive)
             await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
