@@ -23,6 +23,7 @@ from django.conf import settings
 from charites.common.folders import lock
 
 MOST_KEPT = 20
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)  # what a file brings that holds no run
 
 
 class State(StrEnum):
@@ -135,7 +136,7 @@ def newest_first() -> list[Path]:
 def find_last(room_id: int) -> Run | None:
     """The last run in a room, of those that are kept."""
     for file in newest_first():
-        with suppress(FileNotFoundError):  # it has just gone
+        with suppress(FileNotFoundError, *UNREADABLE):  # it has just gone, or another version has written it
             if (run := read(file)).room_id == room_id:
                 return run
     return None

@@ -205,3 +205,11 @@ def test_few_files_are_kept() -> None:
         note(RUN)
 
     assert runs.MOST_KEPT <= len(runs.newest_first()) <= runs.MOST_KEPT + 1
+
+
+@pytest.mark.parametrize("text", ["", "1", "[]", "{}", '{"rows": null, "state": "done", "gone": 1}'])
+def test_file_that_holds_no_run_is_passed_over(room: None, text: str) -> None:
+    note(RUN)
+    runs.next_file().write_text(text)
+
+    assert runs.find_last(1) == RUN
