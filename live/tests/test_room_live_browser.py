@@ -137,3 +137,24 @@ def test_nothing_is_fetched_from_elsewhere(shop: Shop, browser: Browser) -> None
     assert fetched
     assert not [address for address in fetched if not address.startswith(shop.url)]
     assert STATE not in browser.complaints()
+
+
+def test_page_of_somebody_in_between_leaves_the_key_and_says_so(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    browser.run("""
+        const there = window.fetch;
+        window.fetch = async (url, options) => {
+            const answer = await there(url, options);
+            return options?.method === "POST" ? new Response("<h1>Bad Gateway</h1>", { status: 502 }) : answer;
+        };
+        window.there = there;
+    """)
+
+    browser.click(BUY)
+    await_state(browser, "busy")
+    await_true(lambda: Order.objects.count() == 1, "the order is placed")
+    browser.run("window.fetch = window.there")
+    browser.click(BUY)
+
+    await_state(browser, "unpaid")
+    assert Order.objects.count() == 1

@@ -14,6 +14,7 @@ const LOOK_BACK = [4 * SECOND, 8 * SECOND]; // without a stream: at some time be
 const STREAM_AGAIN = [10 * SECOND, 60 * SECOND]; // after it was refused
 const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
 const SEND_MS = 20 * SECOND;
+const FAILED = 500; // a status from here on
 const TICKER_LENGTH = 3;
 const STEADY_MS = SECOND; // Buy rests for so long when another product or price has come under the finger
 
@@ -183,8 +184,9 @@ document.addEventListener("submit", async (event) => {
   try {
     const body = new URLSearchParams(new FormData(form, event.submitter));
     const { answer, copy } = await fresh(form.action, { method: "POST", body });
-    if (!copy.querySelector("[data-room]")) location.assign(answer.url); // where one signs in
-    else show(copy, answer.url);
+    if (copy.querySelector("[data-room]")) show(copy, answer.url);
+    else if (answer.status < FAILED) location.assign(answer.url); // where one signs in
+    else throw new Error(answer.statusText); // of a proxy, say: nobody knows what became of the order
   } catch {
     const unheard = document.getElementById("unheard").content.cloneNode(true);
     Object.assign(unheard.firstElementChild.dataset, { testid: "order-status", state: "busy" });
