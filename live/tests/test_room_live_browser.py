@@ -3,7 +3,8 @@
 import pytest
 
 from charites.common import clock
-from goods.services import pin_goods
+from goods.models import Room
+from goods.services import change_room, pin_goods
 from lab.kit.browser import Browser
 from lab.kit.factories import counts, make_order, make_stock
 from lab.kit.processes.shop import Shop, wait_until
@@ -41,6 +42,15 @@ def test_two_viewers_follow_orders_what_is_pinned_and_what_is_sold_out(shop: Sho
         assert browser.complaints() == []
     await_texts(browser, TITLE, "Goods 2")
     await_texts(browser, "#ticker li", "5 × Goods 1: for sale again", "5 × Goods 1: ordered")
+
+
+def test_room_that_has_ended_says_so_to_whoever_watches(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    assert browser.texts("#on-air .mark") == ["LIVE"]
+
+    change_room(room_id=1, values={"status": Room.Status.OFF})
+
+    await_texts(browser, "#on-air .mark", "off")
 
 
 def test_double_click_buys_once_and_the_order_is_paid_on_the_same_page(shop: Shop, browser: Browser) -> None:
