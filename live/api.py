@@ -1,5 +1,7 @@
 """What viewers of a room get: its state, a stream of what changes, and parts of its page. All are for everybody."""
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
@@ -42,7 +44,14 @@ class RoomStateView(OpenEndpoint):
         return as_json(found)
 
 
-class RoomEventsView(OpenEndpoint):
+class NoJsonEndpoint(OpenEndpoint):
+    """Answers in the one form that there is, whatever a browser says that it accepts."""
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        return super().perform_content_negotiation(request, force=True)
+
+
+class RoomEventsView(NoJsonEndpoint):
     @documented(
         "Watch a room",
         description="""Server-sent events. An event is a hint, and decides nothing: what an order is told is true.
@@ -78,7 +87,7 @@ nothing twice. 429: too many streams of your address. 503: too many viewers; use
 
 
 @extend_schema(exclude=True)
-class RoomPartsView(OpenEndpoint):
+class RoomPartsView(NoJsonEndpoint):
     """What a room's page shows to everybody alike, as HTML: made once a second for all who look."""
 
     def get(self, request: Request, room_id: int, goods_id: int | None = None) -> HttpResponse:

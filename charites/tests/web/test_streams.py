@@ -100,3 +100,17 @@ def test_what_is_for_all_is_answered_without_a_token_and_the_same_with_one(web: 
     assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
     assert web.send("GET", "/api/rooms/9/live", headers=as_buyer()).status == 404
     assert web.send("GET", "/api/rooms/9/events", headers=as_buyer()).status == 404
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("address", "accepted"), [("/api/rooms/1/events", "text/event-stream"), ("/rooms/1/parts", "text/html")]
+)
+def test_what_is_no_json_is_answered_to_who_wants_none_also_in_a_thread(web: Web, address: str, accepted: str) -> None:
+    make_goods(1, stock=5)
+    make_room(1, goods_ids=[1])
+
+    answer = web.send("GET", f"{address}?again=1", headers=as_buyer(Accept=accepted))
+
+    assert answer.status == 200
+    assert dict(answer.headers)[b"content-type"].startswith(accepted.encode())
