@@ -207,6 +207,8 @@ class Streams:
             try:
                 await self._hear()
             except Exception as error:  # noqa: BLE001 (whatever it is, the next try may hear)
+                if is_cancelled():
+                    return
                 if self._hears:
                     log.warning("hints_unheard", error=repr(error))
                     self.note(ANYTHING)  # nor has anybody here heard what was said lately

@@ -325,3 +325,18 @@ def test_unknown_rooms_leave_nothing_behind(watching: Watching) -> None:
     assert not watching.streams._by_address
     assert not watching.streams._rooms
     assert not watching.streams._adding
+
+
+def test_listening_ends_when_it_is_told_to_wherever_it_stands(watching: Watching) -> None:
+    async def listen_and_end(steps: int) -> bool:
+        listening = asyncio.ensure_future(watching.streams._listen())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        listening.cancel()
+        ended, _ = await asyncio.wait([listening], timeout=SECONDS / 2)
+        return bool(ended)
+
+    async def listen() -> list[bool]:
+        return await asyncio.gather(*(listen_and_end(steps) for steps in range(100)))
+
+    assert all(watching.run(listen()))
