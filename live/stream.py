@@ -58,7 +58,8 @@ class Streams:
     def __init__(self) -> None:
         self._rooms: dict[int, Room] = {}
         self._adding: dict[int, asyncio.Future[dict[int, State]]] = {}
-        self._by_address: Counter[str] = Counter()
+        self._by_address: Counter[str] = Counter()  # who watches or is about to
+        self._by_room: Counter[int] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self._following, self._opening = Turns(1, "live-following"), Turns(1, "live-opening", MOST_OPENING)
@@ -73,10 +74,11 @@ class Streams:
         network = network_of(address)
         self._admit(room_id, network)
         self._by_address[network] += 1  # before anything is waited for
+        self._by_room[room_id] += 1
         try:
             room = self._rooms.get(room_id) or await self._add(room_id)
         except BaseException:
-            self._gave_up(network)
+            self._gave_up(room_id, network)
             raise
         viewer = Viewer(room, seen, partial(self._left, room_id, network))
         VIEWERS.inc()
@@ -86,8 +88,7 @@ class Streams:
     def _admit(self, room_id: int, network: str) -> None:
         if self._by_address[network] >= settings.LIVE_VIEWERS_PER_ADDRESS:
             raise Limited(retry_after_seconds=RETRY_AFTER_SECONDS)
-        watching = len(self._rooms[room_id].viewers) if room_id in self._rooms else 0
-        if self._is_closing or watching >= settings.LIVE_VIEWERS_PER_ROOM:
+        if self._is_closing or self._by_room[room_id] >= settings.LIVE_VIEWERS_PER_ROOM:
             raise busy(Why.STREAMS)
         if self._by_address.total() >= settings.LIVE_VIEWERS:
             raise busy(Why.STREAMS)
@@ -99,6 +100,8 @@ class Streams:
             reading = self._adding[room_id] = asyncio.ensure_future(self._read(self._opening, [room_id]))
             reading.add_done_callback(lambda _: self._adding.pop(room_id))
         states = await asyncio.shield(reading)
+        if self._is_closing:
+            raise busy(Why.STREAMS)
         if room_id not in states:
             raise RoomNotFound(room_id=room_id)
         self._changed.set()
@@ -106,15 +109,16 @@ class Streams:
 
     def _left(self, room_id: int, network: str, viewer: Viewer) -> None:
         VIEWERS.dec()
-        self._gave_up(network)
-        room = self._rooms.get(room_id)
-        if room and not room.viewers:
-            del self._rooms[room_id]
+        self._gave_up(room_id, network)
 
-    def _gave_up(self, network: str) -> None:
+    def _gave_up(self, room_id: int, network: str) -> None:
         self._by_address[network] -= 1
         if not self._by_address[network]:
             del self._by_address[network]
+        self._by_room[room_id] -= 1
+        if not self._by_room[room_id]:
+            del self._by_room[room_id]
+            self._rooms.pop(room_id, None)
 
     # What has changed
 
@@ -160,7 +164,9 @@ class Streams:
             state = states.get(room_id)
             if state and state.turns_in is not None:
                 room.look_at = min(room.look_at, started + state.turns_in)
-            room.is_over = room.is_over or state is None  # it was deleted
+            if state is None:  # it was deleted
+                room.is_over = True
+                self._rooms.pop(room_id, None)
             if state is None or room.renew(state):
                 remembered.forget()  # whoever is told comes to see
                 await self._wake(room)

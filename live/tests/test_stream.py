@@ -204,9 +204,10 @@ def test_deleted_room_ends_its_streams_and_is_not_found_then(watching: Watching)
     delete_rooms(room_ids=[1])
 
     wait_until(lambda: viewer.reading and viewer.reading.done(), seconds=SECONDS, what="the stream has ended")
-    watching.leave(viewer.viewer)
     with pytest.raises(RoomNotFound):
         watching.open()
+    watching.leave(viewer.viewer)
+    assert not watching.streams._by_room
 
 
 def test_stream_ends_after_a_while(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +243,26 @@ def test_address_room_and_process_are_bounded_and_places_come_back(watching: Wat
     watching.leave(first, second, third, fourth, fourth)
     assert watching.open().wake() is None
     assert watching.streams._by_address.total() == 1
+
+
+def test_room_is_bounded_also_for_those_who_come_at_once(watching: Watching, settings) -> None:
+    settings.LIVE_VIEWERS_PER_ROOM = 3
+
+    async def come() -> list[Any]:
+        coming = (watching.streams.open(room_id=1, address=f"10.0.1.{n}") for n in range(9))
+        return await asyncio.gather(*coming, return_exceptions=True)
+
+    assert [type(found) for found in watching.run(come())].count(Viewer) == 3
+
+
+def test_who_comes_as_the_process_ends_is_sent_away(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = stream.read_states
+    monkeypatch.setattr(stream, "read_states", lambda room_ids: (watching.streams.close(), read(room_ids))[1])
+
+    with pytest.raises(Busy):
+        watching.open()
+
+    assert not watching.streams._rooms
 
 
 def test_those_who_come_at_once_cost_one_look(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,6 +344,7 @@ def test_unknown_rooms_leave_nothing_behind(watching: Watching) -> None:
             watching.open(room_id=room_id)
 
     assert not watching.streams._by_address
+    assert not watching.streams._by_room
     assert not watching.streams._rooms
     assert not watching.streams._adding
 
