@@ -76,7 +76,12 @@ class WebApp:
             await live(receive, send, self._close, before=self._end_streams)
         elif scope["type"] == "http":
             answer = await self._answer(scope, receive)
-            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            try:
+                await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            except BaseException:
+                if answer.stream:
+                    answer.stream.close()
+                raise
             if answer.stream and not await pass_on(answer.stream, receive, send):
                 return
             await send({"type": "http.response.body", "body": answer.body})

@@ -23,6 +23,7 @@ class Web:
 
     def __init__(self) -> None:
         self.app = WebApp(WSGIHandler())
+        self.is_cut = False  # nothing can be sent to whoever asks
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -68,6 +69,8 @@ class Web:
             }
 
         async def send(event: Mapping[str, Any]) -> None:
+            if self.is_cut:
+                raise ConnectionResetError
             sent.append(event)
 
         await self.app(scope, receive, send)

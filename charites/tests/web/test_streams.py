@@ -88,6 +88,18 @@ def test_room_is_watched_through_the_web_application(web: Web) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_who_is_gone_before_the_stream_begins_keeps_no_place(web: Web) -> None:
+    make_goods(1, stock=5)
+    make_room(1, goods_ids=[1])
+    web.is_cut = True
+
+    with pytest.raises(ConnectionResetError):
+        web.send("GET", "/api/rooms/1/events", headers=as_buyer())
+
+    assert not STREAMS._by_address
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_is_for_all_is_answered_without_a_token_and_the_same_with_one(web: Web) -> None:
     make_goods(1, stock=5)
     make_room(1, goods_ids=[1])
