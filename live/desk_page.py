@@ -21,6 +21,7 @@ from goods.models import Goods
 from live import sale_times
 from live.desk_reads import read_desk
 from live.desk_words import DONE, tell
+from live.events import state_of
 from live.hosts import Host
 from live.shelf import Item
 from live.views import key_of, whole
@@ -53,6 +54,7 @@ def page(request: HttpRequest, room_id: int, host: Host, error: ServiceError | N
         return render(request, "live/no_room.html", status=HTTPStatus.NOT_FOUND)
     rows = [row_of(item, request, error, now) for item in desk.shelf.items]
     context: dict[str, Any] = {"desk": desk, "shelf": desk.shelf, "rows": rows, "host": host, "may": may, "now": now}
+    context["version"] = state_of(desk.shelf, now).version
     context |= {"told": error and tell(error), "refused": next((row for row in rows if row.is_refused), None)}
     context |= {"currency": settings.CURRENCY, "demo": is_demo(request), "instruments": instruments(request)}
     answer = render(request, "live/desk.html", context)

@@ -22,6 +22,7 @@ from charites.common.models import MAX_INT64
 from charites.common.rest import refusing
 from charites.common.text import tidy
 from goods.errors import RoomNotFound
+from live.events import state_of
 from live.shelf import read_shelf
 from live.visitors import Visitor, choose_visitor, is_demo, visitor_of
 from live.words import tell
@@ -126,6 +127,7 @@ def page(
     except RoomNotFound:
         return render(request, "live/no_room.html", status=HTTPStatus.NOT_FOUND)
     context: dict[str, Any] = {"shelf": shelf, "item": shelf.shown(shown), "visitor": visitor, "now": now}
+    context["version"] = state_of(shelf, now).version
     context["chosen"] = chosen  # and therefore stays, whatever the host presents
     context |= {"currency": settings.CURRENCY, "demo": is_demo(request), "told": error and tell(error)}
     context["key"] = key_of(request, error)

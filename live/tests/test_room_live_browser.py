@@ -139,6 +139,16 @@ def test_product_that_comes_under_the_finger_is_not_bought_by_accident(shop: Sho
     assert browser.texts("#announcer") == ["Goods 2"]
 
 
+def test_page_that_was_old_before_it_could_listen_looks_again(shop: Shop, browser: Browser) -> None:
+    browser.open(f"{shop.url}/rooms/9")  # there is no such room: a page without the script, of the same policy
+    browser.run("return fetch('/rooms/1').then((answer) => answer.text()).then((text) => { window.kept = text })")
+    pin_goods(room_id=1, goods_id=2)
+
+    browser.run("document.open(); document.write(window.kept); document.close()")
+
+    await_texts(browser, TITLE, "Goods 2")
+
+
 def test_nothing_is_fetched_from_elsewhere(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
 

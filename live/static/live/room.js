@@ -132,7 +132,7 @@ function tick({ goods_id: goods, ordered }) {
 const OTHER_EVENTS = ["pinned", "shelf", "price", "sold_out", "back", "sale_planned", "sale_started", "sale_ended"];
 let stream = null;
 let looking = null;
-let isFirst = true;
+let shown = page.dataset.version; // of the page, until it hears of the room for the first time
 
 function link(state) {
   page.dataset.link = state;
@@ -151,8 +151,8 @@ function connect() {
   stream.addEventListener("room", (event) => {
     const room = JSON.parse(event.data);
     for (const goods of room.goods) titles.set(goods.goods_id, goods.title);
-    if (!isFirst) refresh(); // the page is as old as the stream only the first time
-    isFirst = false;
+    if (event.lastEventId !== shown) refresh();
+    shown = "";
     showStock(room.goods);
   });
   stream.addEventListener("stock", (event) => {
