@@ -31,7 +31,7 @@ const fresh = async (url, options = {}) => {
 
 // Sections
 
-const isWhole = page.dataset.parts === location.pathname; // the page is its own copy, for whoever is signed in
+const isWhole = "whole" in page.dataset; // the copy is the page itself, made for whoever is signed in
 let told = 0; // how often we heard that something has changed
 let heard = ""; // the version of the room that the last event led to
 let isLooking = false;
@@ -73,7 +73,7 @@ async function fetchSections() {
 function replaceLive(copy) {
   const isAnother = isWhole && [...copy.querySelectorAll("[data-live]")].some((found) => !document.getElementById(found.id));
   if (isAnother && !document.activeElement.matches("input, select, textarea")) {
-    location.reload(); // the list is another one
+    location.assign(page.dataset.parts); // the list is another one
     return;
   }
   for (const old of document.querySelectorAll("[data-live]")) {

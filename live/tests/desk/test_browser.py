@@ -96,3 +96,16 @@ def test_desk_shows_what_another_one_does_and_what_is_ordered(shop: Shop, browse
     )
     assert browser.run("return document.activeElement.id") == "pieces-1"
     assert browser.complaints() == []
+
+
+def test_desk_that_has_refused_something_goes_on_showing_what_is_ordered(shop: Shop, browser: Browser) -> None:
+    browser.open(f"{shop.url}/rooms/1/desk")
+    browser.run("document.querySelector('#pieces-1').value = '-99'")
+    browser.click("#goods-1 [data-testid=desk-restock]")
+    wait_until(lambda: browser.texts("[data-testid=desk-told]"), seconds=BOUND_SECONDS, what="it is refused")
+
+    make_order({1: 1}, now=timezone.now())
+
+    wait_until(
+        lambda: browser.texts("#now-1 dd") == ["2", "3", "0"], seconds=BOUND_SECONDS, what="the desk counts the order"
+    )
