@@ -139,6 +139,25 @@ def test_product_that_comes_under_the_finger_is_not_bought_by_accident(shop: Sho
     assert browser.texts("#announcer") == ["Goods 2"]
 
 
+def test_answer_of_somebody_in_between_keeps_the_key_of_the_order(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    key = "return document.querySelector('#buy').elements.key.value"
+    before = browser.run(key)
+    browser.run(
+        "window.kept = window.fetch; AbortSignal.timeout = undefined;"
+        "window.fetch = (url, options) => options.method === 'POST'"
+        " ? Promise.resolve(new Response('away', { status: 504 })) : window.kept(url, options)"
+    )
+
+    browser.click(BUY)
+
+    await_state(browser, "busy")
+    assert browser.run(key) == before
+    browser.run("window.fetch = window.kept")
+    browser.click(BUY)
+    await_state(browser, "unpaid")
+
+
 def test_page_that_was_old_before_it_could_listen_looks_again(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/9")  # there is no such room: a page without the script, of the same policy
     browser.run("return fetch('/rooms/1').then((answer) => answer.text()).then((text) => { window.kept = text })")

@@ -25,7 +25,7 @@ const between = ([least, most]) => least + Math.random() * (most - least);
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 const words = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const fresh = async (url, options = {}) => {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(SEND_MS), ...options });
+  const answer = await fetch(url, { signal: AbortSignal.timeout?.(SEND_MS), ...options });
   return { answer, copy: new DOMParser().parseFromString(await answer.text(), "text/html") };
 };
 
