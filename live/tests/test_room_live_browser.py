@@ -158,6 +158,17 @@ def test_answer_of_somebody_in_between_keeps_the_key_of_the_order(shop: Shop, br
     await_state(browser, "unpaid")
 
 
+def test_stream_that_ends_and_comes_back_is_nothing_to_tell(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+
+    browser.run("stream.dispatchEvent(new Event('error'))")
+
+    assert link(browser) == "live"
+    assert browser.run("return document.getElementById('link').hidden && away > 0")
+    browser.run("stream.dispatchEvent(new Event('open'))")
+    assert browser.run("return away") is None
+
+
 def test_page_that_was_old_before_it_could_listen_looks_again(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/9")  # there is no such room: a page without the script, of the same policy
     browser.run("return fetch('/rooms/1').then((answer) => answer.text()).then((text) => { window.kept = text })")

@@ -12,6 +12,7 @@ const OLD_MS = 500; // after which they are fetched again when they were older t
 const OLD_TIMES = 4;
 const LOOK_BACK = [4 * SECOND, 8 * SECOND]; // without a stream: at some time between
 const STREAM_AGAIN = [10 * SECOND, 60 * SECOND]; // after it was refused
+const AWAY_MS = 6 * SECOND; // without a stream, before the page says so: each ends now and then, and comes back by itself
 const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
 const SEND_MS = 20 * SECOND;
 const FAILED = 500; // a status from here on
@@ -132,11 +133,14 @@ function tick({ goods_id: goods, ordered }) {
 const OTHER_EVENTS = ["pinned", "shelf", "price", "sold_out", "back", "sale_planned", "sale_started", "sale_ended"];
 let stream = null;
 let looking = null;
+let away = null;
 let shown = page.dataset.version; // of the page, until it hears of the room for the first time
 
 function link(state) {
   page.dataset.link = state;
   document.getElementById("link").hidden = state === "live";
+  clearTimeout(away);
+  away = null;
 }
 
 function connect() {
@@ -145,7 +149,7 @@ function connect() {
   stream = new EventSource(page.dataset.events);
   stream.onopen = () => link("live");
   stream.onerror = () => {
-    link("away");
+    away ??= setTimeout(link, AWAY_MS, "away");
     if (stream.readyState === EventSource.CLOSED) lookBack(Date.now() + between(STREAM_AGAIN));
   };
   stream.addEventListener("room", (event) => {
