@@ -169,6 +169,16 @@ def test_stream_that_ends_and_comes_back_is_nothing_to_tell(shop: Shop, browser:
     assert browser.run("return away") is None
 
 
+def test_touched_pictures_do_not_hold_the_page(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    browser.run("const found = document.querySelector('#product h2'); found.tabIndex = 0; found.focus()")
+    assert browser.run("return document.activeElement.id") == "shown"
+
+    pin_goods(room_id=1, goods_id=2)
+
+    await_texts(browser, TITLE, "Goods 2")
+
+
 def test_page_that_was_old_before_it_could_listen_looks_again(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/9")  # there is no such room: a page without the script, of the same policy
     browser.run("return fetch('/rooms/1').then((answer) => answer.text()).then((text) => { window.kept = text })")

@@ -71,6 +71,12 @@ async function fetchSections() {
   }
 }
 
+// Whether somebody is about to use something in a section. Pictures that were touched are no reason to stand still.
+function isInUse(section) {
+  const focused = document.activeElement;
+  return section.contains(focused) && focused.matches("a, button, input, select, textarea, summary");
+}
+
 function replaceLive(copy) {
   const isAnother = isWhole && [...copy.querySelectorAll("[data-live]")].some((found) => !document.getElementById(found.id));
   if (isAnother && !document.activeElement.matches("input, select, textarea")) {
@@ -79,7 +85,7 @@ function replaceLive(copy) {
   }
   for (const old of document.querySelectorAll("[data-live]")) {
     const found = copy.getElementById(old.id);
-    if (found && !old.contains(document.activeElement) && !found.isEqualNode(old)) old.replaceWith(found);
+    if (found && !isInUse(old) && !found.isEqualNode(old)) old.replaceWith(found);
   }
   steady();
   count();
