@@ -122,8 +122,8 @@ def main(file: Path, lock: int) -> None:
     except Exception:
         log.exception("crowd_failed")
         ended = replace(run, state=State.FAILED)
-    os.close(lock)  # first: who sees the end of this run may begin the next
     write(ended, file)
+    os.close(lock)  # last: who sees that it is free sees the end of this run, too
 
 
 if __name__ == "__main__":

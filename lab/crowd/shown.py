@@ -50,12 +50,15 @@ class Shown:
 
 
 def read_shown(room_id: int) -> Shown:
+    was_under_way = runs.is_under_way()  # first: a run says that it has ended, and then lets go
     run = runs.find_last(room_id)
-    return Shown(run, state_of(run) if run else "", parts_of(run) if run else [], room_id in seeded_rooms())
+    state = state_of(run, was_under_way) if run else ""
+    return Shown(run, state, parts_of(run) if run else [], room_id in seeded_rooms())
 
 
-def state_of(run: Run) -> str:
-    is_cut_off = run.state is State.RUNNING and not runs.is_under_way()
+def state_of(run: Run, was_under_way: bool) -> str:
+    """One that has begun since then is under way now."""
+    is_cut_off = run.state is State.RUNNING and not was_under_way and not runs.is_under_way()
     return CUT_OFF if is_cut_off else run.state.value
 
 

@@ -111,7 +111,7 @@ def test_run_ends_by_itself_when_the_shop_is_gone(room: None, mute: socket.socke
     with mute.accept()[0], mute.accept()[0]:
         pytest.raises(RunUnderWay, start.start_run, room_id=1, goods_id=1, buyers=2, quantity=1)
         assert (last_run().state, runs.is_under_way()) == ("running", True)
-    wait_until(lambda: last_run().state != "running", seconds=BOUND_SECONDS, what="it has ended")
+    wait_until(lambda: not runs.is_under_way(), seconds=BOUND_SECONDS, what="it has ended")
 
     ended = last_run()
     assert (ended.state, ended.told) == ("done", {"no_answer": 2})

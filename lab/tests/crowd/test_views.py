@@ -1,6 +1,7 @@
 """The addresses that a desk's parts send their forms to, and what the parts show."""
 
 import re
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from lab.crowd import runs
 from lab.crowd.runs import Rows, Run, State, Told
+from lab.crowd.shown import read_shown
 from lab.kit.demo_addresses import demo_addresses
 from lab.kit.factories import counts, make_goods, make_room
 from live.shelf import read_shelf
@@ -213,3 +215,14 @@ def test_file_that_holds_no_run_is_passed_over(room: None, text: str) -> None:
     runs.next_file().write_text(text)
 
     assert runs.find_last(1) == RUN
+
+
+@pytest.mark.usefixtures("room")
+def test_run_that_ends_while_somebody_looks_was_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    note(RUN)
+    find_last = runs.find_last
+    with ExitStack() as lock:
+        lock.enter_context(runs.alone())
+        monkeypatch.setattr(runs, "find_last", lambda room_id: (find_last(room_id), lock.close())[0])
+
+        assert read_shown(1).is_running
