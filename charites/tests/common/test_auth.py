@@ -263,7 +263,7 @@ def test_demo_tokens_act_as_service_and_as_the_demos_users(settings):
     identities = [read_authorization(header, near) for header in DEMO_HEADERS]
 
     assert identities == [
-        *[Identity(0, Role.SERVICE)] * 3,
+        *[Identity(0, Role.SERVICE, name="demo")] * 3,
         Identity(users["buyer"].pk, Role.CUSTOMER),
         Identity(users["buyer2"].pk, Role.CUSTOMER),
         Identity(users["staff"].pk, Role.STAFF),
