@@ -26,6 +26,7 @@ class State:
 
     room: Data
     goods: Mapping[str, Data]
+    goods_ids: frozenset[int]
     turns_in: float | None
     version: str
 
@@ -45,7 +46,7 @@ def state_of(shelf: Shelf, now: datetime) -> State:
     times = [time for item in shelf.items for time in (item.goods.sale_starts_at, item.goods.sale_ends_at)]
     turns_in = min(((time - now).total_seconds() for time in times if time and time > now), default=None)
     version = blake2b(compact([room, list(goods.values())]).encode(), digest_size=9).hexdigest()
-    return State(room, goods, turns_in, version)
+    return State(room, goods, frozenset(map(int, goods)), turns_in, version)
 
 
 def goods_of(item: Item) -> Data:

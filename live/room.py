@@ -25,10 +25,6 @@ class Room:
         self._messages: deque[bytes] = deque(maxlen=KEPT)
         self._whole: bytes | None = None
 
-    @property
-    def goods_ids(self) -> set[int]:
-        return set(map(int, self.state.goods))
-
     def renew(self, state: State) -> bool:
         """Takes a newer state; returns whether there is something to tell."""
         before, self.state = self.state, state

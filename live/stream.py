@@ -126,7 +126,7 @@ class Streams:
         """Has the rooms read that a hint is about."""
         for room_id, room in self._rooms.items():
             in_room = changed.rooms is None or room_id in changed.rooms
-            if in_room or changed.goods is None or not changed.goods.isdisjoint(room.goods_ids):
+            if in_room or changed.goods is None or not changed.goods.isdisjoint(room.state.goods_ids):
                 room.look_at = 0.0
                 self._changed.set()
 

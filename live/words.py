@@ -6,7 +6,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from charites.common.errors import Invalid, Kind, Limited, ServiceError
+from charites.common.errors import Invalid, KeyReused, Kind, Limited, ServiceError
 from goods.errors import GoodsNotFound, GoodsOffSale, SaleNotStarted, SaleOver
 from live.shelf import Sale
 from orders.errors import OrderStateConflict, OverBuyersLimit, PriceChanged, TooManyUnpaid
@@ -42,6 +42,11 @@ BY_ERROR: dict[type[ServiceError], Told] = {
     PriceChanged: Told("price-changed", _("The price has just changed."), _("Look at it, and press Buy again.")),
     TooManyUnpaid: Told(
         "limited", _("You have orders that are not paid yet."), _("Pay or cancel one of them below, then buy again.")
+    ),
+    KeyReused: Told(
+        "conflict",
+        _("What you pressed before was for something else, and may have been ordered."),
+        _("Look at your orders below, then press Buy again."),
     ),
     Limited: Told("limited", _("That was too fast."), _("Wait a minute, then try again.")),
     OrderStateConflict: Told("conflict", _("This order has moved on in the meantime."), _("See below how it stands.")),

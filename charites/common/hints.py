@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -85,7 +86,8 @@ class Hints:
                 HINTS.labels("sent").inc()
                 has_failed = False
             except Exception as error:  # noqa: BLE001 (a hint is never worth more than a count)
-                HINTS.labels("failed").inc()
+                with suppress(Exception):  # a folder of metrics that is full
+                    HINTS.labels("failed").inc()
                 if not has_failed:  # a Redis that is away is told once
                     log.warning("hint_failed", error=repr(error))
                 has_failed = True

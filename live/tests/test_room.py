@@ -308,3 +308,17 @@ def test_refusal_on_the_page_is_counted_as_at_other_doors(settings) -> None:
 
     assert (refused.status_code, state_of(refused.text)) == (429, "limited")
     assert REGISTRY.get_sample_value("charites_limited_total", labels) == before + 1
+
+
+@pytest.mark.usefixtures("room")
+def test_key_that_was_for_something_else_is_told_and_the_page_has_a_new_one() -> None:
+    client = Client()
+    client.post("/rooms/1/buy", fields())
+
+    page = client.post("/rooms/1/buy", fields(quantity="2"))
+
+    assert page.status_code == 422
+    assert state_of(page.text) == "conflict"
+    assert "may have been ordered" in page.text
+    assert 'name="key" value="k1"' not in page.text
+    assert Order.objects.count() == 1

@@ -96,7 +96,12 @@ function replaceLive(copy) {
 function steady() {
   const product = document.getElementById("product");
   const form = document.getElementById("buy");
-  if (!product?.dataset.goods || !form) return;
+  if (!product?.dataset.goods) return;
+  if (!form) {
+    location.reload(); // the shelf was empty: only the page has a form for it
+    return;
+  }
+  form.querySelector("button").classList.toggle("quiet", product.dataset.sale !== "open");
   const { goods_id: goods, price } = form.elements;
   if (goods.value === product.dataset.goods && price.value === product.dataset.price) return;
   goods.value = product.dataset.goods;
@@ -116,7 +121,9 @@ function showStock(goods) {
   for (const one of goods) {
     if (one.ordered) tick(one);
     if (product?.dataset.goods !== one.goods_id) continue;
-    for (const number of product.querySelectorAll("[data-available]")) number.textContent = one.available;
+    const number = product.querySelector("[data-available]");
+    if ((number.textContent === "1") !== (one.available === 1)) refresh(); // the words around it are others
+    number.textContent = one.available;
     const bar = product.querySelector("meter");
     bar.max = one.available + one.reserved;
     bar.value = one.available;
