@@ -21,6 +21,7 @@
 
 #define TAIL 64 /* of what a viewer had before: a mark may come in two pieces */
 #define PIECE 65536
+#define KEPT (64 << 20) /* of what is printed */
 #define AT_ONCE 100 /* who have not had an answer yet */
 
 struct viewer {
@@ -83,6 +84,7 @@ int main(int count, char **words)
         return fprintf(stderr, "usage: viewers HOST PORT PATH COUNT MARK\n"), 2;
     int viewers = atoi(words[4]), opened = 0, ready = 0, poll = epoll_create1(0);
     struct rlimit files;
+    setvbuf(stdout, malloc(KEPT), _IOFBF, KEPT); /* nobody reads before the end: a full pipe would stop us */
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
