@@ -25,7 +25,7 @@ OUR_APPS = ("charites", "charites_common", "goods", "stock", "orders", "messagin
 
 # What stands on the machine of whoever wrote a file, and what only that machine installs from.
 MACHINE = re.compile(r"/(?:root|work|home/\w+|Users/\w+)/|(?:index-url|trusted-host|find-links|INDEX_URL|GOPROXY)\s*=")
-PICTURES = {".png", ".svg", ".ico", ".mo"}
+PICTURES = {".png", ".svg", ".ico", ".webp", ".mo"}
 
 
 def tracked() -> list[Path]:
