@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.test import TransactionTestCase
+from django_redis import get_redis_connection
+from redis import RedisError
 
 from charites.common import batches, clock, rates
 from lab.kit import autocommit_guard, sql_guard
@@ -216,7 +219,8 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_known_from_before() -> None:
-    """What a process remembers for a moment is of rows that are gone, and of callers of another test."""
+    """What a process remembers for a moment is of rows that are gone, and of callers of another test; so is what all
+    processes count of callers."""
     from charites.common import sign_in  # noqa: PLC0415
     from charites.common.auth import standing  # noqa: PLC0415
     from goods import remembered  # noqa: PLC0415
@@ -226,6 +230,10 @@ def _nothing_is_known_from_before() -> None:
     for memory in (sold_out, catalogue, remembered, standing, sign_in):
         memory.clear()
     limits.CROWDED.clear()
+    with suppress(RedisError):  # of a test that has put an end to it
+        redis = get_redis_connection("default")
+        for key in redis.scan_iter("*rate:*"):
+            redis.delete(key)
 
 
 @pytest.fixture(autouse=True)

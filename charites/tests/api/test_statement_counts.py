@@ -67,6 +67,8 @@ REST: dict[str, tuple[Ask, int]] = {
     "GET /api/rooms": (lambda: buyer().get("/api/rooms"), 1),
     "GET /api/rooms/{room_id}": (lambda: buyer().get("/api/rooms/1"), 1),
     "GET /api/rooms/{room_id}/goods": (lambda: buyer().get("/api/rooms/1/goods"), 3),
+    "GET /api/rooms/{room_id}/live": (lambda: buyer().get("/api/rooms/1/live"), 4),
+    "GET /api/rooms/{room_id}/events": (lambda: buyer().get("/api/rooms/1/events"), 4),
     "PUT /api/rooms/{room_id}/current": (lambda: boss().put("/api/rooms/1/current", {"goods_id": "2"}), 4),
     "GET /api/goods/{goods_id}": (lambda: buyer().get("/api/goods/1"), 1),
     "GET /api/stock/{goods_id}": (lambda: buyer().get("/api/stock/1"), 1),
