@@ -13,9 +13,8 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from charites.common.redis_client import redis_client
 from charites.common.shop import key_of_shop
 from stock.errors import StockLockFailed
 
@@ -29,9 +28,9 @@ return 1
 """
 LONGEST_NAP_SECONDS = 0.5  # a waiter looks again by itself: a holder that died signals nobody
 QUORUM_POLL_SECONDS = 0.05
-# Nothing is sent twice: a SET that is repeated because its reply was lost would wait for its own lock. A waiter keeps
-# its connection while it sleeps, and the client's own limit is 100 of them.
-OPTIONS: dict[str, Any] = {"decode_responses": True, "retry": Retry(NoBackoff(), 0), "max_connections": 10_000}
+# A SET that is sent again because its reply was lost would wait for its own lock, and the client sends nothing twice. A
+# waiter keeps its connection while it sleeps, and the client's own limit is 100 of them.
+OPTIONS: dict[str, Any] = {"decode_responses": True, "max_connections": 10_000}
 
 
 class RedisLock:
@@ -43,8 +42,7 @@ class RedisLock:
     """
 
     def __init__(self, url: str) -> None:
-        timeouts = {"socket_connect_timeout": 0.5, "socket_timeout": LONGEST_NAP_SECONDS + 0.5}
-        self._redis = redis.Redis.from_url(url, **timeouts, **OPTIONS)
+        self._redis = redis_client(url, connect_seconds=0.5, answer_seconds=LONGEST_NAP_SECONDS + 0.5, **OPTIONS)
         self._release = self._redis.register_script(RELEASE)
 
     def acquire(self, name: str, *, wait_seconds: float, lease_seconds: float) -> str | None:
@@ -74,8 +72,7 @@ class QuorumLock:
     """A lock on a majority of independent Redis servers; survives the loss of the others. Waiters poll."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        timeouts = {"socket_connect_timeout": 0.2, "socket_timeout": 0.2}
-        self._servers = [redis.Redis.from_url(url, **timeouts, **OPTIONS) for url in urls]
+        self._servers = [redis_client(url, connect_seconds=0.2, answer_seconds=0.2, **OPTIONS) for url in urls]
         self._majority = len(urls) // 2 + 1
 
     def acquire(self, name: str, *, wait_seconds: float, lease_seconds: float) -> str | None:

@@ -19,9 +19,8 @@ import structlog
 from django.conf import settings
 from prometheus_client import Counter
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from charites.common.redis_client import redis_client
 from charites.common.shop import key_of_shop
 
 log = structlog.get_logger(__name__)
@@ -125,9 +124,8 @@ def channel() -> str:
 
 @lru_cache(1)
 def connection(url: str) -> Redis:
-    """For the one thread that sends. Nothing is sent twice."""
-    timeouts = {"socket_connect_timeout": TIMEOUT_SECONDS, "socket_timeout": TIMEOUT_SECONDS}
-    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), **timeouts)
+    """For the one thread that sends."""
+    return redis_client(url, connect_seconds=TIMEOUT_SECONDS, answer_seconds=TIMEOUT_SECONDS)
 
 
 def publish(message: str) -> None:

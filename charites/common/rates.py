@@ -20,12 +20,11 @@ from typing import NamedTuple
 import structlog
 from django.conf import settings
 from django.core.cache import cache
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
+from redis import RedisError
 from redis.commands.core import Script
-from redis.retry import Retry
 
 from charites.common.errors import Limited
+from charites.common.redis_client import redis_client
 
 log = structlog.get_logger(__name__)
 
@@ -156,9 +155,9 @@ shared = Shared()
 
 @lru_cache(1)
 def script(url: str) -> Script:
-    """What Redis runs. Nothing is sent twice: what was not answered may have been counted."""
-    timeouts = {"socket_connect_timeout": TIMEOUT_SECONDS, "socket_timeout": TIMEOUT_SECONDS}
-    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), **timeouts).register_script(TAKE)
+    """What Redis runs."""
+    redis = redis_client(url, connect_seconds=TIMEOUT_SECONDS, answer_seconds=TIMEOUT_SECONDS)
+    return redis.register_script(TAKE)
 
 
 def take_or_refuse(rates: Rates, key: str, rate: Rate | None, now: datetime) -> None:
