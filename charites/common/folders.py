@@ -39,3 +39,12 @@ def remove_leftovers(prefix: str) -> None:
 def lock(file: IO[str]) -> None:
     """Takes a file until it is closed. Raises BlockingIOError when a process has it."""
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_locked(file: IO[str]) -> bool:
+    """Whether a process has it. Those who only look do not keep one another off."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False

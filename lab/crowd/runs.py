@@ -8,7 +8,6 @@ lock, was cut off.
        └──────> FAILED    it could not be carried out; the log says why
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import IO, Any
 
 from django.conf import settings
 
-from charites.common.folders import lock
+from charites.common.folders import is_locked, lock
 
 MOST_KEPT = 20
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)  # what a file brings that holds no run
@@ -111,13 +110,9 @@ def alone() -> Iterator[IO[str]]:
 
 
 def is_under_way() -> bool:
-    """Whether somebody has the lock. Those who only look do not keep one another off."""
+    """Whether somebody has the lock."""
     with (folder() / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return is_locked(file)
 
 
 def next_file() -> Path:

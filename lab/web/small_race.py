@@ -6,7 +6,6 @@ none --start()--> running --the program ends--> done: it has written a report
                      +-----------start()-----------+    from done, too
 """
 
-import fcntl
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from charites.common.folders import is_locked, lock
 from lab.race.progress import Lane, read_progress
 from lab.run.environment import ROOT, VAR
 from lab.web.race_program import LOCK, LOG, PROGRESS, REPORT
@@ -49,9 +49,9 @@ def start() -> None:
     this process ends, whatever ends it.
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / LOCK).open("a") as lock, (FOLDER / LOG).open("a") as log:
+    with (FOLDER / LOCK).open("a") as locked, (FOLDER / LOG).open("a") as log:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(locked)
         except BlockingIOError:
             return
         for name in (REPORT, PROGRESS):
@@ -63,7 +63,7 @@ def start() -> None:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            pass_fds=[lock.fileno()],
+            pass_fds=[locked.fileno()],
             start_new_session=True,  # or what ends the web server would kill it before it has cleaned up
         )
     threading.Thread(target=see_off, args=[program], daemon=True).start()
@@ -91,13 +91,10 @@ def look() -> Seen:
 def is_running() -> bool:
     """Whether somebody holds the lock."""
     try:
-        with (FOLDER / LOCK).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with (FOLDER / LOCK).open() as file:
+            return is_locked(file)
     except FileNotFoundError:
         return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def find_report() -> str | None:
