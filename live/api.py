@@ -11,8 +11,8 @@ from rest_framework.request import Request
 
 from charites.common import clock
 from charites.common.logs import current_origin
-from charites.common.rest import OpenEndpoint, documented
-from charites.common.rest.in_loop import LoopRequest, UsualWay
+from charites.common.rest import OpenEndpoint, as_json, documented
+from charites.common.rest.in_loop import LoopRequest, at_hand
 from goods.remembered import replies
 from live.events import State, compact, state_of, told_all
 from live.serializers import EventSerializer, StateSerializer
@@ -38,10 +38,7 @@ class RoomStateView(OpenEndpoint):
         return as_json(STATES.get(room_id))
 
     async def aget(self, request: LoopRequest, room_id: int) -> HttpResponse:
-        found = STATES.recall_fresh(room_id)
-        if found is None:
-            raise UsualWay
-        return as_json(found)
+        return as_json(at_hand(STATES, room_id))
 
 
 class NoJsonEndpoint(OpenEndpoint):
@@ -76,9 +73,7 @@ nothing twice. 429: too many streams of your address. 503: too many viewers; use
     )
     def get(self, request: Request, room_id: int) -> HttpResponse:
         """Without an event loop: the state, and the end. A browser comes back for the next one by itself."""
-        now = clock.now()
-        body = told_all(state_of(read_shelf(room_id=room_id, now=now), now))
-        return HttpResponse(body, content_type=EVENT_STREAM, headers=AS_IT_COMES)
+        return HttpResponse(told_all(read_state(room_id)), content_type=EVENT_STREAM, headers=AS_IT_COMES)
 
     async def aget(self, request: LoopRequest, room_id: int) -> StreamingHttpResponse:
         seen, address = request.headers.get("Last-Event-ID", ""), current_origin().address
@@ -94,21 +89,18 @@ class RoomPartsView(NoJsonEndpoint):
         return HttpResponse(PARTS.get((room_id, goods_id, get_language())))
 
     async def aget(self, request: LoopRequest, room_id: int, goods_id: int | None = None) -> HttpResponse:
-        found = PARTS.recall_fresh((room_id, goods_id, get_language()))
-        if found is None:
-            raise UsualWay
-        return HttpResponse(found)
+        return HttpResponse(at_hand(PARTS, (room_id, goods_id, get_language())))
 
 
-def as_json(reply: bytes) -> HttpResponse:
-    return HttpResponse(reply, content_type="application/json")
+def read_state(room_id: int) -> State:
+    """Raises RoomNotFound."""
+    now = clock.now()
+    return state_of(read_shelf(room_id=room_id, now=now), now)
 
 
 def make_state(room_id: int) -> bytes:
     """Raises RoomNotFound."""
-    now = clock.now()
-    state: State = state_of(read_shelf(room_id=room_id, now=now), now)
-    return compact(state.as_data()).encode()
+    return compact(read_state(room_id).as_data()).encode()
 
 
 def make_parts(asked: tuple[int, int | None, str]) -> bytes:

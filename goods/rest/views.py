@@ -8,9 +8,8 @@ from rest_framework.response import Response
 
 from charites.common.auth import Permission
 from charites.common.models import DEFAULT_PAGE
-from charites.common.replies import Replies
-from charites.common.rest import Endpoint, allowed, documented, shown, valid_body, valid_query
-from charites.common.rest.in_loop import LoopRequest, UsualWay
+from charites.common.rest import Endpoint, allowed, as_json, documented, shown, valid_body, valid_query
+from charites.common.rest.in_loop import LoopRequest, at_hand
 from goods import selectors, services
 from goods.models import Room
 from goods.remembered import replies
@@ -54,7 +53,7 @@ class RoomGoodsView(Endpoint):
         return as_json(ROOM_LISTS.get((room_id, get_language())))
 
     async def aget(self, request: LoopRequest, room_id: int) -> HttpResponse:
-        return as_json(remembered(ROOM_LISTS, room_id))
+        return as_json(at_hand(ROOM_LISTS, (room_id, get_language())))
 
 
 class CurrentGoodsView(Endpoint):
@@ -77,19 +76,7 @@ class GoodsView(Endpoint):
         return as_json(DETAILS.get((goods_id, get_language())))
 
     async def aget(self, request: LoopRequest, goods_id: int) -> HttpResponse:
-        return as_json(remembered(DETAILS, goods_id))
-
-
-def as_json(reply: bytes) -> HttpResponse:
-    return HttpResponse(reply, content_type="application/json")
-
-
-def remembered(replies: Replies[tuple[int, str]], number: int) -> bytes:
-    """A reply in the language that is spoken. Raises UsualWay when there is none at hand."""
-    reply = replies.recall_fresh((number, get_language()))
-    if reply is None:
-        raise UsualWay
-    return reply
+        return as_json(at_hand(DETAILS, (goods_id, get_language())))
 
 
 def make_room_list(asked: tuple[int, str]) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, Protocol, TypeVar
 
+from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.authentication import BaseAuthentication
@@ -122,6 +123,11 @@ def valid_query(serializer_class: type[StrictSerializer], request: Request) -> d
 def shown(serializer_class: type[Serializer[Any]], value: object) -> Any:
     """Returns a value as a serializer shows it."""
     return made(serializer_class).to_representation(value)
+
+
+def as_json(reply: bytes) -> HttpResponse:
+    """An answer that is JSON already."""
+    return HttpResponse(reply, content_type="application/json")
 
 
 def idempotency_key(request: Asked, given: str | None = None) -> str | None:

@@ -5,9 +5,9 @@ Whatever is unusual about a request goes the usual way, through Django in a thre
 unless only the queue finds that out. What is answered here looks the same, header by header: a test compares.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -23,11 +23,14 @@ from rest_framework.response import Response
 from charites.common import logs
 from charites.common.auth import Identity, identify_at_once
 from charites.common.errors import ServiceError
+from charites.common.replies import Replies
 from charites.common.rest.content_policy import ContentPolicyMiddleware
 from charites.common.rest.endpoint import Endpoint
 from charites.common.rest.middleware import STARTED, account_for, around, refuse, traced
 from charites.common.rest.refusals import exception_handler
 from charites.common.strict_json import read_json
+
+Key = TypeVar("Key", bound=Hashable)
 
 JSON = "application/json"
 ACCEPTED = ("", "*/*", JSON)
@@ -119,6 +122,14 @@ async def respond(target: Target, request: WSGIRequest) -> Answered | None:
 
 class UsualWay(Exception):
     """Raised by a view that has no answer here."""
+
+
+def at_hand(replies: Replies[Key], key: Key) -> bytes:
+    """A reply that was made just now. Raises UsualWay when there is none."""
+    reply = replies.recall_fresh(key)
+    if reply is None:
+        raise UsualWay
+    return reply
 
 
 def as_usual(target: Target, request: WSGIRequest) -> LoopRequest | None:
