@@ -9,8 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.shortcuts import render
 from django.utils.functional import Promise
 
 from charites.common import clock
@@ -24,6 +23,7 @@ from live.desk_words import DONE, tell
 from live.events import state_of
 from live.hosts import Host
 from live.shelf import Item
+from live.sign_in import to_sign_in
 from live.views import key_of, whole
 from live.visitors import is_demo
 
@@ -93,5 +93,5 @@ def instruments(request: HttpRequest) -> str | None:
 def turned_away(request: HttpRequest, room_id: int) -> HttpResponse:
     """For whoever is no host: a way to sign in or, for whoever has, how things are."""
     if not request.user.is_authenticated:
-        return redirect(f"{reverse('sign-in')}?next={reverse('desk', args=[room_id])}")
+        return to_sign_in("desk", room_id)
     return refusing(render(request, "live/no_desk.html", {"room_id": room_id}), Forbidden())

@@ -1,8 +1,10 @@
 """Signing in to buy, with a session."""
 
 from django.contrib.auth.views import LoginView, LogoutView
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from charites.common.sign_in_form import CountedSignInForm, with_limit
@@ -14,6 +16,11 @@ LOG_IN = LoginView.as_view(
     redirect_authenticated_user=True,
 )
 sign_out = LogoutView.as_view(next_page="front")
+
+
+def to_sign_in(name: str, room_id: int) -> HttpResponse:
+    """Leads to where one signs in, and from there back to this page of the room."""
+    return redirect(f"{reverse('sign-in')}?next={reverse(name, args=[room_id])}")
 
 
 @never_cache

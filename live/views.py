@@ -24,6 +24,7 @@ from charites.common.text import tidy
 from goods.errors import RoomNotFound
 from live.events import state_of
 from live.shelf import read_shelf
+from live.sign_in import to_sign_in
 from live.visitors import Visitor, choose_visitor, is_demo, visitor_of
 from live.words import tell
 from orders import services
@@ -61,7 +62,7 @@ def buy(request: HttpRequest, room_id: int) -> HttpResponse:
     """Places an order by the key that came with the page: pressed twice it is one order."""
     visitor = visitor_of(request)
     if visitor is None:
-        return redirect(f"{reverse('sign-in')}?next={reverse('room', args=[room_id])}")
+        return to_sign_in("room", room_id)
 
     def place() -> HttpResponse:
         placed = place_next(command=command_of(request, room_id, visitor))

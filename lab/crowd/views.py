@@ -62,7 +62,7 @@ def refusal(request: HttpRequest, room_id: int, text: object, status: int = HTTP
 
 
 def desk_of(room_id: int) -> str:
-    return f"{reverse('room', args=[room_id])}/desk#send-crowd"
+    return f"{reverse('desk', args=[room_id])}#send-crowd"
 
 
 @button
