@@ -1,19 +1,14 @@
 """A demo shop of real processes with a room, for tests in a browser."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from goods.services import Entry, add_room_goods
-from lab.kit.browser import Browser
 from lab.kit.factories import make_goods, make_room, make_user
-from lab.kit.processes.shop import Shop, wait_until
-
-BOUND_SECONDS = 60  # for slow machines, no measurement
-STATE = "[data-testid=order-status]"
+from lab.kit.processes.shop import Shop
 
 
 @pytest.fixture
@@ -43,21 +38,3 @@ def serving(environment: Mapping[str, str], folder: Path) -> Iterator[Shop]:
         started.await_web()
         started.start("sweep")
         yield started
-
-
-def state_of(browser: Browser) -> str | None:
-    found: str | None = browser.run(f"return document.querySelector('{STATE}')?.dataset.state ?? null")
-    return found
-
-
-def await_state(browser: Browser, state: str | None) -> None:
-    wait_until(lambda: state_of(browser) == state, seconds=BOUND_SECONDS, what=f"the page says {state}")
-
-
-def await_texts(browser: Browser, selector: str, *texts: str) -> None:
-    expected: list[Any] = list(texts)
-    wait_until(lambda: browser.texts(selector) == expected, seconds=BOUND_SECONDS, what=f"{selector} says {texts}")
-
-
-def await_true(happened: Callable[[], Any], what: str) -> None:
-    wait_until(happened, seconds=BOUND_SECONDS, what=what)

@@ -5,7 +5,7 @@ import pytest
 from lab.kit.browser import Browser
 from lab.kit.factories import counts
 from lab.kit.processes.shop import Shop, wait_until
-from live.tests.conftest import BOUND_SECONDS, STATE, await_state
+from lab.kit.room_pages import BOUND_SECONDS, STATE, await_state
 from orders.models import Order
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]

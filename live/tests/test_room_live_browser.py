@@ -8,7 +8,7 @@ from goods.services import Entry, add_room_goods, change_room, pin_goods
 from lab.kit.browser import Browser
 from lab.kit.factories import counts, make_order, make_room, make_stock
 from lab.kit.processes.shop import Shop, wait_until
-from live.tests.conftest import BOUND_SECONDS, await_state, await_texts, await_true
+from lab.kit.room_pages import BOUND_SECONDS, await_link, await_state, await_texts, await_true, link_of
 from orders.models import Order
 from orders.services import cancel_order
 
@@ -18,13 +18,9 @@ PHONE = 390  # CSS pixels
 LEFT, TITLE, BUY = "[data-testid=available]", "[data-testid=pinned-title]", "[data-testid=buy]"
 
 
-def link(browser: Browser) -> str:
-    return str(browser.run("return document.querySelector('[data-room]').dataset.link"))
-
-
 def open_room(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/1")
-    await_true(lambda: link(browser) == "live", "the page follows the room")
+    await_link(browser)
 
 
 def test_two_viewers_follow_orders_what_is_pinned_and_what_is_sold_out(shop: Shop, browser: Browser) -> None:
@@ -89,7 +85,7 @@ def test_who_buys_without_a_connection_is_told_that_nobody_knows_and_buys_once_w
 ) -> None:
     open_room(shop, browser)
     with browser.offline():
-        await_true(lambda: link(browser) == "away", "the page knows that it is alone")
+        await_true(lambda: link_of(browser) == "away", "the page knows that it is alone")
         browser.click(BUY)
         await_state(browser, "busy")
         make_stock(1, 4)
@@ -163,7 +159,7 @@ def test_stream_that_ends_and_comes_back_is_nothing_to_tell(shop: Shop, browser:
 
     browser.run("stream.dispatchEvent(new Event('error'))")
 
-    assert link(browser) == "live"
+    assert link_of(browser) == "live"
     assert browser.run("return document.getElementById('link').hidden && away > 0")
     browser.run("stream.dispatchEvent(new Event('open'))")
     assert browser.run("return away") is None
@@ -202,7 +198,7 @@ def test_nothing_is_fetched_from_elsewhere(shop: Shop, browser: Browser) -> None
 def test_room_that_was_empty_sells_as_soon_as_something_is_on_its_shelf(shop: Shop, browser: Browser) -> None:
     make_room(2)
     browser.open(f"{shop.url}/rooms/2")
-    await_true(lambda: link(browser) == "live", "the page follows the room")
+    await_link(browser)
 
     add_room_goods(room_id=2, entries=[Entry(1)], actor="staff")
 

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from lab.kit.processes.shop import Shop
-from live.tests.conftest import BOUND_SECONDS, make_room_of_the_demo
+from lab.kit.room_pages import BOUND_SECONDS
+from live.tests.conftest import make_room_of_the_demo
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,9 @@ from goods.services import pin_goods
 from lab.kit.browser import Browser
 from lab.kit.factories import make_stock
 from lab.kit.processes.shop import Shop
+from lab.kit.room_pages import await_link, await_texts, link_of
 from lab.servers import Redis
-from live.tests.conftest import await_texts, await_true, make_room_of_the_demo, serving
+from live.tests.conftest import make_room_of_the_demo, serving
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -32,16 +33,15 @@ def shop_of_its_own(demo_environment: dict[str, str], tmp_path: Path, redis: Red
 
 def test_page_follows_the_room_whatever_redis_does(shop_of_its_own: Shop, redis: Redis, browser: Browser) -> None:
     browser.open(f"{shop_of_its_own.url}/rooms/1")
-    link = "return document.querySelector('[data-room]').dataset.link"
-    await_true(lambda: browser.run(link) == "live", "the page follows the room")
+    await_link(browser)
 
     redis.stop()
     make_stock(1, 4)
     await_texts(browser, LEFT, "9")
-    assert browser.run(link) == "live"
+    assert link_of(browser) == "live"
 
     redis.start()
     pin_goods(room_id=1, goods_id=2)
     await_texts(browser, TITLE, "Goods 2")
-    assert browser.run(link) == "live"
+    assert link_of(browser) == "live"
     assert browser.complaints() == []

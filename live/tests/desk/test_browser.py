@@ -9,11 +9,11 @@ from django.utils import timezone
 from lab.kit.browser import Browser
 from lab.kit.factories import counts, make_clerk, make_goods, make_order, make_room, make_user
 from lab.kit.processes.shop import Shop, wait_until
+from lab.kit.room_pages import BOUND_SECONDS, await_texts
 from live.tests.desk.pressing import EVERYTHING
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
-BOUND_SECONDS = 60  # for slow machines, no measurement
 LONG = "A product whose name is much longer than most of those which people think of"
 WIDTHS = (390, 1280)  # CSS pixels: a phone, a laptop
 
@@ -33,10 +33,6 @@ def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
         yield started
 
 
-def await_text(browser: Browser, selector: str, text: str) -> None:
-    wait_until(lambda: browser.texts(selector) == [text], seconds=BOUND_SECONDS, what=f"{selector} says {text}")
-
-
 def test_host_without_scripts_pins_restocks_and_ends_a_sale(shop: Shop, browser: Browser) -> None:
     with browser.pretending(width=WIDTHS[0], language="en"), browser.without_scripts():
         browser.open(f"{shop.url}/rooms/1/desk")
@@ -44,12 +40,12 @@ def test_host_without_scripts_pins_restocks_and_ends_a_sale(shop: Shop, browser:
         assert browser.texts("[data-testid=pinned-title]") == []
 
         browser.click("#goods-1 [data-testid=desk-pin]")
-        await_text(browser, "#goods-1 .did", "Pinned: buyers see it now.")
+        await_texts(browser, "#goods-1 .did", "Pinned: buyers see it now.")
         assert browser.texts("[data-testid=available]") == ["3"]
 
         browser.run("document.querySelector('#pieces-1').value = '8'")
         browser.click("#goods-1 [data-testid=desk-restock]")
-        await_text(browser, "#goods-1 .did", "The stock is changed.")
+        await_texts(browser, "#goods-1 .did", "The stock is changed.")
         assert browser.texts("[data-testid=available]") == ["11"]
         assert counts(1) == (11, 2, 0)
 
@@ -61,7 +57,7 @@ def test_host_without_scripts_pins_restocks_and_ends_a_sale(shop: Shop, browser:
         assert [said for said in browser.complaints() if "409 (Conflict)" not in said] == []
 
         browser.click("#goods-1 form[action$=end] button")
-        await_text(browser, "#goods-1 .did", "The sale is over.")
+        await_texts(browser, "#goods-1 .did", "The sale is over.")
         browser.open(f"{shop.url}/rooms/1")
         assert browser.texts("[data-testid=order-status] strong") == ["This sale is over."]
     assert browser.complaints() == []
@@ -85,8 +81,8 @@ def test_desk_shows_what_another_one_does_and_what_is_ordered(shop: Shop, browse
     with browser.in_another_window():
         browser.open(f"{shop.url}/rooms/1/desk")
         browser.click("#goods-2 [data-testid=desk-pin]")
-        await_text(browser, "#goods-2 .did", "Pinned: buyers see it now.")
-    await_text(browser, "#pinned .title", LONG)
+        await_texts(browser, "#goods-2 .did", "Pinned: buyers see it now.")
+    await_texts(browser, "#pinned .title", LONG)
 
     browser.run("document.querySelector('#pieces-1').focus()")
     make_order({1: 1}, now=timezone.now())
