@@ -6,6 +6,7 @@ through Redis: whoever tells a hint waits for nobody, and without Redis it is co
 Why: docs/adr/0032-hints-and-streams.md.
 """
 
+import atexit
 import json
 import os
 import threading
@@ -92,6 +93,12 @@ class Hints:
                 has_failed = True
                 time.sleep(AWAY_SECONDS)
 
+    def end(self) -> None:
+        """Sends what has gathered, at once. A command ends before the thread has looked."""
+        if self._told.is_set():
+            with suppress(Exception):
+                self._publish(written(self._take()))
+
     def _take(self) -> Changed:
         with self._mutex:
             goods, rooms = self._goods, self._rooms
@@ -135,4 +142,5 @@ def publish(message: str) -> None:
 
 _hints = Hints(publish)
 os.register_at_fork(after_in_child=_hints.forget)
+atexit.register(_hints.end)
 tell = _hints.tell

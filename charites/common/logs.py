@@ -179,6 +179,12 @@ def is_worth_a_line(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Invalid encoding on")
 
 
+def without_traceback(record: logging.LogRecord) -> bool:
+    """A filter of the standard library's, for what a caller did wrong: the line says it, and no code is to blame."""
+    record.exc_info = None
+    return True
+
+
 def configure(options: dict[str, Any]) -> None:
     """Sets up structlog and the standard library's logging alike; `options`: level, as_json."""
     shared: list[Any] = [
@@ -223,7 +229,10 @@ def configure(options: dict[str, Any]) -> None:
                     "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
                 }
             },
-            "filters": {"worth_a_line": {"()": lambda: is_worth_a_line}},
+            "filters": {
+                "worth_a_line": {"()": lambda: is_worth_a_line},
+                "without_traceback": {"()": lambda: without_traceback},
+            },
             "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["console"], "level": options["level"]},
             # Requests are logged once, by our own middleware and interceptor.
@@ -231,6 +240,7 @@ def configure(options: dict[str, Any]) -> None:
                 "httpx": {"level": "WARNING"},
                 "django.request": {"level": "CRITICAL"},
                 "django.server": {"level": "CRITICAL"},
+                "django.security.DisallowedHost": {"filters": ["without_traceback"]},
                 "grpc._cython.cygrpc": {"filters": ["worth_a_line"]},
             },
         }

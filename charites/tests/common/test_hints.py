@@ -1,6 +1,11 @@
 """Hints: what they say, when they are told, and that nobody waits for them."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import redis
@@ -8,6 +13,7 @@ from django.conf import settings
 
 from charites.common import hints
 from charites.common.hints import ANYTHING, MOST, Changed, Hints
+from charites.common.shop import shop_of
 from goods.models import Goods
 from goods.services import (
     change_goods,
@@ -75,13 +81,36 @@ def test_without_redis_nobody_waits_and_it_is_counted() -> None:
     wait_until(lambda: hints.HINTS.labels("failed")._value.get() == before + 1, seconds=SECONDS, what="it was counted")
 
 
+@contextmanager
+def listening(channel: str) -> Iterator[Callable[[], Changed]]:
+    with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as messages:
+        messages.subscribe(channel)
+        assert messages.get_message(timeout=SECONDS)["type"] == "subscribe"
+        yield lambda: hints.read(messages.get_message(timeout=SECONDS)["data"])
+
+
 @pytest.fixture
 def heard() -> Iterator[Callable[[], Changed]]:
     """What is heard through Redis next."""
-    with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as listening:
-        listening.subscribe(hints.channel())
-        assert listening.get_message(timeout=SECONDS)["type"] == "subscribe"
-        yield lambda: hints.read(listening.get_message(timeout=SECONDS)["data"])
+    with listening(hints.channel()) as heard:
+        yield heard
+
+
+def test_what_a_command_tells_last_is_heard(tmp_path: Path) -> None:
+    database = str(tmp_path / "shop.sqlite3")
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "charites.settings",
+        "ENV_FILE": "",
+        "DEBUG": "1",
+        "DATABASE_URL": f"sqlite:///{database}",
+        "REDIS_URL": settings.REDIS_URL,
+    }
+    script = "import django; django.setup(); from charites.common import hints; hints.tell(goods=[7])"
+    with listening(f"charites:{shop_of({'NAME': database})}:hints") as heard:
+        subprocess.run([sys.executable, "-c", script], env=environment, cwd=settings.BASE_DIR, check=True)
+
+        assert heard() == Changed(goods=frozenset({7}))
 
 
 OF_GOODS, OF_ROOM = Changed(goods=frozenset({1})), Changed(rooms=frozenset({1}))

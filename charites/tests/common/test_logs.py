@@ -160,6 +160,14 @@ def test_line_with_an_exception_has_its_trace(lines):
     assert "ValueError: reason" in lines()[0]["exception"]
 
 
+def test_line_of_a_wrong_host_name_says_which_and_blames_no_code(lines, client):
+    client.get("/", headers={"host": "elsewhere.example"})
+
+    (line,) = [line for line in lines() if line["logger"].startswith("django.security")]
+    assert "elsewhere.example" in line["event"]
+    assert "exception" not in line
+
+
 def test_context_ends_with_its_block_and_may_be_nested():
     assert current_request_id() == ""
     with request_context("outer"):
