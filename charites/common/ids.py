@@ -13,22 +13,26 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.db.models.functions import Now
 
-from charites.common.errors import Why, busy
+from charites.common.errors import Why, busy, is_outage
 from charites.common.models import Node
 from charites.common.transactions import outermost
+
+log = structlog.get_logger(__name__)
 
 EPOCH_MS = int(datetime(2021, 12, 31, tzinfo=UTC).timestamp() * 1000)
 NODE_BITS, SEQUENCE_BITS = 10, 12
 SEQUENCES = 1 << SEQUENCE_BITS
 LEASE_SECONDS = 60
 RENEW_BEFORE_SECONDS = 30  # half the lease: two processes' clocks may run apart a little
+TRY_AGAIN_SECONDS = 1.0  # after a renewal that failed
 LEASE_TRIES = 20
 
 
@@ -37,6 +41,13 @@ class Lease:
     node: int
     until_monotonic: float
     used_until_ms: int
+    renew_at_monotonic: float
+
+
+def lease_from(started: float, node: int, used_until_ms: int) -> Lease:
+    """A lease that was asked for at `started`, by the monotonic clock."""
+    until = started + LEASE_SECONDS
+    return Lease(node, until, used_until_ms, until - RENEW_BEFORE_SECONDS)
 
 
 class Snowflake:
@@ -80,14 +91,10 @@ class Snowflake:
 
     def _valid_lease(self) -> Lease:
         """The present lease, renewed when it ends soon, or a new one. Raises `_last_ms` above what is used."""
-        lease = self._lease
-        if (
-            lease
-            and self._monotonic() < lease.until_monotonic - RENEW_BEFORE_SECONDS
-            and self._last_ms < lease.used_until_ms
-        ):
+        lease, now = self._lease, self._monotonic()
+        if lease and now < lease.renew_at_monotonic and self._last_ms < lease.used_until_ms:
             return lease
-        if lease and self._monotonic() < lease.until_monotonic and (renewed := self._renew(lease)):
+        if lease and now < lease.until_monotonic and (renewed := self._renewed(lease)):
             self._lease = renewed
         else:
             self._lease, floor_ms = self._acquire()
@@ -98,6 +105,16 @@ class Snowflake:
     def _horizon_ms(self, floor_ms: int) -> int:
         return max(self._wall_ms(), self._last_ms, floor_ms) + LEASE_SECONDS * 1000
 
+    def _renewed(self, lease: Lease) -> Lease | None:
+        """The lease with more time; while the database is away, as long as it holds: with the next try in a moment."""
+        try:
+            return self._renew(lease)
+        except (DatabaseError, InterfaceError) as error:
+            if not (is_outage(error) and self._last_ms < lease.used_until_ms):
+                raise
+            log.warning("lease_not_renewed", node=lease.node, error=repr(error))
+            return replace(lease, renew_at_monotonic=self._monotonic() + TRY_AGAIN_SECONDS)
+
     def _renew(self, lease: Lease) -> Lease | None:
         """Sets lease and horizon ahead, or returns None when the node belongs to somebody else by now."""
         started, used_until_ms = self._monotonic(), self._horizon_ms(0)
@@ -105,7 +122,7 @@ class Snowflake:
             renewed = Node.objects.filter(node=lease.node, owner=self._owner).update(
                 leased_until=Now() + timedelta(seconds=LEASE_SECONDS), used_until_ms=used_until_ms
             )
-        return Lease(lease.node, started + LEASE_SECONDS, used_until_ms) if renewed else None
+        return lease_from(started, lease.node, used_until_ms) if renewed else None
 
     def _acquire(self) -> tuple[Lease, int]:
         """Leases a free node of the configured range; returns it and the millisecond below which all is used."""
@@ -125,7 +142,7 @@ class Snowflake:
         taken = Node.objects.filter(node=free.node, owner=free.owner, leased_until=free.leased_until).update(
             owner=self._owner, leased_until=Now() + timedelta(seconds=LEASE_SECONDS), used_until_ms=used_until_ms
         )
-        return (Lease(free.node, started + LEASE_SECONDS, used_until_ms), free.used_until_ms) if taken else None
+        return (lease_from(started, free.node, used_until_ms), free.used_until_ms) if taken else None
 
     def _take_new(self) -> tuple[Lease, int] | None:
         """Leases a node that nobody ever had."""
@@ -140,7 +157,7 @@ class Snowflake:
             leased_until=Now() + timedelta(seconds=LEASE_SECONDS),
             used_until_ms=used_until_ms,
         )
-        return Lease(node, started + LEASE_SECONDS, used_until_ms), 0
+        return lease_from(started, node, used_until_ms), 0
 
 
 _snowflake = Snowflake()

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from django.db import connection, connections
 
+from charites.common.models import Node
 from stock.strategies import get_strategy
 
 TIMEOUT_SECONDS = 120  # a bound for busy machines, no measurement
@@ -150,23 +151,34 @@ class Interruption:
 
 
 class LostCommit:
-    """The reply to COMMIT is lost, after (or before) the database has carried it out; `times` in a row."""
+    """The reply to COMMIT is lost, after (or before) the database has carried it out; `times` in a row.
+
+    That of a node's lease is not: when one is renewed the clock decides.
+    """
 
     def __init__(self, *, carried_out: bool, error: Exception, times: int = 1) -> None:
         self._carried_out, self._error, self._times = carried_out, error, times
+        self._is_of_lease = False
 
     def __enter__(self) -> Self:
         self._connection, self._commit = connection, connection._commit
         connection._commit = self._lose
+        connection.execute_wrappers.append(self._look)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         del self._connection._commit
+        self._connection.execute_wrappers.remove(self._look)
+
+    def _look(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self._is_of_lease |= Node._meta.db_table in sql
+        return execute(sql, params, many, context)
 
     def _lose(self) -> None:
-        if self._times <= 0:
+        is_of_lease, self._is_of_lease = self._is_of_lease, False
+        if self._times <= 0 or is_of_lease:
             return self._commit()
         self._times -= 1
         if self._carried_out:

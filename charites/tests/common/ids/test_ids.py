@@ -1,6 +1,7 @@
 """Ids of one process."""
 
 import pytest
+from django.db import OperationalError, connection
 
 from charites.common.ids import SEQUENCES
 from charites.common.models import MAX_INT64, Node
@@ -83,3 +84,28 @@ def test_lease_is_renewed_at_half_time(clock):
     snowflake.next_ids(1)
 
     assert Node.objects.get().used_until_ms == until + 31_000
+
+
+def test_database_that_is_away_at_half_time_costs_nothing_while_the_lease_holds(clock):
+    snowflake = clock.snowflake()
+    before = snowflake.next_ids(1)
+    tries = []
+
+    def away(execute, sql, params, many, context):
+        tries.append(sql)
+        raise OperationalError(2013, "Lost connection")
+
+    clock.advance(31)
+    with connection.execute_wrapper(away):
+        during = [*snowflake.next_ids(1), *snowflake.next_ids(1)]
+        assert len(tries) == 1
+        clock.advance(1.5)
+        during += snowflake.next_ids(1)
+        assert len(tries) == 2
+        clock.advance(30)
+        with pytest.raises(OperationalError):
+            snowflake.next_ids(1)
+    after = snowflake.next_ids(1)
+
+    assert before < during[:1] < during[1:2] < during[2:] < after
+    assert {parts(number)[1] for number in (*before, *during)} == {parts(before[0])[1]}
