@@ -139,6 +139,15 @@ class Browser:
             self._command("Emulation.clearDeviceMetricsOverride")
 
     @contextlib.contextmanager
+    def in_zone(self, name: str) -> Iterator[None]:
+        """Inside, clocks are those of a time zone, such as `Europe/Berlin`."""
+        self._command("Emulation.setTimezoneOverride", timezoneId=name)
+        try:
+            yield
+        finally:
+            self._command("Emulation.setTimezoneOverride", timezoneId="")
+
+    @contextlib.contextmanager
     def without_scripts(self) -> Iterator[None]:
         """Inside, pages run no scripts of their own; `run` still does."""
         self._command("Emulation.setScriptExecutionDisabled", value=True)

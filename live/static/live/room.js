@@ -27,7 +27,9 @@ const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseco
 const words = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const fresh = async (url, options = {}) => {
   const answer = await fetch(url, { signal: AbortSignal.timeout?.(SEND_MS), ...options });
-  return { answer, copy: new DOMParser().parseFromString(await answer.text(), "text/html") };
+  const copy = new DOMParser().parseFromString(await answer.text(), "text/html");
+  showTimes(copy);
+  return { answer, copy };
 };
 
 // Sections
