@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -28,7 +28,6 @@ from live.views import key_of, whole
 from live.visitors import is_demo
 
 INSTRUMENTS = "lab/desk.html"  # what the demo brings for this page
-TYPED_TIME = "%Y-%m-%dT%H:%M:%S"  # as browsers want it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,13 @@ def row_of(item: Item, request: HttpRequest, error: ServiceError | None, now: da
 def fields_of(goods: Goods) -> dict[str, Any]:
     """What stands in the forms of a product."""
     moments = {"starts": goods.sale_starts_at, "ends": goods.sale_ends_at}
-    times = {name: moment.strftime(TYPED_TIME) if moment else "" for name, moment in moments.items()}
+    times = {name: typed_time(moment) if moment else "" for name, moment in moments.items()}
     return {"pieces": "", "limit": goods.limit_per_buyer, **times}
+
+
+def typed_time(moment: datetime) -> str:
+    """As browsers want it: in UTC, and with four digits for whatever year."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def instruments(request: HttpRequest) -> str | None:

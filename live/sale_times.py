@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.errors import Invalid
 from goods.models import Goods
 
+YEARS = range(2000, 2101)  # of sales: others are slips of the finger
 TYPED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")  # as browsers send it
 
 
@@ -52,6 +53,8 @@ def typed_time(form: Mapping[str, str], field: str) -> datetime | None:
         moment = None
     if moment is None:
         raise Invalid(field, _("must be a time such as 2026-11-11T20:00, in UTC"))
+    if moment.year not in YEARS:
+        raise Invalid(field, _("must be in one of the years 2000 to 2100"))
     return moment.replace(tzinfo=UTC)
 
 

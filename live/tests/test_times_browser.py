@@ -121,9 +121,7 @@ def test_desk_takes_times_of_the_hosts_zone(shop: Shop, browser: Browser, desk: 
         assert planned() == (datetime(2099, 8, 1, 10, 30, 5, tzinfo=UTC), None)
 
 
-def test_times_that_are_refused_stand_in_the_fields_as_they_were_typed(
-    shop: Shop, browser: Browser, desk: str
-) -> None:
+def test_times_that_are_refused_stand_in_the_fields_as_they_were_typed(shop: Shop, browser: Browser, desk: str) -> None:
     plan(SUMMER, WINTER)
     with browser.in_zone(BERLIN):
         browser.open(desk)

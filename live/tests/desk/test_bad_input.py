@@ -1,5 +1,7 @@
 """What nobody means is told on the page, and changes nothing."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.test import Client
 
@@ -57,12 +59,38 @@ def test_limit_holds_what_the_column_holds(limit: str) -> None:
     assert product().limit_per_buyer == int(limit)
 
 
-@pytest.mark.parametrize("year", ["0001", "9999"])
-def test_times_hold_what_the_column_holds(year: str) -> None:
+@pytest.mark.parametrize("moment", ["2000-01-01T00:00:00", "2100-12-31T23:59:59"])
+def test_times_are_of_this_century(moment: str) -> None:
     client = host()
 
-    assert press(client, "times", starts=f"{year}-01-01T00:00").status_code == 302
+    assert press(client, "times", starts=moment).status_code == 302
     assert client.get("/rooms/1/desk").status_code == 200
+    assert Client().get("/rooms/1").status_code == 200
+
+
+@pytest.mark.parametrize("field", ["starts", "ends"])
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00", "1999-12-31T23:59:59", "2101-01-01T00:00", "9999-12-31T23:59:59"]
+)
+def test_times_of_another_century_are_refused_and_stand_in_the_form(field: str, moment: str) -> None:
+    before = product().sale_starts_at, product().sale_ends_at
+
+    answer = press(host(), "times", **{field: moment})
+
+    assert (answer.status_code, told(answer.text)) == (400, "invalid")
+    assert "must be in one of the years 2000 to 2100." in answer.text
+    assert f'value="{moment}"' in answer.text
+    assert (product().sale_starts_at, product().sale_ends_at) == before
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_times_that_others_have_set_are_shown_whatever_they_are(year: int) -> None:
+    Goods.objects.filter(goods_id=1).update(sale_starts_at=datetime(year, 1, 1, tzinfo=UTC))
+
+    page = host().get("/rooms/1/desk")
+
+    assert page.status_code == 200
+    assert f'value="{year:04}-01-01T00:00:00"' in page.text
     assert Client().get("/rooms/1").status_code == 200
 
 
