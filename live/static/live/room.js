@@ -2,7 +2,7 @@
 //
 // The server alone knows how things look: what changes are the numbers of the product that is shown, and sections with
 // `data-live`, which are taken out of a fresh copy of the page (`data-parts`) when the room's events say that something
-// has changed. Forms with `data-in-place` are sent without leaving the page.
+// has changed. What somebody orders there is in orders.js.
 "use strict";
 
 const page = document.querySelector("[data-room]");
@@ -13,9 +13,7 @@ const OLD_TIMES = 4;
 const LOOK_BACK = [4 * SECOND, 8 * SECOND]; // without a stream: at some time between
 const STREAM_AGAIN = [10 * SECOND, 60 * SECOND]; // after it was refused
 const AWAY_MS = 6 * SECOND; // without a stream, before the page says so: each ends now and then, and comes back by itself
-const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
 const SEND_MS = 20 * SECOND;
-const FAILED = 500; // a status from here on
 const TICKER_LENGTH = 3;
 const STEADY_MS = SECOND; // Buy rests for so long when another product or price has come under the finger
 
@@ -191,64 +189,6 @@ function lookBack(until) {
   }, between(LOOK_BACK));
 }
 
-// Forms that leave the page where it is
-
-document.addEventListener("submit", async (event) => {
-  const form = event.target;
-  if (!("inPlace" in form.dataset)) return;
-  event.preventDefault();
-  if (form.dataset.sending) return;
-  form.dataset.sending = "yes";
-  form.setAttribute("aria-busy", "true");
-  try {
-    const body = new URLSearchParams(new FormData(form, event.submitter));
-    const { answer, copy } = await fresh(form.action, { method: "POST", body });
-    if (copy.querySelector("[data-room]")) show(copy, answer.url);
-    else if (answer.status < FAILED) location.assign(answer.url); // where one signs in
-    else throw new Error(answer.statusText); // of a proxy, say: nobody knows what became of the order
-  } catch {
-    const unheard = document.getElementById("unheard").content.cloneNode(true);
-    Object.assign(unheard.firstElementChild.dataset, { testid: "order-status", state: "busy" });
-    showOrder(unheard);
-  } finally {
-    delete form.dataset.sending;
-    form.removeAttribute("aria-busy");
-  }
-});
-
-function show(copy, url) {
-  for (const id of ["product", "shelf", "mine", "buy"]) {
-    const found = copy.getElementById(id);
-    if (found) document.getElementById(id)?.replaceWith(found);
-  }
-  if (new URL(url).pathname === location.pathname) history.replaceState(null, "", url);
-  showOrder(copy.getElementById("order"));
-  count();
-}
-
-function showOrder(found) {
-  const order = document.getElementById("order");
-  order.replaceWith(found);
-  const now = document.getElementById("order");
-  now.tabIndex = -1;
-  now.focus({ preventScroll: true });
-  now.scrollIntoView({ block: "nearest" });
-}
-
-// An unpaid order is paid elsewhere, or its time runs out
-
-async function lookAtOrder() {
-  const order = document.getElementById("order");
-  if (order?.dataset.state !== "unpaid" || !order.dataset.address || document.hidden) return;
-  try {
-    const { copy } = await fresh(order.dataset.address);
-    const found = copy.getElementById("order");
-    if (found?.dataset.state && found.dataset.state !== "unpaid" && order.isConnected) show(copy, location.href);
-  } catch {
-    // in a moment again
-  }
-}
-
 // Time
 
 function count() {
@@ -261,9 +201,6 @@ function count() {
 }
 
 setInterval(count, SECOND);
-setInterval(lookAtOrder, ORDER_MS);
-document.addEventListener("visibilitychange", lookAtOrder);
-addEventListener("focus", lookAtOrder);
 addEventListener("online", connect);
 addEventListener("offline", () => link("away"));
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

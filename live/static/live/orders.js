@@ -1,0 +1,68 @@
+// What somebody orders on the page of a room: forms with `data-in-place` are sent without leaving it, and an order that is
+// not paid yet is looked at.
+"use strict";
+
+const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
+const FAILED = 500; // a status from here on
+
+// Forms that leave the page where it is
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!("inPlace" in form.dataset)) return;
+  event.preventDefault();
+  if (form.dataset.sending) return;
+  form.dataset.sending = "yes";
+  form.setAttribute("aria-busy", "true");
+  try {
+    const body = new URLSearchParams(new FormData(form, event.submitter));
+    const { answer, copy } = await fresh(form.action, { method: "POST", body });
+    if (copy.querySelector("[data-room]")) show(copy, answer.url);
+    else if (answer.status < FAILED) location.assign(answer.url); // where one signs in
+    else throw new Error(answer.statusText); // of a proxy, say: nobody knows what became of the order
+  } catch {
+    const unheard = document.getElementById("unheard").content.cloneNode(true);
+    Object.assign(unheard.firstElementChild.dataset, { testid: "order-status", state: "busy" });
+    showOrder(unheard);
+  } finally {
+    delete form.dataset.sending;
+    form.removeAttribute("aria-busy");
+  }
+});
+
+function show(copy, url) {
+  for (const id of ["product", "shelf", "mine", "buy"]) {
+    const found = copy.getElementById(id);
+    if (found) document.getElementById(id)?.replaceWith(found);
+  }
+  if (new URL(url).pathname === location.pathname) history.replaceState(null, "", url);
+  showOrder(copy.getElementById("order"));
+  count();
+}
+
+function showOrder(found) {
+  const order = document.getElementById("order");
+  order.replaceWith(found);
+  const now = document.getElementById("order");
+  now.tabIndex = -1;
+  now.focus({ preventScroll: true });
+  now.scrollIntoView({ block: "nearest" });
+}
+
+// An unpaid order is paid elsewhere, or its time runs out
+
+async function lookAtOrder() {
+  const order = document.getElementById("order");
+  if (order?.dataset.state !== "unpaid" || !order.dataset.address || document.hidden) return;
+  try {
+    const { copy } = await fresh(order.dataset.address);
+    const found = copy.getElementById("order");
+    if (found?.dataset.state && found.dataset.state !== "unpaid" && order.isConnected) show(copy, location.href);
+  } catch {
+    // in a moment again
+  }
+}
+
+setInterval(lookAtOrder, ORDER_MS);
+document.addEventListener("visibilitychange", lookAtOrder);
+addEventListener("focus", lookAtOrder);
