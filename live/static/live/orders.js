@@ -3,6 +3,7 @@
 "use strict";
 
 const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
+const FORBIDDEN = 403;
 const FAILED = 500; // a status from here on
 
 // Forms that leave the page where it is
@@ -18,12 +19,11 @@ document.addEventListener("submit", async (event) => {
     const body = new URLSearchParams(new FormData(form, event.submitter));
     const { answer, copy } = await fresh(form.action, { method: "POST", body });
     if (copy.querySelector("[data-room]")) show(copy, answer.url);
+    else if (answer.status === FORBIDDEN) tell("outdated", "conflict"); // of the form: somebody has signed in elsewhere
     else if (answer.status < FAILED) location.assign(answer.url); // where one signs in
     else throw new Error(answer.statusText); // of a proxy, say: nobody knows what became of the order
   } catch {
-    const unheard = document.getElementById("unheard").content.cloneNode(true);
-    Object.assign(unheard.firstElementChild.dataset, { testid: "order-status", state: "busy" });
-    showOrder(unheard);
+    tell("unheard", "busy");
   } finally {
     delete form.dataset.sending;
     form.removeAttribute("aria-busy");
@@ -40,6 +40,12 @@ function show(copy, url) {
   count();
 }
 
+function tell(id, state) {
+  const text = document.getElementById(id).content.cloneNode(true);
+  Object.assign(text.firstElementChild.dataset, { testid: "order-status", state });
+  showOrder(text);
+}
+
 function showOrder(found) {
   const order = document.getElementById("order");
   order.replaceWith(found);
@@ -49,13 +55,32 @@ function showOrder(found) {
   now.scrollIntoView({ block: "nearest" });
 }
 
+// A page that is out of date is made anew. What was typed stays, and so does the key of the order.
+
+document.addEventListener("click", async (event) => {
+  if (!event.target.closest("[data-renew]")) return;
+  event.preventDefault();
+  try {
+    const { copy } = await fresh(location.href);
+    for (const field of document.getElementById("buy").elements) {
+      const found = copy.getElementById("buy").elements[field.name];
+      if (found && field.name !== "csrfmiddlewaretoken") found.value = field.value;
+    }
+    show(copy, location.href);
+    document.querySelector("#order[hidden] ~ #buy button")?.focus();
+  } catch {
+    location.reload();
+  }
+});
+
 // An unpaid order is paid elsewhere, or its time runs out
 
 async function lookAtOrder() {
   const order = document.getElementById("order");
-  if (order?.dataset.state !== "unpaid" || !order.dataset.address || document.hidden) return;
+  if (isOver || order?.dataset.state !== "unpaid" || !order.dataset.address || document.hidden) return;
   try {
-    const { copy } = await fresh(order.dataset.address);
+    const { answer, copy } = await fresh(order.dataset.address);
+    if (answer.ok && !copy.getElementById("mine")) return end("signed-out");
     const found = copy.getElementById("order");
     if (found?.dataset.state && found.dataset.state !== "unpaid" && order.isConnected) show(copy, location.href);
   } catch {

@@ -14,6 +14,7 @@ const LOOK_BACK = [4 * SECOND, 8 * SECOND]; // without a stream: at some time be
 const STREAM_AGAIN = [10 * SECOND, 60 * SECOND]; // after it was refused
 const AWAY_MS = 6 * SECOND; // without a stream, before the page says so: each ends now and then, and comes back by itself
 const SEND_MS = 20 * SECOND;
+const NOT_FOUND = 404;
 const TICKER_LENGTH = 3;
 const STEADY_MS = SECOND; // Buy rests for so long when another product or price has come under the finger
 
@@ -33,6 +34,7 @@ const fresh = async (url, options = {}) => {
 // Sections
 
 const isWhole = "whole" in page.dataset; // the copy is the page itself, made for whoever is signed in
+const signIn = document.querySelector("#link [data-link=signed-out]"); // where one who has to is led
 let told = 0; // how often we heard that something has changed
 let heard = ""; // the version of the room that the last event led to
 let isLooking = false;
@@ -40,11 +42,11 @@ let soon = null;
 
 async function refresh() {
   told += 1;
-  if (isLooking) return;
+  if (isLooking || isOver) return;
   isLooking = true;
   let seen = 0;
   let isOld = false;
-  for (let looks = 0; seen !== told || (isOld && looks < OLD_TIMES); looks += 1) {
+  for (let looks = 0; !isOver && (seen !== told || (isOld && looks < OLD_TIMES)); looks += 1) {
     await pause(looks ? OLD_MS : REFRESH_MS * Math.random());
     seen = told;
     isOld = await fetchSections();
@@ -56,13 +58,15 @@ async function refresh() {
 // A section that changes without an event says so.
 function lookSoon() {
   clearTimeout(soon);
-  if (document.querySelector("[data-live=soon]")) soon = setTimeout(refresh, SECOND);
+  if (!isOver && document.querySelector("[data-live=soon]")) soon = setTimeout(refresh, SECOND);
 }
 
 // Returns whether what came is older than what we heard: another process keeps a copy for a moment.
 async function fetchSections() {
   try {
     const { answer, copy } = await fresh(page.dataset.parts, isWhole ? {} : { credentials: "omit" });
+    if (answer.status === NOT_FOUND) return end("gone");
+    if (isWhole && new URL(answer.url).pathname === signIn.pathname) return end("signed-out");
     if (answer.ok) replaceLive(copy);
     const version = copy.getElementById("version")?.dataset.version;
     return answer.ok && version && heard && version !== heard;
@@ -147,16 +151,30 @@ const OTHER_EVENTS = ["pinned", "shelf", "price", "sold_out", "back", "sale_plan
 let stream = null;
 let looking = null;
 let away = null;
+let isOver = false; // there is nothing more to hear
 let shown = page.dataset.version; // of the page, until it hears of the room for the first time
 
 function link(state) {
-  page.dataset.link = state;
-  document.getElementById("link").hidden = state === "live";
   clearTimeout(away);
   away = null;
+  if (isOver) return;
+  page.dataset.link = state;
+  const line = document.getElementById("link");
+  line.hidden = state === "live";
+  for (const text of line.children) text.hidden = text.dataset.link !== state;
+}
+
+// The page stays as it is, says why, and asks no more.
+function end(state) {
+  link(state);
+  isOver = true;
+  stream?.close();
+  clearTimeout(looking);
+  clearTimeout(soon);
 }
 
 function connect() {
+  if (isOver) return;
   clearTimeout(looking);
   stream?.close();
   stream = new EventSource(page.dataset.events);
