@@ -115,3 +115,14 @@ def test_form_of_another_site_does_nothing() -> None:
 
     assert press(client, "pin", goods_id="2").status_code == 403
     assert Room.objects.get().current_goods_id == 1
+
+
+def test_form_of_before_somebody_signed_in_does_nothing_and_says_so() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(make_clerk(*EVERYTHING))
+
+    answer = press(client, "pin", goods_id="2")
+
+    assert answer.status_code == 403
+    assert "Nothing was done. Go back, reload the page, and press again." in answer.text
+    assert Room.objects.get().current_goods_id == 1
