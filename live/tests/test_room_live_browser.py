@@ -6,7 +6,7 @@ from charites.common import clock
 from goods.models import Room
 from goods.services import Entry, add_room_goods, change_room, pin_goods
 from lab.kit.browser import Browser
-from lab.kit.factories import counts, make_order, make_room, make_stock
+from lab.kit.factories import counts, make_goods, make_order, make_room, make_stock
 from lab.kit.processes.shop import Shop, wait_until
 from lab.kit.room_pages import BOUND_SECONDS, await_link, await_state, await_texts, await_true, link_of
 from orders.models import Order
@@ -215,3 +215,14 @@ def test_words_and_button_go_with_what_is_left(shop: Shop, browser: Browser) -> 
     cancel_order(order_id=order.order_id, user_id=order.user_id, closed_by=Order.ClosedBy.USER, now=clock.now())
     await_texts(browser, ".left span", "4 pieces left")
     await_true(lambda: browser.run(loud), "Buy is loud again")
+
+
+def test_ticker_names_a_product_that_came_after_the_page(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    make_goods(3, stock=5, title="A late one")
+    add_room_goods(room_id=1, entries=[Entry(3)], actor="staff")
+    await_true(lambda: len(browser.texts("[data-testid=shelf-item]")) == 3, "it is on the shelf")
+
+    make_order({3: 2}, now=clock.now())
+
+    await_texts(browser, "#ticker li", "2 × A late one: ordered")

@@ -82,6 +82,7 @@ function isInUse(section) {
 }
 
 function replaceLive(copy) {
+  learnTitles(copy);
   const isAnother = isWhole && [...copy.querySelectorAll("[data-live]")].some((found) => !document.getElementById(found.id));
   if (isAnother && !document.activeElement.matches("input, select, textarea")) {
     location.assign(page.dataset.parts); // the list is another one
@@ -132,6 +133,11 @@ function showStock(goods) {
     bar.max = one.available + one.reserved;
     bar.value = one.available;
   }
+}
+
+function learnTitles(root) {
+  for (const item of root.querySelectorAll("#shelf [data-goods]"))
+    titles.set(item.dataset.goods, item.querySelector(".title").textContent);
 }
 
 function tick({ goods_id: goods, ordered }) {
@@ -185,7 +191,6 @@ function connect() {
   };
   stream.addEventListener("room", (event) => {
     const room = JSON.parse(event.data);
-    for (const goods of room.goods) titles.set(goods.goods_id, goods.title);
     if (event.lastEventId !== shown) refresh();
     shown = "";
     showStock(room.goods);
@@ -224,5 +229,6 @@ addEventListener("offline", () => link("away"));
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 addEventListener("pagehide", () => stream?.close());
 count();
+learnTitles(document);
 connect();
 lookSoon();
