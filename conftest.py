@@ -224,10 +224,11 @@ def _nothing_is_known_from_before() -> None:
     from charites.common import sign_in  # noqa: PLC0415
     from charites.common.auth import standing  # noqa: PLC0415
     from goods import remembered  # noqa: PLC0415
+    from live import desk_reads  # noqa: PLC0415
     from orders import catalogue, limits  # noqa: PLC0415 (after Django's setup)
     from stock import sold_out  # noqa: PLC0415
 
-    for memory in (sold_out, catalogue, remembered, standing, sign_in):
+    for memory in (sold_out, catalogue, remembered, standing, sign_in, desk_reads.SALES):
         memory.clear()
     limits.CROWDED.clear()
     with suppress(RedisError):  # of a test that has put an end to it

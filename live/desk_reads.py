@@ -1,9 +1,11 @@
 """What a desk shows: the room and its shelf, what was ordered last, and how it sold in the last minutes."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from charites.common.recent import Recent
 from live.sales_chart import Line, draw
 from live.shelf import Item, Shelf, read_shelf
 from orders.sales import SalesMinute, list_newest_orders, list_sales
@@ -57,10 +59,23 @@ class Desk:
 def read_desk(*, room_id: int, with_orders: bool, now: datetime) -> Desk:
     """A desk as it is now. Raises RoomNotFound."""
     shelf = read_shelf(room_id=room_id, now=now)
-    return Desk(shelf, read_sales([item.goods.goods_id for item in shelf.items], now) if with_orders else None)
+    return Desk(shelf, recent_sales(tuple(item.goods.goods_id for item in shelf.items), now) if with_orders else None)
+
+
+SALES_SECONDS = 1.0  # room.js looks again when they are over
+SALES: Recent[tuple[int, ...], Sales] = Recent(SALES_SECONDS, 100)
+
+
+def recent_sales(goods_ids: tuple[int, ...], now: datetime) -> Sales:
+    """What is sold of these products, in whatever room; kept for a second, and read anew by one of those who look."""
+    found = SALES.recall(goods_ids)
+    if found is None:
+        read_at = time.monotonic()
+        found = read_sales(goods_ids, now)
+        SALES.note(goods_ids, found, read_at=read_at)
+    return found
 
 
 def read_sales(goods_ids: Sequence[int], now: datetime) -> Sales:
-    """What is sold of these products, in whatever room."""
     orders = list_newest_orders(goods_ids=goods_ids, limit=ORDERS_SHOWN)
     return Sales(orders, list_sales(goods_ids=goods_ids, minutes=MINUTES_SHOWN, now=now))

@@ -8,6 +8,7 @@
 const page = document.querySelector("[data-room]");
 const SECOND = 1000;
 const REFRESH_MS = 300; // within which sections are fetched, not by all at once
+const WHOLE_MS = SECOND; // between two looks at a whole page, which costs more; for so long its sales may be old
 const OLD_MS = 500; // after which they are fetched again when they were older than what we had heard
 const OLD_TIMES = 4;
 const LOOK_BACK = [4 * SECOND, 8 * SECOND]; // without a stream: at some time between
@@ -37,23 +38,32 @@ const isWhole = "whole" in page.dataset; // the copy is the page itself, made fo
 const signIn = document.querySelector("#link [data-link=signed-out]"); // where one who has to is led
 let told = 0; // how often we heard that something has changed
 let heard = ""; // the version of the room that the last event led to
+let toldAt = 0;
+let lookedAt = -WHOLE_MS;
 let isLooking = false;
 let soon = null;
 
 async function refresh() {
   told += 1;
+  toldAt = performance.now();
   if (isLooking || isOver) return;
   isLooking = true;
   let seen = 0;
   let isOld = false;
-  for (let looks = 0; !isOver && (seen !== told || (isOld && looks < OLD_TIMES)); looks += 1) {
-    await pause(looks ? OLD_MS : REFRESH_MS * Math.random());
+  for (let looks = 0; !isOver && (seen !== told || isEarly() || (isOld && looks < OLD_TIMES)); looks += 1) {
+    await pause(isWhole ? wholePause() : looks ? OLD_MS : REFRESH_MS * Math.random());
     seen = told;
+    lookedAt = performance.now();
     isOld = await fetchSections();
   }
   isLooking = false;
   lookSoon();
 }
+
+const wholePause = () => Math.max(REFRESH_MS * Math.random(), lookedAt + WHOLE_MS - performance.now());
+
+// Whether what was sold may have been read before we heard of it.
+const isEarly = () => isWhole && lookedAt < toldAt + WHOLE_MS;
 
 // A section that changes without an event says so.
 function lookSoon() {

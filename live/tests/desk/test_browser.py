@@ -1,6 +1,7 @@
 """A desk in a real browser and a shop of real processes, with scripts switched off: the host sells, a buyer sees it."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from django.utils import timezone
 from lab.kit.browser import Browser
 from lab.kit.factories import counts, make_clerk, make_goods, make_order, make_room, make_user
 from lab.kit.processes.shop import Shop, wait_until
-from lab.kit.room_pages import BOUND_SECONDS, await_texts
+from lab.kit.room_pages import BOUND_SECONDS, await_link, await_texts, await_true
 from live.tests.desk.pressing import EVERYTHING
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -105,3 +106,30 @@ def test_desk_that_has_refused_something_goes_on_showing_what_is_ordered(shop: S
     wait_until(
         lambda: browser.texts("#now-1 dd") == ["2", "3", "0"], seconds=BOUND_SECONDS, what="the desk counts the order"
     )
+
+
+def test_desk_looks_at_most_once_a_second(shop: Shop, browser: Browser) -> None:
+    browser.open(f"{shop.url}/rooms/1/desk")
+    await_link(browser)
+    browser.run(
+        "window.looks = []; const kept = window.fetch;"
+        "window.fetch = (...what) => { looks.push(performance.now()); return kept(...what) }"
+    )
+    for bought in (1, 2, 3):
+        make_order({1: 1}, now=timezone.now())
+        await_texts(browser, "#now-1 dd", str(3 - bought), str(2 + bought), "0")
+
+    looks = browser.run("return looks")
+
+    assert len(looks) > 1
+    assert min(after - before for before, after in pairwise(looks)) >= 999  # milliseconds
+
+
+def test_order_of_right_after_what_was_sold_was_read_is_shown(shop: Shop, browser: Browser) -> None:
+    browser.open(f"{shop.url}/rooms/1/desk")
+    await_link(browser)
+    browser.run("Math.random = () => 0; return fetch(location.href).then(answer => answer.status)")
+
+    make_order({1: 1}, now=timezone.now())
+
+    await_true(lambda: len(browser.texts("#orders li")) == 2, "the order is there")

@@ -1,12 +1,16 @@
 """What a desk shows."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from lab.kit.factories import make_goods, make_order, make_paid_order, make_room
+from live.desk_reads import SALES
 from live.tests.desk.pressing import host
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("room")]
@@ -84,6 +88,31 @@ def test_page_costs_the_same_however_long_the_shelf_and_however_much_is_sold(
 
     with django_assert_max_num_queries(14):
         assert client.get("/rooms/2/desk").text.count('data-testid="shelf-item"') == 30
+
+
+def statements(look: Callable[[], object]) -> int:
+    with CaptureQueriesContext(connection) as sent:
+        look()
+    return len(sent)
+
+
+def test_what_was_sold_is_read_once_for_all_who_look_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = host()
+    make_paid_order({1: 1})
+    monkeypatch.setattr(SALES, "_seconds", 600.0)
+    first = statements(lambda: client.get("/rooms/1/desk"))
+
+    make_order({1: 1})
+    second = statements(lambda: client.get("/rooms/1/desk"))
+
+    assert (first, second) == (14, 8)
+    page = client.get("/rooms/1/desk").text
+    assert "<b>1</b> order," in page
+    assert re.findall(r"<dd[^>]*>(\d+)</dd>", page)[:3] == ["3", "1", "1"]  # the shelf is as it is now
+
+    monkeypatch.setattr(SALES, "_seconds", -1.0)  # it is over
+    assert statements(lambda: client.get("/rooms/1/desk")) == first
+    assert "<b>2</b> orders," in client.get("/rooms/1/desk").text
 
 
 @pytest.mark.usefixtures("instruments")
