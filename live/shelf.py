@@ -35,8 +35,8 @@ class Item:
 
     @property
     def total(self) -> int:
-        """All pieces that have not been sold."""
-        return self.available + self.reserved
+        """All pieces: those that are left, those in open orders and those that are sold."""
+        return self.available + self.reserved + self.sold
 
     @property
     def is_open(self) -> bool:

@@ -15,6 +15,7 @@ urlpatterns = [
     path("rooms/<id:room_id>/buy", views.buy, name="room-buy"),
     path("rooms/<id:room_id>/orders/<id:order_id>/pay", views.pay, name="room-pay"),
     path("rooms/<id:room_id>/orders/<id:order_id>/cancel", views.cancel, name="room-cancel"),
+    path("rooms/<id:room_id>/orders/<id:order_id>/ask", views.ask, name="room-ask"),
     path("rooms/<id:room_id>/visitor", views.become, name="room-visitor"),
     path("rooms/<id:room_id>/desk", desk.desk_page, name="desk"),
     path("rooms/<id:room_id>/desk/pin", desk.pin, name="desk-pin"),

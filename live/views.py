@@ -23,6 +23,7 @@ from charites.common.rest import refusing
 from charites.common.text import tidy
 from goods.errors import RoomNotFound
 from live.events import state_of
+from live.own_orders import own_order, waiting_orders
 from live.shelf import read_shelf
 from live.sign_in import to_sign_in
 from live.visitors import Visitor, choose_visitor, is_demo, visitor_of
@@ -94,6 +95,17 @@ def cancel(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
 
 
 @button
+def ask(request: HttpRequest, room_id: int, order_id: int) -> HttpResponse:
+    """Asks the provider whether an order was paid: its news may be late, or lost."""
+
+    def ask_provider() -> HttpResponse:
+        found = services.ask_about_order(order_id=order_id, user_id=owner(request), now=clock.now())
+        return to_order(room_id, found, "&asked")
+
+    return answered(request, room_id, ask_provider, order_id)
+
+
+@button
 def become(request: HttpRequest, room_id: int) -> HttpResponse:
     """Makes this browser another user of the demo."""
     answer = redirect("room", room_id)
@@ -137,8 +149,11 @@ def page(
     }
     context["quantity"] = request.POST.get("quantity", "1") if error else "1"
     if visitor:
-        context["orders"] = list_orders(user_id=visitor.user_id, limit=ORDERS_SHOWN)
-        context |= {"order": order, "state": order and Order.Status(order.order.status).name.lower()}
+        orders = list_orders(user_id=visitor.user_id, limit=ORDERS_SHOWN)
+        own = own_order(order, now) if order else None
+        context |= {"orders": orders, "own": own, "waiting": waiting_orders(orders, own, now)}
+        context["asked"] = "asked" in request.GET
+        context["waits"] = any(found.order.status == Order.Status.UNPAID for found in orders)
     answer = render(request, "live/room.html", context)
     return refusing(answer, error) if error else answer
 
@@ -192,6 +207,6 @@ def order_of(visitor: Visitor, order_id: int | None) -> OrderWithLines | None:
         return None
 
 
-def to_order(room_id: int, found: OrderWithLines | None) -> HttpResponse:
-    order = f"?order={found.order.order_id}#order" if found else ""
+def to_order(room_id: int, found: OrderWithLines | None, more: str = "") -> HttpResponse:
+    order = f"?order={found.order.order_id}{more}#order" if found else ""
     return redirect(f"{reverse('room', args=[room_id])}{order}")

@@ -9,7 +9,14 @@ from django.utils.translation import ngettext
 from charites.common.errors import Invalid, KeyReused, Kind, Limited, ServiceError
 from goods.errors import GoodsNotFound, GoodsOffSale, SaleNotStarted, SaleOver
 from live.shelf import Sale
-from orders.errors import OrderStateConflict, OverBuyersLimit, PriceChanged, TooManyUnpaid
+from orders.errors import (
+    OrderStateConflict,
+    OverBuyersLimit,
+    PaymentsUnavailable,
+    PriceChanged,
+    TooLateToPay,
+    TooManyUnpaid,
+)
 from stock.errors import NotEnoughStock, StockNotFound
 
 
@@ -49,6 +56,8 @@ BY_ERROR: dict[type[ServiceError], Told] = {
         _("Look at your orders below, then press Buy again."),
     ),
     Limited: Told("limited", _("That was too fast."), _("Wait a minute, then try again.")),
+    TooLateToPay: Told("conflict", _("It is too late to begin a payment.")),
+    PaymentsUnavailable: Told("busy", _("The payment provider does not answer."), _("Press the button again.")),
     OrderStateConflict: Told("conflict", _("This order has moved on in the meantime."), _("See below how it stands.")),
 }
 
@@ -61,13 +70,13 @@ def tell(error: ServiceError) -> Told:
         return of_limit(int(error.details["limit"]), int(error.details["held"]))
     if isinstance(error, Invalid):
         return Told("invalid", error.message)
-    known = BY_KIND.get(error.kind) or next((told for kind, told in BY_ERROR.items() if isinstance(error, kind)), None)
+    known = next((told for kind, told in BY_ERROR.items() if isinstance(error, kind)), BY_KIND.get(error.kind))
     return known or Told("invalid", error.message)
 
 
 def of_shortage(available: int) -> Told:
     if available < 1:
-        return Told("sold-out", _("Sold out."), _("Unpaid orders give their pieces back: look again in a while."))
+        return Told("sold-out", _("Sold out."), _("Unpaid orders give their pieces back: they are shown here at once."))
     left = ngettext("Only %(count)s piece is left.", "Only %(count)s pieces are left.", available)
     return Told("sold-out", left % {"count": available}, _("Choose fewer pieces."))
 

@@ -36,6 +36,14 @@ class OrderStateConflict(ServiceError):
     text = _("Order %(order_id)s cannot be %(wanted)s: it is %(found)s.")
 
 
+class TooLateToPay(ServiceError):
+    """A payment ends a while before its order, so that no money comes for one that is closed; none can begin then."""
+
+    kind = Kind.CONFLICT
+    code = 50010015
+    text = _("It is too late to pay order %(order_id)s: it is closed in a moment.")
+
+
 class OrdersOpen(ServiceError):
     """A buyer is not forgotten while something is to be sent, or to be paid."""
 

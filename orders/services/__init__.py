@@ -13,18 +13,20 @@ from orders.services.paying import (
     BegunPayment,
     begin_payment,
     begin_payments,
+    pay_by,
     receive_notice,
     record_captures,
     refund_refused,
 )
 from orders.services.placing import TIMEOUT_TASK, Placed, place_order, place_orders
-from orders.services.reconciling import ask_about_payments, ask_now, reconcile
+from orders.services.reconciling import ask_about_order, ask_about_payments, ask_now, reconcile
 from orders.services.refunding import send_forgotten_refunds, send_refunds
 
 __all__ = [
     "TIMEOUT_TASK",
     "BegunPayment",
     "Placed",
+    "ask_about_order",
     "ask_about_payments",
     "ask_now",
     "begin_payment",
@@ -38,6 +40,7 @@ __all__ = [
     "forget_buyer",
     "forget_old",
     "forget_order",
+    "pay_by",
     "place_order",
     "place_orders",
     "receive_notice",

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.ids import next_ids
 from charites.common.transactions import Undone, run
 from orders import flows, selectors
-from orders.errors import OrderStateConflict, PaymentNotFound
+from orders.errors import OrderStateConflict, PaymentNotFound, TooLateToPay
 from orders.events import ORDER_CLOSED, ORDER_PAID, PAYMENT_BEGUN, REFUND_MADE
 from orders.models import Order, Payment, Refund
 from orders.participant import new_refund, write_refused
@@ -40,16 +40,15 @@ class BegunPayment:
 def begin_payment(*, order_id: int, user_id: int | None, outcome: str, now: datetime) -> BegunPayment:
     """Opens a payment at the provider, or returns the one that is open; one a time and order.
 
-    Raises OrderNotFound, OrderStateConflict (not unpaid, or no time left), PaymentsUnavailable, Busy, OutcomeUnknown.
+    Raises OrderNotFound, OrderStateConflict, TooLateToPay, PaymentsUnavailable, Busy, OutcomeUnknown.
     However it ends, asking again is harmless: the order keeps its begun payment.
     """
     provider = get_provider()
     order = selectors.get_order(order_id=order_id, user_id=user_id).order
-    expires_at = order.expires_at - payment_margin()
     if order.status != Order.Status.UNPAID:
         raise OrderStateConflict(order_id=order_id, wanted=_("paid"), found=order.get_status_display())
-    if expires_at <= now:
-        raise OrderStateConflict(order_id=order_id, wanted=_("paid"), found=_("about to expire"))
+    if pay_by(order) <= now:
+        raise TooLateToPay(order_id=order_id)
     begun = store_begun([order], channel=provider.channel)
     if not begun:
         raise OrderStateConflict(order_id=order_id, wanted=_("paid"), found=_("no longer unpaid"))
@@ -73,8 +72,12 @@ def begin_payments(*, order_ids: Sequence[int], now: datetime) -> list[PaymentRe
 
 def request_for(payment: Payment, order: Order) -> PaymentRequest:
     """What the provider is asked to collect for a begun payment, and until when."""
-    expires_at = order.expires_at - payment_margin()
-    return PaymentRequest(payment.payment_id, order.order_id, payment.amount, payment.currency, expires_at)
+    return PaymentRequest(payment.payment_id, order.order_id, payment.amount, payment.currency, pay_by(order))
+
+
+def pay_by(order: Order) -> datetime:
+    """Until when an order can be paid: its payment ends a while before it does."""
+    return order.expires_at - payment_margin()
 
 
 def payment_margin() -> timedelta:

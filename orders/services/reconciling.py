@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 
 from charites.common.errors import ServiceError
+from charites.common.rates import Rate, Rates, take_or_refuse
 from charites.common.threads import each_at_once
 from charites.common.transactions import run
 from orders import selectors
@@ -18,11 +19,14 @@ from orders.errors import PaymentsUnavailable
 from orders.models import Payment
 from orders.payments import calls
 from orders.payments.schedule import UNANSWERED_STEP, question_after
+from orders.selectors import OrderWithLines
 from orders.services.asking import PAYMENT_LEASE, close_at_provider, lease, record_if_captured
 from orders.services.refunding import send_forgotten_refunds
 
 log = structlog.get_logger(__name__)
+_asks = Rates("ask-provider")
 
+ASK_RATE = Rate(10, 60)  # of one order, on its buyer's word
 BATCH = 16  # questions in one round of the sweep: a provider that hangs holds up its other work for 20 s
 
 
@@ -103,3 +107,18 @@ def ask_now(*, payment_ids: Sequence[int], now: datetime) -> dict[int, Exception
     if uncaptured := selectors.list_uncaptured(payment_ids=payment_ids):
         each_at_once(ask, uncaptured)
     return errors
+
+
+def ask_about_order(*, order_id: int, user_id: int | None, now: datetime) -> OrderWithLines:
+    """Asks the provider about an order's open payment on its buyer's word; returns the order as it is then.
+
+    Raises OrderNotFound, Limited (ASK_RATE), PaymentsUnavailable, StockBusy, OutcomeUnknown.
+    """
+    selectors.get_order(order_id=order_id, user_id=user_id)
+    begun = selectors.list_begun_payments(order_ids=[order_id])
+    if begun:
+        take_or_refuse(_asks, str(order_id), ASK_RATE, now)
+        for error in ask_now(payment_ids=[begun[order_id].payment_id], now=now).values():
+            if error:
+                raise error
+    return selectors.get_order(order_id=order_id, user_id=user_id)

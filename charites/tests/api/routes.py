@@ -31,6 +31,7 @@ OPEN = {
     "rooms/<id:room_id>/buy": "leads to where one signs in",
     "rooms/<id:room_id>/orders/<id:order_id>/pay": "not found for who has no such order",
     "rooms/<id:room_id>/orders/<id:order_id>/cancel": "not found for who has no such order",
+    "rooms/<id:room_id>/orders/<id:order_id>/ask": "not found for who has no such order",
     "rooms/<id:room_id>/visitor": "chooses between the demo's buyers",
     # The host's desk: staff with a session or, in the demo, on this machine; see live/tests/desk.
     **{f"rooms/<id:room_id>/desk{part}": "leads to where one signs in" for part in ("", *DESK)},

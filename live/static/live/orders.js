@@ -3,6 +3,7 @@
 "use strict";
 
 const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
+const ASK_MS = 6 * SECOND; // between two questions to the provider
 const FORBIDDEN = 403;
 const FAILED = 500; // a status from here on
 
@@ -31,7 +32,7 @@ document.addEventListener("submit", async (event) => {
 });
 
 function show(copy, url) {
-  for (const id of ["product", "shelf", "mine", "buy"]) {
+  for (const id of ["product", "shelf", "mine", "waiting", "buy"]) {
     const found = copy.getElementById(id);
     if (found) document.getElementById(id)?.replaceWith(found);
   }
@@ -73,21 +74,43 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// An unpaid order is paid elsewhere, or its time runs out
+// Unpaid orders are paid elsewhere, or their time runs out
 
-async function lookAtOrder() {
+async function lookAtOrders() {
   const order = document.getElementById("order");
-  if (isOver || order?.dataset.state !== "unpaid" || !order.dataset.address || document.hidden) return;
+  const address = order?.dataset.state === "unpaid" ? order.dataset.address : page.dataset.here;
+  const isWaiting = order?.dataset.state === "unpaid" || document.querySelector("[data-waits]");
+  if (isOver || !isWaiting || document.hidden) return;
   try {
-    const { answer, copy } = await fresh(order.dataset.address);
+    const { answer, copy } = await fresh(address);
     if (answer.ok && !copy.getElementById("mine")) return end("signed-out");
+    for (const id of ["mine", "waiting"]) {
+      const old = document.getElementById(id);
+      const found = copy.getElementById(id);
+      if (found && !isInUse(old)) old.replaceWith(found);
+    }
     const found = copy.getElementById("order");
-    if (found?.dataset.state && found.dataset.state !== "unpaid" && order.isConnected) show(copy, location.href);
+    const isAnother = found?.dataset.step && found.dataset.step !== order.dataset.step;
+    if (isAnother && address === order.dataset.address && order.isConnected) show(copy, location.href);
+    count();
   } catch {
     // in a moment again
   }
 }
 
-setInterval(lookAtOrder, ORDER_MS);
-document.addEventListener("visibilitychange", lookAtOrder);
-addEventListener("focus", lookAtOrder);
+// Whoever comes back from the provider has paid, maybe, and its news may be late or lost.
+
+let askedAt = -ASK_MS;
+
+async function comeBack() {
+  const form = document.querySelector("[data-ask]");
+  if (form && !document.hidden && performance.now() > askedAt + ASK_MS) {
+    askedAt = performance.now();
+    await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) }).catch(() => null);
+  }
+  return lookAtOrders();
+}
+
+setInterval(lookAtOrders, ORDER_MS);
+document.addEventListener("visibilitychange", comeBack);
+addEventListener("focus", comeBack);

@@ -140,7 +140,7 @@ function showStock(goods) {
     if ((number.textContent === "1") !== (one.available === 1)) refresh(); // the words around it are others
     number.textContent = one.available;
     const bar = product.querySelector("meter");
-    bar.max = one.available + one.reserved;
+    bar.max = one.available + one.reserved + one.sold;
     bar.value = one.available;
   }
 }

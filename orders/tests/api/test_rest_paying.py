@@ -68,7 +68,11 @@ def test_payment_of_an_order_that_is_about_to_expire_is_refused() -> None:
 
     response = buyer().post(f"/api/orders/{order.order_id}/pay")
 
-    assert error_of(response) == (409, 50010006, f"Order {order.order_id} cannot be paid: it is about to expire.")
+    assert error_of(response) == (
+        409,
+        50010015,
+        f"It is too late to pay order {order.order_id}: it is closed in a moment.",
+    )
 
 
 @override_settings(PAYMENT_PROVIDER=SANDBOX)

@@ -106,5 +106,6 @@ def test_pay_order_about_to_expire_is_refused(callers: Callers) -> None:
     make_goods(1, stock=10)
     order = make_order(user_id=7, now=timezone.now() - timedelta(seconds=1795))
 
-    assert refusal(callers.buyer(7).order.PayOrder, PayOrderRequest(order_id=order.order_id)) == WRONG_STATE
+    told = refusal(callers.buyer(7).order.PayOrder, PayOrderRequest(order_id=order.order_id))
+    assert told == ("FAILED_PRECONDITION", 50010015)
     assert not Payment.objects.exists()

@@ -5,7 +5,7 @@ import pytest
 from lab.kit.factories import NOW, SANDBOX, later, make_closed_order, make_goods, make_order, make_paid_order
 from lab.kit.interleaving import Background, Parked, await_lock_wait
 from lab.kit.providers import AWAY
-from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
+from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable, TooLateToPay
 from orders.models import Payment, SandboxPayment
 from orders.services import begin_payment, complete_order
 from orders.tests.paying.paid import begin
@@ -75,7 +75,7 @@ def test_begin_with_no_time_left_is_refused():
     order = make_order()
     last_moment = later(1800 - 60)
 
-    with pytest.raises(OrderStateConflict):
+    with pytest.raises(TooLateToPay):
         begin(order, now=last_moment)
 
     assert not Payment.objects.exists()
