@@ -2,6 +2,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from charites import front, views
@@ -22,6 +23,7 @@ instruments = [path("", include("lab.web.urls"))] if settings.DEMO and apps.is_i
 
 urlpatterns = [
     path("", front.front_page, name="front"),
+    path("language", set_language, name="language"),
     path("favicon.ico", views.favicon),
     path("livez", views.livez),
     path("readyz", views.readyz),

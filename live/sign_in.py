@@ -1,5 +1,7 @@
 """Signing in to buy, with a session."""
 
+from typing import Any
+
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -8,13 +10,20 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from charites.common.sign_in_form import CountedSignInForm, with_limit
+from live.visitors import is_demo
 
-LOG_IN = LoginView.as_view(
-    authentication_form=CountedSignInForm,
-    template_name="live/sign_in.html",
-    next_page="front",
-    redirect_authenticated_user=True,
-)
+
+class SignIn(LoginView):
+    authentication_form = CountedSignInForm
+    template_name = "live/sign_in.html"
+    next_page = "front"
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"demo": is_demo(self.request)}
+
+
+LOG_IN = SignIn.as_view()
 sign_out = LogoutView.as_view(next_page="front")
 
 

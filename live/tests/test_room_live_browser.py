@@ -6,10 +6,11 @@ from charites.common import clock
 from goods.models import Room
 from goods.services import Entry, add_room_goods, change_room, pin_goods
 from lab.kit.browser import Browser
-from lab.kit.factories import counts, make_goods, make_order, make_room, make_stock
+from lab.kit.factories import counts, make_goods, make_order, make_payment, make_room, make_stock
 from lab.kit.processes.shop import Shop, wait_until
 from lab.kit.room_pages import BOUND_SECONDS, await_link, await_state, await_texts, await_true, link_of
 from orders.models import Order
+from orders.payments.sandbox import act
 from orders.services import cancel_order
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -226,3 +227,33 @@ def test_ticker_names_a_product_that_came_after_the_page(shop: Shop, browser: Br
     make_order({3: 2}, now=clock.now())
 
     await_texts(browser, "#ticker li", "2 × A late one: ordered")
+
+
+def test_language_that_was_chosen_stays_when_something_changes(shop: Shop, browser: Browser) -> None:
+    browser.open(f"{shop.url}/rooms/1")
+    browser.click("[name=language][value=zh-hans]")
+    await_link(browser)
+    assert browser.run("return document.documentElement.lang") == "zh-hans"
+
+    pin_goods(room_id=1, goods_id=2)
+
+    await_texts(browser, TITLE, "Goods 2")
+    assert "剩余" in " ".join(browser.texts(".product .left"))
+
+
+def test_order_that_is_paid_elsewhere_is_asked_about_when_its_buyer_comes_back(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    browser.click(BUY)
+    await_state(browser, "unpaid")
+    order = Order.objects.get()
+    payment = make_payment(order, now=clock.now())
+    browser.click("#shelf li:nth-child(2) a")
+    await_texts(browser, "#waiting a", "Yours, to be paid: 99.50 CNY")
+    act(payment_id=payment.payment_id, outcome="lose", now=clock.now())
+    browser.click("#waiting a")
+    await_state(browser, "unpaid")
+
+    browser.run("dispatchEvent(new Event('focus'))")
+
+    await_state(browser, "paid")
+    await_texts(browser, "#waiting a")

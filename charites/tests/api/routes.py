@@ -8,6 +8,7 @@ DESK = ("/pin", "/unpin", "/restock", "/start", "/end", "/on", "/off", "/times",
 # Everything that answers without a token, and why that is right.
 OPEN = {
     "": "the front page",
+    "language": "chooses the language of pages",
     "favicon.ico": "leads to a picture",
     "livez": "health",
     "readyz": "health",

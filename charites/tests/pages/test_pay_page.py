@@ -1,5 +1,7 @@
 """The sandbox's pay page."""
 
+import re
+
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client, override_settings
@@ -37,7 +39,7 @@ def test_pay_page_shows_the_amount_and_a_button() -> None:
 
     assert response.status_code == 200
     assert "99.50" in response.text
-    assert "<button" in response.text
+    assert 'name="outcome"' in response.text
     assert str(Payment.objects.get().payment_id) in response.text
     assert "no-store" in response["Cache-Control"]
 
@@ -61,10 +63,23 @@ def test_pay_page_pays_once() -> None:
     again = browser.post(link, follow=True)
 
     assert first.redirect_chain == again.redirect_chain == [(link, 302)]
-    assert "<button" not in first.text
+    assert 'name="outcome"' not in first.text
     assert "Paid" in again.text
     assert SandboxPayment.objects.get().status == "captured"
     assert Message.objects.filter(topic=NOTIFY_TOPIC).count() == 1
+
+
+@pytest.mark.usefixtures("_sandbox")
+def test_pay_page_looks_again_when_its_time_is_up_and_leads_back_when_it_is_paid() -> None:
+    link = begun_link()
+
+    open_, paid = Client().get(link).text, Client().post(link, follow=True).text
+
+    (seconds,) = re.findall(r'<meta http-equiv="refresh" content="(\d+)">', open_)
+    left = (SandboxPayment.objects.get().expires_at - timezone.now()).total_seconds()
+    assert left < int(seconds) < left + 60
+    assert "http-equiv" not in paid
+    assert '<a href="/">To the shop</a>' in paid
 
 
 @pytest.mark.usefixtures("_sandbox")
@@ -84,7 +99,7 @@ def test_pay_page_of_a_closed_payment_takes_no_money() -> None:
 
     shown, posted = Client().get(link), Client().post(link, follow=True)
 
-    assert "<button" not in shown.text
+    assert 'name="outcome"' not in shown.text
     assert "closed" in posted.text
     assert SandboxPayment.objects.get().status == "closed"
     assert not Message.objects.filter(topic=NOTIFY_TOPIC).exists()
@@ -97,8 +112,8 @@ def test_pay_page_whose_time_is_up_takes_no_money() -> None:
 
     shown, posted = Client().get(link), Client().post(link, follow=True)
 
-    assert "<button" not in shown.text
-    assert "<button" not in posted.text
+    assert 'name="outcome"' not in shown.text
+    assert 'name="outcome"' not in posted.text
     assert SandboxPayment.objects.get().status == "open"
 
 

@@ -16,6 +16,7 @@ const STREAM_AGAIN = [10 * SECOND, 60 * SECOND]; // after it was refused
 const AWAY_MS = 6 * SECOND; // without a stream, before the page says so: each ends now and then, and comes back by itself
 const SEND_MS = 20 * SECOND;
 const NOT_FOUND = 404;
+const FOR_ALL = { credentials: "omit", headers: { "Accept-Language": document.documentElement.lang } };
 const TICKER_LENGTH = 3;
 const STEADY_MS = SECOND; // Buy rests for so long when another product or price has come under the finger
 
@@ -74,7 +75,7 @@ function lookSoon() {
 // Returns whether what came is older than what we heard: another process keeps a copy for a moment.
 async function fetchSections() {
   try {
-    const { answer, copy } = await fresh(page.dataset.parts, isWhole ? {} : { credentials: "omit" });
+    const { answer, copy } = await fresh(page.dataset.parts, isWhole ? {} : FOR_ALL);
     if (answer.status === NOT_FOUND) return end("gone");
     if (isWhole && new URL(answer.url).pathname === signIn.pathname) return end("signed-out");
     if (answer.ok) replaceLive(copy);
