@@ -26,6 +26,7 @@ class OrderNotFound(ServiceError):
     kind = Kind.NOT_FOUND
     code = 50010003
     text = _("There is no order %(order_id)s.")
+    example = {"order_id": 1}
 
 
 class OrderStateConflict(ServiceError):
@@ -34,6 +35,7 @@ class OrderStateConflict(ServiceError):
     kind = Kind.CONFLICT
     code = 50010006
     text = _("Order %(order_id)s cannot be %(wanted)s: it is %(found)s.")
+    example = {"order_id": 1, "wanted": "paid", "found": "closed"}
 
 
 class TooLateToPay(ServiceError):
@@ -42,6 +44,7 @@ class TooLateToPay(ServiceError):
     kind = Kind.CONFLICT
     code = 50010015
     text = _("It is too late to pay order %(order_id)s: it is closed in a moment.")
+    example = {"order_id": 1}
 
 
 class OrdersOpen(ServiceError):
@@ -50,6 +53,7 @@ class OrdersOpen(ServiceError):
     kind = Kind.CONFLICT
     code = 50010014
     text = _("These orders have not ended: %(order_ids)s. Close or complete them first.")
+    example = {"order_ids": "1, 2"}
 
 
 class OrderFailed(ServiceError):
@@ -64,6 +68,7 @@ class PaymentNotFound(ServiceError):
     kind = Kind.NOT_FOUND
     code = 50010012
     text = _("There is no payment %(payment_id)s.")
+    example = {"payment_id": 1}
 
 
 class PaymentsUnavailable(ServiceError):
@@ -97,6 +102,7 @@ class TooManyUnpaid(ServiceError):
     kind = Kind.CONFLICT
     code = 50010008
     text = _("You have %(unpaid)s unpaid orders, and may have %(limit)s: pay or cancel one first.")
+    example = {"unpaid": 5, "limit": 5}
 
 
 class PriceChanged(ServiceError):
@@ -105,6 +111,7 @@ class PriceChanged(ServiceError):
     kind = Kind.CONFLICT
     code = 50010009
     text = _("The amount is %(amount)s now, not %(expected)s: the price has changed.")
+    example = {"amount": 17900, "expected": 19900}
 
     @property
     def message(self) -> str:
@@ -118,3 +125,4 @@ class OverBuyersLimit(ServiceError):
     kind = Kind.CONFLICT
     code = 40010008
     text = _("Of product %(goods_id)s a buyer may have %(limit)s; you have %(held)s and asked for %(requested)s.")
+    example = {"goods_id": 1, "limit": 2, "held": 1, "requested": 2}

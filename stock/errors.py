@@ -7,12 +7,14 @@ class StockNotFound(ServiceError):
     kind = Kind.NOT_FOUND
     code = 40010002
     text = _("There is no stock of product %(goods_id)s.")
+    example = {"goods_id": 1}
 
 
 class NotEnoughStock(ServiceError):
     kind = Kind.CONFLICT
     code = 40010003
     text = _("Not enough stock of product %(goods_id)s: %(requested)s asked for, %(available)s left.")
+    example = {"goods_id": 1, "requested": 2, "available": 0}
 
 
 class StockChanged(ServiceError):
@@ -21,6 +23,7 @@ class StockChanged(ServiceError):
     kind = Kind.CONFLICT
     code = 40010004
     text = _("The stock of product %(goods_id)s changed in the meantime. Read it again and retry.")
+    example = {"goods_id": 1}
 
 
 class StockContended(ServiceError):
@@ -53,6 +56,7 @@ class StockRolledBack(ServiceError):
     kind = Kind.CONFLICT
     code = 40010007
     text = _("The stock of order %(order_id)s was rolled back before; it cannot be taken again.")
+    example = {"order_id": 1}
 
 
 class ReservationOfAnother(ServiceError):
@@ -61,6 +65,7 @@ class ReservationOfAnother(ServiceError):
     kind = Kind.FORBIDDEN
     code = 40010011
     text = _("Somebody else reserved the stock of order %(order_id)s: it is not yours to move.")
+    example = {"order_id": 1}
 
 
 class RecordConflict(ServiceError):
@@ -69,3 +74,4 @@ class RecordConflict(ServiceError):
     kind = Kind.CONFLICT
     code = 40010010
     text = _("Order %(order_id)s: stock cannot be %(wanted)s, it is %(found)s.")
+    example = {"order_id": 1, "wanted": "confirmed", "found": "rolled back"}

@@ -4,7 +4,8 @@ Services raise these and know neither HTTP nor gRPC; `common/rest/` and `common/
 """
 
 import copyreg
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from enum import Enum, StrEnum
 from typing import Any, ClassVar
 
@@ -35,7 +36,13 @@ class ServiceError(Exception):
 
     kind: ClassVar[Kind] = Kind.INTERNAL
     code: ClassVar[int] = 10000000  # one number, one meaning: programs look at it
+    slug: ClassVar[str] = "service_error"  # the same as a word, from the name of the class
     text: str | Promise = _("Something went wrong on our side. Try again later.")
+    example: ClassVar[Mapping[str, Any]] = {}  # details, for those who read of it
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.slug = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
     def __init__(self, **details: Any) -> None:
         self.details = details
@@ -63,6 +70,7 @@ class Invalid(ServiceError):
 
     kind = Kind.INVALID
     code = 10000001
+    example = {"field": "quantity", "reason": _("is missing or out of range")}
 
     def __init__(self, field: str, reason: str | Promise, **details: Any) -> None:
         super().__init__(field=field, **details)
@@ -137,6 +145,7 @@ class MethodNotAllowed(ServiceError):
     kind = Kind.INVALID
     code = 10000008
     text = _("This address does not take the method %(method)s.")
+    example = {"method": "DELETE"}
 
 
 class KeyReused(ServiceError):
@@ -145,6 +154,7 @@ class KeyReused(ServiceError):
     kind = Kind.KEY_REUSED
     code = 10000009
     text = _("The idempotency key %(key)s was used for another request before. Use a new key.")
+    example = {"key": "order-2026-06-01-0001"}
 
 
 class Why(StrEnum):

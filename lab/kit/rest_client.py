@@ -54,6 +54,6 @@ def service() -> RestClient:
 def error_of(response: HttpResponse) -> tuple[int, int, str]:
     """Returns (status, our number, message) of an error, after checking that it has the one shape of errors."""
     body = response.json()
-    assert set(body) == {"code", "message", "details", "request_id"}, body
+    assert set(body) == {"code", "error", "message", "details", "request_id"}, body
     assert body["request_id"] == response["X-Request-ID"]
     return response.status_code, body["code"], body["message"]

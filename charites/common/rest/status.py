@@ -47,10 +47,11 @@ def error_headers(error: ServiceError) -> dict[str, str]:
 
 
 def error_body(error: ServiceError) -> dict[str, Any]:
-    """Returns the one shape of an error: code, message, details, request_id. Integers in details become strings."""
+    """Returns the one shape of an error. Integers in `details` become strings."""
     details = {name: sendable(str(value)) for name, value in error.details.items()}
     return {
         "code": error.code,
+        "error": error.slug,
         "message": sendable(error.message),
         "details": details,
         "request_id": logs.current_request_id(),

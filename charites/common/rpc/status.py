@@ -27,9 +27,9 @@ STATUS = {
 
 
 def as_status(error: ServiceError) -> Status:
-    """Returns an error as gRPC carries it: status, text, and `Error{code, message, details}` in the details."""
+    """Returns an error as gRPC carries it: status, text, and `Error{code, message, details, error}` in the details."""
     details = tuple((name, str(value)) for name, value in error.details.items())
-    return make_status(error.kind, error.code, error.message, details)
+    return make_status(error.kind, error.code, error.slug, error.message, details)
 
 
 def turned_away(why: Why) -> Status:
@@ -40,9 +40,11 @@ def turned_away(why: Why) -> Status:
 
 
 @lru_cache(1_000)  # most are the same as many others: this product is sold out
-def make_status(kind: Kind, code: int, message: str, details: tuple[tuple[str, str], ...]) -> Status:
+def make_status(
+    kind: Kind, code: int, slug: str, message: str, details: tuple[tuple[str, str], ...]
+) -> Status:
     detail = AnyMessage()
-    detail.Pack(Error(code=code, message=message, details=dict(details)))
+    detail.Pack(Error(code=code, error=slug, message=message, details=dict(details)))
     return Status(code=STATUS[kind].value[0], message=message, details=[detail])
 
 

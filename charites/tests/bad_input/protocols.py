@@ -148,7 +148,7 @@ def http_refusal(method: str, path: str, body: Any, authorization: str, headers:
     if response.status_code < 400:
         return None
     error = response.json()
-    assert set(error) == {"code", "message", "details", "request_id"}
+    assert set(error) == {"code", "error", "message", "details", "request_id"}
     assert response["X-Request-ID"] == error["request_id"]
     everything = f"{response.headers} {response.text}"
     return Refusal(response.status_code, error["code"], error["message"], error["request_id"], everything)

@@ -101,7 +101,7 @@ def expect_busy(site: Site) -> None:
     ):
         body = answer.json()
         assert (answer.status_code, answer.headers["Retry-After"] in "123") == (503, True), body
-        assert set(body) == {"code", "message", "details", "request_id"}
+        assert set(body) == {"code", "error", "message", "details", "request_id"}
         assert body["code"] in BUSY_NUMBERS
         assert not INTERNALS.search(answer.text)
     error = site.place_over_grpc()

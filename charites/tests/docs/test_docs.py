@@ -85,7 +85,7 @@ def errors_of(base: type[ServiceError]) -> Iterator[type[ServiceError]]:
 def test_errors_are_listed_with_their_number_and_statuses():
     ours = [e for e in errors_of(ServiceError) if ".tests" not in e.__module__]  # tests make their own
     expected = {
-        f"| {e.code} | `{e.__name__}` | {int(error_status(e.__new__(e)))} | `{STATUS[e.kind].name}` |" for e in ours
+        f"| {e.code} | `{e.slug}` | {int(error_status(e.__new__(e)))} | `{STATUS[e.kind].name}` |" for e in ours
     }
 
     listed = re.findall(r"^(\| \d+ \| .*? \| \d+ \| .*? \|)", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
