@@ -323,6 +323,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.1",
     "TITLE": "charites",
     "DESCRIPTION": "Live-stream commerce: rooms, goods, stock, orders. Amounts are integer cents; ids are strings.",
     "VERSION": "1.0.0",
@@ -338,7 +339,18 @@ SPECTACULAR_SETTINGS = {
         "PaymentStatus": "orders.models.Payment.Status",
         "RoomStatus": "goods.models.Room.Status",
         "GoodsStatus": "goods.models.Goods.Status",
+        "RefundStatus": "orders.models.Refund.Status",
+        "RefundReason": "orders.models.Refund.Reason",
+        "ClosedBy": "orders.models.Order.ClosedBy",
+        "MessageState": "messaging.models.Message.State",
+        "Role": "charites.common.auth.Role",
+        "Sale": "live.shelf.Sale",
     },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "charites.common.rest.schema.with_headers",
+        "charites.common.rest.schema.with_names",
+    ],
     "GET_LIB_DOC_EXCLUDES": "charites.common.rest.schema.without_words_for_callers",
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = REQUEST_MAX_BYTES

@@ -15,6 +15,7 @@ from orders.payments.sandbox import page
 with_customers = [
     path("api/auth/token", views.TokenView.as_view()),
     path("api/auth/refresh", views.RefreshView.as_view()),
+    path("api/me", views.MeView.as_view()),
     path("sandbox/pay/<str:link>", page.pay_page),
 ]
 
@@ -33,7 +34,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema", seen_by_operators("docs", SpectacularAPIView.as_view()), name="schema"),
     path("api/docs", seen_by_operators("docs", SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),
-    *[path("api/", include(f"{app}.rest.urls")) for app in settings.APPS],
+    *[path("api/", include(f"{app}.rest.urls")) for app in (*settings.APPS, "messaging")],
     *(with_customers if "orders" in settings.APPS else []),
     *instruments,
     *([path("", include("live.urls"))] if settings.IS_WHOLE else []),

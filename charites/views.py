@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.templatetags.static import static
@@ -16,20 +17,26 @@ from rest_framework.response import Response
 
 from charites import health, metrics
 from charites.common import auth, clock, sign_in
-from charites.common.errors import NotFound
+from charites.common.errors import Limited, NotFound, TokenExpired, Unauthenticated, WrongPassword
 from charites.common.models import NAME_LENGTH
 from charites.common.rest import (
+    Answer,
     Endpoint,
+    IdField,
     SecretField,
     StrictSerializer,
     TextField,
     documented,
     error_response,
+    identity_of,
     sender,
     shown,
     valid_body,
 )
 from charites.operators import may_see
+
+TOKENS = {"access": "eyJhbGciOiJIUzI1NiIs...", "refresh": "eyJhbGciOiJIUzI1NiIt..."}
+ME = {"user_id": "1", "role": "customer", "name": "buyer", "permissions": []}
 
 
 class SignInSerializer(StrictSerializer):
@@ -42,8 +49,17 @@ class RefreshSerializer(StrictSerializer):
 
 
 class TokenPairSerializer(serializers.Serializer[auth.TokenPair]):
-    access = serializers.CharField()
-    refresh = serializers.CharField()
+    access = serializers.CharField(help_text="for the header `Authorization: Bearer <access>`")
+    refresh = serializers.CharField(help_text="for /api/auth/refresh, once")
+
+
+class MeSerializer(serializers.Serializer[Any]):
+    user_id = IdField(help_text='"0" for a service that acts for nobody in particular')
+    role = serializers.ChoiceField([role.value for role in auth.Role])
+    name = serializers.CharField(help_text="of a user or a service")
+    permissions = serializers.ListField(
+        child=serializers.CharField(), help_text="of staff, as far as the API asks for them"
+    )
 
 
 class OpenView(Endpoint):
@@ -57,9 +73,11 @@ class TokenView(OpenView):
     @documented(
         "Sign in",
         description="Limited by the caller's address and by user name.",
+        operation_id="sign_in",
         request=SignInSerializer,
-        responses=TokenPairSerializer,
         example={"username": "buyer", "password": "charites"},
+        answers=Answer(TokenPairSerializer, "Two tokens.", TOKENS),
+        errors=[WrongPassword, Limited],
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -72,15 +90,36 @@ class RefreshView(OpenView):
     @documented(
         "Renew a token",
         description="Takes the refresh token that came with the access token.",
+        operation_id="renew_token",
         request=RefreshSerializer,
-        responses=TokenPairSerializer,
-        example={"refresh": "eyJhbGciOi..."},
+        example={"refresh": TOKENS["refresh"]},
+        answers=Answer(TokenPairSerializer, "Two new tokens; the old refresh token is used up.", TOKENS),
+        errors=[Unauthenticated, TokenExpired, Limited],
         auth=[],
     )
     def post(self, request: Request) -> Response:
         token, now = valid_body(RefreshSerializer, request)["refresh"], clock.now()
         sign_in.count_renewal(address=sender(request), now=now)
         return Response(shown(TokenPairSerializer, auth.refresh(token=token, now=now)))
+
+
+class MeView(Endpoint):
+    @documented("See who you are", operation_id="get_me", answers=Answer(MeSerializer, "You.", ME))
+    def get(self, request: Request) -> Response:
+        identity = identity_of(request)
+        users = get_user_model().objects.filter(pk=identity.user_id).values_list("username", flat=True)
+        permissions = sorted(permission.value for permission in identity.permissions)
+        return Response(
+            shown(
+                MeSerializer,
+                {
+                    "user_id": identity.user_id,
+                    "role": identity.role,
+                    "name": identity.name or users.first() or "",
+                    "permissions": permissions,
+                },
+            )
+        )
 
 
 @require_safe

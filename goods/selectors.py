@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
-from charites.common.models import DEFAULT_PAGE, MAX_PAGE
-from charites.common.pages import along
+from charites.common.pages import Cursor, Page, along, read_page
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Goods, Room, RoomGoods
 
@@ -26,24 +25,15 @@ class LiveRoom(NamedTuple):
     pinned: Goods | None
 
 
-def list_rooms(
-    *, status: Room.Status | None = Room.Status.LIVE, after_id: int | None = None, limit: int = DEFAULT_PAGE
-) -> list[Room]:
-    """Returns a page of rooms, by room_id: the live ones, or those of another status, or (None) all.
-
-    `after_id` is the last room_id of the page before.
-    """
+def page_rooms(status: Room.Status | None, cursor: Cursor) -> Page[Room]:
+    """Returns a page of rooms, by room_id: those of a status, or (None) all."""
     rooms = Room.objects.filter(is_deleted=False).order_by("room_id")
-    if status is not None:
-        rooms = along(rooms, "room_id", status=status)
-    if after_id is not None:
-        rooms = rooms.filter(room_id__gt=after_id)
-    return list(rooms[: min(limit, MAX_PAGE)])
+    return read_page(rooms if status is None else along(rooms, "room_id", status=status), "room_id", cursor)
 
 
 def list_live_rooms() -> list[LiveRoom]:
     """Returns the first page of live rooms, by room_id, each with the product that is pinned there."""
-    rooms = list_rooms()
+    rooms = page_rooms(Room.Status.LIVE, Cursor()).items
     wanted = sorted({room.current_goods_id for room in rooms if room.current_goods_id})
     pinned = {goods.goods_id: goods for goods in list_goods(goods_ids=wanted)}
     return [LiveRoom(room, pinned.get(room.current_goods_id or 0)) for room in rooms]

@@ -10,9 +10,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from charites.common import clock
+from charites.common.errors import Limited
 from charites.common.logs import current_origin
-from charites.common.rest import OpenEndpoint, as_json, documented
+from charites.common.rest import Answer, OpenEndpoint, as_json, documented
 from charites.common.rest.in_loop import LoopRequest, at_hand
+from goods.errors import RoomNotFound
 from goods.remembered import replies
 from live.events import State, compact, state_of, told_all
 from live.serializers import EventSerializer, StateSerializer
@@ -21,6 +23,28 @@ from live.stream import STREAMS
 
 EVENT_STREAM = "text/event-stream"
 AS_IT_COMES = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the second: nginx keeps nothing back
+A_STATE = {
+    "room_id": "1",
+    "title": "Slow Mornings, Good Kitchens",
+    "status": "live",
+    "pinned": "1",
+    "goods": [
+        {
+            "goods_id": "1",
+            "title": "Morning Mist Stoneware Mug",
+            "price": 9950,
+            "market_price": 12900,
+            "limit_per_buyer": 0,
+            "sale": "open",
+            "sale_starts_at": None,
+            "sale_ends_at": None,
+            "available": 98,
+            "reserved": 2,
+            "sold": 0,
+        }
+    ],
+}
+AN_EVENT = {"event": "pinned", "data": '{"goods_id": "3"}', "id": "3f9d0c6b1a2e4f5a60"}
 LAST_EVENT_ID = OpenApiParameter(
     "Last-Event-ID", str, OpenApiParameter.HEADER, description="The id of the last event that you had, if any."
 )
@@ -31,8 +55,10 @@ class RoomStateView(OpenEndpoint):
         "See a room as its viewers do",
         description="At most a second old. For whoever cannot keep a stream open; ask at irregular times, or all do at "
         "once.",
-        operation_id="rooms_live",
-        responses=StateSerializer,
+        operation_id="get_room_state",
+        answers=Answer(StateSerializer, "The room, its products and what is left of them.", A_STATE),
+        errors=[RoomNotFound],
+        auth=[],
     )
     def get(self, request: Request, room_id: int) -> HttpResponse:
         return as_json(STATES.get(room_id))
@@ -67,9 +93,11 @@ before; below zero: given back), `available`, `reserved`, `sold` |
 Events of a room come at most four times a second, each time all that has changed. A comment comes every 15 seconds. \
 Every few minutes the stream ends, and the browser opens the next one by itself: with the id of the last event it gets \
 nothing twice. 429: too many streams of your address. 503: too many viewers; use `/live`.""",
-        operation_id="rooms_events",
+        operation_id="watch_room",
         parameters=[LAST_EVENT_ID],
-        responses={(200, EVENT_STREAM): EventSerializer},
+        answers=Answer(EventSerializer, "A stream that stays open.", AN_EVENT, (200, EVENT_STREAM)),
+        errors=[RoomNotFound, Limited],
+        auth=[],
     )
     def get(self, request: Request, room_id: int) -> HttpResponse:
         """Without an event loop: the state, and the end. A browser comes back for the next one by itself."""

@@ -4,25 +4,25 @@ from typing import Any
 
 from rest_framework import serializers
 
-from charites.common.rest import IdField
+from charites.common.rest import AmountField, CountField, IdField
 from goods.models import Room
 from live.shelf import Sale
 
 
 class StateGoodsSerializer(serializers.Serializer[Any]):
-    """A product of a room. Prices are integer cents; `available`, `reserved` and `sold` are pieces."""
+    """A product of a room."""
 
     goods_id = IdField()
     title = serializers.CharField()
-    price = serializers.IntegerField()
-    market_price = serializers.IntegerField()
-    limit_per_buyer = serializers.IntegerField(help_text="pieces that one buyer may have; 0: no limit")
+    price = AmountField(help_text="in cents")
+    market_price = AmountField(help_text="what it is compared with, in cents")
+    limit_per_buyer = CountField(help_text="pieces that one buyer may have; 0: no limit")
     sale = serializers.ChoiceField([sale.value for sale in Sale])
     sale_starts_at = serializers.DateTimeField(allow_null=True)
     sale_ends_at = serializers.DateTimeField(allow_null=True)
-    available = serializers.IntegerField()
-    reserved = serializers.IntegerField(help_text="in orders that are not paid yet")
-    sold = serializers.IntegerField()
+    available = CountField(help_text="pieces that can be bought")
+    reserved = CountField(help_text="pieces in orders that are not paid yet")
+    sold = CountField(help_text="pieces in orders that are paid")
 
 
 class EventSerializer(serializers.Serializer[Any]):

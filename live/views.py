@@ -30,10 +30,11 @@ from live.visitors import Visitor, choose_visitor, is_demo, visitor_of
 from live.words import tell
 from orders import services
 from orders.errors import OrderNotFound
+from orders.lists import list_orders
 from orders.models import Order
 from orders.payloads import PlaceOrder
 from orders.queue import place_next
-from orders.selectors import OrderWithLines, get_order, list_orders
+from orders.selectors import OrderWithLines, get_order
 
 WHOLE = re.compile(r"[0-9]{1,18}")
 ORDERS_SHOWN = 5

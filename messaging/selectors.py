@@ -1,8 +1,9 @@
 """Reading messages."""
 
 from datetime import datetime
+from typing import Any
 
-from charites.common.pages import count_values
+from charites.common.pages import Cursor, Page, count_values, read_page
 from messaging.models import Message
 
 
@@ -20,3 +21,8 @@ def oldest_due_at(*, now: datetime) -> datetime | None:
 def list_by_key(*, topic: str, key: str) -> list[Message]:
     """Returns the messages of a business id, oldest first."""
     return list(Message.objects.filter(topic=topic, key=key).order_by("pk"))
+
+
+def page_messages(cursor: Cursor, **wanted: Any) -> Page[Message]:
+    """Returns a page of messages with these values, newest first."""
+    return read_page(Message.objects.filter(**wanted).order_by("-pk"), "pk", cursor)

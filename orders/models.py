@@ -70,6 +70,7 @@ class Order(Inherited):
             models.Index(fields=["status", "expires_at"], name="shopping_order_due"),
             models.Index(fields=["user_id", "order_id"], name="shopping_order_of_user"),
             models.Index(fields=["status", "order_id"], name="shopping_order_of_status"),
+            models.Index(fields=["room_id", "order_id"], name="shopping_order_of_room"),
         ]
 
     def __str__(self) -> str:

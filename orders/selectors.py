@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
-from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.pages import MOST_COUNTED, along, count_values
 from orders.errors import OrderNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
@@ -61,21 +60,6 @@ def get_order(*, order_id: int, user_id: int | None) -> OrderWithLines:
     if order is None:
         raise OrderNotFound(order_id=order_id)
     return with_lines([order])[0]
-
-
-def list_orders(
-    *, user_id: int | None, status: int | None = None, before_id: int | None = None, limit: int = DEFAULT_PAGE
-) -> list[OrderWithLines]:
-    """Returns a page of orders, newest first; `before_id` is the last order number of the page before."""
-    orders = Order.objects.order_by("-order_id")
-    if user_id is not None:
-        orders = along(orders, "-order_id", user_id=user_id)
-        orders = orders if status is None else orders.filter(status=status)
-    elif status is not None:
-        orders = along(orders, "-order_id", status=status)
-    if before_id is not None:
-        orders = orders.filter(order_id__lt=before_id)
-    return with_lines(list(orders[: min(limit, MAX_PAGE)]))
 
 
 def list_by_numbers(*, order_ids: Sequence[int]) -> list[Order]:

@@ -1,7 +1,9 @@
 """Reading stock."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from charites.common.pages import Cursor, Page, read_page
 from stock.errors import StockNotFound
 from stock.models import Stock, StockAdjustment, StockRecord
 
@@ -17,6 +19,11 @@ def get_stock(*, goods_id: int) -> Stock:
 def list_stock(*, goods_ids: Sequence[int]) -> list[Stock]:
     """Returns the stock rows that exist, by goods_id."""
     return list(Stock.objects.filter(goods_id__in=goods_ids).order_by("goods_id"))
+
+
+def page_stock(cursor: Cursor, **wanted: Any) -> Page[Stock]:
+    """Returns a page of stock rows with these values, by goods_id."""
+    return read_page(Stock.objects.filter(**wanted).order_by("goods_id"), "goods_id", cursor)
 
 
 def list_records(*, order_ids: Sequence[int]) -> list[StockRecord]:

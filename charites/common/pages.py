@@ -1,13 +1,57 @@
 """Rows along an index: a page costs the same wherever it lies, and however long the list is; so does a count."""
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connection
 from django.db.models import Model, QuerySet
 
+from charites.common.models import DEFAULT_PAGE, MAX_PAGE
+
 Row = TypeVar("Row", bound=Model)
+Item = TypeVar("Item")
+Other = TypeVar("Other")
 MOST_COUNTED = 10_000
+
+
+class Cursor(NamedTuple):
+    """Which page of a list: `limit` rows (MAX_PAGE at most) with ids below `before` or above `after`; one of the two,
+    or none for the first page."""
+
+    before: int | None = None
+    after: int | None = None
+    limit: int = DEFAULT_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Rows of a list in its order, and whether there are others on either side of them."""
+
+    items: list[Item]
+    has_next: bool
+    has_previous: bool
+
+    def of(self, make: Callable[[list[Item]], list[Other]]) -> "Page[Other]":
+        """The same page of something that is made of its rows."""
+        return Page(make(self.items), self.has_next, self.has_previous)
+
+
+def read_page(rows: QuerySet[Row], column: str, cursor: Cursor) -> Page[Row]:
+    """Reads a page of rows that are in the order of a column, upwards or downwards. `has_next` of a page that was come
+    to from the other side is a guess: what lay there may have gone."""
+    limit = min(cursor.limit, MAX_PAGE)
+    if cursor.before is not None:
+        rows = rows.filter(**{f"{column}__lt": cursor.before})
+    if cursor.after is not None:
+        rows = rows.filter(**{f"{column}__gt": cursor.after})
+    came_from = cursor.after if str(rows.query.order_by[-1]).startswith("-") else cursor.before
+    if came_from is None:
+        found = list(rows[: limit + 1])
+        has_previous = bool(found) and (cursor.before or cursor.after) is not None
+        return Page(found[:limit], len(found) > limit, has_previous)
+    found = list(rows.reverse()[: limit + 1])
+    return Page(found[:limit][::-1], bool(found), len(found) > limit)
 
 
 def along(rows: QuerySet[Row], *order: str, **fixed: Any) -> QuerySet[Row]:

@@ -15,6 +15,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from charites.common import admin_lists
+from charites.common.pages import Cursor
 from goods import selectors as goods
 from goods.models import Goods, Room
 from lab.kit import factories
@@ -26,7 +27,7 @@ from messaging import check_back, relay
 from messaging import selectors as messages
 from messaging.models import Message
 from messaging.services import Draft, abort, prepare_many, publish_many, submit
-from orders import sales, selectors, services
+from orders import lists, sales, selectors, services
 from orders.models import Allowance, LimitedGoods, Order, OrderDetail, Payment, Refund, SandboxPayment
 from orders.payloads import Closing
 from orders.services.closing import PROVIDER_BATCH, close
@@ -178,10 +179,25 @@ def test_asking_the_provider_and_sending_back_read_few_rows() -> None:
 
 def test_page_of_orders_reads_few_rows_wherever_it_lies() -> None:
     for user_id, status, before_id in product([None, 5], [None, *Order.Status], [None, 5_000, 500]):
-        page = selectors.list_orders(user_id=user_id, status=status, before_id=before_id)
+        page = lists.list_orders(user_id=user_id, status=status, before_id=before_id)
 
         is_full = status != Order.Status.COMPLETED and user_id is None
         assert not is_full or len(page) == 20
+
+
+def test_page_of_orders_of_a_room_or_with_a_product_reads_few_rows() -> None:
+    for name, before in product(["room_id", "goods_id"], [None, 5_000, 500]):
+        page = lists.page_orders(lists.OrderFilter(**{name: 5}), Cursor(before=before))
+
+        assert page.items
+
+
+def test_page_of_what_staff_look_at_reads_few_rows() -> None:
+    for cursor in (Cursor(), Cursor(before=500), Cursor(after=500)):
+        assert len(lists.page_payments(cursor).items) == 20
+        assert len(lists.page_refunds(cursor).items) == 20
+        assert len(stock.page_stock(cursor).items) == 20
+        assert len(messages.page_messages(cursor).items) == 20
 
 
 def test_orders_by_number_and_what_belongs_to_them_read_few_rows() -> None:
@@ -214,7 +230,7 @@ def test_gauges_count_in_an_index() -> None:
 
 def test_page_of_rooms_reads_few_rows_wherever_it_lies() -> None:
     for status, after_id in product([None, *Room.Status], [None, 1_000]):
-        assert len(goods.list_rooms(status=status, after_id=after_id)) == 20
+        assert len(goods.page_rooms(status, Cursor(after=after_id)).items) == 20
 
 
 def test_rooms_and_goods_by_number_read_few_rows() -> None:

@@ -4,54 +4,53 @@ from typing import Any
 
 from rest_framework import serializers
 
-from charites.common.models import MAX_PAGE
-from charites.common.rest import IdField, StrictSerializer, WholeNumberField
+from charites.common.rest import AmountField, CountField, IdField, PagedSerializer, PageSerializer, StrictSerializer
 from goods.models import Goods, Room
 
 
-class ListRoomsSerializer(StrictSerializer):
+class ListRoomsSerializer(PagedSerializer):
     status = serializers.ChoiceField([*Room.Status.values, "all"], required=False, help_text="live when left out")
-    after = IdField(required=False, help_text="the last room_id of the page before")
-    limit = WholeNumberField(required=False, min_value=1, max_value=MAX_PAGE)
 
 
 class RoomSerializer(serializers.Serializer[Any]):
     room_id = IdField()
     title = serializers.CharField()
     host_name = serializers.CharField()
-    cover = serializers.CharField()
+    cover = serializers.CharField(help_text="the address of a picture; may be empty")
     status = serializers.ChoiceField(Room.Status.choices)
     started_at = serializers.DateTimeField(allow_null=True)
-    current_goods_id = IdField(allow_null=True)
+    current_goods_id = IdField(allow_null=True, help_text="the product that is pinned")
 
 
-class RoomListSerializer(serializers.Serializer[Any]):
+class RoomListSerializer(PageSerializer):
     rooms = RoomSerializer(many=True)
 
 
 class GoodsSerializer(serializers.Serializer[Any]):
-    """A product in a list. Prices are integer cents."""
+    """A product in a list."""
 
     goods_id = IdField()
     category_id = IdField()
     brand_name = serializers.CharField()
     status = serializers.ChoiceField(Goods.Status.choices)
-    status_label = serializers.CharField(source="get_status_display")
+    status_label = serializers.CharField(source="get_status_display", help_text="in the caller's language")
     title = serializers.CharField()
-    price = serializers.IntegerField()
-    market_price = serializers.IntegerField()
+    price = AmountField(help_text="in cents")
+    market_price = AmountField(help_text="what it is compared with, in cents")
     brief = serializers.CharField()
-    head_imgs = serializers.ListField(child=serializers.CharField())
-    limit_per_buyer = serializers.IntegerField(help_text="pieces that one buyer may have; 0: no limit")
-    sale_starts_at = serializers.DateTimeField(allow_null=True)
-    sale_ends_at = serializers.DateTimeField(allow_null=True)
+    head_imgs = serializers.ListField(child=serializers.CharField(), help_text="addresses of pictures")
+    limit_per_buyer = CountField(help_text="pieces that one buyer may have; 0: no limit")
+    sale_starts_at = serializers.DateTimeField(allow_null=True, help_text="null: it has always been on sale")
+    sale_ends_at = serializers.DateTimeField(allow_null=True, help_text="null: it stays on sale")
 
 
 class GoodsDetailSerializer(GoodsSerializer):
-    code = IdField()
+    """A product with all that is said of it."""
+
+    code = IdField(help_text="the bar code")
     videos = serializers.ListField(child=serializers.CharField())
     detail = serializers.ListField(child=serializers.CharField())
-    ext_json = serializers.DictField()
+    ext_json = serializers.DictField(help_text="what is said of this product and not of others")
 
 
 class RoomGoodsSerializer(serializers.Serializer[Any]):

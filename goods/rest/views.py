@@ -7,12 +7,25 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common.auth import Permission
-from charites.common.models import DEFAULT_PAGE
-from charites.common.rest import Endpoint, allowed, as_json, documented, shown, valid_body, valid_query
+from charites.common.errors import Forbidden
+from charites.common.rest import (
+    Answer,
+    Endpoint,
+    allowed,
+    as_json,
+    cursor_of,
+    documented,
+    links,
+    shown,
+    valid_body,
+    valid_query,
+)
 from charites.common.rest.in_loop import LoopRequest, at_hand
 from goods import selectors, services
+from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.models import Room
 from goods.remembered import replies
+from goods.rest import examples
 from goods.rest.serializers import (
     CurrentGoodsSerializer,
     GoodsDetailSerializer,
@@ -26,29 +39,38 @@ from goods.rest.serializers import (
 class RoomListView(Endpoint):
     @documented(
         "List rooms, the live ones unless told otherwise",
-        operation_id="rooms_list",
+        description="By `room_id`, upwards.",
+        operation_id="list_rooms",
         parameters=[ListRoomsSerializer],
-        responses=RoomListSerializer,
+        answers=Answer(RoomListSerializer, "A page of rooms.", examples.ROOMS),
     )
     def get(self, request: Request) -> Response:
         query = valid_query(ListRoomsSerializer, request)
-        status = query.get("status", Room.Status.LIVE)
-        rooms = selectors.list_rooms(
-            status=None if status == "all" else Room.Status(status),
-            after_id=query.get("after"),
-            limit=query.get("limit", DEFAULT_PAGE),
-        )
-        return Response(shown(RoomListSerializer, {"rooms": rooms}))
+        status = query.pop("status", Room.Status.LIVE)
+        page = selectors.page_rooms(None if status == "all" else Room.Status(status), cursor_of(query))
+        found = links(request, page, lambda room: room.room_id, upwards=True)
+        return Response(shown(RoomListSerializer, {"rooms": page.items, **found}))
 
 
 class RoomView(Endpoint):
-    @documented("Read a room", responses=RoomSerializer)
+    @documented(
+        "Read a room",
+        operation_id="get_room",
+        answers=Answer(RoomSerializer, "The room.", examples.A_ROOM),
+        errors=[RoomNotFound],
+    )
     def get(self, request: Request, room_id: int) -> Response:
         return Response(shown(RoomSerializer, selectors.get_room(room_id=room_id)))
 
 
 class RoomGoodsView(Endpoint):
-    @documented("List the goods of a room, in the host's order", responses=RoomGoodsSerializer)
+    @documented(
+        "List the goods of a room, in the host's order",
+        description="At most a second old.",
+        operation_id="list_room_goods",
+        answers=Answer(RoomGoodsSerializer, "The products, and which one is pinned.", examples.GOODS_OF_A_ROOM),
+        errors=[RoomNotFound],
+    )
     def get(self, request: Request, room_id: int) -> HttpResponse:
         return as_json(ROOM_LISTS.get((room_id, get_language())))
 
@@ -61,9 +83,12 @@ class CurrentGoodsView(Endpoint):
 
     @documented(
         "Pin a product of the room",
+        description="For staff who may change rooms. Repeated, it changes nothing.",
+        operation_id="pin_goods",
         request=CurrentGoodsSerializer,
-        responses=RoomSerializer,
         example={"goods_id": "3"},
+        answers=Answer(RoomSerializer, "The room as it is now.", {**examples.A_ROOM, "current_goods_id": "3"}),
+        errors=[Forbidden, RoomNotFound, GoodsNotInRoom],
     )
     def put(self, request: Request, room_id: int) -> Response:
         body = valid_body(CurrentGoodsSerializer, request)
@@ -71,7 +96,13 @@ class CurrentGoodsView(Endpoint):
 
 
 class GoodsView(Endpoint):
-    @documented("Read a product", responses=GoodsDetailSerializer)
+    @documented(
+        "Read a product",
+        description="At most a second old.",
+        operation_id="get_goods",
+        answers=Answer(GoodsDetailSerializer, "The product.", examples.ALL_OF_A_PRODUCT),
+        errors=[GoodsNotFound],
+    )
     def get(self, request: Request, goods_id: int) -> HttpResponse:
         return as_json(DETAILS.get((goods_id, get_language())))
 

@@ -1,5 +1,8 @@
+from collections.abc import Iterable
+
 import pytest
 
+from charites.common.pages import Cursor
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Room
 from goods.selectors import (
@@ -9,7 +12,7 @@ from goods.selectors import (
     list_existing_rooms,
     list_goods,
     list_room_goods,
-    list_rooms,
+    page_rooms,
 )
 from goods.services import pin_goods
 from lab.kit.factories import make_goods, make_room
@@ -49,25 +52,40 @@ def test_list_existing_rooms_reads_those_that_are_named(django_assert_num_querie
     assert [room.room_id for room in found] == [1, 5]
 
 
-def test_list_rooms_is_live_ones_unless_told_otherwise_and_without_deleted_ones():
+def test_page_of_rooms_is_of_live_ones_unless_told_otherwise_and_without_deleted_ones():
     make_room(1, status=Room.Status.OFF)
     make_room(3)
     make_room(2)
     make_room(4, is_deleted=True)
     make_room(5, status=Room.Status.OFF, is_deleted=True)
 
-    assert [room.room_id for room in list_rooms()] == [2, 3]
-    assert [room.room_id for room in list_rooms(status=Room.Status.OFF)] == [1]
-    assert [room.room_id for room in list_rooms(status=None)] == [1, 2, 3]
+    assert [room.room_id for room in page_rooms(Room.Status.LIVE, Cursor()).items] == [2, 3]
+    assert [room.room_id for room in page_rooms(Room.Status.OFF, Cursor()).items] == [1]
+    assert [room.room_id for room in page_rooms(None, Cursor()).items] == [1, 2, 3]
 
 
-def test_list_rooms_reads_no_more_than_a_page():
+@pytest.mark.parametrize(
+    ("cursor", "expected", "has_next", "has_previous"),
+    [
+        (Cursor(), range(1, 21), True, False),
+        (Cursor(after=20, limit=3), range(21, 24), True, True),
+        (Cursor(after=127), range(128, 131), False, True),
+        (Cursor(after=130), (), False, False),
+        (Cursor(limit=101), range(1, 101), True, False),
+        (Cursor(before=24, limit=3), range(21, 24), True, True),
+        (Cursor(before=4), range(1, 4), True, False),
+        (Cursor(before=1), (), False, False),
+    ],
+)
+def test_pages_of_rooms_follow_one_another(
+    cursor: Cursor, expected: Iterable[int], has_next: bool, has_previous: bool
+) -> None:
     Room.objects.bulk_create(Room(room_id=n, title="Room", status=Room.Status.LIVE) for n in range(1, 131))
 
-    assert [room.room_id for room in list_rooms()] == [*range(1, 21)]
-    assert [room.room_id for room in list_rooms(after_id=20, limit=3)] == [21, 22, 23]
-    assert [room.room_id for room in list_rooms(limit=101)] == [*range(1, 101)]
-    assert list_rooms(after_id=130) == []
+    page = page_rooms(Room.Status.LIVE, cursor)
+
+    assert [room.room_id for room in page.items] == [*expected]
+    assert (page.has_next, page.has_previous) == (has_next, has_previous)
 
 
 def test_get_room_that_is_unknown_or_deleted_is_not_found():

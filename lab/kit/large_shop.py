@@ -116,10 +116,11 @@ def orders(shop: LargeShop, *, first: int, count: int, state: str = "{} % 3", ex
     choice = f"1 + {state.format('seq')}"
     return [
         f"""
-        INSERT INTO shopping_order ({COMMON}, order_id, user_id, status, closed_by, expires_at, pay_amount, pay_channel,
-            trade_id, receive_address, receive_name, receive_phone, idempotency_key, request_digest)
+        INSERT INTO shopping_order ({COMMON}, order_id, user_id, room_id, status, closed_by, expires_at, pay_amount,
+            pay_channel, trade_id, receive_address, receive_name, receive_phone, idempotency_key, request_digest)
         SELECT NOW(6) - INTERVAL 1 DAY - INTERVAL {last} - seq SECOND, NOW(6), '', '', 0, 0, seq, {buyer.format("seq")},
-            ELT({choice}, 100, 300, 200), ELT({choice}, '', 'timeout', ''), {expires}, {shop.lines * PIECES * PRICE},
+            1 + seq % {shop.rooms}, ELT({choice}, 100, 300, 200), ELT({choice}, '', 'timeout', ''), {expires},
+            {shop.lines * PIECES * PRICE},
             ELT({choice}, '', '', 'sandbox'), ELT({choice}, '', '', CONCAT('SB', seq)),
             '1 Harbour Road', 'Li Lei', '13800000000', CONCAT('key-', seq), ''
         FROM seq_{first}_to_{last}

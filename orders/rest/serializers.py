@@ -6,10 +6,21 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from charites.common.models import ADDRESS_LENGTH, MAX_LINES, MAX_PAGE, NAME_LENGTH, PHONE_LENGTH
-from charites.common.rest import IdField, QuantityField, StrictSerializer, TextField, WholeNumberField
+from charites.common.models import ADDRESS_LENGTH, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
+from charites.common.rest import (
+    AmountField,
+    CountField,
+    IdField,
+    MomentField,
+    NamedStatusField,
+    PagedSerializer,
+    PageSerializer,
+    QuantityField,
+    StrictSerializer,
+    TextField,
+)
 from charites.common.times import as_utc
-from orders.models import Order, OrderDetail, Payment
+from orders.models import Order, OrderDetail, Payment, Refund
 from orders.selectors import OrderWithLines
 
 
@@ -47,20 +58,35 @@ class PayOrderSerializer(StrictSerializer):
         return {"outcome": "now" if settings.DEMO else "page", **attrs}
 
 
-class ListOrdersSerializer(StrictSerializer):
-    status = serializers.ChoiceField(Order.Status.choices, required=False)
-    before = IdField(required=False, help_text="the last order_id of the page before")
-    limit = WholeNumberField(required=False, min_value=1, max_value=MAX_PAGE)
+class ListOrdersSerializer(PagedSerializer):
+    status = NamedStatusField(Order.Status, required=False, help_text="a number or its name, such as 100 or unpaid")
+    room_id = IdField(required=False, help_text="bought in this room")
+    goods_id = IdField(required=False, help_text="with this product")
+    user_id = IdField(required=False, help_text="of this buyer; for staff and services")
+    placed_from = MomentField(required=False, help_text="placed at this time or later")
+    placed_until = MomentField(required=False, help_text="placed before this time")
+
+
+class ListMoneySerializer(PagedSerializer):
+    order_id = IdField(required=False, help_text="of this order")
+
+
+class ListPaymentsSerializer(ListMoneySerializer):
+    status = serializers.ChoiceField(Payment.Status.choices, required=False)
+
+
+class ListRefundsSerializer(ListMoneySerializer):
+    status = serializers.ChoiceField(Refund.Status.choices, required=False)
 
 
 class LineSerializer(serializers.Serializer[Any]):
     goods_id = IdField()
-    title = serializers.CharField()
-    quantity = serializers.IntegerField(source="num")
-    price = serializers.IntegerField()
-    market_price = serializers.IntegerField()
-    pay_amount = serializers.IntegerField()
-    head_imgs = serializers.ListField(child=serializers.CharField())
+    title = serializers.CharField(help_text="as it was when the order was placed, like the prices")
+    quantity = CountField(source="num")
+    price = AmountField(help_text="of one piece, in cents")
+    market_price = AmountField(help_text="what it is compared with, in cents")
+    pay_amount = AmountField(help_text="of the line, in cents")
+    head_imgs = serializers.ListField(child=serializers.CharField(), help_text="addresses of pictures")
 
 
 def show_line(line: OrderDetail) -> dict[str, Any]:
@@ -79,17 +105,19 @@ def show_line(line: OrderDetail) -> dict[str, Any]:
 class OrderSerializer(serializers.Serializer[Any]):
     order_id = IdField(source="order.order_id")
     user_id = IdField(source="order.user_id")
-    room_id = IdField(source="order.room_id", allow_null=True)
+    room_id = IdField(source="order.room_id", allow_null=True, help_text="the room that it was bought in, if any")
     status = serializers.ChoiceField(Order.Status.choices, source="order.status")
-    status_label = serializers.CharField(source="order.get_status_display")
-    closed_by = serializers.ChoiceField(Order.ClosedBy.choices, source="order.closed_by", allow_blank=True)
-    pay_amount = serializers.IntegerField(source="order.pay_amount")
+    status_label = serializers.CharField(source="order.get_status_display", help_text="in the caller's language")
+    closed_by = serializers.ChoiceField(
+        Order.ClosedBy.choices, source="order.closed_by", allow_blank=True, help_text="empty while it is not closed"
+    )
+    pay_amount = AmountField(source="order.pay_amount", help_text="of the whole order, in cents")
     pay_time = serializers.DateTimeField(source="order.pay_time", allow_null=True)
     created_at = serializers.DateTimeField(source="order.created_at")
-    expires_at = serializers.DateTimeField(source="order.expires_at")
-    address = serializers.CharField(source="order.receive_address")
-    name = serializers.CharField(source="order.receive_name")
-    phone = serializers.CharField(source="order.receive_phone")
+    expires_at = serializers.DateTimeField(source="order.expires_at", help_text="until then it can be paid")
+    address = serializers.CharField(source="order.receive_address", help_text="masked for who may not see it")
+    name = serializers.CharField(source="order.receive_name", help_text="masked for who may not see it")
+    phone = serializers.CharField(source="order.receive_phone", help_text="masked for who may not see it")
     items = LineSerializer(source="lines", many=True)
 
     def to_representation(self, found: OrderWithLines) -> dict[str, Any]:
@@ -113,14 +141,50 @@ class OrderSerializer(serializers.Serializer[Any]):
         }
 
 
-class OrderListSerializer(serializers.Serializer[Any]):
+class OrderListSerializer(PageSerializer):
     orders = OrderSerializer(many=True)
 
 
-class PaymentSerializer(serializers.Serializer[Any]):
+class BegunPaymentSerializer(serializers.Serializer[Any]):
     payment_id = IdField(source="payment.payment_id")
-    pay_url = serializers.URLField()
+    pay_url = serializers.URLField(help_text="where the buyer pays")
     status = serializers.ChoiceField(Payment.Status.choices, source="payment.status")
+
+
+class PaymentSerializer(serializers.Serializer[Payment]):
+    payment_id = IdField()
+    order_id = IdField()
+    channel = serializers.CharField(help_text="the provider")
+    amount = AmountField(help_text="in cents")
+    currency = serializers.CharField(help_text="by ISO 4217")
+    status = serializers.ChoiceField(Payment.Status.choices)
+    trade_id = serializers.CharField(allow_null=True, help_text="the provider's number, once money has come in")
+    created_at = serializers.DateTimeField()
+
+
+class RefundSerializer(serializers.Serializer[Refund]):
+    payment_id = IdField()
+    order_id = IdField()
+    amount = AmountField(help_text="in cents")
+    currency = serializers.CharField(help_text="by ISO 4217")
+    reason = serializers.ChoiceField(Refund.Reason.choices)
+    status = serializers.ChoiceField(Refund.Status.choices)
+    attempts = CountField(help_text="how often it was tried to send it")
+    created_at = serializers.DateTimeField()
+    done_at = serializers.DateTimeField(allow_null=True)
+
+
+class MoneySerializer(serializers.Serializer[Any]):
+    payments = PaymentSerializer(many=True)
+    refunds = RefundSerializer(many=True)
+
+
+class PaymentListSerializer(PageSerializer):
+    payments = PaymentSerializer(many=True)
+
+
+class RefundListSerializer(PageSerializer):
+    refunds = RefundSerializer(many=True)
 
 
 class NoticeAnswerSerializer(serializers.Serializer[Any]):

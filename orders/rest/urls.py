@@ -1,6 +1,6 @@
 from django.urls import path
 
-from orders.rest import views
+from orders.rest import money_views, views
 
 urlpatterns = [
     path("orders", views.OrderListView.as_view()),
@@ -8,5 +8,8 @@ urlpatterns = [
     path("orders/<id:order_id>/pay", views.PayView.as_view()),
     path("orders/<id:order_id>/cancel", views.CancelView.as_view()),
     path("orders/<id:order_id>/complete", views.CompleteView.as_view()),
-    path("payments/notify", views.NotifyView.as_view()),
+    path("orders/<id:order_id>/money", money_views.MoneyOfOrderView.as_view()),
+    path("payments", money_views.PaymentListView.as_view()),
+    path("payments/notify", money_views.NotifyView.as_view()),
+    path("refunds", money_views.RefundListView.as_view()),
 ]

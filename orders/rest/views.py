@@ -1,86 +1,110 @@
-"""Orders and payments over REST."""
+"""Orders over REST."""
 
-from drf_spectacular.types import OpenApiTypes
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common import clock
 from charites.common.auth import Identity, Permission
-from charites.common.models import DEFAULT_PAGE
+from charites.common.errors import Forbidden, Limited
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
+    Answer,
     Endpoint,
     allowed,
+    cursor_of,
     documented,
     idempotency_key,
     identity_of,
+    links,
     shown,
     valid_body,
     valid_query,
 )
 from charites.common.rest.in_loop import LoopRequest
-from orders import selectors, services
+from goods.errors import GoodsNotFound, GoodsNotInRoom, GoodsOffSale, RoomNotFound, SaleNotStarted, SaleOver
+from orders import errors, lists, selectors, services
+from orders.lists import OrderFilter
 from orders.models import Order
 from orders.payloads import PlaceOrder
 from orders.personal_data import as_seen_by
 from orders.queue import place_next, place_soon
+from orders.rest import examples
 from orders.rest.serializers import (
+    BegunPaymentSerializer,
     ListOrdersSerializer,
-    NoticeAnswerSerializer,
     OrderListSerializer,
     OrderSerializer,
-    PaymentSerializer,
     PayOrderSerializer,
     PlaceOrderSerializer,
 )
 from orders.selectors import OrderWithLines
-
-AN_ORDER = {
-    "items": [{"goods_id": "1", "quantity": 2}],
-    "address": "1 Harbour Road",
-    "name": "Li Lei",
-    "phone": "+86 138-0000-0000",
-    "room_id": "1",
-}
-A_NOTICE = {
-    "payment_id": "1",
-    "trade_id": "T-1",
-    "amount": 19900,
-    "currency": "CNY",
-    "captured_at": "2026-06-01T12:00:00Z",
-}
+from stock.errors import NotEnoughStock, StockBusy, StockContended, StockLockFailed, StockNotFound
 
 
 class OrderListView(Endpoint):
     @documented(
         "List orders, newest first",
-        operation_id="orders_list",
+        description="A buyer's own; everybody's for services and for staff who may see them.",
+        operation_id="list_orders",
         parameters=[ListOrdersSerializer],
-        responses=OrderListSerializer,
+        answers=Answer(OrderListSerializer, "A page of orders.", examples.ORDERS),
+        errors=[Forbidden],
     )
     def get(self, request: Request) -> Response:
-        query = valid_query(ListOrdersSerializer, request)
-        orders = selectors.list_orders(
-            user_id=identity_of(request).visible_user_id,
-            status=query.get("status"),
-            before_id=query.get("before"),
-            limit=query.get("limit", DEFAULT_PAGE),
-        )
-        return Response(shown(OrderListSerializer, {"orders": as_seen_by(identity_of(request), orders)}))
+        query, identity = valid_query(ListOrdersSerializer, request), identity_of(request)
+        cursor = cursor_of(query)
+        page = lists.page_orders(OrderFilter(**query | {"user_id": buyer_asked_for(identity, query)}), cursor)
+        orders = as_seen_by(identity, page.items)
+        found = links(request, page, lambda found: found.order.order_id)
+        return Response(shown(OrderListSerializer, {"orders": orders, **found}))
 
     @documented(
         "Place an order",
+        description="Takes the stock. The same idempotency key is answered with the same order, whatever has happened "
+        "to stock, price or time since; of two requests with one key at once, the second waits for the first.",
+        operation_id="place_order",
         parameters=[IDEMPOTENCY_KEY],
         request=PlaceOrderSerializer,
-        example=AN_ORDER,
-        responses={201: OrderSerializer, 200: OrderSerializer},
+        example=examples.A_NEW_ORDER,
+        answers=[
+            Answer(OrderSerializer, "The order was placed.", examples.AN_ORDER, 201),
+            Answer(OrderSerializer, "It had been placed before, by the same key.", examples.AN_ORDER),
+        ],
+        errors=[
+            NotEnoughStock,
+            StockNotFound,
+            GoodsNotFound,
+            GoodsOffSale,
+            GoodsNotInRoom,
+            RoomNotFound,
+            SaleNotStarted,
+            SaleOver,
+            errors.OverBuyersLimit,
+            errors.TooManyUnpaid,
+            errors.PriceChanged,
+            errors.OrderFailed,
+            errors.GoodsCallFailed,
+            errors.StockCallFailed,
+            StockBusy,
+            StockContended,
+            StockLockFailed,
+            Forbidden,
+            Limited,
+        ],
     )
     def post(self, request: Request) -> Response:
         return placed_response(place_next(command=command_of(request)))
 
     async def apost(self, request: LoopRequest) -> Response:
         return placed_response(await place_soon(command=command_of(request)))
+
+
+def buyer_asked_for(identity: Identity, query: dict[str, int]) -> int | None:
+    """Whose orders are listed. Raises Forbidden for those of others, for who may see the own ones only."""
+    asked, visible = query.get("user_id"), identity.visible_user_id
+    if None not in (asked, visible) and asked != visible:
+        raise Forbidden
+    return asked if visible is None else visible
 
 
 def command_of(request: Request | LoopRequest) -> PlaceOrder:
@@ -108,7 +132,12 @@ def shown_to(identity: Identity, found: OrderWithLines) -> Response:
 
 
 class OrderView(Endpoint):
-    @documented("Read an order", responses=OrderSerializer)
+    @documented(
+        "Read an order",
+        operation_id="get_order",
+        answers=Answer(OrderSerializer, "The order.", examples.AN_ORDER),
+        errors=[errors.OrderNotFound],
+    )
     def get(self, request: Request, order_id: int) -> Response:
         found = selectors.get_order(order_id=order_id, user_id=identity_of(request).visible_user_id)
         return shown_to(identity_of(request), found)
@@ -117,9 +146,17 @@ class OrderView(Endpoint):
 class PayView(Endpoint):
     @documented(
         "Begin to pay an order",
+        description="The buyer pays at `pay_url`. Repeated, it answers the payment that has begun.",
+        operation_id="pay_order",
         request=PayOrderSerializer,
-        responses={202: PaymentSerializer},
         example={"outcome": "page"},
+        answers=Answer(BegunPaymentSerializer, "The payment has begun.", examples.A_BEGUN_PAYMENT, 202),
+        errors=[
+            errors.OrderNotFound,
+            errors.OrderStateConflict,
+            errors.PaymentsUnavailable,
+            errors.PaymentUnanswered,
+        ],
     )
     def post(self, request: Request, order_id: int) -> Response:
         body = valid_body(PayOrderSerializer, request)
@@ -129,11 +166,23 @@ class PayView(Endpoint):
             outcome=body["outcome"],
             now=clock.now(),
         )
-        return Response(shown(PaymentSerializer, begun), 202)
+        return Response(shown(BegunPaymentSerializer, begun), 202)
 
 
 class CancelView(Endpoint):
-    @documented("Cancel an unpaid order", responses=OrderSerializer)
+    @documented(
+        "Cancel an unpaid order",
+        description="Gives the stock back.",
+        operation_id="cancel_order",
+        answers=Answer(OrderSerializer, "The order is cancelled.", examples.A_CANCELLED_ORDER),
+        errors=[
+            errors.OrderNotFound,
+            errors.OrderStateConflict,
+            errors.PaymentsUnavailable,
+            errors.PaymentUnanswered,
+            Limited,
+        ],
+    )
     def post(self, request: Request, order_id: int) -> Response:
         identity = identity_of(request)
         cancelled = services.cancel_order(
@@ -148,28 +197,13 @@ class CancelView(Endpoint):
 class CompleteView(Endpoint):
     permission_classes = [allowed(Permission.CHANGE_ORDER)]
 
-    @documented("Complete a paid order", responses=OrderSerializer)
+    @documented(
+        "Complete a paid order",
+        description="For staff who may change orders: the buyer has it.",
+        operation_id="complete_order",
+        answers=Answer(OrderSerializer, "The order is completed.", examples.A_COMPLETED_ORDER),
+        errors=[Forbidden, errors.OrderNotFound, errors.OrderStateConflict],
+    )
     def post(self, request: Request, order_id: int) -> Response:
         identity = identity_of(request)
         return shown_to(identity, services.complete_order(order_id=order_id, actor=identity.actor, now=clock.now()))
-
-
-class NotifyView(Endpoint):
-    """The provider's callback: no token, a signature over the raw bytes instead."""
-
-    authentication_classes = []
-    permission_classes: list[type[BasePermission]] = []
-
-    @documented(
-        "Take a provider's callback",
-        description="Without a token: signed over the raw body, as Standard Webhooks has it, by the headers "
-        "webhook-id, webhook-timestamp and webhook-signature. The body is the provider's; the sandbox's is shown.",
-        request=OpenApiTypes.OBJECT,
-        responses=NoticeAnswerSerializer,
-        example=A_NOTICE,
-        auth=[],
-    )
-    def post(self, request: Request) -> Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        services.receive_notice(headers=headers, body=request.body, now=clock.now())
-        return Response(shown(NoticeAnswerSerializer, {"status": "success"}))

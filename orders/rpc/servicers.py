@@ -13,7 +13,7 @@ from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.rpc import Call, Job, Servicer, in_loop, merged, required_id
 from charites.common.text import tidy
 from goods.models import Goods
-from orders import selectors, services
+from orders import lists, selectors, services
 from orders.models import Order, OrderDetail
 from orders.payloads import NewOrder, PlaceOrder, Placing
 from orders.personal_data import as_seen_by
@@ -62,7 +62,7 @@ class OrderServicer(Servicer):
             raise Invalid("limit", _("must be 1 to %(limit)s"), limit=MAX_PAGE)
         if request.status and request.status not in Order.Status:
             raise Invalid("status", _("is not a status of orders"))
-        orders = selectors.list_orders(
+        orders = lists.list_orders(
             user_id=listed_user(call.identity, request.user_id),
             status=request.status or None,
             before_id=required_id("before_id", request.before_id) if request.before_id else None,

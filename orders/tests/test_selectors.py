@@ -11,12 +11,12 @@ from lab.kit.factories import (
     make_payment,
 )
 from orders.errors import OrderNotFound
+from orders.lists import list_orders
 from orders.models import Order, Payment
 from orders.selectors import (
     get_order,
     list_begun_payments,
     list_due,
-    list_orders,
     list_overdue_payments,
     oldest_overdue_at,
 )

@@ -5,27 +5,46 @@ from typing import Any
 from rest_framework import serializers
 
 from charites.common.models import MAX_INT64, REASON_LENGTH
-from charites.common.rest import IdField, KeyField, StrictSerializer, TextField, WholeNumberField
+from charites.common.rest import (
+    CountField,
+    IdField,
+    KeyField,
+    PagedSerializer,
+    PageSerializer,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+)
 
 
 class StockSerializer(serializers.Serializer[Any]):
     goods_id = IdField()
-    available = serializers.IntegerField()
-    reserved = serializers.IntegerField()
-    sold = serializers.IntegerField()
-    version = serializers.IntegerField()
+    available = CountField(help_text="pieces that can be bought")
+    reserved = CountField(help_text="pieces in orders that are not paid yet")
+    sold = CountField(help_text="pieces in orders that are paid")
+    version = CountField(help_text="changes with each change of the row")
+
+
+class ListStockSerializer(PagedSerializer):
+    goods_id = IdField(required=False, help_text="of this product")
+
+
+class StockListSerializer(PageSerializer):
+    stock = StockSerializer(many=True)
 
 
 class SetStockSerializer(StrictSerializer):
-    available = WholeNumberField(min_value=0, max_value=MAX_INT64)
+    available = WholeNumberField(min_value=0, max_value=MAX_INT64, help_text="how many there are to be")
     version = WholeNumberField(
         required=False, min_value=0, max_value=MAX_INT64, help_text="refuse unless the stock still has this version"
     )
-    reason = TextField(required=False, max_length=REASON_LENGTH)
-    idempotency_key = KeyField(required=False)
+    reason = TextField(required=False, max_length=REASON_LENGTH, help_text="stands in the history of the stock")
+    idempotency_key = KeyField(required=False, help_text="or the header Idempotency-Key")
 
 
 class AdjustmentSerializer(StrictSerializer):
-    delta = WholeNumberField(min_value=-MAX_INT64, max_value=MAX_INT64)
-    reason = TextField(max_length=REASON_LENGTH)
-    idempotency_key = KeyField(required=False)
+    delta = WholeNumberField(
+        min_value=-MAX_INT64, max_value=MAX_INT64, help_text="pieces to add; below zero: to take away"
+    )
+    reason = TextField(max_length=REASON_LENGTH, help_text="stands in the history of the stock")
+    idempotency_key = KeyField(required=False, help_text="or the header Idempotency-Key: one of the two is required")

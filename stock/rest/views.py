@@ -5,19 +5,46 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common.auth import Permission
-from charites.common.errors import Invalid
+from charites.common.errors import Forbidden, Invalid
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
+    Answer,
     Endpoint,
     allowed,
+    cursor_of,
     documented,
     idempotency_key,
     identity_of,
+    links,
     shown,
     valid_body,
+    valid_query,
 )
 from stock import selectors, services
-from stock.rest.serializers import AdjustmentSerializer, SetStockSerializer, StockSerializer
+from stock.errors import NotEnoughStock, StockChanged, StockNotFound
+from stock.rest import examples
+from stock.rest.serializers import (
+    AdjustmentSerializer,
+    ListStockSerializer,
+    SetStockSerializer,
+    StockListSerializer,
+    StockSerializer,
+)
+
+
+class StockListView(Endpoint):
+    @documented(
+        "List the stock of products",
+        description="By `goods_id`, upwards.",
+        operation_id="list_stock",
+        parameters=[ListStockSerializer],
+        answers=Answer(StockListSerializer, "A page of stock.", examples.STOCKS),
+    )
+    def get(self, request: Request) -> Response:
+        query = valid_query(ListStockSerializer, request)
+        page = selectors.page_stock(cursor_of(query), **query)
+        found = links(request, page, lambda stock: stock.goods_id, upwards=True)
+        return Response(shown(StockListSerializer, {"stock": page.items, **found}))
 
 
 class StockView(Endpoint):
@@ -27,16 +54,24 @@ class StockView(Endpoint):
             *([] if self.request.method == "GET" else [allowed(Permission.CHANGE_STOCK)()]),
         ]
 
-    @documented("Read the stock of a product", responses=StockSerializer)
+    @documented(
+        "Read the stock of a product",
+        operation_id="get_stock",
+        answers=Answer(StockSerializer, "The stock.", examples.STOCK),
+        errors=[StockNotFound],
+    )
     def get(self, request: Request, goods_id: int) -> Response:
         return Response(shown(StockSerializer, selectors.get_stock(goods_id=goods_id)))
 
     @documented(
         "Set the available stock",
+        description="For staff who may change stock. With `version`: refused if somebody has changed it meanwhile.",
+        operation_id="set_stock",
         parameters=[IDEMPOTENCY_KEY],
         request=SetStockSerializer,
         example={"available": 50, "reason": "stocktaking"},
-        responses=StockSerializer,
+        answers=Answer(StockSerializer, "The stock as it is now.", {**examples.STOCK, "available": 50, "version": 2}),
+        errors=[Forbidden, StockNotFound, StockChanged],
     )
     def put(self, request: Request, goods_id: int) -> Response:
         body = valid_body(SetStockSerializer, request)
@@ -57,10 +92,15 @@ class AdjustmentView(Endpoint):
 
     @documented(
         "Adjust the stock, with a reason and an idempotency key",
+        description="For staff who may change stock. The same key is carried out once.",
+        operation_id="adjust_stock",
         parameters=[IDEMPOTENCY_KEY],
         request=AdjustmentSerializer,
         example={"delta": -3, "reason": "breakage", "idempotency_key": "stocktaking-2026-06-01-1"},
-        responses={201: StockSerializer},
+        answers=Answer(
+            StockSerializer, "The stock as it is now.", {**examples.STOCK, "available": 97, "version": 2}, 201
+        ),
+        errors=[Forbidden, StockNotFound, NotEnoughStock],
     )
     def post(self, request: Request, goods_id: int) -> Response:
         body = valid_body(AdjustmentSerializer, request)

@@ -193,3 +193,16 @@ def test_adjustment_that_cannot_be_is_refused(body: object, error: tuple[int, in
 
     assert error_of(staff().post("/api/stock/1/adjustments", body)) == error
     assert counts(1) == (10, 0, 0)
+
+
+def test_stock_is_listed_by_goods_id_in_pages() -> None:
+    for goods_id in (3, 1, 2):
+        make_stock(goods_id, goods_id * 10)
+
+    first = buyer().get("/api/stock?limit=2").json()
+    second = buyer().get(first["next"]).json()
+
+    assert [[row["available"] for row in page["stock"]] for page in (first, second)] == [[10, 20], [30]]
+    assert second["next"] is None
+    assert buyer().get(second["previous"]).json()["stock"] == first["stock"]
+    assert [row["goods_id"] for row in buyer().get("/api/stock?goods_id=2").json()["stock"]] == ["2"]

@@ -25,6 +25,9 @@ class Permission(StrEnum):
     CHANGE_STOCK = "stock.change_stock"  # set and adjust, sell, reserve and give back
     VIEW_ORDER = "orders.view_order"  # everybody's orders
     CHANGE_ORDER = "orders.change_order"  # pay, cancel and complete them
+    VIEW_PAYMENT = "orders.view_payment"  # everybody's payments
+    VIEW_REFUND = "orders.view_refund"  # everybody's refunds
+    VIEW_MESSAGE = "messaging.view_message"  # what the shop sends to itself and to others
     VIEW_PERSONAL_DATA = "orders.view_personal_data"  # names, phones and addresses of others
 
 

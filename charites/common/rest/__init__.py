@@ -1,13 +1,13 @@
 """REST: what every endpoint stands on."""
 
 from charites.common.rest.content_policy import ContentPolicyMiddleware
+from charites.common.rest.documented import Answer, documented
 from charites.common.rest.endpoint import (
     BearerAuthentication,
     Endpoint,
     OpenEndpoint,
     allowed,
     as_json,
-    documented,
     idempotency_key,
     identity_of,
     shown,
@@ -15,8 +15,12 @@ from charites.common.rest.endpoint import (
     valid_query,
 )
 from charites.common.rest.fields import (
+    AmountField,
+    CountField,
     IdField,
     KeyField,
+    MomentField,
+    NamedStatusField,
     QuantityField,
     SecretField,
     StrictSerializer,
@@ -24,6 +28,7 @@ from charites.common.rest.fields import (
     WholeNumberField,
 )
 from charites.common.rest.middleware import HostMiddleware, RequestMiddleware, sender
+from charites.common.rest.pages import PagedSerializer, PageSerializer, cursor_of, links
 from charites.common.rest.refusals import exception_handler
 from charites.common.rest.schema import IDEMPOTENCY_KEY
 from charites.common.rest.status import STATUS, error_response, error_status, refusing
@@ -31,13 +36,20 @@ from charites.common.rest.status import STATUS, error_response, error_status, re
 __all__ = [
     "IDEMPOTENCY_KEY",
     "STATUS",
+    "AmountField",
+    "Answer",
     "BearerAuthentication",
     "ContentPolicyMiddleware",
+    "CountField",
     "Endpoint",
     "HostMiddleware",
     "IdField",
     "KeyField",
+    "MomentField",
+    "NamedStatusField",
     "OpenEndpoint",
+    "PageSerializer",
+    "PagedSerializer",
     "QuantityField",
     "RequestMiddleware",
     "SecretField",
@@ -46,12 +58,14 @@ __all__ = [
     "WholeNumberField",
     "allowed",
     "as_json",
+    "cursor_of",
     "documented",
     "error_response",
     "error_status",
     "exception_handler",
     "idempotency_key",
     "identity_of",
+    "links",
     "refusing",
     "sender",
     "shown",

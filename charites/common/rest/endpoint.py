@@ -1,12 +1,11 @@
-"""What every view stands on: who calls, in which role, with which body; and how it is documented."""
+"""What every view stands on: who calls, in which role, with which body."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any, Protocol, TypeVar
 
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
@@ -18,7 +17,7 @@ from charites.common import auth
 from charites.common.errors import Invalid, Unauthenticated, one_key
 from charites.common.logs import note_actor
 from charites.common.near import is_near
-from charites.common.rest.fields import ErrorSerializer, StrictSerializer
+from charites.common.rest.fields import StrictSerializer
 from charites.common.strict_json import NAME_SHOWN, read_body
 
 AnySerializer = TypeVar("AnySerializer", bound=Serializer[Any])
@@ -87,18 +86,6 @@ def allowed(*grants: auth.Grant) -> type[BasePermission]:
             return isinstance(request.user, auth.Identity) and request.user.may(*grants)
 
     return Allowed
-
-
-def documented(
-    summary: str, *, request: Any = None, responses: Any, example: Mapping[str, Any] | None = None, **further: Any
-) -> Callable[..., Any]:
-    """Documents a view method: what it takes, with an example, what it answers, and the one shape of its errors."""
-    errors = dict.fromkeys(("4XX", "5XX"), ErrorSerializer)
-    answers = responses if isinstance(responses, dict) else {200: responses}
-    examples = [OpenApiExample(summary, value=example, request_only=True)] if example is not None else None
-    return extend_schema(
-        summary=summary, request=request, responses={**answers, **errors}, examples=examples, **further
-    )
 
 
 @cache

@@ -1,9 +1,11 @@
 """Strict serializers, and fields and paths that take what they say and nothing else."""
 
 import re
+from datetime import datetime
 from itertools import islice
 from typing import Any, ClassVar
 
+from django.db.models import IntegerChoices
 from django.urls import register_converter
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
@@ -11,6 +13,8 @@ from rest_framework import serializers
 from charites.common.errors import MOST_FAULTS, Invalid
 from charites.common.models import KEY_LENGTH, MAX_INT64
 from charites.common.text import TextRule, check_key, find_fault, tidy
+
+YEARS = range(2000, 2100)
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -108,6 +112,45 @@ class QuantityField(WholeNumberField):
         super().__init__(**{"min_value": 1, "max_value": MAX_INT64, **kwargs})
 
 
+class CountField(serializers.IntegerField):
+    """A number of things, in answers."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"min_value": 0, "max_value": MAX_INT64, **kwargs})
+
+
+class AmountField(CountField):
+    """Money in the currency's smallest unit, in answers."""
+
+
+class MomentField(serializers.DateTimeField):
+    """A time with its zone, of an age in which there are orders."""
+
+    def to_internal_value(self, value: Any) -> datetime:  # type: ignore[override]
+        moment = super().to_internal_value(value)
+        if moment.year not in YEARS:
+            raise serializers.ValidationError(_("must be a time from 2000 to 2099, such as 2026-06-01T12:00:00Z"))
+        return moment
+
+
+class NamedStatusField(serializers.Field):
+    """A status by its number, or by its name in small letters."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"unknown": _("must be one of {known}")}
+
+    def __init__(self, statuses: type[IntegerChoices], **kwargs: Any) -> None:
+        self.known = {word: status for status in statuses for word in (str(int(status)), status.name.lower())}
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> int:
+        if str(data) not in self.known:
+            self.fail("unknown", known=", ".join(self.known))
+        return int(self.known[str(data)])
+
+    def to_representation(self, value: Any) -> int:
+        return int(value)
+
+
 class IdConverter:
     """An id in a path: 1 to the largest int64. Anything else is no such page."""
 
@@ -126,10 +169,13 @@ class IdConverter:
 class ErrorSerializer(serializers.Serializer[Any]):
     """The body of every error."""
 
-    code = serializers.IntegerField()
-    message = serializers.CharField()
-    details = serializers.DictField(child=serializers.CharField())
-    request_id = serializers.CharField()
+    code = serializers.IntegerField(help_text="the number of the error; docs/errors.md lists them all")
+    error = serializers.CharField(help_text="the same as a word")
+    message = serializers.CharField(help_text="for people, in their language (Accept-Language)")
+    details = serializers.DictField(
+        child=serializers.CharField(), help_text="what the message is about, by name; whole numbers as strings"
+    )
+    request_id = serializers.CharField(help_text="stands in the log, and in the header X-Request-ID")
 
 
 register_converter(IdConverter, "id")

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from django.db.models import IntegerChoices
 from drf_spectacular.extensions import (
     OpenApiAuthenticationExtension,
     OpenApiSerializerExtension,
     OpenApiSerializerFieldExtension,
 )
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import get_lib_doc_excludes
+from drf_spectacular.plumbing import deep_import_string, get_lib_doc_excludes
+from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import ListSerializer
 
@@ -28,6 +30,44 @@ KEY = {
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key", KEY, OpenApiParameter.HEADER, description="The same key is carried out once, and answered again."
 )
+
+
+REQUEST_ID = {
+    "schema": {"type": "string"},
+    "description": "What the log calls this request. Send one of your own, and it is kept.",
+}
+RETRY_AFTER = {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds after which to try again."}
+WWW_AUTHENTICATE = {"schema": {"type": "string", "enum": ["Bearer"]}, "description": "How to say who you are."}
+LANGUAGE = {
+    "name": "Accept-Language",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "The language of texts for people: `en` or `zh-hans`.",
+}
+HEADERS = {"X-Request-ID": REQUEST_ID, "Retry-After": RETRY_AFTER, "WWW-Authenticate": WWW_AUTHENTICATE}
+OF_STATUS = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
+
+
+def with_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Adds what all answers and requests have: headers (a hook of drf-spectacular's)."""
+    components = result["components"]
+    components["headers"], components["parameters"] = HEADERS, {"Accept-Language": LANGUAGE}
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/Accept-Language"})
+            for status, response in operation["responses"].items():
+                names = ("X-Request-ID", *filter(None, [OF_STATUS.get(status)]))
+                response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return result
+
+
+def with_names(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Gives the numbers of statuses their names, for generated clients."""
+    for name, path in spectacular_settings.ENUM_NAME_OVERRIDES.items():
+        choices, schema = deep_import_string(path), result["components"]["schemas"].get(name)
+        if schema and issubclass(choices, IntegerChoices):
+            schema["x-enum-varnames"] = [choice.name for choice in choices]
+    return result
 
 
 class Schema(AutoSchema):
@@ -82,6 +122,13 @@ class TextExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         return {**auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True), "minLength": 1}
+
+
+class NamedStatusExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = f"{FIELDS}.NamedStatusField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.target.known)}
 
 
 class KeyExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]

@@ -40,9 +40,7 @@ def turned_away(why: Why) -> Status:
 
 
 @lru_cache(1_000)  # most are the same as many others: this product is sold out
-def make_status(
-    kind: Kind, code: int, slug: str, message: str, details: tuple[tuple[str, str], ...]
-) -> Status:
+def make_status(kind: Kind, code: int, slug: str, message: str, details: tuple[tuple[str, str], ...]) -> Status:
     detail = AnyMessage()
     detail.Pack(Error(code=code, error=slug, message=message, details=dict(details)))
     return Status(code=STATUS[kind].value[0], message=message, details=[detail])

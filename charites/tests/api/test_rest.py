@@ -1,6 +1,8 @@
 """What every REST endpoint has in common: error bodies, request ids, sizes, languages."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -8,10 +10,11 @@ from django.db import OperationalError, connection
 from django.test import override_settings
 from rest_framework.exceptions import ValidationError
 
+from charites.common.auth import Role
 from charites.common.errors import MOST_FAULTS
 from charites.common.rest import StrictSerializer
-from lab.kit.factories import BUYER_ID, counts, make_goods, make_user
-from lab.kit.rest_client import anybody, buyer, error_of, staff
+from lab.kit.factories import BUYER_ID, bearer, counts, make_clerk, make_goods, make_user
+from lab.kit.rest_client import RestClient, anybody, buyer, error_of, service, staff
 
 pytestmark = pytest.mark.usefixtures("fresh_throttle")
 
@@ -238,3 +241,24 @@ def test_client_that_is_the_original_user_is_the_one_of_the_token() -> None:
     }
 
     assert error_of(buyer().post("/api/orders", body)) == (400, 10000001, "user_id: is not a field of this request")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [
+        (buyer, {"user_id": "7", "role": "customer", "name": "", "permissions": []}),
+        (service, {"user_id": "0", "role": "service", "name": "", "permissions": []}),
+    ],
+)
+def test_caller_is_told_who_it_is(caller: Callable[[], RestClient], expected: dict[str, Any]) -> None:
+    assert caller().get("/api/me").json() == expected
+
+
+@pytest.mark.django_db
+def test_staff_are_told_what_they_may_do() -> None:
+    clerk = make_clerk("goods.change_room")
+
+    told = RestClient(bearer(clerk.pk, Role.STAFF)).get("/api/me").json()
+
+    assert told == {"user_id": str(clerk.pk), "role": "staff", "name": "clerk", "permissions": ["goods.change_room"]}

@@ -97,6 +97,15 @@ DEEDS = {
     "see an order over gRPC": Deed(
         VIEW_ORDER, lambda doors: doors.rpc.order.GetOrder(OrderRequest(order_id=unpaid())), HIDDEN
     ),
+    "list somebody's orders over REST": Deed(
+        VIEW_ORDER, lambda doors: doors.rest.get(f"/api/orders?user_id={BUYER_ID}")
+    ),
+    "see somebody's money over REST": Deed(
+        VIEW_ORDER, lambda doors: doors.rest.get(f"/api/orders/{unpaid()}/money"), HIDDEN
+    ),
+    "list payments": Deed(Permission.VIEW_PAYMENT, lambda doors: doors.rest.get("/api/payments")),
+    "list refunds": Deed(Permission.VIEW_REFUND, lambda doors: doors.rest.get("/api/refunds")),
+    "list messages": Deed(Permission.VIEW_MESSAGE, lambda doors: doors.rest.get("/api/messages")),
     "list somebody's orders over gRPC": Deed(
         VIEW_ORDER, lambda doors: doors.rpc.order.ListOrders(ListOrdersRequest(user_id=BUYER_ID))
     ),

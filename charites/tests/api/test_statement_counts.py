@@ -71,6 +71,7 @@ REST: dict[str, tuple[Ask, int]] = {
     "GET /api/rooms/{room_id}/events": (lambda: buyer().get("/api/rooms/1/events"), 4),
     "PUT /api/rooms/{room_id}/current": (lambda: boss().put("/api/rooms/1/current", {"goods_id": "2"}), 4),
     "GET /api/goods/{goods_id}": (lambda: buyer().get("/api/goods/1"), 1),
+    "GET /api/stock": (lambda: buyer().get("/api/stock?limit=100"), 1),
     "GET /api/stock/{goods_id}": (lambda: buyer().get("/api/stock/1"), 1),
     "PUT /api/stock/{goods_id}": (lambda: boss().put("/api/stock/1", {"available": 90}), 4),
     "POST /api/stock/{goods_id}/adjustments": (
@@ -85,6 +86,11 @@ REST: dict[str, tuple[Ask, int]] = {
     "POST /api/orders/{order_id}/pay": (lambda: buyer().post(f"/api/orders/{newest()}/pay", {"outcome": "page"}), 7),
     "POST /api/orders/{order_id}/cancel": (lambda: buyer().post(f"/api/orders/{newest()}/cancel"), 15),
     "POST /api/orders/{order_id}/complete": (lambda: boss().post(f"/api/orders/{newest()}/complete"), 4),
+    "GET /api/orders/{order_id}/money": (lambda: buyer().get(f"/api/orders/{newest()}/money"), 4),
+    "GET /api/payments": (lambda: boss().get("/api/payments"), 1),
+    "GET /api/refunds": (lambda: boss().get("/api/refunds"), 1),
+    "GET /api/messages": (lambda: boss().get("/api/messages?limit=100"), 1),
+    "GET /api/me": (lambda: buyer().get("/api/me"), 1),
     "POST /api/auth/token": (
         lambda: buyer().post("/api/auth/token", {"username": "buyer", "password": "charites"}),
         5,  # the user twice, the second time locked; the sessions there are, this one, and the end of those before

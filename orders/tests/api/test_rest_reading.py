@@ -1,8 +1,13 @@
 """Orders read over REST."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.test import override_settings
+from django.utils import timezone
 
+from charites.common.times import as_utc
 from lab.kit.factories import (
     SANDBOX,
     make_closed_order,
@@ -19,6 +24,8 @@ from orders.rest.serializers import LineSerializer, OrderSerializer
 from orders.tests.api.rest_orders import SOMEBODY_ELSE, place
 
 pytestmark = pytest.mark.django_db
+
+AGE = "must be a time from 2000 to 2099, such as 2026-06-01T12:00:00Z"
 
 
 def test_order_is_read_as_it_was_placed() -> None:
@@ -87,25 +94,70 @@ def test_orders_are_listed_newest_first_in_pages_and_only_ones_own() -> None:
     newest_first = [str(order_id) for order_id in reversed(mine)]
 
     whole = buyer().get("/api/orders").json()
-    first = buyer().get("/api/orders?limit=2").json()["orders"]
-    second = buyer().get(f"/api/orders?limit=2&before={first[-1]['order_id']}").json()["orders"]
-    third = buyer().get(f"/api/orders?limit=2&before={second[-1]['order_id']}").json()["orders"]
+    pages = [buyer().get("/api/orders?limit=2").json()]
+    while pages[-1]["next"]:
+        pages.append(buyer().get(pages[-1]["next"]).json())
 
-    assert set(whole) == {"orders"}
-    assert [order["order_id"] for order in whole["orders"]] == newest_first
-    assert [order["order_id"] for order in first + second + third] == newest_first
-    assert [len(page) for page in (first, second, third)] == [2, 2, 1]
+    assert set(whole) == {"orders", "next", "previous"}
+    assert (whole["next"], whole["previous"]) == (None, None)
+    assert numbers(whole) == newest_first
+    assert [numbers(page) for page in pages] == [newest_first[:2], newest_first[2:4], newest_first[4:]]
     assert whole["orders"][0] == buyer().get(f"/api/orders/{newest_first[0]}").json()
+    back = buyer().get(pages[-1]["previous"]).json()
+    assert numbers(back) == newest_first[2:4]
+    assert numbers(buyer().get(back["previous"]).json()) == newest_first[:2]
+    assert buyer().get(back["previous"]).json()["previous"] is None
 
 
-def test_orders_are_listed_by_status() -> None:
+def numbers(page: dict[str, Any]) -> list[str]:
+    return [order["order_id"] for order in page["orders"]]
+
+
+def test_addresses_of_pages_keep_what_was_asked_for() -> None:
     make_goods(1, stock=10)
-    make_order()
-    closed = make_closed_order()
+    for _ in range(3):
+        make_order()
 
-    listed = buyer().get("/api/orders?status=300").json()["orders"]
+    page = buyer().get("/api/orders?status=unpaid&goods_id=1&limit=1&placed_from=2020-01-01T00:00:00Z").json()
 
-    assert [order["order_id"] for order in listed] == [str(closed.order_id)]
+    last = page["orders"][-1]["order_id"]
+    assert page["next"] == (
+        f"/api/orders?status=unpaid&goods_id=1&limit=1&placed_from=2020-01-01T00:00:00Z&before={last}"
+    )
+    assert len(buyer().get(page["next"]).json()["orders"]) == 1
+
+
+FILTERS = {
+    "status=300": ["closed"],
+    "status=closed": ["closed"],
+    "status=100": ["another's", "of tomorrow", "in a room"],
+    "room_id=3": ["in a room"],
+    "goods_id=2": ["closed"],
+    "user_id=8": ["another's"],
+    "user_id=8&status=paid": [],
+    "goods_id=1&room_id=3&status=unpaid": ["in a room"],
+    "placed_from={soon}": ["of tomorrow"],
+    "placed_until={soon}": ["another's", "closed", "in a room"],
+    "placed_from={soon}&placed_until={soon}": [],
+}
+
+
+@pytest.mark.parametrize("query", FILTERS)
+def test_orders_are_listed_by_what_they_are(query: str) -> None:
+    make_room(3)
+    for goods_id in (1, 2):
+        make_goods(goods_id, stock=10)
+    now = timezone.now()
+    names = {
+        make_order({1: 1}, now=now, room_id=3).order_id: "in a room",
+        make_closed_order({2: 1}, now=now).order_id: "closed",
+        make_order({1: 1}, now=now + timedelta(days=1)).order_id: "of tomorrow",
+        make_order({1: 1}, now=now, user_id=SOMEBODY_ELSE).order_id: "another's",
+    }
+
+    listed = staff().get(f"/api/orders?{query.format(soon=as_utc(now + timedelta(hours=12)))}").json()
+
+    assert [names[int(number)] for number in numbers(listed)] == FILTERS[query]
 
 
 @pytest.mark.parametrize("caller", [staff, service])
@@ -130,9 +182,18 @@ def test_orders_of_everybody_are_listed_for_staff_and_services(caller) -> None:
         ("limit=1&limit=2", "limit: comes twice"),
         ("before=007", "before: A valid integer is required."),
         ("before=0", "before: Ensure this value is greater than or equal to 1."),
-        ("status=150", 'status: "150" is not a valid choice.'),
-        ("user_id=8", "user_id: is not a field of this request"),
+        ("status=150", "status: must be one of 100, unpaid, 200, paid, 300, closed, 400, completed"),
+        ("status=open", "status: must be one of 100, unpaid, 200, paid, 300, closed, 400, completed"),
+        ("before=5&after=4", "after: cannot be asked for together with before"),
+        ("placed_from=1999-12-31T23:00:00Z", f"placed_from: {AGE}"),
+        ("placed_until=9999-12-31T23:59:59Z", f"placed_until: {AGE}"),
+        ("buyer=8", "buyer: is not a field of this request"),
     ],
 )
 def test_orders_asked_for_wrongly_are_not_listed(query: str, message: str) -> None:
     assert error_of(buyer().get(f"/api/orders?{query}")) == (400, 10000001, message)
+
+
+def test_orders_of_another_buyer_are_not_listed() -> None:
+    assert error_of(buyer().get(f"/api/orders?user_id={SOMEBODY_ELSE}"))[:2] == (403, 10000006)
+    assert buyer().get("/api/orders?user_id=7").json()["orders"] == []

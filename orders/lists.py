@@ -1,0 +1,75 @@
+"""Orders, payments and refunds in lists, a page at a time."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+
+from charites.common.ids import first_id_at
+from charites.common.models import DEFAULT_PAGE, MAX_INT64
+from charites.common.pages import Cursor, Page, along, read_page
+from orders.models import Order, OrderDetail, Payment, Refund
+from orders.selectors import OrderWithLines, with_lines
+
+CLOCKS_DIFFER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Which orders: of a buyer, in a status, of a room, with a product, placed from a moment until before another."""
+
+    user_id: int | None = None
+    status: int | None = None
+    room_id: int | None = None
+    goods_id: int | None = None
+    placed_from: datetime | None = None
+    placed_until: datetime | None = None
+
+
+def page_orders(wanted: OrderFilter, cursor: Cursor) -> Page[OrderWithLines]:
+    """Returns a page of orders, newest first, by order number."""
+    return read_page(placed_within(wanted, with_values(wanted)), "order_id", cursor).of(with_lines)
+
+
+def list_orders(
+    *, user_id: int | None, status: int | None = None, before_id: int | None = None, limit: int = DEFAULT_PAGE
+) -> list[OrderWithLines]:
+    """Returns a page of orders, newest first; `before_id` is the last order number of the page before."""
+    return page_orders(OrderFilter(user_id=user_id, status=status), Cursor(before=before_id, limit=limit)).items
+
+
+def with_values(wanted: OrderFilter) -> QuerySet[Order]:
+    """Orders with these values, newest first, along the index of the one that fewest orders are likely to have."""
+    values = {"user_id": wanted.user_id, "room_id": wanted.room_id, "status": wanted.status}
+    asked = {name: value for name, value in values.items() if value is not None}
+    orders = Order.objects.order_by("-order_id")
+    if wanted.goods_id is not None:
+        lines = OrderDetail.objects.filter(goods_id=wanted.goods_id)
+        orders = orders.filter(order_id__in=lines.values("order_id"))
+    elif asked:
+        name = next(iter(asked))
+        orders = along(orders, "-order_id", **{name: asked.pop(name)})
+    return orders.filter(**asked)
+
+
+def placed_within(wanted: OrderFilter, orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Those of the orders that were placed in a span of time. Numbers grow with time, so an index leads there; a clock
+    that was set meanwhile is allowed for."""
+    if wanted.placed_from is not None:
+        numbers = first_id_at(wanted.placed_from - CLOCKS_DIFFER)
+        orders = orders.filter(order_id__gte=min(numbers, MAX_INT64), created_at__gte=wanted.placed_from)
+    if wanted.placed_until is not None:
+        numbers = first_id_at(wanted.placed_until + CLOCKS_DIFFER)
+        orders = orders.filter(order_id__lt=min(numbers, MAX_INT64), created_at__lt=wanted.placed_until)
+    return orders
+
+
+def page_payments(cursor: Cursor, **wanted: Any) -> Page[Payment]:
+    """Returns a page of payments with these values, newest first, by their ids."""
+    return read_page(Payment.objects.filter(**wanted).order_by("-payment_id"), "payment_id", cursor)
+
+
+def page_refunds(cursor: Cursor, **wanted: Any) -> Page[Refund]:
+    """Returns a page of refunds with these values, newest payment first."""
+    return read_page(Refund.objects.filter(**wanted).order_by("-payment_id"), "payment_id", cursor)

@@ -1,0 +1,103 @@
+"""Payments and refunds over REST."""
+
+from drf_spectacular.types import OpenApiTypes
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from charites.common import clock
+from charites.common.auth import Permission
+from charites.common.errors import Forbidden
+from charites.common.rest import (
+    Answer,
+    Endpoint,
+    allowed,
+    cursor_of,
+    documented,
+    identity_of,
+    links,
+    shown,
+    valid_query,
+)
+from orders import errors, lists, selectors, services
+from orders.rest import examples
+from orders.rest.serializers import (
+    ListPaymentsSerializer,
+    ListRefundsSerializer,
+    MoneySerializer,
+    NoticeAnswerSerializer,
+    PaymentListSerializer,
+    RefundListSerializer,
+)
+
+
+class MoneyOfOrderView(Endpoint):
+    @documented(
+        "Read the payments and refunds of an order",
+        operation_id="get_order_money",
+        answers=Answer(MoneySerializer, "What was paid and sent back, oldest first.", examples.MONEY_OF_AN_ORDER),
+        errors=[errors.OrderNotFound],
+    )
+    def get(self, request: Request, order_id: int) -> Response:
+        selectors.get_order(order_id=order_id, user_id=identity_of(request).visible_user_id)
+        payments, refunds = selectors.list_payments(order_id=order_id), selectors.list_refunds(order_id=order_id)
+        return Response(shown(MoneySerializer, {"payments": payments, "refunds": refunds}))
+
+
+class PaymentListView(Endpoint):
+    permission_classes = [allowed(Permission.VIEW_PAYMENT)]
+
+    @documented(
+        "List payments, newest first",
+        description="For staff who may see payments.",
+        operation_id="list_payments",
+        parameters=[ListPaymentsSerializer],
+        answers=Answer(PaymentListSerializer, "A page of payments.", examples.PAYMENTS),
+        errors=[Forbidden],
+    )
+    def get(self, request: Request) -> Response:
+        query = valid_query(ListPaymentsSerializer, request)
+        page = lists.page_payments(cursor_of(query), **query)
+        found = links(request, page, lambda payment: payment.payment_id)
+        return Response(shown(PaymentListSerializer, {"payments": page.items, **found}))
+
+
+class RefundListView(Endpoint):
+    permission_classes = [allowed(Permission.VIEW_REFUND)]
+
+    @documented(
+        "List refunds, newest first",
+        description="For staff who may see refunds. Their `payment_id` is that of the payment that brought the money.",
+        operation_id="list_refunds",
+        parameters=[ListRefundsSerializer],
+        answers=Answer(RefundListSerializer, "A page of refunds.", examples.REFUNDS),
+        errors=[Forbidden],
+    )
+    def get(self, request: Request) -> Response:
+        query = valid_query(ListRefundsSerializer, request)
+        page = lists.page_refunds(cursor_of(query), **query)
+        found = links(request, page, lambda refund: refund.payment_id)
+        return Response(shown(RefundListSerializer, {"refunds": page.items, **found}))
+
+
+class NotifyView(Endpoint):
+    """The provider's callback: no token, a signature over the raw bytes instead."""
+
+    authentication_classes = []
+    permission_classes: list[type[BasePermission]] = []
+
+    @documented(
+        "Take a provider's callback",
+        description="Without a token: signed over the raw body, as Standard Webhooks has it, by the headers "
+        "webhook-id, webhook-timestamp and webhook-signature. The body is the provider's; the sandbox's is shown.",
+        operation_id="receive_payment_notice",
+        request=OpenApiTypes.OBJECT,
+        example=examples.A_NOTICE,
+        answers=Answer(NoticeAnswerSerializer, "The notice was taken.", {"status": "success"}),
+        errors=[errors.BadSignature, errors.PaymentNotFound, errors.PaymentsUnavailable],
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        services.receive_notice(headers=headers, body=request.body, now=clock.now())
+        return Response(shown(NoticeAnswerSerializer, {"status": "success"}))
