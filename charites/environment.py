@@ -87,6 +87,7 @@ SECONDS = between(1, 366 * 86400)
 PAUSE = between(0.01, 3600)  # seconds that somebody waits
 NAME = matching(r"[\w.-]{1,100}", "letters, digits, `.`, `_` and `-`, 100 at most")
 HOST = matching(r"[\w.:*\[\]-]+", "a name or an address, without a port")
+ORIGIN = matching(r"https?://[^\s/?#@]+", "http:// or https:// with a host, without a path")
 WEB_ADDRESS, REDIS = address("http", "https"), address("redis", "rediss")
 REDIS_BROKERS, RABBITMQ_BROKERS = address("redis", "rediss", several=";"), address("amqp", "amqps", several=";")
 BROKER = Bound(

@@ -22,6 +22,7 @@ from charites.environment import (
     AT_LEAST_ONE,
     HOST,
     NOT_NEGATIVE,
+    ORIGIN,
     PAUSE,
     PORT,
     SECONDS,
@@ -82,6 +83,11 @@ SECRET_KEY = secret("SECRET_KEY")
 SECRET_KEY_FALLBACKS = former_secrets("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], each(HOST))
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [], each(WEB_ADDRESS))
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", [], each(ORIGIN))  # whose pages may call the API in a browser
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_METHODS = ["GET", "POST", "PUT"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["retry-after", "www-authenticate", "x-request-id"]
 
 # What is not for buyers: everybody sees these, and whoever has the token sees the first three
 
@@ -178,6 +184,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "corsheaders",
     "django_grpc_framework",
     "charites.common",
     "charites",
@@ -191,6 +198,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",  # first: also what the next one refuses speaks the caller's language
+    "charites.common.rest.CrossOriginMiddleware",
     "charites.common.rest.RequestMiddleware",
     "charites.common.rest.ContentPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.templatetags.static import static
+from django.urls import resolve
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -166,6 +167,10 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt
-def no_such_address(request: HttpRequest) -> JsonResponse:
-    """Programs get JSON for an address that does not exist, too."""
-    return error_response(NotFound())
+def no_such_address(request: HttpRequest) -> HttpResponse:
+    """Programs get JSON for an address that does not exist, too; one that does, but for a slash, is pointed to."""
+    path = request.path.rstrip("/")
+    if path == request.path or resolve(path).func == no_such_address:
+        return error_response(NotFound())
+    query = request.META["QUERY_STRING"]
+    return HttpResponse(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": path + (query and f"?{query}")})

@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 # Passwords are looked at in threads of their own, which take a core each: nobody else waits for that, and few may.
 SIGN_IN = frozenset({("POST", "/api/auth/token"), ("POST", "/admin/login/"), ("POST", "/sign-in")})
 MOST_SIGNING_IN = 16  # waiting
-NEEDED_FOR_REFUSALS = (b"host", b"x-forwarded-proto")
+NEEDED_FOR_REFUSALS = (b"host", b"x-forwarded-proto", b"origin")
 HEADER_BYTES = 16 * 1024  # names and values: whoever parses them costs more than their length
 STALL_SECONDS = 30.0  # who has not taken the last part of a stream by then gets no more
 ARRIVING_BYTES = 64 * 1024 * 1024  # of requests that are not whole yet, in a process

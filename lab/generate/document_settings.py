@@ -28,6 +28,7 @@ MEANINGS = {
     "SECRET_KEY_FALLBACKS": "Former secret keys that are still accepted, separated by commas.",
     "ALLOWED_HOSTS": "Host names that the web server answers to, separated by commas.",
     "CSRF_TRUSTED_ORIGINS": "Origins (`https://shop.example`) that may post forms to the admin, separated by commas.",
+    "CORS_ALLOWED_ORIGINS": "Origins whose pages may call `/api/` from a browser (CORS), separated by commas.",
     "PUBLIC_PARTS": (
         "What everybody sees though buyers need not: `metrics` (/metrics), `readiness` (each part by name in /readyz "
         "and /statusz), `docs` (/api/docs and /api/schema), `reflection` (of gRPC)."

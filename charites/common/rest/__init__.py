@@ -1,6 +1,7 @@
 """REST: what every endpoint stands on."""
 
 from charites.common.rest.content_policy import ContentPolicyMiddleware
+from charites.common.rest.cross_origin import CrossOriginMiddleware
 from charites.common.rest.documented import Answer, documented
 from charites.common.rest.endpoint import (
     BearerAuthentication,
@@ -41,6 +42,7 @@ __all__ = [
     "BearerAuthentication",
     "ContentPolicyMiddleware",
     "CountField",
+    "CrossOriginMiddleware",
     "Endpoint",
     "HostMiddleware",
     "IdField",

@@ -126,14 +126,14 @@ class AmountField(CountField):
 class MomentField(serializers.DateTimeField):
     """A time with its zone, of an age in which there are orders."""
 
-    def to_internal_value(self, value: Any) -> datetime:  # type: ignore[override]
+    def to_internal_value(self, value: Any) -> datetime:
         moment = super().to_internal_value(value)
         if moment.year not in YEARS:
             raise serializers.ValidationError(_("must be a time from 2000 to 2099, such as 2026-06-01T12:00:00Z"))
         return moment
 
 
-class NamedStatusField(serializers.Field):
+class NamedStatusField(serializers.Field[int, Any, int, Any]):
     """A status by its number, or by its name in small letters."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {"unknown": _("must be one of {known}")}

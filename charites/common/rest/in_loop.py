@@ -25,6 +25,7 @@ from charites.common.auth import Identity, identify_at_once
 from charites.common.errors import ServiceError
 from charites.common.replies import Replies
 from charites.common.rest.content_policy import ContentPolicyMiddleware
+from charites.common.rest.cross_origin import CrossOriginMiddleware
 from charites.common.rest.endpoint import Endpoint
 from charites.common.rest.middleware import STARTED, account_for, around, refuse, traced
 from charites.common.rest.refusals import exception_handler
@@ -64,6 +65,7 @@ LAST_STEPS = (
     XFrameOptionsMiddleware(no_further),
     SECURITY,
     ContentPolicyMiddleware(no_further),
+    CrossOriginMiddleware(no_further),
     LocaleMiddleware(no_further),
 )
 

@@ -51,9 +51,7 @@ def test_error_speaks_the_callers_language(path: str) -> None:
 # what is not a request
 
 
-@pytest.mark.parametrize(
-    "path", ["/api", "/api/", "/api/nowhere", "/api/orders/", "/api/orders/x", "/v1/", "/v1/nowhere"]
-)
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/nowhere", "/api/orders/x", "/v1/", "/v1/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_address_that_does_not_exist_is_not_found_in_json(path: str, method: str) -> None:
     assert error_of(buyer().send(method, path)) == (404, 10000003, "There is no such thing here.")
@@ -262,3 +260,15 @@ def test_staff_are_told_what_they_may_do() -> None:
     told = RestClient(bearer(clerk.pk, Role.STAFF)).get("/api/me").json()
 
     assert told == {"user_id": str(clerk.pk), "role": "staff", "name": "clerk", "permissions": ["goods.change_room"]}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [("/api/orders/", "/api/orders"), ("/api/rooms/?status=all", "/api/rooms?status=all"), ("/api/nothing/", None)],
+)
+def test_address_with_a_slash_too_many_leads_to_the_right_one(path: str, location: str | None) -> None:
+    for method in ("GET", "POST"):
+        answer = buyer().send(method, path)
+
+        assert (answer.status_code, answer.get("Location")) == ((308, location) if location else (404, None))
