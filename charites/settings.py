@@ -356,6 +356,7 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "charites.common.rest.schema.with_examples",
         "charites.common.rest.schema.with_headers",
         "charites.common.rest.schema.with_names",
     ],

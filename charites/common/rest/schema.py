@@ -48,6 +48,19 @@ HEADERS = {"X-Request-ID": REQUEST_ID, "Retry-After": RETRY_AFTER, "WWW-Authenti
 OF_STATUS = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
 
 
+OF_THE_DEMO = {"goods_id": "1", "room_id": "1"}  # what its catalogue begins with; an order has to be placed first
+
+
+def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Fills in the ids in addresses, as far as they are known (a hook of drf-spectacular's)."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "path" and parameter["name"] in OF_THE_DEMO:
+                    parameter["example"] = OF_THE_DEMO[parameter["name"]]
+    return result
+
+
 def with_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Adds what all answers and requests have: headers (a hook of drf-spectacular's)."""
     components = result["components"]
