@@ -89,9 +89,10 @@ lint: ## style, types, import rules, migrations, generated code, translations, s
 	$(BOOTSTRAP) dev
 	@exec $(IN_VENV) -m lab.lint
 
-gen: ## generated files: gRPC code, translations, the list of settings, the tables
+gen: ## generated files: gRPC code, the Python client, translations, the list of settings, the tables
 	$(BOOTSTRAP) dev
 	$(IN_VENV) -m lab.generate.grpc_code
+	$(IN_VENV) -m lab.generate.python_client
 	$(IN_VENV) -m lab.generate.translations
 	$(IN_VENV) -m lab.generate.document_settings
 	$(IN_VENV) -m lab.generate.table_diagram

@@ -353,6 +353,7 @@ SPECTACULAR_SETTINGS = {
         "MessageState": "messaging.models.Message.State",
         "Role": "charites.common.auth.Role",
         "Sale": "live.shelf.Sale",
+        "PaymentOutcome": "orders.rest.serializers.OUTCOMES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

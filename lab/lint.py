@@ -20,6 +20,7 @@ CHECKS = {
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
     "deploy": [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"],
     "generated": [PYTHON, "-m", "lab.generate.grpc_code", "--check"],
+    "client": [PYTHON, "-m", "lab.generate.python_client", "--check"],
     "translations": [PYTHON, "-m", "lab.generate.translations", "--check"],
     "settings": [PYTHON, "-m", "lab.generate.document_settings", "--check"],
     "security": [PYTHON, "-m", "lab.generate.security_page", "--check"],

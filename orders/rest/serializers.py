@@ -23,6 +23,8 @@ from charites.common.times import as_utc
 from orders.models import Order, OrderDetail, Payment, Refund
 from orders.selectors import OrderWithLines
 
+OUTCOMES = [("now", "pay at once"), ("page", "wait for the pay page")]
+
 
 class ItemSerializer(StrictSerializer):
     goods_id = IdField()
@@ -50,16 +52,14 @@ class PlaceOrderSerializer(StrictSerializer):
 
 
 class PayOrderSerializer(StrictSerializer):
-    outcome = serializers.ChoiceField(
-        ["now", "page"], required=False, help_text="sandbox: pay at once, or wait for the pay page"
-    )
+    outcome = serializers.ChoiceField(OUTCOMES, required=False, help_text="of the sandbox")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": "now" if settings.DEMO else "page", **attrs}
 
 
 class ListOrdersSerializer(PagedSerializer):
-    status = NamedStatusField(Order.Status, required=False, help_text="a number or its name, such as 100 or unpaid")
+    status = NamedStatusField(Order.Status, required=False, help_text="its number is understood, too")
     room_id = IdField(required=False, help_text="bought in this room")
     goods_id = IdField(required=False, help_text="with this product")
     user_id = IdField(required=False, help_text="of this buyer; for staff and services")

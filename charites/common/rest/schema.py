@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import IntegerChoices
+from django.db.models.enums import ChoicesType
 from drf_spectacular.extensions import (
     OpenApiAuthenticationExtension,
     OpenApiSerializerExtension,
@@ -78,7 +79,7 @@ def with_names(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Gives the numbers of statuses their names, for generated clients."""
     for name, path in spectacular_settings.ENUM_NAME_OVERRIDES.items():
         choices, schema = deep_import_string(path), result["components"]["schemas"].get(name)
-        if schema and issubclass(choices, IntegerChoices):
+        if schema and isinstance(choices, ChoicesType) and issubclass(choices, IntegerChoices):
             schema["x-enum-varnames"] = [choice.name for choice in choices]
     return result
 
@@ -141,7 +142,7 @@ class NamedStatusExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-
     target_class = f"{FIELDS}.NamedStatusField"
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        return {"type": "string", "enum": list(self.target.known)}
+        return {"type": "string", "enum": [word for word in self.target.known if not word.isdigit()]}
 
 
 class KeyExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]

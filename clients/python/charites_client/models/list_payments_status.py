@@ -1,0 +1,10 @@
+from enum import StrEnum
+
+
+class ListPaymentsStatus(StrEnum):
+    BEGUN = "begun"
+    CAPTURED = "captured"
+    CLOSED = "closed"
+
+    def __str__(self) -> str:
+        return str(self.value)

@@ -1,0 +1,11 @@
+from enum import StrEnum
+
+
+class RefundReason(StrEnum):
+    AMOUNT = "amount"
+    DOUBLE = "double"
+    LATE = "late"
+    STOCK = "stock"
+
+    def __str__(self) -> str:
+        return str(self.value)
