@@ -18,12 +18,12 @@ CONFIG = PACKAGE.with_name("generator.yaml")
 def generate(folder: Path) -> Path:
     """Writes the package below a folder, and returns where it is."""
     schema, package = folder / "schema.yaml", folder / PACKAGE.name
-    settings = {**os.environ, "ENV_FILE": "", "DEBUG": "true", "DEMO": "false"}
+    settings = {"ENV_FILE": "", "DEBUG": "true", "HOME": str(folder)}
     run([sys.executable, "manage.py", "spectacular", "--fail-on-warn", "--file", str(schema)], settings)
     words = ["generate", "--meta", "none", "--fail-on-warning", "--config", str(CONFIG)]
     files = ["--path", str(schema), "--output-path", str(package)]
     # The generator calls ruff, which is where it is itself.
-    settings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{settings.get('PATH', '')}"
+    settings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run([sys.executable, "-m", "openapi_python_client", *words, *files], settings)
     return package
 

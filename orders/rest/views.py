@@ -154,6 +154,7 @@ class PayView(Endpoint):
         errors=[
             errors.OrderNotFound,
             errors.OrderStateConflict,
+            errors.TooLateToPay,
             errors.PaymentsUnavailable,
             errors.PaymentUnanswered,
         ],

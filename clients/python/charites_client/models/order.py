@@ -40,7 +40,7 @@ class Order:
         pay_amount (int): of the whole order, in cents
         pay_time (datetime.datetime | None):
         created_at (datetime.datetime):
-        expires_at (datetime.datetime): until then it can be paid
+        expires_at (datetime.datetime): when it is closed if it is not paid; a payment ends a while before
         address (str): masked for who may not see it
         name (str): masked for who may not see it
         phone (str): masked for who may not see it
