@@ -114,7 +114,9 @@ class OrderSerializer(serializers.Serializer[Any]):
     pay_amount = AmountField(source="order.pay_amount", help_text="of the whole order, in cents")
     pay_time = serializers.DateTimeField(source="order.pay_time", allow_null=True)
     created_at = serializers.DateTimeField(source="order.created_at")
-    expires_at = serializers.DateTimeField(source="order.expires_at", help_text="when it is closed if it is not paid; a payment ends a while before")
+    expires_at = serializers.DateTimeField(
+        source="order.expires_at", help_text="when it is closed if it is not paid; a payment ends a while before"
+    )
     address = serializers.CharField(source="order.receive_address", help_text="masked for who may not see it")
     name = serializers.CharField(source="order.receive_name", help_text="masked for who may not see it")
     phone = serializers.CharField(source="order.receive_phone", help_text="masked for who may not see it")
