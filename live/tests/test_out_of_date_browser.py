@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 
 from goods.services import delete_rooms, pin_goods
 from lab.kit.browser import Browser
@@ -62,6 +63,17 @@ def test_desk_of_somebody_who_has_signed_out_says_so(shop: Shop, browser: Browse
     assert browser.run(LINK) == "/sign-in?next=/rooms/1/desk"
     assert browser.texts("#pinned .title") == ["Goods 1"]
     assert_asks_nobody(browser)
+
+
+def test_desk_of_somebody_who_is_no_host_any_more_says_so(shop: Shop, browser: Browser) -> None:
+    make_user("host", is_staff=True)
+    sign_in(shop, browser, "host", "/rooms/1/desk")
+    await_link(browser)
+    get_user_model().objects.filter(username="host").update(is_staff=False)
+
+    pin_goods(room_id=1, goods_id=2)
+
+    await_texts(browser, "h1", "For the host only")
 
 
 def test_order_of_somebody_who_has_signed_out_says_so(shop_without_demo: Shop, browser: Browser) -> None:

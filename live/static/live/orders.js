@@ -4,7 +4,6 @@
 
 const ORDER_MS = 3 * SECOND; // an unpaid order is looked at
 const ASK_MS = 6 * SECOND; // between two questions to the provider
-const FORBIDDEN = 403;
 const FAILED = 500; // a status from here on
 
 // Forms that leave the page where it is

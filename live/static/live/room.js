@@ -15,7 +15,7 @@ const LOOK_BACK = [4 * SECOND, 8 * SECOND]; // without a stream: at some time be
 const STREAM_AGAIN = [10 * SECOND, 60 * SECOND]; // after it was refused
 const AWAY_MS = 6 * SECOND; // without a stream, before the page says so: each ends now and then, and comes back by itself
 const SEND_MS = 20 * SECOND;
-const NOT_FOUND = 404;
+const [FORBIDDEN, NOT_FOUND] = [403, 404];
 const FOR_ALL = { credentials: "omit", headers: { "Accept-Language": document.documentElement.lang } };
 const TICKER_LENGTH = 3;
 const STEADY_MS = SECOND; // Buy rests for so long when another product or price has come under the finger
@@ -78,6 +78,7 @@ async function fetchSections() {
     const { answer, copy } = await fresh(page.dataset.parts, isWhole ? {} : FOR_ALL);
     if (answer.status === NOT_FOUND) return end("gone");
     if (isWhole && new URL(answer.url).pathname === signIn.pathname) return end("signed-out");
+    if (isWhole && answer.status === FORBIDDEN) location.assign(page.dataset.parts); // there it says so
     if (answer.ok) replaceLive(copy);
     const version = copy.getElementById("version")?.dataset.version;
     return answer.ok && version && heard && version !== heard;
