@@ -4,10 +4,17 @@
 import os
 import sys
 
+import django
+
+from charites.version import VERSION
+
 SERVERS = {"grpcserver", "sweep"}
 
 
 def main() -> None:
+    if sys.argv[1:] in (["version"], ["--version"]):
+        sys.stdout.write(f"charites {VERSION}, Django {django.get_version()}\n")
+        return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charites.settings")
     if not SERVERS.intersection(sys.argv[1:2]):
         # Nobody's request hangs on a migration or an audit: one statement may take as long as it takes.

@@ -33,6 +33,7 @@ from charites.environment import (
     one_of,
     some_of,
 )
+from charites.version import VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -334,7 +335,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "TITLE": "charites",
     "DESCRIPTION": "Live-stream commerce: rooms, goods, stock, orders. Amounts are integer cents; ids are strings.",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],

@@ -35,6 +35,7 @@ from charites.common.rest import (
     valid_body,
 )
 from charites.operators import may_see
+from charites.version import VERSION
 
 TOKENS = {"access": "eyJhbGciOiJIUzI1NiIs...", "refresh": "eyJhbGciOiJIUzI1NiIt..."}
 ME = {"user_id": "1", "role": "customer", "name": "buyer", "permissions": []}
@@ -127,7 +128,7 @@ class MeView(Endpoint):
 @never_cache
 def livez(request: HttpRequest) -> JsonResponse:
     """This process answers."""
-    return JsonResponse({"status": "alive"})
+    return JsonResponse({"status": "alive", "version": VERSION})
 
 
 @require_safe

@@ -1,0 +1,3 @@
+"""The version of the project: the only place that says it."""
+
+VERSION = "0.9.0"
