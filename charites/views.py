@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import resolve
 from django.views.decorators.cache import cache_control, never_cache
@@ -165,6 +165,14 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
 def favicon(request: HttpRequest) -> HttpResponse:
     """For what asks by habit: the admin's pages, and programs that read no pages."""
     return redirect(static("charites/favicon.ico"))
+
+
+@csrf_exempt
+def no_such_page(request: HttpRequest) -> HttpResponse:
+    """People get a page for an address that does not exist; one that does, but for a slash, is led to."""
+    if not request.path.endswith("/") and resolve(f"{request.path}/").func != no_such_page:
+        return redirect(f"{request.path}/")
+    return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
 
 
 @csrf_exempt
