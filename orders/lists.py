@@ -67,9 +67,9 @@ def placed_within(wanted: OrderFilter, orders: QuerySet[Order]) -> QuerySet[Orde
 
 def page_payments(cursor: Cursor, **wanted: Any) -> Page[Payment]:
     """Returns a page of payments with these values, newest first, by their ids."""
-    return read_page(Payment.objects.filter(**wanted).order_by("-payment_id"), "payment_id", cursor)
+    return read_page(Payment.objects.filter(**wanted).order_by("-payment_id"), "payment_id", cursor, keys_first=True)
 
 
 def page_refunds(cursor: Cursor, **wanted: Any) -> Page[Refund]:
     """Returns a page of refunds with these values, newest payment first."""
-    return read_page(Refund.objects.filter(**wanted).order_by("-payment_id"), "payment_id", cursor)
+    return read_page(Refund.objects.filter(**wanted).order_by("-payment_id"), "payment_id", cursor, keys_first=True)

@@ -23,7 +23,7 @@ def list_stock(*, goods_ids: Sequence[int]) -> list[Stock]:
 
 def page_stock(cursor: Cursor, **wanted: Any) -> Page[Stock]:
     """Returns a page of stock rows with these values, by goods_id."""
-    return read_page(Stock.objects.filter(**wanted).order_by("goods_id"), "goods_id", cursor)
+    return read_page(Stock.objects.filter(**wanted).order_by("goods_id"), "goods_id", cursor, keys_first=True)
 
 
 def list_records(*, order_ids: Sequence[int]) -> list[StockRecord]:

@@ -37,20 +37,27 @@ class Page(Generic[Item]):
         return Page(make(self.items), self.has_next, self.has_previous)
 
 
-def read_page(rows: QuerySet[Row], column: str, cursor: Cursor) -> Page[Row]:
+def read_page(rows: QuerySet[Row], column: str, cursor: Cursor, *, keys_first: bool = False) -> Page[Row]:
     """Reads a page of rows that are in the order of a column, upwards or downwards. `has_next` of a page that was come
-    to from the other side is a guess: what lay there may have gone."""
+    to from the other side is a guess: what lay there may have gone.
+
+    `keys_first`: reads the column alone, which an index has, and then those rows. In one statement MariaDB would rather
+    sort a table of a few thousand rows than follow an index that is not its primary key.
+    """
     limit = min(cursor.limit, MAX_PAGE)
     if cursor.before is not None:
         rows = rows.filter(**{f"{column}__lt": cursor.before})
     if cursor.after is not None:
         rows = rows.filter(**{f"{column}__gt": cursor.after})
     came_from = cursor.after if str(rows.query.order_by[-1]).startswith("-") else cursor.before
+    ordered = rows if came_from is None else rows.reverse()
+    if keys_first:
+        keys = list(ordered.values_list(column, flat=True)[: limit + 1])
+        ordered = ordered.filter(**{f"{column}__in": keys})
+    found = list(ordered[: limit + 1])
     if came_from is None:
-        found = list(rows[: limit + 1])
         has_previous = bool(found) and (cursor.before or cursor.after) is not None
         return Page(found[:limit], len(found) > limit, has_previous)
-    found = list(rows.reverse()[: limit + 1])
     return Page(found[:limit][::-1], bool(found), len(found) > limit)
 
 

@@ -31,7 +31,7 @@ def shop_without_demo(demo_environment: dict[str, str], tmp_path: Path) -> Itera
 def sign_in(shop: Shop, browser: Browser, name: str, path: str) -> None:
     browser.open(f"{shop.url}/sign-in?next={path}")
     browser.run(f"id_username.value = '{name}'; id_password.value = 'charites'")
-    browser.click("form button")
+    browser.click("main form button")
     await_true(lambda: browser.run("return location.pathname") == path, "one is signed in")
 
 

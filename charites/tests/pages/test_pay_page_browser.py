@@ -18,13 +18,13 @@ BOUND_SECONDS = 60  # for slow machines, no measurement
 PRICE = 9950
 STOCK = 10
 DESKTOP, PHONE = 1280, 390  # CSS pixels
-SENTENCES = ".pay .good, .pay .bad, .pay > p:not(.lead, .soft)"  # what the page says about the payment
+SENTENCES = ".pay .good, .pay .bad, .pay > p:not(.lead, .soft, :has(a))"  # what the page says about the payment
 
 # Returns [language, width of the window, whether nothing is wider than it, how many buttons are inside the card].
 MEASURE = """
 const inside = (part, whole) => part.left >= whole.left && part.right <= whole.right && part.width > 0
 const card = document.querySelector(".pay").getBoundingClientRect()
-const buttons = [...document.querySelectorAll("button")].map(button => button.getBoundingClientRect())
+const buttons = [...document.querySelectorAll("main button")].map(button => button.getBoundingClientRect())
 const page = document.documentElement
 return [page.lang, innerWidth, page.scrollWidth <= innerWidth, buttons.filter(button => inside(button, card)).length]
 """
