@@ -106,7 +106,12 @@ class RefreshView(OpenView):
 
 
 class MeView(Endpoint):
-    @documented("See who you are", operation_id="get_me", answers=Answer(MeSerializer, "You.", ME))
+    @documented(
+        "See who you are",
+        description="What the token says, and what it lets you do.",
+        operation_id="get_me",
+        answers=Answer(MeSerializer, "You.", ME),
+    )
     def get(self, request: Request) -> Response:
         identity = identity_of(request)
         users = get_user_model().objects.filter(pk=identity.user_id).values_list("username", flat=True)

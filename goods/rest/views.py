@@ -55,6 +55,7 @@ class RoomListView(Endpoint):
 class RoomView(Endpoint):
     @documented(
         "Read a room",
+        description="Also one that is off.",
         operation_id="get_room",
         answers=Answer(RoomSerializer, "The room.", examples.A_ROOM),
         errors=[RoomNotFound],

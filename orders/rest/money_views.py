@@ -34,6 +34,7 @@ from orders.rest.serializers import (
 class MoneyOfOrderView(Endpoint):
     @documented(
         "Read the payments and refunds of an order",
+        description="Every try to pay it, and money that went back.",
         operation_id="get_order_money",
         answers=Answer(MoneySerializer, "What was paid and sent back, oldest first.", examples.MONEY_OF_AN_ORDER),
         errors=[errors.OrderNotFound],

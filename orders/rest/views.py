@@ -134,6 +134,7 @@ def shown_to(identity: Identity, found: OrderWithLines) -> Response:
 class OrderView(Endpoint):
     @documented(
         "Read an order",
+        description="A buyer's own; anybody's for services and for staff who may see orders.",
         operation_id="get_order",
         answers=Answer(OrderSerializer, "The order.", examples.AN_ORDER),
         errors=[errors.OrderNotFound],

@@ -56,6 +56,7 @@ class StockView(Endpoint):
 
     @documented(
         "Read the stock of a product",
+        description="As it is in the database now.",
         operation_id="get_stock",
         answers=Answer(StockSerializer, "The stock.", examples.STOCK),
         errors=[StockNotFound],

@@ -68,6 +68,7 @@ def with_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     components["headers"], components["parameters"] = HEADERS, {"Accept-Language": LANGUAGE}
     for operations in result["paths"].values():
         for operation in operations.values():
+            operation.setdefault("security", [])  # of none: no token is needed
             operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/Accept-Language"})
             for status, response in operation["responses"].items():
                 names = ("X-Request-ID", *filter(None, [OF_STATUS.get(status)]))

@@ -74,6 +74,8 @@ def sync_detailed(
 ) -> Response[Error | Me]:
     """See who you are
 
+     What the token says, and what it lets you do.
+
     Args:
         accept_language (str | Unset):
 
@@ -103,6 +105,8 @@ def sync(
 ) -> Error | Me | None:
     """See who you are
 
+     What the token says, and what it lets you do.
+
     Args:
         accept_language (str | Unset):
 
@@ -126,6 +130,8 @@ async def asyncio_detailed(
     accept_language: str | Unset = UNSET,
 ) -> Response[Error | Me]:
     """See who you are
+
+     What the token says, and what it lets you do.
 
     Args:
         accept_language (str | Unset):
@@ -153,6 +159,8 @@ async def asyncio(
     accept_language: str | Unset = UNSET,
 ) -> Error | Me | None:
     """See who you are
+
+     What the token says, and what it lets you do.
 
     Args:
         accept_language (str | Unset):

@@ -84,6 +84,8 @@ def sync_detailed(
 ) -> Response[Error | Order]:
     """Read an order
 
+     A buyer's own; anybody's for services and for staff who may see orders.
+
     Args:
         order_id (str):
         accept_language (str | Unset):
@@ -116,6 +118,8 @@ def sync(
 ) -> Error | Order | None:
     """Read an order
 
+     A buyer's own; anybody's for services and for staff who may see orders.
+
     Args:
         order_id (str):
         accept_language (str | Unset):
@@ -142,6 +146,8 @@ async def asyncio_detailed(
     accept_language: str | Unset = UNSET,
 ) -> Response[Error | Order]:
     """Read an order
+
+     A buyer's own; anybody's for services and for staff who may see orders.
 
     Args:
         order_id (str):
@@ -172,6 +178,8 @@ async def asyncio(
     accept_language: str | Unset = UNSET,
 ) -> Error | Order | None:
     """Read an order
+
+     A buyer's own; anybody's for services and for staff who may see orders.
 
     Args:
         order_id (str):

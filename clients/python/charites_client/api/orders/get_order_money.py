@@ -84,6 +84,8 @@ def sync_detailed(
 ) -> Response[Error | Money]:
     """Read the payments and refunds of an order
 
+     Every try to pay it, and money that went back.
+
     Args:
         order_id (str):
         accept_language (str | Unset):
@@ -116,6 +118,8 @@ def sync(
 ) -> Error | Money | None:
     """Read the payments and refunds of an order
 
+     Every try to pay it, and money that went back.
+
     Args:
         order_id (str):
         accept_language (str | Unset):
@@ -142,6 +146,8 @@ async def asyncio_detailed(
     accept_language: str | Unset = UNSET,
 ) -> Response[Error | Money]:
     """Read the payments and refunds of an order
+
+     Every try to pay it, and money that went back.
 
     Args:
         order_id (str):
@@ -172,6 +178,8 @@ async def asyncio(
     accept_language: str | Unset = UNSET,
 ) -> Error | Money | None:
     """Read the payments and refunds of an order
+
+     Every try to pay it, and money that went back.
 
     Args:
         order_id (str):

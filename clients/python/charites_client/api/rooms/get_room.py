@@ -84,6 +84,8 @@ def sync_detailed(
 ) -> Response[Error | Room]:
     """Read a room
 
+     Also one that is off.
+
     Args:
         room_id (str):
         accept_language (str | Unset):
@@ -116,6 +118,8 @@ def sync(
 ) -> Error | Room | None:
     """Read a room
 
+     Also one that is off.
+
     Args:
         room_id (str):
         accept_language (str | Unset):
@@ -142,6 +146,8 @@ async def asyncio_detailed(
     accept_language: str | Unset = UNSET,
 ) -> Response[Error | Room]:
     """Read a room
+
+     Also one that is off.
 
     Args:
         room_id (str):
@@ -172,6 +178,8 @@ async def asyncio(
     accept_language: str | Unset = UNSET,
 ) -> Error | Room | None:
     """Read a room
+
+     Also one that is off.
 
     Args:
         room_id (str):

@@ -84,6 +84,8 @@ def sync_detailed(
 ) -> Response[Error | Stock]:
     """Read the stock of a product
 
+     As it is in the database now.
+
     Args:
         goods_id (str):
         accept_language (str | Unset):
@@ -116,6 +118,8 @@ def sync(
 ) -> Error | Stock | None:
     """Read the stock of a product
 
+     As it is in the database now.
+
     Args:
         goods_id (str):
         accept_language (str | Unset):
@@ -142,6 +146,8 @@ async def asyncio_detailed(
     accept_language: str | Unset = UNSET,
 ) -> Response[Error | Stock]:
     """Read the stock of a product
+
+     As it is in the database now.
 
     Args:
         goods_id (str):
@@ -172,6 +178,8 @@ async def asyncio(
     accept_language: str | Unset = UNSET,
 ) -> Error | Stock | None:
     """Read the stock of a product
+
+     As it is in the database now.
 
     Args:
         goods_id (str):
