@@ -129,11 +129,38 @@ def install(level):
 
 
 def pip(options, names):
-    command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
+    command = [*installer(), *options]
     for name in names:
         command += ["--requirement", str(ROOT / name)]
-    if names and subprocess.run(command).returncode:
-        stop("pip could not install %s; its words are above." % " and ".join(names))
+    if names and run(command):
+        stop("%s could not install %s; its words are above." % (name_of(command), " and ".join(names)))
+
+
+def installer():
+    """uv where it is there, which is faster; pip otherwise."""
+    uv = shutil.which("uv")
+    if uv:
+        return [uv, "pip", "install", "--python", str(VENV / "bin" / "python")]
+    return [str(VENV / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+
+
+def name_of(command):
+    return "uv" if command[1] == "pip" else "pip"
+
+
+def run(command):
+    """Runs pip or uv and returns its exit code. At a terminal uv shows what it does; pip's many lines pass as one."""
+    if not sys.stdout.isatty():
+        return subprocess.run([*command, "--quiet"]).returncode
+    if name_of(command) == "uv":
+        return subprocess.run(command).returncode
+    wide = shutil.get_terminal_size().columns - 1
+    with subprocess.Popen(command, stdout=subprocess.PIPE, universal_newlines=True) as running:
+        for line in running.stdout:
+            sys.stdout.write("\r" + ("  " + line.strip())[:wide].ljust(wide))
+            sys.stdout.flush()
+    sys.stdout.write("\r" + " " * wide + "\r")
+    return running.returncode
 
 
 def main(level):

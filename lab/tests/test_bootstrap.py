@@ -85,3 +85,17 @@ def test_level_is_installed_anew_when_what_stands_alone_changes(checkout, monkey
 
     assert program.digest("test") != before[0]
     assert program.digest("dev") == before[1]
+
+
+def test_uv_installs_where_it_is_there(checkout, tmp_path):
+    (tmp_path / "bin").mkdir()
+    uv = tmp_path / "bin" / "uv"
+    uv.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    uv.chmod(0o755)
+
+    done = bootstrap(checkout, PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+
+    assert done.returncode == 0, done.stderr
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[:4] == ["pip", "install", "--python", f"{checkout}/.venv/bin/python"]
+    assert asked[-3:] == ["--requirement", f"{checkout}/requirements-embedded.txt", "--quiet"]
