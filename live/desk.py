@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -51,7 +52,7 @@ def desk_page(request: HttpRequest, room_id: int) -> HttpResponse:
 
 
 def button(part: Part) -> Callable[[Callable[[Press], str]], Callable[..., HttpResponse]]:
-    """What a form is sent to. The function does what the button says, and returns which of DONE that was."""
+    """What a form is sent to. The function does what the button says, and returns what that was: see `of_done`."""
 
     def made_of(act: Callable[[Press], str]) -> Callable[..., HttpResponse]:
         @never_cache
@@ -80,7 +81,7 @@ def answered(request: HttpRequest, room_id: int, host: Host, part: Part, act: Ca
         log_unforeseen(error, cause)
         return page(request, room_id, host, error)
     goods_id = press.goods.goods_id
-    return redirect(f"{reverse('desk', args=[room_id])}?did={did}&goods={goods_id}#goods-{goods_id}")
+    return redirect(f"{reverse('desk', args=[room_id])}?{urlencode({'did': did, 'goods': goods_id})}#goods-{goods_id}")
 
 
 def press_of(request: HttpRequest, room_id: int, host: Host) -> Press:
@@ -124,7 +125,7 @@ def restock(press: Press) -> str:
         idempotency_key=press.form.get("key", ""),
     )
     adjust_stock(adjustments=[adjustment])
-    return "restocked"
+    return f"{pieces:+}"
 
 
 @button(Part.SELL)

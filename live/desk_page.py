@@ -19,7 +19,7 @@ from goods.errors import RoomNotFound
 from goods.models import Goods
 from live import sale_times
 from live.desk_reads import read_desk
-from live.desk_words import DONE, tell
+from live.desk_words import of_done, tell
 from live.events import state_of
 from live.hosts import Host
 from live.shelf import Item
@@ -70,7 +70,7 @@ def row_of(item: Item, request: HttpRequest, error: ServiceError | None, now: da
         item=item,
         key=key_of(request, error if is_refused else None),
         fields=fields | typed,
-        did=DONE.get(request.GET.get("did", ""), "") if is_done else "",
+        did=of_done(request.GET.get("did", ""), item.available) if is_done else "",
         can_start=not sale_times.is_time(goods, now),
         is_refused=is_refused,
         is_open=bool({"starts", "limit"} & typed.keys()),

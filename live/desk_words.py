@@ -1,6 +1,10 @@
 """What became of a press of a button at a desk, in a host's words."""
 
+import re
+
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from charites.common.errors import Forbidden, Invalid, KeyReused, Kind, ServiceError
 from goods.errors import GoodsNotFound, GoodsNotInRoom
@@ -10,7 +14,6 @@ from stock.errors import NotEnoughStock, StockNotFound
 DONE = {
     "pinned": _("Pinned: buyers see it now."),
     "unpinned": _("No longer pinned."),
-    "restocked": _("The stock is changed."),
     "started": _("The sale is on."),
     "ended": _("The sale is over."),
     "on": _("On sale again."),
@@ -18,6 +21,8 @@ DONE = {
     "times": _("The times of the sale are set."),
     "limit": _("The limit is set."),
 }
+ADDED, TAKEN = _("%(pieces)s added: %(available)s available"), _("%(pieces)s taken: %(available)s available")
+PIECES = re.compile(r"([+-])([0-9]{1,18})")
 FIELDS = {
     "goods_id": _("Product"),
     "pieces": _("Pieces"),
@@ -46,11 +51,27 @@ BY_ERROR: dict[type[ServiceError], Told] = {
 }
 
 
+def of_done(what: str, available: int) -> str | Promise:
+    """Returns what a button has done: one of DONE, or pieces with their sign. `available`: as it is now."""
+    if moved := PIECES.fullmatch(what):
+        text = ADDED if moved[1] == "+" else TAKEN
+        return text % {"pieces": int(moved[2]), "available": available}
+    return DONE.get(what, "")
+
+
+def of_shortage(available: int) -> str | Promise:
+    if available < 1:
+        return _("There is nothing left to take away.")
+    text = ngettext(
+        "There is only %(count)s piece to take away.", "There are only %(count)s pieces to take away.", available
+    )
+    return text % {"count": available}
+
+
 def tell(error: ServiceError) -> Told:
     """Returns what a host is told of an error."""
     if isinstance(error, NotEnoughStock):
-        text = _("Available are %(available)s: no more can be taken.") % error.details
-        return Told("conflict", text, _("Nothing was changed."))
+        return Told("conflict", of_shortage(int(error.details["available"])), _("Nothing was changed."))
     if isinstance(error, Invalid):
         field = str(error.details["field"])
         return Told("invalid", f"{FIELDS.get(field, field)}: {error.reason}.", _("Nothing was changed."))

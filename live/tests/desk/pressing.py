@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 from django.test import Client
 
@@ -37,7 +38,7 @@ def offered(html: str) -> set[str]:
 
 def done(goods_id: int, what: str) -> str:
     """Where a button leads that has done something."""
-    return f"/rooms/1/desk?did={what}&goods={goods_id}#goods-{goods_id}"
+    return f"/rooms/1/desk?{urlencode({'did': what, 'goods': goods_id})}#goods-{goods_id}"
 
 
 def product() -> Goods:

@@ -46,7 +46,7 @@ def test_host_without_scripts_pins_restocks_and_ends_a_sale(shop: Shop, browser:
 
         browser.run("document.querySelector('#pieces-1').value = '8'")
         browser.click("#goods-1 [data-testid=desk-restock]")
-        await_texts(browser, "#goods-1 .did", "The stock is changed.")
+        await_texts(browser, "#goods-1 .did", "8 added: 11 available")
         assert browser.texts("[data-testid=available]") == ["11"]
         assert counts(1) == (11, 2, 0)
 

@@ -38,10 +38,12 @@ def test_unpin_of_a_page_that_is_old_leaves_what_somebody_else_has_pinned() -> N
 def test_restock_adds_and_takes() -> None:
     client = host()
 
-    assert press(client, "restock", pieces="8", key="a")["Location"] == done(1, "restocked")
-    press(client, "restock", pieces="-3", key="b")
+    assert press(client, "restock", pieces="8", key="a")["Location"] == done(1, "+8")
+    taken = press(client, "restock", pieces="-3", key="b")["Location"]
 
-    assert counts(1) == (10, 0, 0)
+    assert (counts(1), taken) == ((10, 0, 0), done(1, "-3"))
+    assert "8 added: 10 available" in client.get(done(1, "+8")).text
+    assert "3 taken: 10 available" in client.get(taken).text
     last = StockAdjustment.objects.order_by("-pk")[0]
     assert (last.delta, last.reason, last.actor) == (-3, "desk of room 1", "clerk")
 
@@ -51,7 +53,7 @@ def test_restock_pressed_twice_adds_once_and_the_next_page_has_another_key() -> 
     keys = [re.findall(r'name="key" value="([0-9a-f]{32})"', client.get("/rooms/1/desk").text) for _ in range(2)]
 
     for _ in range(2):
-        assert press(client, "restock", pieces="8", key=keys[0][0])["Location"] == done(1, "restocked")
+        assert press(client, "restock", pieces="8", key=keys[0][0])["Location"] == done(1, "+8")
 
     assert counts(1) == (13, 0, 0)
     assert len({key for page in keys for key in page}) == 4
@@ -74,9 +76,20 @@ def test_more_than_there_are_cannot_be_taken() -> None:
     answer = press(host(), "restock", pieces="-4", key="a")
 
     assert (answer.status_code, told(answer.text)) == (409, "conflict")
-    assert "Available are 3: no more can be taken." in answer.text
+    assert "There are only 3 pieces to take away." in answer.text
     assert 'value="-4"' in answer.text
     assert counts(1) == (3, 2, 0)
+
+
+def test_where_nothing_is_left_nothing_can_be_taken() -> None:
+    make_order({1: 5})
+
+    assert "There is nothing left to take away." in press(host(), "restock", pieces="-1", key="a").text
+
+
+@pytest.mark.parametrize("did", ["+", "7", "+9x", "+" + "9" * 30, "% 7"])
+def test_what_no_button_has_done_is_not_said(did: str) -> None:
+    assert 'class="did' not in host().get(done(1, did)).text
 
 
 def test_first_pieces_of_a_product_take_the_permission_to_add() -> None:
