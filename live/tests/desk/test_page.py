@@ -55,7 +55,7 @@ class Sections(HTMLParser):
 def test_what_changes_stands_in_sections_with_names_of_their_own_and_what_is_typed_does_not() -> None:
     sections = Sections(host().get("/rooms/1/desk").text)
 
-    assert sections.ids == ["pinned", "now-1", "sale-1", "now-2", "sale-2", "sales", "orders"]
+    assert sections.ids == ["pinned", "now-1", "pin-1", "sale-1", "now-2", "pin-2", "sale-2", "sales", "orders"]
     assert sections.fields == []
 
 
