@@ -122,7 +122,7 @@ def test_desk_looks_at_most_once_a_second(shop: Shop, browser: Browser) -> None:
     looks = browser.run("return looks")
 
     assert len(looks) > 1
-    assert min(after - before for before, after in pairwise(looks)) >= 999  # milliseconds
+    assert min(after - before for before, after in pairwise(looks)) >= 990  # milliseconds: a timer may be early by a little
 
 
 def test_order_of_right_after_what_was_sold_was_read_is_shown(shop: Shop, browser: Browser) -> None:
