@@ -10,12 +10,13 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from goods.models import Goods
-from goods.selectors import list_room_goods
+from goods.selectors import get_room, list_room_goods
 from goods.services import change_goods, pin_goods
 from lab.crowd.users import all_names
 from lab.demo.fixture_catalogue import read_catalogue
 from orders.models import Order, OrderDetail
 from orders.services import cancel_orders
+from stock.selectors import list_stock
 from stock.services import Adjustment, adjust_stock
 
 ACTOR = "demo reset"
@@ -24,13 +25,14 @@ MOST_ORDERS = 2_000  # unpaid ones that are looked at; whoever presses again get
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """What was done: orders that were cancelled, orders that could not be, products whose stock and whose sale is as
-    it was seeded again."""
+    """What was done: orders that were cancelled, orders that could not be, products whose stock and whose sale was
+    another one, and whether another product was pinned."""
 
     cancelled: int
     kept: int
     restocked: int
     changed: int
+    is_pinned: bool
 
 
 class NotOfTheDemo(Exception):
@@ -60,9 +62,9 @@ def reset_room(*, room_id: int, now: datetime) -> Reset:
     errors = cancel_unpaid([product.goods_id for product in goods], now)
     restocked = restock([product.goods_id for product in goods])
     changed = [product for product in goods if set_sale(product)]
-    pin_seeded(room_id, goods)
+    is_pinned = pin_seeded(room_id, goods)
     kept = sum(error is not None for error in errors)
-    return Reset(len(errors) - kept, kept, restocked, len(changed))
+    return Reset(len(errors) - kept, kept, restocked, len(changed), is_pinned)
 
 
 def cancel_unpaid(goods_ids: Sequence[int], now: datetime) -> list[Exception | None]:
@@ -86,12 +88,15 @@ def list_unpaid(goods_ids: Sequence[int]) -> list[int]:
 
 
 def restock(goods_ids: Sequence[int]) -> int:
-    """Sets what is available, all or none; returns of how many products."""
+    """Sets what is available, all or none; returns of how many products it was another number."""
     targets = {goods_id: seeded_goods()[goods_id]["stock"] for goods_id in goods_ids}
     adjustments = [
         Adjustment(goods_id=goods_id, target=target, reason=ACTOR, actor=ACTOR) for goods_id, target in targets.items()
     ]
-    return len(adjust_stock(adjustments=adjustments)) if adjustments else 0
+    levels = {stock.goods_id: stock.available for stock in list_stock(goods_ids=sorted(targets))}
+    if adjustments:
+        adjust_stock(adjustments=adjustments)
+    return sum(levels.get(goods_id) != target for goods_id, target in targets.items())
 
 
 def set_sale(product: Goods) -> bool:
@@ -109,8 +114,12 @@ def set_sale(product: Goods) -> bool:
     return bool(values)
 
 
-def pin_seeded(room_id: int, goods: Sequence[Goods]) -> None:
-    """Pins what was pinned at first, unless somebody has taken it out of the room."""
+def pin_seeded(room_id: int, goods: Sequence[Goods]) -> bool:
+    """Pins what was pinned at first, unless somebody has taken it out of the room; returns whether that was another
+    one."""
     pinned = seeded_rooms()[room_id]["current_goods_id"]
-    if any(product.goods_id == pinned for product in goods):
-        pin_goods(room_id=room_id, goods_id=pinned)
+    was_pinned = get_room(room_id=room_id).current_goods_id
+    if all(product.goods_id != pinned for product in goods):
+        return False
+    pin_goods(room_id=room_id, goods_id=pinned)
+    return bool(was_pinned != pinned)

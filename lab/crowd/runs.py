@@ -68,13 +68,15 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`key` is the idempotency key of every buyer's order; `seconds`: from the first request to the last answer."""
+    """`key` is the idempotency key of every buyer's order; `stock`: pieces that were made available before, None: as
+    it was; `seconds`: from the first request to the last answer."""
 
     room_id: int
     goods_id: int
     buyers: int
     quantity: int
     key: str
+    stock: int | None = None
     state: State = State.RUNNING
     told: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0

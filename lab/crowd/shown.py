@@ -19,11 +19,10 @@ WORDS: dict[Told, str | Promise] = {
     Told.LIMITED: _("limited"),
     Told.NOT_STARTED: _("not started"),
     Told.OVER: _("not for sale"),
-    Told.BUSY: _("busy"),
+    Told.BUSY: _("told to come back"),
     Told.NO_ANSWER: _("no answer"),
     Told.OTHER: _("refused otherwise"),
 }
-ALWAYS = (Told.GOT_IT, Told.SOLD_OUT, Told.BUSY)  # named also where it was nobody
 
 
 class Part(NamedTuple):
@@ -67,7 +66,7 @@ def parts_of(run: Run) -> list[Part]:
     before = 0
     for told, words in WORDS.items():
         count = run.told.get(told, 0)
-        if count or told in ALWAYS:
+        if count or told is Told.GOT_IT:  # named also where it was nobody
             parts.append(Part(told, words, count, before))
         before += count
     return parts

@@ -19,7 +19,7 @@ COUNTING = ("METRICS_DIR", "PROMETHEUS_MULTIPROC_DIR")
 def start_run(*, room_id: int, goods_id: int, buyers: int, quantity: int, stock: int | None = None) -> Run:
     """Sends a crowd to buy; returns at once. `stock`: pieces that are made available first, more or fewer. Raises
     RunUnderWay, OSError, and what adjusting stock raises."""
-    run = Run(room_id, goods_id, buyers, quantity, key=f"crowd:{uuid4().hex}")
+    run = Run(room_id, goods_id, buyers, quantity, key=f"crowd:{uuid4().hex}", stock=stock)
     with runs.alone() as lock:
         if stock is not None:
             adjust_stock(adjustments=[Adjustment(goods_id, "for a crowd", ACTOR, target=stock)])

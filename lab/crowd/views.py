@@ -61,8 +61,8 @@ def refusal(request: HttpRequest, room_id: int, text: object, status: int = HTTP
     return render(request, "lab/refused.html", {"text": text, "desk": desk_of(room_id)}, status=status)
 
 
-def desk_of(room_id: int) -> str:
-    return f"{reverse('desk', args=[room_id])}#send-crowd"
+def desk_of(room_id: int, part: str = "send-crowd") -> str:
+    return f"{reverse('desk', args=[room_id])}#{part}"
 
 
 @button
@@ -91,7 +91,7 @@ def reset(request: HttpRequest, room_id: int) -> HttpResponse:
     with runs.alone():
         done = reset_room(room_id=room_id, now=clock.now())
     messages.success(request, words_of(done), extra_tags=TAG)
-    return redirect(desk_of(room_id))
+    return redirect(desk_of(room_id, "reset-room"))
 
 
 def number_in(request: HttpRequest, name: str, allowed: range, absent: str = "") -> int:
@@ -117,13 +117,20 @@ def product_in(request: HttpRequest, room_id: int) -> int:
 
 
 def words_of(done: Reset) -> str:
-    """What was done, in a sentence."""
+    """What was done, in a sentence that leaves out what was not."""
     cancelled = ngettext("%(count)s unpaid order cancelled", "%(count)s unpaid orders cancelled", done.cancelled)
     restocked = ngettext("stock of %(count)s product set", "stock of %(count)s products set", done.restocked)
     changed = ngettext("sale of %(count)s product put right", "sale of %(count)s products put right", done.changed)
-    counts = [(cancelled, done.cancelled), (restocked, done.restocked), (changed, done.changed)]
-    if done.kept:
-        kept = ngettext("%(count)s order could not be cancelled", "%(count)s orders could not be cancelled", done.kept)
-        counts.append((kept, done.kept))
-    what = "; ".join(text % {"count": count} for text, count in counts)
+    pinned = _("the first product pinned again")
+    kept = ngettext("%(count)s order could not be cancelled", "%(count)s orders could not be cancelled", done.kept)
+    counts = [
+        (cancelled, done.cancelled),
+        (restocked, done.restocked),
+        (changed, done.changed),
+        (pinned, done.is_pinned),
+        (kept, done.kept),
+    ]
+    what = "; ".join(text % {"count": count} for text, count in counts if count)
+    if not what:
+        return str(_("The room was as at first: there was nothing to do."))
     return str(_("The room is as it was: %(what)s.")) % {"what": what}

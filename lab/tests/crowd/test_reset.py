@@ -32,7 +32,7 @@ def press(client: Client | None = None) -> list[str]:
     """Presses the button; returns what the desk is to say."""
     answer = (client or Client()).post(RESET)
     assert answer.status_code == 302
-    assert answer["Location"] == "/rooms/1/desk#send-crowd"
+    assert answer["Location"] == "/rooms/1/desk#reset-room"
     return [str(message) for message in answer.wsgi_request._messages]
 
 
@@ -54,7 +54,8 @@ def test_reset_cancels_restocks_and_pins_as_at_first() -> None:
     said = press()
 
     assert said == [
-        "The room is as it was: 2 unpaid orders cancelled; stock of 10 products set; sale of 1 product put right."
+        "The room is as it was: 2 unpaid orders cancelled; stock of 1 product set; sale of 1 product put right; "
+        "the first product pinned again."
     ]
     assert [stored(order).closed_by for order in unpaid] == [Order.ClosedBy.STAFF] * 2
     assert stored(paid).status == Order.Status.PAID
@@ -101,9 +102,7 @@ def test_reset_again_changes_nothing() -> None:
 
     said = press()
 
-    assert said == [
-        "The room is as it was: 0 unpaid orders cancelled; stock of 10 products set; sale of 0 products put right."
-    ]
+    assert said == ["The room was as at first: there was nothing to do."]
     assert list(Goods.objects.values_list("goods_id", "version")) == versions
 
 

@@ -24,6 +24,7 @@ SEND, CROWD, RESET = (f"/rooms/1/desk/{name}" for name in ("send", "crowd", "res
 FORM = {"buyers": "200", "quantity": "1", "goods_id": "1"}
 RUN = Run(room_id=1, goods_id=1, buyers=200, quantity=1, key="crowd:1")
 AGREEING = Rows(orders=5, pieces=5, wanted_pieces=5, missing=0, unexpected=0, late=0, broken=[])
+AGREED = "The database agrees: 5 orders of these buyers, 5 pieces reserved."
 ASKED = "200 buyers, 1 piece each: Goods 1"
 TOLD = {Told.GOT_IT.value: 5, Told.SOLD_OUT.value: 195}
 
@@ -157,6 +158,16 @@ def test_part_of_the_desk_has_the_forms_and_nothing_to_tell_at_first() -> None:
 
 
 @pytest.mark.usefixtures("room")
+@pytest.mark.parametrize("stock", [0, 7, None])
+def test_form_keeps_the_numbers_of_the_last_run(stock: int | None) -> None:
+    note(replace(RUN, buyers=40, quantity=3, stock=stock, state=State.DONE))
+
+    numbers = dict(re.findall(r'name="(\w+)" type="number"[^>]* value="(\w*)"', shown()))
+
+    assert numbers == {"buyers": "40", "quantity": "3", "stock": "" if stock is None else str(stock)}
+
+
+@pytest.mark.usefixtures("room")
 def test_part_of_a_shop_that_has_no_such_address_is_empty() -> None:
     with demo_addresses(demo=False):
         assert shown().strip() == ""
@@ -166,14 +177,17 @@ def test_part_of_a_shop_that_has_no_such_address_is_empty() -> None:
 def test_run_is_told_in_words_while_it_goes_on_and_at_its_end() -> None:
     note(replace(RUN, told={Told.GOT_IT.value: 5, Told.SOLD_OUT.value: 30}))
     with runs.alone():
-        assert words_of(shown()) == (f"{ASKED} 35 of 200 have their answer 5 got it, 30 sold out, 0 busy Look again")
+        assert words_of(shown()) == (f"{ASKED} 35 of 200 have their answer 5 got it, 30 sold out Look again")
 
-    assert words_of(shown()) == f"{ASKED} The run was cut off before its end. 5 got it, 30 sold out, 0 busy"
+    assert words_of(shown()) == f"{ASKED} The run was cut off before its end. 5 got it, 30 sold out"
 
     note(replace(RUN, state=State.DONE, told=TOLD, seconds=1.23, rows=AGREEING))
     html = shown()
-    assert words_of(html) == f"{ASKED} 5 got it, 195 sold out, 0 busy in 1.2 s The rows agree: 5 orders, 5 pieces."
+    assert words_of(html) == f"{ASKED} 5 got it, 195 sold out in 1.2 s {AGREED}"
     assert 'class="bad"' not in html
+
+    note(replace(RUN, state=State.DONE, told={Told.BUSY.value: 1, Told.SOLD_OUT.value: 199}, seconds=1.23))
+    assert words_of(shown()) == f"{ASKED} 0 got it, 199 sold out, 1 told to come back in 1.2 s"
 
     note(replace(RUN, state=State.FAILED))
     assert words_of(shown()) == f"{ASKED} The crowd could not be sent. The log has the cause."
@@ -186,7 +200,7 @@ def test_rows_that_do_not_agree_are_told_in_red() -> None:
 
     html = shown()
 
-    assert '<p class="bad">The rows do not agree with what the buyers were told:' in html
+    assert '<p class="bad">The database does not agree with what the buyers were told:' in html
     told = words_of(html)
     assert "1 buyer got it and has no order" in told
     assert "2 buyers were refused and have an order" in told
