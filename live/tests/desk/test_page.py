@@ -116,6 +116,18 @@ def test_what_was_sold_is_read_once_for_all_who_look_within_a_second(monkeypatch
 
 
 @pytest.mark.usefixtures("instruments")
+def test_head_leads_to_what_is_far_down_on_a_phone(settings: Any) -> None:
+    def jumps(*permissions: str) -> list[str]:
+        return re.findall(r'<a href="#([a-z-]+)">', host(*permissions).get("/rooms/1/desk").text)
+
+    assert (jumps(), jumps("goods.change_room")) == (["sales"], [])
+
+    settings.DEMO = True
+
+    assert jumps() == ["send-crowd", "sales"]
+
+
+@pytest.mark.usefixtures("instruments")
 @pytest.mark.parametrize("demo", [True, False])
 def test_parts_of_the_lab_are_for_the_demo(settings: Any, demo: bool) -> None:
     settings.DEMO = demo
