@@ -98,4 +98,5 @@ def turned_away(request: HttpRequest, room_id: int) -> HttpResponse:
     """For whoever is no host: a way to sign in or, for whoever has, how things are."""
     if not request.user.is_authenticated:
         return to_sign_in("desk", room_id)
-    return refusing(render(request, "live/no_desk.html", {"room_id": room_id}), Forbidden())
+    context = {"room_id": room_id, "demo": is_demo(request)}
+    return refusing(render(request, "live/no_desk.html", context), Forbidden())

@@ -1,5 +1,6 @@
 """Who may come to a desk, and press what."""
 
+import re
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ def test_whoever_may_do_nothing_is_told_so(who: str) -> None:
         assert answer.status_code == 403
         assert "who may do nothing at this desk" in answer.text
         assert "Goods 1" not in answer.text
+        assert "demo" not in answer.text
     assert Room.objects.get().current_goods_id == 1
 
 
@@ -106,7 +108,12 @@ def test_in_the_demo_a_buyer_who_has_signed_in_is_no_staff(settings: Any) -> Non
     client = Client()
     client.force_login(make_user("buyer"))
 
-    assert client.get("/rooms/1/desk").status_code == 403
+    page = client.get("/rooms/1/desk")
+
+    assert page.status_code == 403
+    assert "Sign out to be the host of the demo." in page.text
+    (back,) = re.findall(r'name="next" value="([^"]*)"', page.text)
+    assert "you are <b>staff</b> here" in client.post("/sign-out", {"next": back}, follow=True).text
 
 
 def test_form_of_another_site_does_nothing() -> None:
