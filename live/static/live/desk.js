@@ -4,23 +4,27 @@
 
 const FORBIDDEN = 403;
 let turn = Promise.resolve(); // of the next form
+let pressed = null; // the last button
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!("inPlace" in form.dataset)) return;
   event.preventDefault();
-  if (form.dataset.sending) return;
-  form.dataset.sending = "yes";
-  form.setAttribute("aria-busy", "true");
-  const body = new URLSearchParams(new FormData(form, event.submitter));
-  turn = turn.then(() => send(form, body));
+  const button = event.submitter;
+  if (button.ariaBusy) return;
+  button.ariaBusy = "true";
+  pressed = button;
+  const address = button.getAttribute("formaction") ?? form.action;
+  const body = new URLSearchParams(new FormData(form, button));
+  turn = turn.then(() => send(form, address, body)).finally(() => { button.ariaBusy = null; });
 });
 
-async function send(form, body) {
+async function send(form, address, body) {
   const panel = form.closest(".panel");
+  for (const old of panel.querySelectorAll(".answer > *")) old.dataset.old = "yes"; // the next may say the same
   const fields = replaceable(form);
   try {
-    const { answer, copy } = await fresh(form.action, { method: "POST", body });
+    const { answer, copy } = await fresh(address, { method: "POST", body });
     if (copy.querySelector("[data-room], .told")) show(panel, copy, fields);
     else if (new URL(answer.url).pathname === signIn.pathname) leave("signed-out");
     else if (answer.status === NOT_FOUND) leave("gone");
@@ -28,9 +32,6 @@ async function send(form, body) {
     else throw new Error(answer.statusText); // of a proxy, say: nobody knows what became of it
   } catch {
     refuse(panel, textOf("unheard"));
-  } finally {
-    delete form.dataset.sending;
-    form.removeAttribute("aria-busy");
   }
 }
 
@@ -45,6 +46,7 @@ function show(panel, copy, fields) {
   clear(panel);
   const refusal = copy.querySelector(".told");
   if (refusal) refuse(panel, refusal);
+  else if (answer.firstChild) answer.scrollIntoView({ block: "nearest" });
   lookSoon();
 }
 
@@ -72,7 +74,9 @@ function clear(panel) {
 
 function refuse(panel, refusal) {
   clear(panel);
-  panel.querySelector(".answer").after(refusal);
+  const answer = panel.querySelector(".answer");
+  answer.replaceChildren();
+  answer.after(refusal);
   refusal.tabIndex = -1;
   refusal.focus({ preventScroll: true });
   refusal.scrollIntoView({ block: "nearest" });
@@ -89,7 +93,7 @@ document.addEventListener("click", async (event) => {
     for (const field of document.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token;
     const panel = link.closest(".panel");
     clear(panel);
-    panel.querySelector("form[data-in-place] button")?.focus({ preventScroll: true });
+    (pressed?.isConnected ? pressed : panel.querySelector("button"))?.focus({ preventScroll: true });
   } catch {
     location.reload();
   }

@@ -57,7 +57,7 @@ def test_host_without_scripts_pins_restocks_and_ends_a_sale(shop: Shop, browser:
         assert counts(1) == (11, 2, 0)
         assert [said for said in browser.complaints() if "409 (Conflict)" not in said] == []
 
-        browser.click("#goods-1 form[action$=end] button")
+        browser.click("#goods-1 [formaction$=end]")
         await_texts(browser, "#goods-1 .did", "The sale is over.")
         browser.open(f"{shop.url}/rooms/1")
         assert browser.texts("[data-testid=order-status] strong") == ["This sale is over."]
@@ -122,7 +122,7 @@ def test_desk_looks_at_most_once_a_second(shop: Shop, browser: Browser) -> None:
     looks = browser.run("return looks")
 
     assert len(looks) > 1
-    assert min(after - before for before, after in pairwise(looks)) >= 990  # milliseconds: a timer may be early by a little
+    assert min(after - before for before, after in pairwise(looks)) >= 990  # milliseconds; a timer may be early
 
 
 def test_order_of_right_after_what_was_sold_was_read_is_shown(shop: Shop, browser: Browser) -> None:
