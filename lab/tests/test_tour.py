@@ -1,7 +1,9 @@
 import itertools
+import re
 import shlex
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from io import StringIO
 
 import httpx
@@ -13,6 +15,7 @@ from django.utils import timezone
 
 from charites.audit import run_audit
 from charites.common.auth import Role
+from goods.models import Goods
 from lab.demo.fixture_catalogue import load_catalogue
 from lab.kit.factories import bearer
 from lab.kit.processes.shop import Shop
@@ -62,6 +65,9 @@ def test_tour_of_a_running_shop_shows_everything_and_leaves_the_stock_as_it_was(
     assert "Exactly 5 got one; 15 were told that nothing is left." in tour.stdout
     assert f"curl -X POST {shop.url}/api/orders" in tour.stdout
     assert [str(number) in tour.stdout for number in (40010008, 30010002, 50010009)] == [True] * 3
+    kettle = re.findall(r"(before|ordered|closed) +│ +(\d+) │ +(\d+) │ +(\d+) │", tour.stdout)[-3:]
+    assert kettle == [("before", "60", "0", "0"), ("ordered", "59", "1", "0"), ("closed", "60", "0", "0")]
+    assert "there is no refusal to show" not in tour.stdout
     assert f"{len(run_audit(now=timezone.now()))} rules hold." in tour.stdout
     assert [result.check.id for result in run_audit(now=timezone.now()) if result.total] == []
 
@@ -121,6 +127,7 @@ def test_tour_among_other_buyers_ends_well_and_takes_nothing_from_them(demo, tmp
 def test_tour_with_an_audit_that_finds_something_fails_and_names_it(demo, tmp_path, process_environment):
     load_catalogue(now=timezone.now())
     Stock.objects.create(goods_id=99)  # without an adjustment
+    Goods.objects.filter(goods_id=30).update(sale_starts_at=datetime(2026, 11, 11, 20, 30, tzinfo=UTC))
     with Shop(tmp_path, process_environment | RUN) as shop:
         shop.start("web", "worker", "sweep")
         shop.await_ready()
@@ -131,6 +138,8 @@ def test_tour_with_an_audit_that_finds_something_fails_and_names_it(demo, tmp_pa
     assert "I1-first-adjustment" in tour.stdout
     assert "99" in tour.stdout
     assert "The audit found 1 of" in tour.stderr
+    told = " ".join(tour.stdout.split())
+    assert "The sale of product 30 opened at 2026-11-11 20:30 UTC: it takes orders, so there is no refusal to show." in told
 
 
 def test_tour_without_a_shop_says_how_to_start_one(demo):

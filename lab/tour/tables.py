@@ -9,6 +9,8 @@ from rich.text import Text
 from charites.common.money import money
 from lab.tour.curl_client import Answer
 
+Moments = list[tuple[str, dict[str, Any]]]  # what the stock of a product was, and when
+
 
 def room_table(room: dict[str, Any]) -> Table:
     """The goods of a room, as the host shows them."""
@@ -23,7 +25,7 @@ def room_table(room: dict[str, Any]) -> Table:
     return table
 
 
-def stock_table(seen: list[tuple[str, dict[str, Any]]]) -> Table:
+def stock_table(seen: Moments) -> Table:
     """The three numbers of a product at several moments."""
     table = Table()
     table.add_column("stock")

@@ -18,7 +18,7 @@ from charites.common import clock
 from goods.errors import SaleNotStarted
 from lab.tour.curl_client import Call, TourFailed
 from lab.tour.guide import POLL_SECONDS, Guide
-from lab.tour.tables import answers_table, room_table, stock_table
+from lab.tour.tables import Moments, answers_table, room_table, stock_table
 from orders.errors import OverBuyersLimit, PriceChanged
 from stock.errors import NotEnoughStock
 
@@ -41,12 +41,12 @@ class Tour(Guide):
         self.welcome()
         before = {goods_id: self.stock(goods_id) for goods_id in (BOUGHT_ID, FORGOTTEN_ID, RUSHED_ID, LIMITED_ID)}
         try:
-            forgotten = self.forget_an_order()
+            forgotten, seen = self.forget_an_order()
             self.look_around()
             self.buy_two()
             self.meet_the_rules()
             self.rush()
-            self.wait_for_time_out(forgotten, before[FORGOTTEN_ID])
+            self.wait_for_time_out(forgotten, seen)
         except BaseException:
             with suppress(TourFailed):  # what went wrong first is what the reader should hear of
                 self.put_back()
@@ -71,14 +71,16 @@ class Tour(Guide):
         )
         self.console.print(Panel(words, title="charites", expand=False))
 
-    def forget_an_order(self) -> dict[str, Any]:
+    def forget_an_order(self) -> tuple[dict[str, Any], Moments]:
+        """Returns the order, and the stock before and after it."""
         self.step("An order that nobody will pay", "A buyer orders a kettle and forgets about it. We come back to it.")
         self.fill(FORGOTTEN_ID, 1)
+        seen = [("before", self.stock(FORGOTTEN_ID))]
         order = self.place(self.placing("buyer", FORGOTTEN_ID, 1, "forgotten"), FORGOTTEN_ID, 1)
         left = (expiry(order) - timezone.now()).total_seconds()
-        self.call(Call("buyer", "GET", f"/api/stock/{FORGOTTEN_ID}"))
+        seen.append(("ordered", self.call(Call("buyer", "GET", f"/api/stock/{FORGOTTEN_ID}"))))
         self.say(f"One piece is reserved for it, for the next {left:.0f} seconds.")
-        return order
+        return order, seen
 
     def look_around(self) -> None:
         self.step("A live room", "What the host presents, in the host's order. Prices are integer cents.")
@@ -116,14 +118,15 @@ class Tour(Guide):
     def meet_the_rules(self) -> None:
         self.step(
             "The rules of a sale",
-            "How many pieces one buyer may have, from when, and at which price: refused, and nothing is taken.",
+            "An order for more pieces than one buyer may have, or at a price that has changed, is refused, and nothing "
+            "is taken; so is one before the sale opens.",
         )
         self.meet_the_limit()
-        self.meet_the_opening()
         price = self.quietly(Call("buyer", "GET", f"/api/goods/{BOUGHT_ID}"))["price"]
         call = self.placing("buyer", BOUGHT_ID, 1, "price", expected_amount=price - 1)
         told = self.refused(call, PriceChanged)
         self.say(f"The buyer saw {price - 1} cents, and it is {told['details']['amount']} by now.")
+        self.meet_the_opening()
 
     def meet_the_limit(self) -> None:
         limit = self.quietly(Call("buyer", "GET", f"/api/goods/{LIMITED_ID}"))["limit_per_buyer"]
@@ -137,8 +140,8 @@ class Tour(Guide):
     def meet_the_opening(self) -> None:
         starts_at = self.quietly(Call("buyer", "GET", f"/api/goods/{OPENING_ID}"))["sale_starts_at"]
         if starts_at is None or as_time(starts_at) < clock.now() + ABOUT_TO_OPEN:
-            since = f"since {starts_at}" if starts_at else "at any time"
-            self.say(f"Product {OPENING_ID} is on sale {since}; before that, its buyers were told when it starts.")
+            opened = f"opened at {as_time(starts_at):%Y-%m-%d %H:%M} UTC" if starts_at else "has no time any more"
+            self.say(f"The sale of product {OPENING_ID} {opened}: it takes orders, so there is no refusal to show.")
             return
         told = self.refused(self.placing_for_somebody(OPENING_ID, 1, "opening"), SaleNotStarted)
         self.say(f"It opens at {told['details']['starts_at']}, by the database's clock, for everybody at once.")
@@ -173,7 +176,7 @@ class Tour(Guide):
                 f"{won} orders were accepted and {refused} refused, not {LAST_PIECES} and {BUYERS - LAST_PIECES}."
             )
 
-    def wait_for_time_out(self, order: dict[str, Any], before: dict[str, Any]) -> None:
+    def wait_for_time_out(self, order: dict[str, Any], seen: Moments) -> None:
         self.step(
             "The forgotten order", "Nobody paid. When its time is up, the shop closes it and gives the piece back."
         )
@@ -184,7 +187,7 @@ class Tour(Guide):
                 f"Order {order['order_id']} is {closed['status_label']} {CLOSED_WITHIN_SECONDS} s after its time was "
                 "up: is the sweep running?"
             )
-        self.console.print(stock_table([("before", before), ("closed", self.stock(FORGOTTEN_ID))]))
+        self.console.print(stock_table([*seen, ("closed", self.stock(FORGOTTEN_ID))]))
 
     def watch_the_clock(self, order_id: str, expires_at: datetime) -> dict[str, Any]:
         """Shows the time that is left, then waits for the close; returns the order."""
