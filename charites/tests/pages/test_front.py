@@ -62,6 +62,10 @@ def test_front_page_has_no_dead_link_and_none_to_another_host() -> None:
             assert Client().get(link, follow=True).status_code in (200, 503), link
 
 
+def test_front_page_names_no_file_that_a_visitor_cannot_open() -> None:
+    assert "docs/" not in Client().get("/").text.replace("/api/docs", "")
+
+
 # Rooms
 
 
