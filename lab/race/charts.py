@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+
 from lab.race.results import OVERSOLD, Race, Result
 from lab.race.svg import Linear, Logarithmic, document, kind, line, rectangle, text, tick_text
 
@@ -10,18 +12,22 @@ BINS = 60
 
 
 def draw_throughput(race: Race, width: int) -> str:
-    """Accepted orders per second, as bars from zero."""
-    fastest = max(result.orders_per_second for result in race.results) or 1.0
+    """Accepted orders per second, as bars from zero, of those that took long enough to tell."""
+    rates = {result.strategy: result.orders_per_second for result in race.results if result.has_rate}
+    fastest = max(rates.values(), default=1.0)
     x = Linear(0, fastest, NAMES, width - EDGE - 62)
     marks = []
     for number, result in enumerate(race.results):
         y = 8 + number * ROW
-        end = x(result.orders_per_second)
         marks.append(text(NAMES - 10, y + 15, result.strategy, "s", "end"))
+        if not result.has_rate:
+            marks.append(text(NAMES, y + 15, _("too short to tell"), "s soft"))
+            continue
+        end = x(result.orders_per_second)
         marks.append(rectangle(NAMES, y, max(1.0, end - NAMES), ROW - 9, f"f{kind(result.verdict)}", 2))
         words = f"{result.orders_per_second:,.0f}" + (" *" if result.verdict == OVERSOLD else "")
         marks.append(text(end + 7, y + 15, words, "s"))
-    label = "Orders per second. " + " ".join(f"{r.strategy} {r.orders_per_second:.0f}." for r in race.results)
+    label = " ".join([_("Orders per second."), *(f"{name} {rate:.0f}." for name, rate in rates.items())])
     return document(width, 12 + ROW * len(race.results), label, marks)
 
 
@@ -38,13 +44,14 @@ def draw_waits(race: Race, width: int) -> str:
         marks.append(text(x(milliseconds), bottom + 16, tick_text(milliseconds / 1000), "xs soft", "middle"))
     for number, result in enumerate(race.results):
         marks += distribution(result, x, top=6 + number * row, height=row - 26)
-    marks.append(
-        text(width - EDGE, bottom + 34, "from a buyer's first statement to its answer, logarithmic", "xs soft", "end")
-    )
-    label = "Waiting times. " + " ".join(
-        f"{r.strategy}: half within {r.percentile(50):.0f} ms, 99 percent within {r.percentile(99):.0f} ms."
+    axis = _("from a buyer's first statement to its answer, logarithmic")
+    marks.append(text(width - EDGE, bottom + 34, axis, "xs soft", "end"))
+    words = _("%(strategy)s: half within %(half)s ms, 99 percent within %(most)s ms.")
+    told = (
+        words % {"strategy": r.strategy, "half": f"{r.percentile(50):.0f}", "most": f"{r.percentile(99):.0f}"}
         for r in race.results
     )
+    label = " ".join([_("Waiting times."), *told])
     return document(width, bottom + 44, label, marks)
 
 

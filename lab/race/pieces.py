@@ -1,6 +1,8 @@
 """The first drawing: pieces really left over time, a panel a strategy, all on the same two axes."""
 
-from lab.race.results import EXACT, OVERSOLD, Race, Result
+from django.utils.translation import gettext as _
+
+from lab.race.results import OVERSOLD, Race, Result
 from lab.race.svg import (
     STYLE,
     Linear,
@@ -17,6 +19,7 @@ from lab.race.svg import (
     text,
     tick_text,
 )
+from lab.race.table import VERDICTS
 
 WIDE, NARROW = 960, 390  # pixels: a page, a phone
 LEFT, RIGHT, GAP, TITLE, HEAD, FOOT = 48, 20, 22, 78, 42, 34
@@ -69,16 +72,17 @@ def draw_pieces(race: Race, width: int = WIDE, *, alone: bool = False) -> str:
         marks += [f'<g transform="translate({x:.1f} {y:.1f})">', *panel(panels, number, result), "</g>"]
     x, y = panels.place(len(race.results))
     marks += [f'<g transform="translate({x:.1f} {y:.1f})">', *key(panels), "</g>"]
-    marks.append(text(width - RIGHT, panels.height - 12, "time since the start, logarithmic", "xs soft", "end"))
-    label = "Pieces really left over time. " + " ".join(in_words(result) for result in race.results)
+    marks.append(text(width - RIGHT, panels.height - 12, _("time since the start, logarithmic"), "xs soft", "end"))
+    label = " ".join([_("Pieces really left over time."), *map(in_words, race.results)])
     return document(width, panels.height, label, marks, style=STYLE if alone else "")
 
 
 def heading(race: Race, width: int) -> list[str]:
     plan = race.plan
-    first = f"{plan.buyers:,} buyers, {plan.stock * plan.goods:,} pieces, {plan.at_once} at a time."
+    size = {"buyers": f"{plan.buyers:,}", "pieces": f"{plan.stock * plan.goods:,}", "at_once": plan.at_once}
+    first = _("%(buyers)s buyers, %(pieces)s pieces, %(at_once)s at a time.") % size
     second = race.database + durability_text(race)
-    title = text(20, 36, "Pieces really left", "title")
+    title = text(20, 36, _("Pieces really left"), "title")
     if width > 600:
         return [title, text(20, 58, f"{first} {second}", "s soft")]
     return [
@@ -92,8 +96,8 @@ def durability_text(race: Race) -> str:
     """Says in words when the database syncs."""
     known = race.durability
     if known.get("sync_binlog") == "1" and known.get("innodb_flush_log_at_trx_commit") == "1":
-        log = "binary log on" if known.get("log_bin") == "ON" else "no binary log"
-        return f", {log}, every commit synced"
+        log = _("binary log on") if known.get("log_bin") == "ON" else _("no binary log")
+        return f", {log}, " + _("every commit synced")
     return "".join(f", {name} {value}" for name, value in known.items())
 
 
@@ -127,11 +131,10 @@ def panel(panels: Panels, number: int, result: Result) -> list[str]:
 
 def titles(result: Result, colour: str) -> list[str]:
     accepted = result.acceptances()
-    time = f" in {seconds_text(accepted[-1][0])}" if accepted else ""
-    return [
-        text(0, -24, result.strategy, "name"),
-        text(0, -9, f"{result.sold:,} of {result.stock:,} sold{time}", f"s f{colour}"),
-    ]
+    words = _("%(sold)s of %(stock)s sold in %(time)s") if accepted else _("%(sold)s of %(stock)s sold")
+    time = seconds_text(accepted[-1][0]) if accepted else ""
+    told = words % {"sold": f"{result.sold:,}", "stock": f"{result.stock:,}", "time": time}
+    return [text(0, -24, result.strategy, "name"), text(0, -9, told, f"s f{colour}")]
 
 
 def axes(panels: Panels, number: int) -> list[str]:
@@ -160,32 +163,31 @@ def claim(panels: Panels, result: Result) -> list[str]:
     """What the strategy's own column said meanwhile."""
     seen = [(panels.x(at), panels.y(left)) for at, left in result.claims if 0 <= at <= result.seconds]
     end = (panels.x(result.seconds), panels.y(result.column_left))
-    words = f"column: {result.column_left:,}" + (" left" if panels.width > NARROW else "")
+    words = _("column: %(left)s left") if panels.width > NARROW else _("column: %(left)s")
     return [
         f'<path d="{steps([(0.0, panels.y(result.stock)), *seen, end])}" class="claim"/>',
-        text(4, end[1] + 17, words, "xs halo", "start"),
+        text(4, end[1] + 17, words % {"left": f"{result.column_left:,}"}, "xs halo", "start"),
     ]
 
 
 def key(panels: Panels) -> list[str]:
     """The last cell: how to read the others."""
     wrong = any(result.verdict == OVERSOLD for result in panels.race.results)
-    rows = [("curve good", "stops at 0: exact")]
+    rows = [("curve good", _("stops at 0: exact"))]
     if wrong:
-        rows += [("curve bad", "falls on: oversold"), ("claim", "its column's claim")]
-    rows.append(("ghost", "the other strategies"))
-    marks = [text(0, -24, "How to read it", "name")]
+        rows += [("curve bad", _("falls on: oversold")), ("claim", _("its column's claim"))]
+    rows.append(("ghost", _("the other strategies")))
+    marks = [text(0, -24, _("How to read it"), "name")]
     for number, (style, words) in enumerate(rows):
         y = 6 + number * 22
         marks += [line(0, y, 26, y, style), text(34, y + 4, words, "s")]
     if wrong:
         y = len(rows) * 22 + 2
-        marks += [rectangle(0, y - 3, 26, 14, "wash"), text(34, y + 8, "sold, but never there", "s")]
+        marks += [rectangle(0, y - 3, 26, 14, "wash"), text(34, y + 8, _("sold, but never there"), "s")]
     return marks
 
 
 def in_words(result: Result) -> str:
     """What a panel shows, for whoever cannot see it."""
-    if result.verdict == EXACT:
-        return f"{result.strategy}: {result.sold} of {result.stock} sold, exact."
-    return f"{result.strategy}: {result.sold} of {result.stock} sold, {result.verdict}."
+    told = {"strategy": result.strategy, "sold": result.sold, "stock": result.stock}
+    return _("%(strategy)s: %(sold)s of %(stock)s sold, %(verdict)s.") % {**told, "verdict": VERDICTS[result.verdict]}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from lab.race.race_plan import Plan
 
+SHORTEST_SECONDS = 1.0  # of what a rate can be told
 EXACT, OVERSOLD, STRANDED, OVER_LIMIT = "exact", "oversold", "stranded", "over limit"
 
 
@@ -95,6 +96,12 @@ class Result:
     def seconds(self) -> float:
         """From the start to the last answer."""
         return max(answer.ended for answer in self.answers) - self.began
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether it took long enough to say how many orders a second."""
+        accepted = self.acceptances()
+        return bool(accepted) and accepted[-1][0] >= SHORTEST_SECONDS
 
     @property
     def orders_per_second(self) -> float:

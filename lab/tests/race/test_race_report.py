@@ -6,6 +6,7 @@ import pytest
 
 from lab.race import readme
 from lab.race.pieces import NARROW, WIDE, Panels, draw_pieces
+from lab.race.race_plan import Plan
 from lab.race.report import as_html
 from lab.race.results import OVERSOLD
 from lab.tests.race.race_results import race, result
@@ -15,6 +16,11 @@ RACE = race(
     result("naive", told=["sold"] * 5, column_left=2, expected=OVERSOLD, safe=False),
     result("atomic_update", told=["sold", "sold", "sold", "refused", "refused"]),
 )
+
+
+def headline_of(page):
+    (words,) = re.findall(r"<h1>(.*?)</h1>", page)
+    return re.sub(r"<.*?>", "", words)
 
 
 def test_report_needs_no_network():
@@ -28,11 +34,49 @@ def test_report_needs_no_network():
 def test_report_tells_the_outcome_the_numbers_and_the_machine():
     page = as_html(RACE)
 
-    assert "naive oversold." in page
-    assert "1 exact" in page
+    assert headline_of(page) == "naive oversold by 2. atomic_update was exact."
     assert '<td>naive</td><td class="bad">oversold</td><td>5</td><td>2</td><td>2</td>' in page
     assert "<dt>sync_binlog</dt><dd>1</dd>" in page
     assert "2 cores &lt;&amp;&gt; Linux" in page
+
+
+def test_headline_names_few_and_counts_many():
+    few = [result(name, told=["sold"] * 3) for name in ("a", "b", "c")]
+    wrong = [result(name, told=["sold"] * 4, safe=False) for name in ("w", "x", "y", "z")]
+
+    assert headline_of(as_html(race(*few))) == "a, b, c were exact."
+    assert headline_of(as_html(race(*few, result("d", told=["sold"] * 3)))) == "4 of 4 were exact."
+    assert headline_of(as_html(race(wrong[0]))) == "w oversold by 1. 0 of 1 were exact."
+    assert headline_of(as_html(race(*wrong[:2], few[0]))) == "w oversold by 1. x oversold by 1. a was exact."
+    assert headline_of(as_html(race(*wrong, few[0]))) == "4 strategies oversold. a was exact."
+
+
+def test_report_of_a_race_that_was_too_short_tells_no_orders_a_second():
+    page = as_html(RACE)
+
+    assert "Orders accepted per second" not in page
+    assert "that is too short to tell orders a second" in page
+    times = r"<td>0</td><td>5</td><td>2</td><td>2</td><td>(.*?)</td>"  # errors, retries, deadlocks, at once, a second
+    assert re.findall(times, page) == ["-", "-"]
+
+    long = as_html(race(*RACE.results, result("slow", told=[*["sold"] * 2, *["refused"] * 150, "sold"])))
+
+    assert "Orders accepted per second" in long
+    assert long.count("too short to tell<") == 4  # two strategies, on a page and on a phone
+    assert "Orders per second. slow 2." in long
+
+
+def test_report_says_what_an_order_holds():
+    def size(**more):
+        page = as_html(race(result(told=["sold"] * 3, plan=Plan(stock=9, processes=1, threads=2, **more))))
+        return re.findall(r"<dt>one order</dt><dd>(.*?)</dd>", page)
+
+    assert (size(), size(quantity=3)) == (["1 piece"], ["3 pieces"])
+    assert size(goods=4) == ["1 piece of each of 2 products"]
+
+
+def test_report_says_where_the_table_goes_on():
+    assert "scroll it sideways" in as_html(RACE)
 
 
 def test_report_follows_the_reader_into_the_dark_and_onto_a_phone():
