@@ -139,7 +139,10 @@ def test_tour_with_an_audit_that_finds_something_fails_and_names_it(demo, tmp_pa
     assert "99" in tour.stdout
     assert "The audit found 1 of" in tour.stderr
     told = " ".join(tour.stdout.split())
-    assert "The sale of product 30 opened at 2026-11-11 20:30 UTC: it takes orders, so there is no refusal to show." in told
+    assert (
+        "The sale of product 30 opened at 2026-11-11 20:30 UTC: it takes orders, so there is no refusal to show."
+        in told
+    )
 
 
 def test_tour_without_a_shop_says_how_to_start_one(demo):
