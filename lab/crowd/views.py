@@ -121,7 +121,7 @@ def words_of(done: Reset) -> str:
     cancelled = ngettext("%(count)s unpaid order cancelled", "%(count)s unpaid orders cancelled", done.cancelled)
     restocked = ngettext("stock of %(count)s product set", "stock of %(count)s products set", done.restocked)
     changed = ngettext("sale of %(count)s product put right", "sale of %(count)s products put right", done.changed)
-    pinned = _("the first product pinned again")
+    pinned = str(_("the first product pinned again"))
     kept = ngettext("%(count)s order could not be cancelled", "%(count)s orders could not be cancelled", done.kept)
     counts = [
         (cancelled, done.cancelled),

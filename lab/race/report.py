@@ -127,7 +127,7 @@ def throughput_words(race: Race) -> str:
 
 def table(race: Race) -> str:
     columns = [STRATEGY, VERDICT, *counts(race.plan), *TIMES]
-    head = "".join(f"<th>{escape(column.title).replace(chr(10), '<br>')}</th>" for column in columns)
+    head = "".join(f"<th>{escape(str(column.title)).replace(chr(10), '<br>')}</th>" for column in columns)
     rows = "".join(row(result) for result in race.results)
     found = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     hint = f'<p class="dim narrow">{_("The table goes on to the right: scroll it sideways.")}</p>'
