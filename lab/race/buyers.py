@@ -171,6 +171,7 @@ def attend(
 
 def main() -> None:
     link = Link()
+    link.say(here=True)
     for wanted in link.listen():
         race(link, wanted)
 

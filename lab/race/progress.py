@@ -14,16 +14,25 @@ class Lane(NamedTuple):
     buyers: int
 
 
-def write_progress(lanes: Sequence[Lane], file: Path) -> None:
+class HowFar(NamedTuple):
+    """`lanes`: none before the buyers run; until then `ready` of so many `processes` have started."""
+
+    lanes: Sequence[Lane] = ()
+    ready: int = 0
+    processes: int = 0
+
+
+def write_progress(far: HowFar, file: Path) -> None:
     """Writes it in one step: who reads it meanwhile sees all of it."""
     draft = file.with_name(f"{file.name}.new")
-    draft.write_text(json.dumps(lanes))
+    draft.write_text(json.dumps(far))
     draft.replace(file)
 
 
-def read_progress(file: Path) -> list[Lane]:
+def read_progress(file: Path) -> HowFar:
     """Returns what was written last; nothing before a race has begun."""
     try:
-        return [Lane(*lane) for lane in json.loads(file.read_text())]
+        lanes, ready, processes = json.loads(file.read_text())
     except FileNotFoundError:
-        return []
+        return HowFar()
+    return HowFar([Lane(*lane) for lane in lanes], ready, processes)

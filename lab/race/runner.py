@@ -26,6 +26,8 @@ from stock.strategies.strategy import Strategy
 
 # Called with a strategy's name and how many of its buyers have their answer.
 Progress = Callable[[str, int], None]
+# Called, before all that, with how many processes have started, and how many there are.
+Gathering = Callable[[int, int], None]
 Goal = dict[str, Any]  # what buyers aim at: a strategy in their own process, or a server
 
 PROTECTED_BY_SQLITE = "transaction"
@@ -104,7 +106,13 @@ class Course:
             yield goal, lambda: dict(sum(map(retries_of, servers), Counter()))
 
 
-def run_race(plan: Plan, strategies: Sequence[type[Strategy]], progress: Progress) -> Race:
+def nobody_looks(_ready: int, _processes: int) -> None:
+    pass
+
+
+def run_race(
+    plan: Plan, strategies: Sequence[type[Strategy]], progress: Progress, gathering: Gathering = nobody_looks
+) -> Race:
     """Races the strategies on a database of its own, which is gone afterwards, also after Ctrl-C.
 
     Raises RaceFailed when the race could not be run.
@@ -119,7 +127,7 @@ def run_race(plan: Plan, strategies: Sequence[type[Strategy]], progress: Progres
             words = ["orders"]
         ledger = stack.enter_context(Child("lab.race.sales_ledger", *words, environment=environment, folder=folder))
         crowd = assemble(plan, stack, environment, folder)
-        described = ledger.hear()
+        described = await_all([*crowd, ledger], gathering)[-1]
         goods_ids = fresh_numbers(plan.goods)
         course = Course(plan, baskets(plan, goods_ids=goods_ids), goods_ids, environment, folder, ledger, crowd)
         results = []
@@ -138,6 +146,7 @@ def race_server(plan: Plan, progress: Progress) -> Race:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="charites-race-")))
         crowd = assemble(plan, stack, child_environment(f"sqlite:///{folder / 'never-used.sqlite3'}"), folder)
+        await_all(crowd, nobody_looks)
         shop = stack.enter_context(borrowed_goods(plan))
         progress(THE_SERVERS_OWN, 0)
         goal = {"strategy": "", "address": plan.address, "token": plan.token, "is_placing": False}
@@ -163,6 +172,16 @@ def assemble(plan: Plan, stack: ExitStack, environment: Mapping[str, str], folde
         stack.enter_context(Child("lab.race.buyers", environment=environment, folder=folder))
         for _ in range(plan.processes)
     ]
+
+
+def await_all(started: Sequence[Child], gathering: Gathering) -> list[dict[str, Any]]:
+    """Returns the first words of each process."""
+    gathering(0, len(started))
+    words = []
+    for child in started:
+        words.append(child.hear())
+        gathering(len(words), len(started))
+    return words
 
 
 def child_environment(url: str) -> dict[str, str]:

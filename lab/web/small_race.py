@@ -9,14 +9,14 @@ none --start()--> running --the program ends--> done: it has written a report
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from django.conf import settings
 
 from charites.common.folders import is_locked, lock
-from lab.race.progress import Lane, read_progress
+from lab.race.progress import HowFar, read_progress
 from lab.run.environment import ROOT, VAR
 from lab.web.race_program import LOCK, LOG, PROGRESS, REPORT
 
@@ -38,7 +38,7 @@ class Seen:
     """`words`: the last ones of a race that failed, in its log."""
 
     state: State
-    lanes: list[Lane] = field(default_factory=list)
+    far: HowFar = HowFar()
     words: str = ""
 
 

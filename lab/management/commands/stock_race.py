@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lab.race.pieces import draw_pieces
 from lab.race.processes import RaceFailed, end_race
-from lab.race.progress import Lane, write_progress
+from lab.race.progress import HowFar, Lane, write_progress
 from lab.race.race_plan import Plan
 from lab.race.report import as_html
 from lab.race.results import Race
@@ -110,10 +110,16 @@ class Command(BaseCommand):
                     progress.start_task(tasks[strategy])
                 progress.update(tasks[strategy], completed=answered)
                 lanes[strategy] = Lane(strategy, answered, total)
-                if file:
-                    write_progress(list(lanes.values()), file)
+                note(HowFar(list(lanes.values())))
 
-            return race_server(plan, advance) if plan.address else run_race(plan, strategies, advance)
+            def note(far: HowFar) -> None:
+                if file:
+                    write_progress(far, file)
+
+            def gather(ready: int, processes: int) -> None:
+                note(HowFar(ready=ready, processes=processes))
+
+            return race_server(plan, advance) if plan.address else run_race(plan, strategies, advance, gather)
 
     def tell(self, race: Race, options: dict[str, Any]) -> None:
         """Prints the table and writes the files that were asked for."""

@@ -24,8 +24,9 @@ from lab.kit.processes.shop import wait_until
 from lab.race import running_shop
 from lab.race.child import use
 from lab.race.database import PREFIX
-from lab.race.progress import Lane, read_progress
-from lab.race.runner import THE_SERVERS_OWN
+from lab.race.progress import HowFar, Lane, read_progress
+from lab.race.race_plan import Plan
+from lab.race.runner import THE_SERVERS_OWN, run_race
 from lab.tests.race import broken_strategies
 from stock.models import Stock, StockRecord
 from stock.strategies import STRATEGIES
@@ -104,8 +105,20 @@ def test_race_describes_the_database_as_the_server_does(tmp_path):
 def test_race_keeps_in_a_file_how_far_it_is(tmp_path):
     run(tmp_path, strategy="atomic_update,optimistic", progress=tmp_path / "progress")
 
-    assert read_progress(tmp_path / "progress") == [Lane("atomic_update", 48, 48), Lane("optimistic", 48, 48)]
+    assert read_progress(tmp_path / "progress") == HowFar([Lane("atomic_update", 48, 48), Lane("optimistic", 48, 48)])
     assert not (tmp_path / "progress.new").exists()
+
+
+def test_race_tells_who_has_come_before_it_begins():
+    told = []
+    plan = Plan(stock=2, buyers=4, processes=2, threads=1)
+
+    def note(*words):
+        told.append(words)
+
+    run_race(plan, [STRATEGIES["atomic_update"]], note, note)
+
+    assert told[:5] == [(0, 3), (1, 3), (2, 3), (3, 3), ("atomic_update", 0)]
 
 
 def test_race_touches_nothing_of_the_shop(tmp_path):

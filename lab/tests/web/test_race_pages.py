@@ -21,7 +21,7 @@ from django.urls import NoReverseMatch, reverse
 from charites.common.rest.content_policy import HEADER, STRICT
 from lab.kit.demo_addresses import demo_addresses
 from lab.kit.processes.shop import wait_until
-from lab.race.progress import Lane, write_progress
+from lab.race.progress import HowFar, Lane, write_progress
 from lab.web import small_race
 from lab.web.race_program import LOCK, LOG, PROGRESS, REPORT
 from lab.web.small_race import State
@@ -147,7 +147,7 @@ def test_page_before_the_first_race_has_a_button_and_no_report() -> None:
 @pytest.mark.usefixtures("demo")
 def test_second_race_does_not_start_and_the_first_one_is_shown(folder: Path) -> None:
     with under_way(folder):
-        write_progress([Lane("naive", 120, 200), Lane("group_commit", 0, 200)], folder / PROGRESS)
+        write_progress(HowFar([Lane("naive", 120, 200), Lane("group_commit", 0, 200)]), folder / PROGRESS)
 
         answer = Client().post("/race", follow=True)
 
@@ -158,6 +158,17 @@ def test_second_race_does_not_start_and_the_first_one_is_shown(folder: Path) -> 
         assert "<button" not in answer.text
         assert (folder / LOG).read_text() == ""
     assert state_of(Client().get("/race").text) == "failed"
+
+
+@pytest.mark.usefixtures("demo")
+def test_page_says_who_has_come_before_the_race_begins(folder: Path) -> None:
+    with under_way(folder):
+        first = Client().get("/race").text
+        write_progress(HowFar(ready=2, processes=3), folder / PROGRESS)
+        second = Client().get("/race").text
+
+    assert "<progress></progress>" in first
+    assert '2 of 3 processes have started <progress max="3" value="2">' in second
 
 
 @pytest.mark.usefixtures("demo")
@@ -205,13 +216,13 @@ def test_race_runs_to_its_report_and_leaves_nothing(folder: Path, temporary: Pat
 
     assert (folder / LOG).read_text().count("exact") == 1
     assert led["Location"] == "/race/report"
-    assert "naive oversold." in report.text
+    assert "naive oversold by " in report.text
     assert '<a href="/race">' in report.text
     (style,) = re.findall(r"<style>(.*?)</style>", report.text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'" in report[HEADER]
     assert "unsafe" not in report[HEADER]
-    assert small_race.look().lanes == [Lane("naive", 200, 200), Lane("group_commit", 200, 200)]
+    assert small_race.look().far.lanes == [Lane("naive", 200, 200), Lane("group_commit", 200, 200)]
     assert state_of(browser.get("/race").text) == "done"
     assert list(temporary.iterdir()) == []
     wait_until(lambda: alive(temporary) == [], seconds=BOUND_SECONDS, what="the end of all processes")
