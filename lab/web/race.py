@@ -8,6 +8,7 @@ from html import escape
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -26,7 +27,7 @@ THEN_REPORT = "then=report"
 def race_page(request: HttpRequest) -> HttpResponse:
     """Starts a race, and shows how far it is; whoever has waited for its end is led to the report."""
     if request.method == "POST":
-        small_race.start()
+        small_race.start(get_language())
         return redirect(f"{reverse('race')}?{THEN_REPORT}")
     seen = small_race.look()
     if seen.state is State.DONE and request.META["QUERY_STRING"] == THEN_REPORT:

@@ -1,4 +1,5 @@
-"""The program of a small race: `python -m lab.web.race_program <folder>`, where its report and its progress go.
+"""The program of a small race: `python -m lab.web.race_program <folder> <language>`: where its report and its
+progress go, and the report's language.
 
 It shares nothing with the shop: its database is a temporary file, and its settings are its own. It ends in time: when
 whoever started it is gone, which closes its input, and after MOST_SECONDS at the latest.
@@ -29,13 +30,14 @@ MOST_SECONDS = 120
 CLEAN_UP_SECONDS = 20
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, language: str) -> None:
     threading.Thread(target=end_in_time, daemon=True).start()
     for name in (*setting_names(), "PROMETHEUS_MULTIPROC_DIR"):
         os.environ.pop(name, None)
     os.environ.update(SETTINGS)
     files = {"report": str(folder / REPORT), "progress": str(folder / PROGRESS)}
-    options = [word for name, value in {**SIZE, **files}.items() for word in (f"--{name}", value)]
+    wanted = {**SIZE, **files, "language": language}
+    options = [word for name, value in wanted.items() for word in (f"--{name}", value)]
     execute_from_command_line(["manage.py", "stock_race", *options])
 
 
@@ -48,4 +50,4 @@ def end_in_time() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -42,8 +42,8 @@ class Seen:
     words: str = ""
 
 
-def start() -> None:
-    """Starts a race, unless one is under way; does not wait for it.
+def start(language: str) -> None:
+    """Starts a race, unless one is under way, whose report is in a language; does not wait for it.
 
     The lock goes over to the program, which holds it as long as it lives, and with it goes an input that closes when
     this process ends, whatever ends it.
@@ -58,7 +58,7 @@ def start() -> None:
             (FOLDER / name).unlink(missing_ok=True)
         log.truncate(0)
         program = subprocess.Popen(
-            [sys.executable, "-m", "lab.web.race_program", str(FOLDER)],
+            [sys.executable, "-m", "lab.web.race_program", str(FOLDER), language],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=log,

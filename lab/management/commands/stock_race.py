@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import translation
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -62,6 +63,8 @@ class Command(BaseCommand):
         parser.add_argument("--address", default="", metavar="HOST:PORT", help="race a running server, as it is")
         parser.add_argument("--token", default="", help="the authorization value for --address: 'Bearer ...'")
         parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report with drawings")
+        languages = [code for code, _name in settings.LANGUAGES]
+        parser.add_argument("--language", choices=languages, default=settings.LANGUAGE_CODE, help="of the report")
         parser.add_argument("--drawing", type=Path, metavar="FILE.svg", help="write the report's first drawing")
         parser.add_argument("--json", type=Path, metavar="FILE")
         parser.add_argument("--progress", type=Path, metavar="FILE", help="keep how far it is in a file, as JSON")
@@ -128,13 +131,18 @@ class Command(BaseCommand):
         writers: dict[str, Callable[[], str]] = {
             "json": lambda: json.dumps(race.as_json(), indent=2) + "\n",
             "drawing": lambda: draw_pieces(race, alone=True),
-            "report": lambda: as_html(race),
+            "report": lambda: report_in(options["language"], race),
         }
         for name, write in writers.items():
             if path := options[name]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(write())
                 self.stdout.write(f"{name}: {path}")
+
+
+def report_in(language: str, race: Race) -> str:
+    with translation.override(language):
+        return as_html(race)
 
 
 @contextmanager

@@ -3,6 +3,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from django.utils import translation
 
 from lab.race import readme
 from lab.race.pieces import NARROW, WIDE, Panels, draw_pieces
@@ -73,6 +74,15 @@ def test_report_says_what_an_order_holds():
 
     assert (size(), size(quantity=3)) == (["1 piece"], ["3 pieces"])
     assert size(goods=4) == ["1 piece of each of 2 products"]
+
+
+def test_report_is_in_the_language_that_is_asked_for():
+    with translation.override("zh-hans"):
+        page = as_html(RACE)
+
+    assert '<html lang="zh-hans">' in page
+    assert "已售" in page  # as elsewhere in the shop
+    assert '<td>naive</td><td class="bad">' in page
 
 
 def test_report_says_where_the_table_goes_on():

@@ -37,7 +37,7 @@ django.setup()
 from pathlib import Path
 from lab.web import small_race
 small_race.FOLDER, sys.executable = Path(sys.argv[1]), sys.argv[2]
-small_race.start()
+small_race.start("en")
 print("started", flush=True)
 sys.stdin.read()
 """
@@ -207,7 +207,7 @@ def test_race_whose_program_does_not_run_has_failed(monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 @pytest.mark.usefixtures("demo")
 def test_race_runs_to_its_report_and_leaves_nothing(folder: Path, temporary: Path) -> None:
-    browser = Client()
+    browser = Client(headers={"Accept-Language": "zh-CN"})
 
     browser.post("/race")
     wait_until(lambda: not small_race.is_running(), seconds=BOUND_SECONDS, what="the race is over")
@@ -216,7 +216,7 @@ def test_race_runs_to_its_report_and_leaves_nothing(folder: Path, temporary: Pat
 
     assert (folder / LOG).read_text().count("exact") == 1
     assert led["Location"] == "/race/report"
-    assert "naive oversold by " in report.text
+    assert '<html lang="zh-hans">' in report.text
     assert '<a href="/race">' in report.text
     (style,) = re.findall(r"<style>(.*?)</style>", report.text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -233,9 +233,9 @@ def write_program(file: Path, **bounds: float) -> Path:
     changed = "".join(f"program.{name} = {value}; " for name, value in bounds.items())
     code = (
         "import sys; from pathlib import Path; from lab.web import race_program as program; "
-        f"program.SIZE.update(buyers='50000', stock='50000'); {changed}program.main(Path(sys.argv[1]))"
+        f"program.SIZE.update(buyers='50000', stock='50000'); {changed}program.main(Path(sys.argv[1]), sys.argv[2])"
     )
-    file.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$3"\n')
+    file.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$3" "$4"\n')
     file.chmod(0o700)
     return file
 
@@ -265,7 +265,7 @@ def test_race_ends_when_its_time_is_over(
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(write_program(tmp_path / "python", MOST_SECONDS=3)))
 
-    small_race.start()
+    small_race.start("en")
 
     wait_until(lambda: not small_race.is_running(), seconds=BOUND_SECONDS, what="the race is over")
     wait_until(lambda: alive(temporary) == [], seconds=BOUND_SECONDS, what="the end of all processes")
@@ -278,7 +278,7 @@ def test_race_that_does_not_listen_is_ended_all_the_same(folder: Path, tmp_path:
     program = write_program(tmp_path / "python", CLEAN_UP_SECONDS=0)
     program.write_text(program.read_text().replace("exec", "trap '' TERM\nexec"))
 
-    with subprocess.Popen([program, "-m", "race", folder], cwd=ROOT, stdin=subprocess.PIPE) as race:
+    with subprocess.Popen([program, "-m", "race", folder, "en"], cwd=ROOT, stdin=subprocess.PIPE) as race:
         wait_until(lambda: (folder / PROGRESS).exists(), seconds=BOUND_SECONDS, what="the race has begun")
 
     assert race.returncode == 1
