@@ -44,18 +44,19 @@ code{font:.92em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 
 def as_html(race: Race) -> str:
     """Returns the whole page."""
+    title = _("The stock race")
     style = STYLE + PAGE_STYLE.replace("FONT", FONT)
     sections = [
         f"<section>{both(draw_pieces, race, 0)}</section>",
         *rates(race),
         chart(_("How long buyers waited"), str(WAIT_WORDS), both(draw_waits, race, PADDING)),
-        f'<section><div class="inner"><h2>{_("All numbers")}</h2>{table(race)}</div></section>',
-        f'<section><div class="inner"><h2>{_("What it ran on")}</h2>{settings(race)}</div></section>',
+        section(_("All numbers"), table(race)),
+        section(_("What it ran on"), settings(race)),
     ]
     return "\n".join(
         [
             f'<!doctype html><html lang="{get_language()}"><head><meta charset="utf-8">',
-            f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{_("The stock race")}</title>',
+            f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>',
             f"<style>{style}</style></head><body><main>",
             f"<h1>{headline(race)}</h1>",
             f'<p class="lead dim">{escape(lead(race))}</p>',
@@ -79,7 +80,11 @@ def both(draw: Callable[[Race, int], str], race: Race, padding: int) -> str:
 
 
 def chart(title: str, words: str, drawing: str) -> str:
-    return f'<section><div class="inner"><h2>{title}</h2><p class="dim">{escape(words)}</p>{drawing}</div></section>'
+    return section(title, f'<p class="dim">{escape(words)}</p>{drawing}')
+
+
+def section(title: str, inner: str) -> str:
+    return f'<section><div class="inner"><h2>{escape(title)}</h2>{inner}</div></section>'
 
 
 def rates(race: Race) -> list[str]:
@@ -130,8 +135,9 @@ def table(race: Race) -> str:
     head = "".join(f"<th>{escape(str(column.title)).replace(chr(10), '<br>')}</th>" for column in columns)
     rows = "".join(row(result) for result in race.results)
     found = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    hint = f'<p class="dim narrow">{_("The table goes on to the right: scroll it sideways.")}</p>'
-    return f'{hint}<div class="scroll" tabindex="0" role="region" aria-label="{_("All numbers")}">{found}</div>'
+    hint, name = _("The table goes on to the right: scroll it sideways."), _("All numbers")
+    hinted = f'<p class="dim narrow">{hint}</p>'
+    return f'{hinted}<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}">{found}</div>'
 
 
 def row(result: Result) -> str:
