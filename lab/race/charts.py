@@ -21,7 +21,7 @@ def draw_throughput(race: Race, width: int) -> str:
         y = 8 + number * ROW
         marks.append(text(NAMES - 10, y + 15, result.strategy, "s", "end"))
         if not result.has_rate:
-            marks.append(text(NAMES, y + 15, _("too short to tell"), "s soft"))
+            marks.append(text(NAMES, y + 15, _("over within a second: too short to tell"), "s soft"))
             continue
         end = x(result.orders_per_second)
         marks.append(rectangle(NAMES, y, max(1.0, end - NAMES), ROW - 9, f"f{kind(result.verdict)}", 2))

@@ -88,8 +88,8 @@ def section(title: str, inner: str) -> str:
 
 
 def rates(race: Race) -> list[str]:
-    """The section of orders a second; none where nobody took long enough."""
-    if not any(result.has_rate for result in race.results):
+    """The section of orders a second; none where fewer than two took long enough to be compared."""
+    if sum(result.has_rate for result in race.results) < 2:
         return []
     return [chart(_("Orders accepted per second"), throughput_words(race), both(draw_throughput, race, PADDING))]
 
