@@ -2,7 +2,6 @@
 // is taken out of the page that answers. What is typed elsewhere stays, and so does the place that one looks at.
 "use strict";
 
-const FORBIDDEN = 403;
 let turn = Promise.resolve(); // of the next form
 let pressed = null; // the last button
 

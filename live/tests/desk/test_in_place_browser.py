@@ -50,7 +50,7 @@ def sign_in_elsewhere(shop: Shop, browser: Browser, name: str) -> None:
     with browser.in_another_window():
         browser.open(f"{shop.url}/sign-in")
         browser.run(f"id_username.value = '{name}'; id_password.value = 'charites'")
-        browser.click("form button")
+        browser.click("main form button")
         await_true(lambda: browser.run("return location.pathname") == "/", "one is signed in")
 
 
