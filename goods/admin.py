@@ -1,14 +1,17 @@
 """Rooms, goods, and which of them a room presents. Deleting marks rows; a product keeps its id for good."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import OperatorAdmin, Report, Section, actor_of, confirmed, section
+from charites.common.admin_products import Product, ProductAdmin, register_products
 from charites.common.errors import ServiceError
 from charites.common.forms import TypedJSONField
 from charites.common.money import money
@@ -17,6 +20,15 @@ from goods.models import Goods, Room, RoomGoods
 from goods.services import Entry
 
 COMMON_FIELDS = ("version", "created_at", "created_by", "updated_at", "updated_by")
+
+
+def find_products(goods_ids: Collection[int]) -> dict[int, Product]:
+    found = selectors.list_titles(goods_ids=goods_ids)
+    return {goods_id: Product(page, title) for goods_id, page, title in found}
+
+
+if "goods" in settings.APPS:  # elsewhere there is no table of them
+    register_products(find_products)
 
 
 @admin.display(description=_("deleted"), ordering="is_deleted")
@@ -148,17 +160,22 @@ class GoodsAdmin(MarkedRowsAdmin):
 
 
 @admin.register(Room)
-class RoomAdmin(MarkedRowsAdmin):
-    list_display = ("room_id", "title", "host_name", "status", "current_goods_id", "started_at", deleted)
+class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
+    product_id_field = "current_goods_id"
+    list_display = ("room_id", "title", "host_name", "status", "pinned_product", "started_at", deleted)
     list_display_links = ("room_id", "title")
     list_filter = ("status", "is_deleted", "started_at")
     ordering = ("room_id",)
     id_fields = ("room_id", "current_goods_id")
     prefix_fields = ("title", "host_name")
-    fields = ("room_id", "title", "host_name", "cover", "status", "started_at", "current_goods_id", "is_deleted")
+    fields = ("room_id", "title", "host_name", "cover", "status", "started_at", "pinned_product", "is_deleted")
     # What is pinned must be in the room's list, so an action changes it, under the lock of the room.
-    readonly_fields = ("current_goods_id", "is_deleted")
+    readonly_fields = ("pinned_product", "is_deleted")
     actions = ("unpin",)
+
+    @admin.display(description=_("pinned goods"), ordering="current_goods_id")
+    def pinned_product(self, room: Room) -> str:
+        return self.product(room)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Room | None = None) -> tuple[str, ...]:
         return ("room_id", *self.readonly_fields) if obj else self.readonly_fields
@@ -208,29 +225,27 @@ class RoomGoodsForm(forms.ModelForm):
 
 
 @admin.register(RoomGoods)
-class RoomGoodsAdmin(OperatorAdmin):
+class RoomGoodsAdmin(ProductAdmin, OperatorAdmin):
     form = RoomGoodsForm
-    list_display = ("id", "room_id", "goods_id", "goods_title", "weight", "pinned", deleted, "updated_at")
+    list_display = ("id", "room_id", "product", "weight", "pinned", deleted, "updated_at")
     list_filter = ("is_deleted", "updated_at")
     ordering = ("room_id", "-weight", "goods_id")
     id_fields = ("room_id", "goods_id")
-    fields = ("room_id", "goods_id", "weight", "is_deleted", *COMMON_FIELDS)
     readonly_fields = ("is_deleted", *COMMON_FIELDS)
     actions = ("pin_goods", "take_out")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RoomGoods]:
         return selectors.with_goods(super().get_queryset(request))
 
-    @admin.display(description=_("title"))
-    def goods_title(self, entry: Any) -> str | None:
-        return entry.goods_title
-
     @admin.display(description=_("pinned"))
     def pinned(self, entry: Any) -> str:
         return shown_pinned(entry)
 
+    def get_fields(self, request: HttpRequest, obj: RoomGoods | None = None) -> tuple[str, ...]:
+        return ("room_id", "product" if obj else "goods_id", "weight", *self.readonly_fields)
+
     def get_readonly_fields(self, request: HttpRequest, obj: RoomGoods | None = None) -> tuple[str, ...]:
-        return ("room_id", "goods_id", *self.readonly_fields) if obj else self.readonly_fields
+        return ("room_id", "product", *self.readonly_fields) if obj else self.readonly_fields
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # an action takes goods out of a list, and unpins them with it

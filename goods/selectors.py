@@ -94,6 +94,12 @@ def list_goods(*, goods_ids: Sequence[int]) -> list[Goods]:
     return list(Goods.objects.raw(f"{EXISTING} AND goods_id IN ({wanted}) ORDER BY goods_id", list(goods_ids)))
 
 
+def list_titles(*, goods_ids: Collection[int]) -> list[tuple[int, int, str]]:
+    """Returns goods_id, key and title of those of the goods that exist or once did, by goods_id."""
+    rows = Goods.objects.filter(goods_id__in=goods_ids).order_by("goods_id")
+    return list(rows.values_list("goods_id", "pk", "title"))
+
+
 def with_goods(entries: QuerySet[RoomGoods]) -> QuerySet[RoomGoods]:
     """Adds to entries of rooms' lists, in the same query: `goods_title`, and whether it is `pinned` in its room."""
     goods = Goods.objects.filter(goods_id=OuterRef("goods_id"))

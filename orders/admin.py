@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, confirmed, section, with_username
+from charites.common.admin_products import ProductAdmin, product_id_of, product_of, with_products
 from charites.common.auth import Permission
 from charites.common.money import money
 from messaging.models import Message
@@ -91,24 +92,27 @@ class OrderAdmin(UserNames):
 
     def sections(self, obj: Order) -> list[Section]:
         lines = selectors.get_order(order_id=obj.order_id, user_id=None).lines
+        has_stock = "stock" in settings.APPS  # elsewhere the records are another service's
+        records = stock_selectors.list_records(order_ids=[obj.order_id]) if has_stock else []
+        with_products([*lines, *records])
         sections = [
             section(
                 _("Lines"),
                 OrderDetail,
                 lines,
                 *("goods_id", "title", "price", "num", "pay_amount"),
-                labels={"price": _("price"), "pay_amount": _("amount")},
+                labels={"goods_id": _("product"), "price": _("price"), "pay_amount": _("amount")},
+                linked=product_id_of,
                 price=lambda line: money(line.price),
                 pay_amount=lambda line: money(line.pay_amount),
             ),
             payments_section(selectors.list_payments(order_id=obj.order_id)),
             refunds_section(selectors.list_refunds(order_id=obj.order_id)),
         ]
-        if "stock" in settings.APPS:  # elsewhere they are another service's
-            records = stock_selectors.list_records(order_ids=[obj.order_id])
-            sections.append(
-                section(_("Stock records"), StockRecord, records, "goods_id", "num", "status", "updated_at")
-            )
+        if has_stock:
+            names = ("goods_id", "num", "status", "updated_at")
+            labels = {"goods_id": _("product")}
+            sections.append(section(_("Stock records"), StockRecord, records, *names, labels=labels, linked=product_of))
         return sections
 
     @admin.action(description=_("Close unpaid orders"), permissions=["operate"])
@@ -144,13 +148,16 @@ def refunds_section(refunds: list[Refund]) -> Section:
 
 
 @admin.register(OrderDetail)
-class OrderDetailAdmin(UserNames):
-    list_display = ("id", "order_id", "user", "goods_id", "title", "shown_price", "num", "shown_amount", "pay_time")
+class OrderDetailAdmin(ProductAdmin, UserNames):
+    list_display = ("id", "order_id", "user", "product", "shown_price", "num", "shown_amount", "pay_time")
     list_filter = ("created_at", "pay_time")
     ordering = ("-id",)
     id_fields = ("order_id", "goods_id")
     search_user_id = False  # the order is found by its user, and shows its lines
-    exclude = ("is_deleted", "created_by", "updated_by")
+    fields = (
+        *("order_id", "user", "product", "title", "brief", "shown_price", "num", "shown_amount", "pay_time"),
+        *("head_imgs", "videos", "detail", "version", "created_at", "updated_at"),
+    )
 
     @admin.display(description=_("price"), ordering="price")
     def shown_price(self, line: OrderDetail) -> str:

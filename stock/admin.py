@@ -19,6 +19,7 @@ from charites.common.admin import (
     confirmed,
     section,
 )
+from charites.common.admin_products import ProductAdmin
 from charites.common.forms import TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from stock import selectors, services
@@ -59,9 +60,9 @@ class FirstStockForm(AdjustForm, forms.ModelForm):
 
 
 @admin.register(Stock)
-class StockAdmin(OperatorAdmin):
+class StockAdmin(ProductAdmin, OperatorAdmin):
     form = FirstStockForm
-    list_display = ("goods_id", "available", "reserved", "sold", "version", "updated_at")
+    list_display = ("goods_id", "product", "available", "reserved", "sold", "version", "updated_at")
     list_filter = ("updated_at",)
     ordering = ("goods_id",)
     id_fields = ("goods_id",)
@@ -76,7 +77,7 @@ class StockAdmin(OperatorAdmin):
     def get_fields(self, request: HttpRequest, obj: Stock | None = None) -> tuple[str, ...]:
         if obj is None:
             return ("goods_id", "delta", "reason", "key")
-        return ("goods_id", "available", "reserved", "sold", "version", "created_at", "updated_at")
+        return ("product", "available", "reserved", "sold", "version", "created_at", "updated_at")
 
     def sections(self, obj: Stock) -> list[Section]:
         rows = selectors.list_adjustments(goods_id=obj.goods_id, limit=MAX_SECTION_ROWS)
@@ -102,17 +103,19 @@ class StockAdmin(OperatorAdmin):
 
 
 @admin.register(StockRecord)
-class StockRecordAdmin(ReadOnlyAdmin):
-    list_display = ("id", "order_id", "goods_id", "num", "status", "kind", "owner", "created_at", "updated_at")
+class StockRecordAdmin(ProductAdmin, ReadOnlyAdmin):
+    list_display = ("id", "order_id", "product", "num", "status", "kind", "owner", "created_at", "updated_at")
     list_filter = ("status", "kind", "created_at")
     ordering = ("-id",)
     id_fields = ("order_id", "goods_id")
+    fields = ("order_id", "product", "num", "status", "kind", "owner", "created_at", "updated_at")
 
 
 @admin.register(StockAdjustment)
-class StockAdjustmentAdmin(ReadOnlyAdmin):
-    list_display = ("id", "goods_id", "delta", "reason", "actor", "created_at")
+class StockAdjustmentAdmin(ProductAdmin, ReadOnlyAdmin):
+    list_display = ("id", "product", "delta", "reason", "actor", "created_at")
     list_filter = ("created_at",)
     ordering = ("-id",)
     id_fields = ("goods_id",)
     prefix_fields = ("reason", "actor")
+    fields = ("product", "delta", "target", "reason", "actor", "idempotency_key", "created_at", "updated_at")

@@ -59,6 +59,9 @@ class OperatorAdmin(ListAdmin):
     formfield_overrides = TYPED
     list_per_page = ROWS_PER_PAGE
 
+    class Media:
+        css = {"all": ["charites_common/admin.css"]}
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Django asks this for actions with `permissions=["operate"]`."""
         codename = get_permission_codename("change", self.opts)
@@ -246,9 +249,10 @@ def section(
     rows: Sequence[Model],
     *names: str,
     labels: Mapping[str, Text] | None = None,
+    linked: Callable[[Any], str] | None = None,
     **shown: Callable[[Any], Any],
 ) -> Section:
-    """A table of rows of one model; the first column links to the row.
+    """A table of rows of one model; the first column links to the row, or is what `linked` makes of it.
 
     `labels`: of columns that are not called as their field is. `shown`: how a column is written.
     """
@@ -264,5 +268,8 @@ def section(
         display = getattr(row, f"get_{name}_display", None)
         return display() if display else getattr(row, name)
 
-    cells = [[link(row, cell(row, names[0])), *(cell(row, name) for name in names[1:])] for row in rows]
+    def first(row: Model) -> str:
+        return linked(row) if linked else link(row, cell(row, names[0]))
+
+    cells = [[first(row), *(cell(row, name) for name in names[1:])] for row in rows]
     return Section(title, [label(name) for name in names], cells)

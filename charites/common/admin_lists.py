@@ -45,6 +45,10 @@ class NewestRows(ChangeList):
         self.is_cut = newest is not None
         return rows if newest is None else rows.filter(newest)
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = self.model_admin.completed(list(self.result_list))
+
     def narrowed(self, request: HttpRequest, names: Sequence[str]) -> QuerySet[Any]:
         """What the chosen filters among these leave of all rows."""
         rows = self.root_queryset
@@ -98,6 +102,10 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
         name = str(self.newest_by)
         found = list(rows.order_by(f"-{name}").values_list(name, flat=True)[most - 1 : most + 1])
         return Q(**{f"{name}__gte": found[0]}) if len(found) > 1 else None
+
+    def completed(self, rows: Sequence[Any]) -> list[Any]:
+        """Returns the rows of one page with what else is shown of them."""
+        return list(rows)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestRows
