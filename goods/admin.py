@@ -143,12 +143,12 @@ class GoodsAdmin(MarkedRowsAdmin):
     def mark(self, request: HttpRequest, rows: list[Any]) -> None:
         services.delete_goods(goods_ids=[goods.goods_id for goods in rows], actor=actor_of(request))
 
-    @admin.action(description=_("Put on sale"), permissions=["operate"])
+    @admin.action(description=_("Put the goods on sale"), permissions=["operate"])
     @confirmed(_("Put these goods on sale?"))
     def put_on_sale(self, request: HttpRequest, rows: list[Goods], form: forms.Form) -> Report:
         return self.set_status(request, rows, Goods.Status.ON_SALE)
 
-    @admin.action(description=_("Take off sale"), permissions=["operate"])
+    @admin.action(description=_("Take the goods off sale"), permissions=["operate"])
     @confirmed(_("Take these goods off sale? Orders that were placed before go on."))
     def take_off_sale(self, request: HttpRequest, rows: list[Goods], form: forms.Form) -> Report:
         return self.set_status(request, rows, Goods.Status.OFF_SALE)
@@ -196,7 +196,7 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
     def mark(self, request: HttpRequest, rows: list[Any]) -> None:
         services.delete_rooms(room_ids=[room.room_id for room in rows])
 
-    @admin.action(description=_("Unpin"), permissions=["operate"])
+    @admin.action(description=_("Unpin the product of the room"), permissions=["operate"])
     @confirmed(_("Unpin the product of this room?"), one=True)
     def unpin(self, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
         services.pin_goods(room_id=rows[0].room_id, goods_id=None)
@@ -259,7 +259,7 @@ class RoomGoodsAdmin(ProductAdmin, OperatorAdmin):
         """What is pinned is the room's; Django asks this for actions with `permissions=["pin"]`."""
         return request.user.has_perm("goods.change_room")
 
-    @admin.action(description=_("Pin"), permissions=["pin"])
+    @admin.action(description=_("Pin the product in its room"), permissions=["pin"])
     @confirmed(_("Pin this product in its room now?"), one=True)
     def pin_goods(self, request: HttpRequest, rows: list[RoomGoods], form: forms.Form) -> Report:
         entry = rows[0]

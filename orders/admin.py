@@ -115,8 +115,8 @@ class OrderAdmin(UserNames):
             sections.append(section(_("Stock records"), StockRecord, records, *names, labels=labels, linked=product_of))
         return sections
 
-    @admin.action(description=_("Close unpaid orders"), permissions=["operate"])
-    @confirmed(_("Close these orders and give their stock back?"))
+    @admin.action(description=_("Cancel the orders and give the stock back"), permissions=["operate"])
+    @confirmed(_("Cancel these orders and give their stock back? Only unpaid ones are."))
     def close_orders(self, request: HttpRequest, rows: list[Order], form: forms.Form) -> Report:
         errors = services.cancel_orders(
             order_ids=[order.order_id for order in rows], closed_by=Order.ClosedBy.STAFF, now=clock.now()
@@ -124,8 +124,8 @@ class OrderAdmin(UserNames):
         done = [order for order in rows if errors[order.order_id] is None]
         return Report(done=done, errors=[error for error in errors.values() if error])
 
-    @admin.action(description=_("Complete paid orders"), permissions=["operate"])
-    @confirmed(_("Complete these orders?"))
+    @admin.action(description=_("Complete the paid orders"), permissions=["operate"])
+    @confirmed(_("Complete these orders? Only paid ones are."))
     def complete_orders(self, request: HttpRequest, rows: list[Order], form: forms.Form) -> Report:
         completed = services.complete_orders(
             order_ids=[order.order_id for order in rows], actor=actor_of(request), now=clock.now()
@@ -200,7 +200,7 @@ class PaymentAdmin(MoneyAdmin):
             messages_section([*notices, *refunds]),
         ]
 
-    @admin.action(description=_("Send the notice again"), permissions=["operate"])
+    @admin.action(description=_("Send the notices of the payments again"), permissions=["operate"])
     @confirmed(_("Send the notices of these payments again? A notice that was taken before has no effect."))
     def send_notice_again(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
         told = sandbox.announce_again(payment_ids=[payment.payment_id for payment in rows], now=clock.now())
@@ -211,7 +211,7 @@ class PaymentAdmin(MoneyAdmin):
             errors=[text % {"payment_id": payment_id} for payment_id in left],
         )
 
-    @admin.action(description=_("Ask the provider"), permissions=["operate"])
+    @admin.action(description=_("Ask the provider whether the money has come"), permissions=["operate"])
     @confirmed(_("Ask the provider about these payments now? Money that it has taken is recorded."))
     def ask_provider(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
         errors = services.ask_now(payment_ids=[payment.payment_id for payment in rows], now=clock.now())

@@ -94,7 +94,7 @@ class StockAdmin(ProductAdmin, OperatorAdmin):
         stored = services.adjust_stock(adjustments=[form.adjustment(obj.goods_id, actor_of(request))])
         obj.pk = stored[0].pk
 
-    @admin.action(description=_("Adjust stock"), permissions=["operate"])
+    @admin.action(description=_("Adjust the stock"), permissions=["operate"])
     @confirmed(_("Adjust the stock of each of these goods?"), form_class=AdjustForm)
     def adjust(self, request: HttpRequest, rows: list[Stock], form: AdjustForm) -> Report:
         actor = actor_of(request)

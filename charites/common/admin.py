@@ -12,7 +12,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.db import DatabaseError
-from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.db.models import BLANK_CHOICE_DASH, Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -66,6 +66,13 @@ class OperatorAdmin(ListAdmin):
         """Django asks this for actions with `permissions=["operate"]`."""
         codename = get_permission_codename("change", self.opts)
         return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}"))
+
+    def get_action_choices(self, request: HttpRequest, default_choices: Any = BLANK_CHOICE_DASH) -> list[Any]:
+        """The actions, each with how many rows it takes."""
+        actions: dict[str, Any] = self.get_actions(request)
+        limits = {name: getattr(run, "limit", None) for name, (run, *_) in actions.items()}
+        choices = super().get_action_choices(request, default_choices)
+        return [(name, with_limit(label, limits.get(name))) for name, label in choices]
 
     def changeform_view(
         self,
@@ -131,6 +138,13 @@ class ReadOnlyAdmin(OperatorAdmin):
         return False
 
 
+def with_limit(label: Text, limit: int | None) -> Text:
+    if limit is None:
+        return label
+    words = ngettext("%(action)s (one only)", "%(action)s (%(limit)s at most)", limit)
+    return words % {"action": label, "limit": limit}
+
+
 Run = Callable[[Any, HttpRequest, list[Any], forms.Form], Report]
 
 
@@ -141,11 +155,12 @@ def confirmed(question: Text, *, form_class: type[forms.Form] = forms.Form, one:
     writes what was done to Django's log of the admin and to ours. `one`: it takes a single row.
     """
 
+    limit = 1 if one else MAX_ROWS
+
     def decorate(run: Run) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:
         @wraps(run)
         def action(admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
             rows = list(queryset[: MAX_ROWS + 1])
-            limit = 1 if one else MAX_ROWS
             if len(rows) > limit:
                 problem = ngettext("Choose one row only.", "Choose %(limit)s rows at most.", limit)
                 admin.message_user(request, problem % {"limit": limit}, messages.WARNING)
@@ -155,6 +170,7 @@ def confirmed(question: Text, *, form_class: type[forms.Form] = forms.Form, one:
                 return confirmation_page(admin, request, rows, form, question, run.__name__)
             return None
 
+        action.limit = limit  # type: ignore[attr-defined]
         return action
 
     return decorate
@@ -164,11 +180,14 @@ def confirmation_page(
     admin: Any, request: HttpRequest, rows: list[Any], form: forms.Form, question: Text, name: str
 ) -> HttpResponse:
     """Shows what is about to be done, and to what."""
+    _run, _name, label = admin.get_action(name)
     context = {
         **admin.admin_site.each_context(request),
         "title": question,
         "opts": admin.opts,
         "rows": rows,
+        "names": [admin.described(row) for row in admin.completed(rows)],
+        "label": label,
         "form": form,
         "media": admin.media + form.media,
         "action": name,

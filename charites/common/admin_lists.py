@@ -107,6 +107,10 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
         """Returns the rows of one page with what else is shown of them."""
         return list(rows)
 
+    def described(self, row: Any) -> str:
+        """What a row is called where an action asks first. The row comes from `completed`."""
+        return str(row)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestRows
 

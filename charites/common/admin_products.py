@@ -73,6 +73,10 @@ class ProductAdmin(ListAdmin):
         row = super().get_object(request, object_id, from_field)
         return row and self.completed([row])[0]
 
+    def described(self, row: Any) -> str:
+        product = row.known_product
+        return f"{row} – {product.title}" if product else str(row)
+
     @admin.display(description=_("product"), ordering="goods_id")
     def product(self, row: Any) -> str:
         return product_of(row, self.product_id_field)
