@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.admin import OperatorAdmin, Report, Section, actor_of, confirmed, section
 from charites.common.admin_products import Product, ProductAdmin, register_products
 from charites.common.errors import ServiceError
-from charites.common.forms import TypedJSONField
+from charites.common.forms import CapitalLabels, MoneyField, TypedJSONField
 from charites.common.money import money
 from goods import selectors, services
 from goods.models import Goods, Room, RoomGoods
@@ -83,7 +83,9 @@ class ObjectField(TypedJSONField):
         return cleaned
 
 
-class GoodsForm(forms.ModelForm):
+class GoodsForm(CapitalLabels, forms.ModelForm):
+    price = MoneyField(label=_("price"), least=1)
+    market_price = MoneyField(label=_("market price"), initial=0)
     head_imgs = TextListField(label=_("pictures"), required=False, initial=list)
     videos = TextListField(label=_("videos"), required=False, initial=list)
     detail = TextListField(label=_("detail"), required=False, initial=list)
@@ -125,6 +127,13 @@ class GoodsAdmin(MarkedRowsAdmin):
     @admin.display(description=_("market price"), ordering="market_price")
     def shown_market_price(self, goods: Goods) -> str:
         return money(goods.market_price)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Goods | None = None) -> Any:
+        """Who may only look sees the prices as the list shows them."""
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        prices = (_("Price"), {"fields": ("shown_price", "shown_market_price")})
+        return [prices if name == prices[0] else (name, options) for name, options in self.fieldsets]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Goods | None = None) -> tuple[str, ...]:
         return ("goods_id", *self.readonly_fields) if obj else self.readonly_fields

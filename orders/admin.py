@@ -183,6 +183,10 @@ def messages_section(messages: list[Message]) -> Section:
 
 @admin.register(Payment)
 class PaymentAdmin(MoneyAdmin):
+    fields = (
+        *("payment_id", "order_id", "channel", "shown_amount", "status", "trade_id"),
+        *("leased_until", "questions", "next_question_at", "last_error", "created_at", "updated_at"),
+    )
     list_display = ("payment_id", "order_id", "channel", "shown_amount", "status", "next_question_at", "created_at")
     list_filter = ("status", "created_at")
     ordered_filters = ("status",)
@@ -221,6 +225,10 @@ class PaymentAdmin(MoneyAdmin):
 
 @admin.register(Refund)
 class RefundAdmin(MoneyAdmin):
+    fields = (
+        *("payment_id", "order_id", "shown_amount", "reason", "status", "attempts", "leased_until", "next_try_at"),
+        *("done_at", "last_error", "created_at", "updated_at"),
+    )
     list_display = (
         "payment_id",
         "order_id",

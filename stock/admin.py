@@ -20,14 +20,14 @@ from charites.common.admin import (
     section,
 )
 from charites.common.admin_products import ProductAdmin
-from charites.common.forms import TypedField
+from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from stock import selectors, services
 from stock.models import Stock, StockAdjustment, StockRecord
 from stock.services import Adjustment
 
 
-class AdjustForm(forms.Form):
+class AdjustForm(CapitalLabels, forms.Form):
     """How many pieces came in or went, and why."""
 
     delta = forms.IntegerField(

@@ -1,15 +1,31 @@
 """Fields of the admin's forms for what people type."""
 
+import re
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.db import models
 from django.forms.fields import InvalidJSONInput
+from django.utils.functional import lazy
+from django.utils.text import capfirst, format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from charites.common.errors import Invalid
 from charites.common.models import MAX_INT64
+from charites.common.money import money, places_of, typed
 from charites.common.strict_json import read_text
 from charites.common.text import TextRule, check_json, find_fault, tidy
+
+
+class CapitalLabels:
+    """A form whose labels begin with a capital, as those that Django makes of columns."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for field in self.fields.values():  # type: ignore[attr-defined]
+            field.label = field.label and capfirst(str(field.label))
 
 
 class TypedField(forms.CharField):
@@ -45,6 +61,56 @@ class TypedJSONField(forms.JSONField):
             check_json("", value)
         except Invalid as error:
             raise forms.ValidationError(error.reason) from error
+
+
+AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
+MOST_DIGITS = len(str(MAX_INT64))
+shop_currency: Any = lazy(lambda: settings.CURRENCY, str)
+
+
+class MoneyField(forms.CharField):
+    """An amount of the shop's currency, typed in its own places; to the program it is an integer of the smallest units.
+
+    The label names the currency.
+    """
+
+    def __init__(self, *, label: Any, least: int = 0, **options: Any) -> None:
+        super().__init__(label=format_lazy("{}, {}", label, shop_currency()), **options)
+        self.least = least
+        self.widget.attrs["inputmode"] = "decimal"
+
+    def prepare_value(self, value: Any) -> Any:
+        return typed(value, settings.CURRENCY) if isinstance(value, int) else value
+
+    def to_python(self, value: Any) -> Any:
+        text = tidy(super().to_python(value) or "")
+        if not text:
+            return None
+        places = places_of(settings.CURRENCY)
+        parts = AMOUNT.fullmatch(text)
+        if parts is None:
+            example = {"example": typed(1990 * 10**places // 100, settings.CURRENCY)}
+            raise forms.ValidationError(_("Type an amount such as %(example)s, without other signs.") % example)
+        fraction = (parts[2] or "").ljust(places, "0")
+        if len(fraction) > places:
+            raise forms.ValidationError(too_many_places(places))
+        return self.checked((parts[1] + fraction).lstrip("0") or "0")
+
+    def checked(self, digits: str) -> int:
+        """Returns the number of these digits, when the column can hold it and the field lets it be so small."""
+        if len(digits) > MOST_DIGITS or int(digits) > MAX_INT64:
+            raise forms.ValidationError(_("At most %(most)s.") % {"most": money(MAX_INT64)})
+        if int(digits) < self.least:
+            raise forms.ValidationError(_("At least %(least)s.") % {"least": money(self.least)})
+        return int(digits)
+
+
+def too_many_places(places: int) -> str:
+    words = {"currency": settings.CURRENCY, "places": places}
+    if not places:
+        return _("%(currency)s has no places after the point.") % words
+    text = ngettext("%(places)s place after the point at most.", "%(places)s places after the point at most.", places)
+    return text % words
 
 
 # For `formfield_overrides` of an admin: which field of a form stands for which column.

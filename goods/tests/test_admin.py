@@ -35,7 +35,7 @@ def form_of(goods: Goods | None = None, **changes: Any) -> dict[str, Any]:
     lists = {name: json.dumps(getattr(goods, name, [])) for name in ("head_imgs", "videos", "detail")}
     data = {"goods_id": "9", "status": "0", "title": "Goods 9", "brief": "", "brand_name": "", "category_id": "0"}
     data |= {"limit_per_buyer": "0"}
-    return {**data, "code": "0", "price": "990", "market_price": "0", "ext_json": "{}", **lists, **changes}
+    return {**data, "code": "0", "price": "9.90", "market_price": "0", "ext_json": "{}", **lists, **changes}
 
 
 def test_pin_goods_asks_first(client: Client) -> None:
@@ -114,7 +114,7 @@ def test_adding_what_does_not_exist_shows_why(client: Client, field: str, word: 
 def test_edit_of_a_product_counts_its_version_and_names_who_did_it(client: Client) -> None:
     goods = Goods.objects.get(goods_id=1)
 
-    submit(client, page_url(goods), form_of(goods, title="New title", price="1990"))
+    submit(client, page_url(goods), form_of(goods, title="New title", price="19.90"))
 
     stored = Goods.objects.get(goods_id=1)
     assert (stored.title, stored.price, stored.version, stored.updated_by) == ("New title", 1990, 1, "operator")

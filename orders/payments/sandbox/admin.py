@@ -10,12 +10,21 @@ from orders.models import SandboxPayment
 
 @admin.register(SandboxPayment)
 class SandboxPaymentAdmin(ReadOnlyAdmin):
-    list_display = ("payment_id", "shown_amount", "status", "trade_id", "captured_at", "refunded", "expires_at")
+    list_display = ("payment_id", "shown_amount", "status", "trade_id", "captured_at", "shown_refunded", "expires_at")
     list_filter = ("status", "captured_at")
     ordering = ("-id",)
     id_fields = ("payment_id",)
     key_fields = ("trade_id",)
 
+    fields = (
+        *("payment_id", "shown_amount", "status", "trade_id", "captured_at", "shown_refunded", "expires_at"),
+        *("declined_at", "pays_when_closed", "created_at", "updated_at"),
+    )
+
     @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, row: SandboxPayment) -> str:
         return money(row.amount, row.currency)
+
+    @admin.display(description=_("refunded"), ordering="refunded")
+    def shown_refunded(self, row: SandboxPayment) -> str:
+        return money(row.refunded, row.currency)
