@@ -26,6 +26,8 @@ class TypedGroupAdmin(GroupAdmin):
 @admin.register(User)
 class TypedUserAdmin(UserAdmin):
     formfield_overrides = TYPED
+    change_form_template = "charites_common/user_form.html"
+    object_history_template = "charites_common/object_history.html"
 
 
 class SignInForm(AdminAuthenticationForm, CountedSignInForm):

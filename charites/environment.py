@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -82,6 +83,13 @@ def is_database(url: str) -> bool:
     return description["ENGINE"].rpartition(".")[2] in ("mysql", "sqlite3") and bool(description["NAME"])
 
 
+def is_time_zone(name: str) -> bool:
+    try:
+        return name == ZoneInfo(name).key
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return False
+
+
 AT_LEAST_ONE, NOT_NEGATIVE, PORT = at_least(1), at_least(0), between(1, 65535)
 SECONDS = between(1, 366 * 86400)
 PAUSE = between(0.01, 3600)  # seconds that somebody waits
@@ -106,6 +114,7 @@ RATE = matching(
 )
 LOG_LEVEL = matching(r"(?i)debug|info|warning|error|critical", "one of: DEBUG, INFO, WARNING, ERROR, CRITICAL")
 CURRENCY = matching(r"[A-Z]{3}", "three capital letters (ISO 4217)")
+TIME_ZONE = Bound("the name of a time zone, such as `Europe/Berlin` or `UTC`", is_time_zone)
 CLASS = matching(r"|[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", "empty, or the dotted path of a class")
 SECRET = Bound(
     f"{SECRET_LENGTH} or more random characters",

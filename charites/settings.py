@@ -210,6 +210,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "charites.common.admin_zone.OperatorsZoneMiddleware",
 ]
 
 ROOT_URLCONF = "charites.urls"
@@ -385,6 +386,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "charites" / "locale"]
 TIME_ZONE = "UTC"
+OPERATORS_TIME_ZONE = env.str("OPERATORS_TIME_ZONE", "UTC", environment.TIME_ZONE)  # of the admin's pages
 USE_TZ = True
 
 STATIC_URL = "/static/"

@@ -12,10 +12,11 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.db import DatabaseError
-from django.db.models import BLANK_CHOICE_DASH, Model, OuterRef, QuerySet, Subquery
+from django.db.models import BLANK_CHOICE_DASH, DateTimeField, Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.text import capfirst
@@ -59,6 +60,8 @@ class OperatorAdmin(ListAdmin):
     formfield_overrides = TYPED
     list_per_page = ROWS_PER_PAGE
 
+    object_history_template = "charites_common/object_history.html"
+
     class Media:
         css = {"all": ["charites_common/admin.css"]}
 
@@ -66,6 +69,13 @@ class OperatorAdmin(ListAdmin):
         """Django asks this for actions with `permissions=["operate"]`."""
         codename = get_permission_codename("change", self.opts)
         return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}"))
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Beside a time that is typed stands whose time it is."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if isinstance(db_field, DateTimeField) and field:
+            field.help_text = timezone.get_current_timezone_name()
+        return field
 
     def get_action_choices(self, request: HttpRequest, default_choices: Any = BLANK_CHOICE_DASH) -> list[Any]:
         """The actions, each with how many rows it takes."""

@@ -81,6 +81,10 @@ MEANINGS = {
     "MESSAGE_CHECK_SECONDS": "Seconds between two checks of a half message.",
     "MESSAGE_CHECKS": "After this many checks without an answer a half message is dead.",
     "CURRENCY": "The currency of every amount, as three letters (ISO 4217).",
+    "OPERATORS_TIME_ZONE": (
+        "The time zone in which the admin shows times and takes them, and which it names. Rows, the API and the logs "
+        "keep UTC."
+    ),
     "PAYMENT_PROVIDER": "Dotted path of the payment provider's class; empty: no payments.",
     "PAYMENT_SECRET": "Signs payment callbacks. In DEBUG a process that has none makes up its own.",
     "PAYMENT_SECRET_FALLBACKS": (

@@ -37,6 +37,13 @@ def load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> dict[str, A
     ("name", "value", "words"),
     [
         ("CURRENCY", "yuan", "three capital letters (ISO 4217), not 'yuan'"),
+        ("OPERATORS_TIME_ZONE", "Berlin", "the name of a time zone, such as `Europe/Berlin` or `UTC`, not 'Berlin'"),
+        ("OPERATORS_TIME_ZONE", "", "the name of a time zone, such as `Europe/Berlin` or `UTC`, not ''"),
+        (
+            "OPERATORS_TIME_ZONE",
+            "../etc/passwd",
+            "the name of a time zone, such as `Europe/Berlin` or `UTC`, not '../etc/passwd'",
+        ),
         ("ORDER_PAY_TIMEOUT_SECONDS", "-5", "1 to 31622400, not '-5'"),
         ("ORDER_PAY_TIMEOUT_SECONDS", "0", "1 to 31622400, not '0'"),
         ("ORDER_PAY_TIMEOUT_SECONDS", "half an hour", "1 to 31622400, not 'half an hour'"),
