@@ -1,0 +1,129 @@
+"""Products: what is sold, for how much, and when."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.admin import Report, Section, actor_of, confirmed, section
+from charites.common.admin_products import Product
+from charites.common.forms import CapitalLabels, MoneyField, TypedJSONField
+from charites.common.money import money
+from goods import selectors, services
+from goods.admin.marked import COMMON_FIELDS, MarkedRowsAdmin, deleted
+from goods.models import Goods, RoomGoods
+
+
+def find_products(goods_ids: Collection[int]) -> dict[int, Product]:
+    found = selectors.list_titles(goods_ids=goods_ids)
+    return {goods_id: Product(page, title) for goods_id, page, title in found}
+
+
+class TextListField(TypedJSONField):
+    """A JSON list of texts; the API promises one."""
+
+    def clean(self, value: Any) -> Any:
+        cleaned = super().clean(value) or []
+        if not isinstance(cleaned, list) or not all(isinstance(item, str) for item in cleaned):
+            raise forms.ValidationError(_('This must be a JSON list of texts, such as ["a.svg", "b.svg"].'))
+        return cleaned
+
+
+class ObjectField(TypedJSONField):
+    """A JSON object; the API promises one."""
+
+    def clean(self, value: Any) -> Any:
+        cleaned = super().clean(value)
+        if cleaned is None:
+            return {}
+        if not isinstance(cleaned, dict):
+            raise forms.ValidationError(_('This must be a JSON object, such as {"colour": "teal"}.'))
+        return cleaned
+
+
+class GoodsForm(CapitalLabels, forms.ModelForm):
+    price = MoneyField(label=_("price"), least=1)
+    market_price = MoneyField(label=_("market price"), initial=0)
+    head_imgs = TextListField(label=_("pictures"), required=False, initial=list)
+    videos = TextListField(label=_("videos"), required=False, initial=list)
+    detail = TextListField(label=_("detail"), required=False, initial=list)
+    ext_json = ObjectField(label=_("further data"), required=False, initial=dict)
+
+
+@admin.register(Goods)
+class GoodsAdmin(MarkedRowsAdmin):
+    form = GoodsForm
+    list_display = (
+        "goods_id",
+        "title",
+        "brand_name",
+        "shown_price",
+        "shown_market_price",
+        "status",
+        deleted,
+        "updated_at",
+    )
+    list_display_links = ("goods_id", "title")
+    list_filter = ("status", "is_deleted", "updated_at")
+    ordering = ("goods_id",)
+    id_fields = ("goods_id", "code")
+    prefix_fields = ("title", "brand_name")
+    readonly_fields = ("is_deleted", *COMMON_FIELDS)
+    fieldsets = (
+        (None, {"fields": ("goods_id", "status", "title", "brief", "brand_name", "category_id", "code")}),
+        (_("Price"), {"fields": ("price", "market_price")}),
+        (_("Sale"), {"fields": ("limit_per_buyer", "sale_starts_at", "sale_ends_at")}),
+        (_("Page"), {"fields": ("head_imgs", "videos", "detail", "ext_json")}),
+        (_("Row"), {"fields": ("is_deleted", *COMMON_FIELDS), "classes": ("collapse",)}),
+    )
+    actions = ("put_on_sale", "take_off_sale")
+
+    @admin.display(description=_("price"), ordering="price")
+    def shown_price(self, goods: Goods) -> str:
+        return money(goods.price)
+
+    @admin.display(description=_("market price"), ordering="market_price")
+    def shown_market_price(self, goods: Goods) -> str:
+        return money(goods.market_price)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Goods | None = None) -> Any:
+        """Who may only look sees the prices as the list shows them."""
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        prices = (_("Price"), {"fields": ("shown_price", "shown_market_price")})
+        return [prices if name == prices[0] else (name, options) for name, options in self.fieldsets]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Goods | None = None) -> tuple[str, ...]:
+        return ("goods_id", *self.readonly_fields) if obj else self.readonly_fields
+
+    def sections(self, obj: Goods) -> list[Section]:
+        entries = selectors.list_entries_of_goods(goods_id=obj.goods_id)
+        return [section(_("In the lists of rooms"), RoomGoods, entries, "room_id", "weight")]
+
+    def save_model(self, request: HttpRequest, obj: Goods, form: Any, change: bool) -> None:
+        if change:
+            values = {name: form.cleaned_data[name] for name in form.changed_data}
+            services.change_goods(goods_id=obj.goods_id, values=values, actor=actor_of(request))
+        else:
+            services.add_goods(goods=obj, actor=actor_of(request))
+
+    def mark(self, request: HttpRequest, rows: list[Any]) -> None:
+        services.delete_goods(goods_ids=[goods.goods_id for goods in rows], actor=actor_of(request))
+
+    @admin.action(description=_("Put the goods on sale"), permissions=["operate"])
+    @confirmed(_("Put these goods on sale?"))
+    def put_on_sale(self, request: HttpRequest, rows: list[Goods], form: forms.Form) -> Report:
+        return self.set_status(request, rows, Goods.Status.ON_SALE)
+
+    @admin.action(description=_("Take the goods off sale"), permissions=["operate"])
+    @confirmed(_("Take these goods off sale? Orders that were placed before go on."))
+    def take_off_sale(self, request: HttpRequest, rows: list[Goods], form: forms.Form) -> Report:
+        return self.set_status(request, rows, Goods.Status.OFF_SALE)
+
+    def set_status(self, request: HttpRequest, rows: list[Goods], status: Goods.Status) -> Report:
+        goods_ids = [goods.goods_id for goods in rows]
+        services.set_goods_status(goods_ids=goods_ids, status=status, actor=actor_of(request))
+        return Report(done=rows)
