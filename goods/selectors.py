@@ -101,10 +101,12 @@ def list_titles(*, goods_ids: Collection[int]) -> list[tuple[int, int, str]]:
 
 
 def with_goods(entries: QuerySet[RoomGoods]) -> QuerySet[RoomGoods]:
-    """Adds to entries of rooms' lists, in the same query: `goods_title`, and whether it is `pinned` in its room."""
+    """Adds to entries of rooms' lists, in the same query: `goods_key` and `goods_title`, of the product, and whether it
+    is `pinned` in its room."""
     goods = Goods.objects.filter(goods_id=OuterRef("goods_id"))
     pinned = Room.objects.filter(room_id=OuterRef("room_id"), current_goods_id=OuterRef("goods_id"))
-    return entries.annotate(goods_title=Subquery(goods.values("title")), pinned=Exists(pinned))
+    key, title = Subquery(goods.values("pk")), Subquery(goods.values("title"))
+    return entries.annotate(goods_key=key, goods_title=title, pinned=Exists(pinned))
 
 
 def list_entries(*, room_id: int) -> list[RoomGoods]:

@@ -1,10 +1,12 @@
 """What there is of each product. Nothing is typed into a row: adjustments go through the service, with a reason."""
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -19,12 +21,20 @@ from charites.common.admin import (
     confirmed,
     section,
 )
-from charites.common.admin_products import ProductAdmin
+from charites.common.admin_products import ProductAdmin, register_available
 from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from stock import selectors, services
 from stock.models import Stock, StockAdjustment, StockRecord
 from stock.services import Adjustment
+
+
+def count_available(goods_ids: Collection[int]) -> dict[int, int]:
+    return {stock.goods_id: stock.available for stock in selectors.list_stock(goods_ids=list(goods_ids))}
+
+
+if "stock" in settings.APPS:  # elsewhere there is no table of it
+    register_available(count_available)
 
 
 class AdjustForm(CapitalLabels, forms.Form):

@@ -27,12 +27,29 @@ class Product:
 Row = TypeVar("Row")
 Find = Callable[[Collection[int]], Mapping[int, Product]]
 
+Count = Callable[[Collection[int]], Mapping[int, int]]
+
 _finders: list[Find] = []
+_counters: list[Count] = []
 
 
 def register_products(find: Find) -> None:
     """Lets the admin ask for the products of these ids; those that do not exist are left out of the answer."""
     _finders.append(find)
+
+
+def register_available(count: Count) -> None:
+    """Lets the admin ask how many pieces there are of each of these products."""
+    _counters.append(count)
+
+
+def available_of(goods_ids: Collection[int]) -> Mapping[int, int] | None:
+    """Returns goods_id -> pieces available, of those that are counted; None where another service counts them."""
+    return (
+        {goods_id: pieces for count in _counters for goods_id, pieces in count(goods_ids).items()}
+        if _counters
+        else None
+    )
 
 
 def with_products(rows: Sequence[Row], id_field: str = "goods_id") -> list[Row]:

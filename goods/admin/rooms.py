@@ -3,23 +3,37 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.admin import Report, Section, confirmed, section
+from charites.common.admin import Report, actor_of, carry_out, confirmed
 from charites.common.admin_products import ProductAdmin
 from goods import selectors, services
 from goods.admin.marked import MarkedRowsAdmin, deleted
-from goods.models import Room, RoomGoods
+from goods.admin.shelf import OrderForm, PinForm, read_shelf
+from goods.models import Room
 
 
 def shown_pinned(entry: Any) -> str:
     return "✓" if entry.pinned else ""
 
 
+def pin(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
+    services.pin_goods(room_id=rows[0].room_id, goods_id=form.cleaned_data["pin"])
+    return Report(done=rows)
+
+
+def order(_admin: Any, request: HttpRequest, rows: list[Room], form: Any) -> Report:
+    services.add_room_goods(room_id=rows[0].room_id, entries=form.moved(), actor=actor_of(request))
+    return Report(done=rows)
+
+
 @admin.register(Room)
 class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
+    change_form_template = "goods/room_form.html"
     product_id_field = "current_goods_id"
     list_display = ("room_id", "title", "host_name", "status", "pinned_product", "started_at", deleted)
     list_display_links = ("room_id", "title")
@@ -39,11 +53,38 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Room | None = None) -> tuple[str, ...]:
         return ("room_id", *self.readonly_fields) if obj else self.readonly_fields
 
-    def sections(self, obj: Room) -> list[Section]:
-        entries = selectors.list_entries(room_id=obj.room_id)
-        labels = {"goods_title": _("title"), "pinned": _("pinned")}
-        names = ("goods_id", "goods_title", "weight", "pinned")
-        return [section(_("The list of the room"), RoomGoods, entries, *names, labels=labels, pinned=shown_pinned)]
+    def get_urls(self) -> list[Any]:
+        shelf = path("<path:object_id>/shelf/", self.admin_site.admin_view(self.change_shelf), name="goods_room_shelf")
+        return [shelf, *super().get_urls()]
+
+    def may_order(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("goods.change_roomgoods")
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
+        room = options.get("obj")
+        if room:
+            may_change = self.has_change_permission(request, room)
+            may_order = may_change and self.may_order(request)
+            context["shelf"] = read_shelf(room.room_id, may_pin=may_change, may_order=may_order)
+        return super().render_change_form(request, context, *args, **options)
+
+    def change_shelf(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Pins a product of the room's list, or gives the list another order, and shows the room's page again."""
+        room = self.get_object(request, object_id) if request.method == "POST" else None
+        if room is None:
+            raise Http404
+        is_pin = "pin" in request.POST
+        if not self.has_change_permission(request, room) or not (is_pin or self.may_order(request)):
+            raise PermissionDenied
+        form = (
+            PinForm(request.POST) if is_pin else OrderForm(selectors.list_entries(room_id=room.room_id), request.POST)
+        )
+        if form.is_valid():
+            carry_out(self, request, [room], form, pin if is_pin else order)
+        else:
+            faults = [f"{form[name].label}: {fault}" for name, errors in form.errors.items() for fault in errors]
+            self.message_user(request, " ".join(faults), messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:goods_room_change", args=[room.pk]))
 
     def save_model(self, request: HttpRequest, obj: Room, form: Any, change: bool) -> None:
         if change:

@@ -192,10 +192,11 @@ def test_sale_actions_set_the_status(client: Client, action: str, status: int) -
 def test_room_page_lists_its_goods_and_goods_page_its_rooms(client: Client) -> None:
     confirm(client, "pin_goods", [entry(2)])
 
-    room = client.get(page_url(Room.objects.get(room_id=1))).context["sections"][0]
+    shelf = client.get(page_url(Room.objects.get(room_id=1))).context["shelf"]
     goods = client.get(page_url(Goods.objects.get(goods_id=1))).context["sections"][0]
 
-    assert [row[1:] for row in room.rows] == [["Goods 1", 100, ""], ["Goods 2", 99, "✓"]]
+    shown = [(row.entry.goods_title, row.entry.weight, row.entry.pinned) for row in shelf.rows]
+    assert shown == [("Goods 1", 100, False), ("Goods 2", 99, True)]
     assert [row[1] for row in goods.rows] == [100, 100]
 
 

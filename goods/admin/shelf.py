@@ -1,0 +1,76 @@
+"""The list of a room on the page of the room: what lies there in which order, how much there is, and what is pinned."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.forms.boundfield import BoundField
+
+from charites.common.admin_products import Product, available_of, product_of
+from charites.common.models import MAX_INT64
+from goods import selectors
+from goods.models import RoomGoods
+from goods.services import Entry
+
+FORM = "shelf"  # the element that the fields and buttons of the table belong to: they stand in another form
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfRow:
+    entry: RoomGoods
+    product: str
+    weight: BoundField
+    available: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What the template shows. `has_stock`: this service knows how much there is."""
+
+    rows: Sequence[ShelfRow]
+    has_stock: bool
+    may_pin: bool
+    may_order: bool
+
+
+class OrderForm(forms.Form):
+    """The place of each product in a room's list."""
+
+    def __init__(self, entries: Sequence[Any], data: Any = None) -> None:
+        super().__init__(data)
+        self.entries = {name_of(entry): entry for entry in entries}
+        for name, entry in self.entries.items():
+            self.fields[name] = forms.IntegerField(
+                initial=entry.weight, min_value=-MAX_INT64, max_value=MAX_INT64, label=str(entry.goods_id)
+            )
+            self.fields[name].widget.attrs |= {"form": FORM, "aria-label": entry.goods_title}
+
+    def moved(self) -> list[Entry]:
+        """What has got another place."""
+        return [Entry(self.entries[name].goods_id, self.cleaned_data[name]) for name in self.changed_data]
+
+
+class PinForm(forms.Form):
+    """What is to be pinned; nothing: what is pinned no longer is."""
+
+    pin = forms.IntegerField(required=False, min_value=1, max_value=MAX_INT64)
+
+
+def name_of(entry: RoomGoods) -> str:
+    return f"weight-{entry.goods_id}"
+
+
+def linked(entry: Any) -> str:
+    entry.known_product = Product(entry.goods_key, entry.goods_title) if entry.goods_key else None
+    return product_of(entry)
+
+
+def read_shelf(room_id: int, *, may_pin: bool, may_order: bool) -> Shelf:
+    entries = selectors.list_entries(room_id=room_id)
+    form = OrderForm(entries)
+    available = available_of([entry.goods_id for entry in entries])
+    rows = [
+        ShelfRow(entry, linked(entry), form[name_of(entry)], (available or {}).get(entry.goods_id)) for entry in entries
+    ]
+    return Shelf(rows, has_stock=available is not None, may_pin=may_pin, may_order=may_order)
