@@ -1,11 +1,12 @@
 """Products: what is sold, for how much, and when."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import Report, Section, actor_of, confirmed, section
@@ -20,6 +21,13 @@ from goods.models import Goods, RoomGoods
 def find_products(goods_ids: Collection[int]) -> dict[int, Product]:
     found = selectors.list_titles(goods_ids=goods_ids)
     return {goods_id: Product(page, title) for goods_id, page, title in found}
+
+
+def thumbnails(addresses: Sequence[str]) -> str:
+    """Pictures as pictures, in a size to know them by."""
+    return format_html_join(
+        " ", '<img class="thumbnail" src="{}" alt="" loading="lazy">', ((address,) for address in addresses)
+    )
 
 
 class TextListField(TypedJSONField):
@@ -47,7 +55,7 @@ class ObjectField(TypedJSONField):
 class GoodsForm(CapitalLabels, forms.ModelForm):
     price = MoneyField(label=_("price"), least=1)
     market_price = MoneyField(label=_("market price"), initial=0)
-    head_imgs = TextListField(label=_("pictures"), required=False, initial=list)
+    head_imgs = TextListField(label=_("addresses of the pictures"), required=False, initial=list)
     videos = TextListField(label=_("videos"), required=False, initial=list)
     detail = TextListField(label=_("detail"), required=False, initial=list)
     ext_json = ObjectField(label=_("further data"), required=False, initial=dict)
@@ -58,6 +66,7 @@ class GoodsAdmin(MarkedRowsAdmin):
     form = GoodsForm
     list_display = (
         "goods_id",
+        "picture",
         "title",
         "brand_name",
         "shown_price",
@@ -71,15 +80,23 @@ class GoodsAdmin(MarkedRowsAdmin):
     ordering = ("goods_id",)
     id_fields = ("goods_id", "code")
     prefix_fields = ("title", "brand_name")
-    readonly_fields = ("is_deleted", *COMMON_FIELDS)
+    readonly_fields = ("pictures", "is_deleted", *COMMON_FIELDS)
     fieldsets = (
         (None, {"fields": ("goods_id", "status", "title", "brief", "brand_name", "category_id", "code")}),
         (_("Price"), {"fields": ("price", "market_price")}),
         (_("Sale"), {"fields": ("limit_per_buyer", "sale_starts_at", "sale_ends_at")}),
-        (_("Page"), {"fields": ("head_imgs", "videos", "detail", "ext_json")}),
+        (_("Page"), {"fields": ("pictures", "head_imgs", "videos", "detail", "ext_json")}),
         (_("Row"), {"fields": ("is_deleted", *COMMON_FIELDS), "classes": ("collapse",)}),
     )
     actions = ("put_on_sale", "take_off_sale")
+
+    @admin.display(description=_("picture"))
+    def picture(self, goods: Goods) -> str:
+        return thumbnails(goods.head_imgs[:1])
+
+    @admin.display(description=_("pictures"))
+    def pictures(self, goods: Goods) -> str:
+        return thumbnails(goods.head_imgs)
 
     @admin.display(description=_("price"), ordering="price")
     def shown_price(self, goods: Goods) -> str:
