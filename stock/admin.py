@@ -114,7 +114,7 @@ class StockAdmin(ProductAdmin, OperatorAdmin):
 
 @admin.register(StockRecord)
 class StockRecordAdmin(ProductAdmin, ReadOnlyAdmin):
-    list_display = ("id", "order_id", "product", "num", "status", "kind", "owner", "created_at", "updated_at")
+    list_display = ("id", "order_id", "product", "num", "status", "kind", "owner", "created_at")
     list_filter = ("status", "kind", "created_at")
     ordering = ("-id",)
     id_fields = ("order_id", "goods_id")

@@ -1,0 +1,52 @@
+"""The admin's lists in a real browser over the demo's data: on a small screen, nothing has to be scrolled sideways."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib import admin
+
+from lab.demo.fixture_catalogue import PASSWORD
+from lab.kit.admin_site import OUR_APPS, list_url
+from lab.kit.browser import Browser
+from lab.kit.processes.shop import Shop, wait_until
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+BOUND_SECONDS = 60  # for slow machines, no measurement
+WIDTH = 1280  # CSS pixels
+LISTS = [list_url(model) for model in admin.site._registry if model._meta.app_label in OUR_APPS]
+# Returns what is wider than the place that it has.
+TOO_WIDE = """
+const parts = [...document.querySelectorAll("html, #changelist, .results")]
+return parts.filter(part => part.scrollWidth > part.clientWidth).map(part => part.id || part.className || "page")
+"""
+
+
+@pytest.fixture
+def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+    """A demo shop with its data, orders among them; the web server answers."""
+    with Shop(tmp_path, demo_environment) as started:
+        started.manage("seed", "--orders", "60").check_returncode()
+        started.start("web")
+        started.await_web()
+        yield started
+
+
+def test_lists_fit_a_small_screen(shop: Shop, browser: Browser) -> None:
+    with browser.pretending(width=WIDTH, language="en"):
+        browser.open(f"{shop.url}/admin/login/")
+        browser.click("[name=username]")
+        browser.press(*"staff")
+        browser.click("[name=password]")
+        browser.press(*PASSWORD, "ENTER")
+        wait_until(lambda: browser.texts("#user-tools"), seconds=BOUND_SECONDS, what="staff is signed in")
+
+        found = {}
+        for url in LISTS:
+            browser.open(f"{shop.url}{url}")
+            assert browser.texts("#changelist")
+            found[url] = browser.run(TOO_WIDE)
+
+    assert found == dict.fromkeys(LISTS, [])
+    assert browser.complaints() == []
