@@ -1,6 +1,7 @@
 """Orders and money, to look at. What an operator may do with an order goes through the services."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from django import forms
@@ -16,6 +17,9 @@ from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, conf
 from charites.common.admin_products import ProductAdmin, product_id_of, product_of, with_products
 from charites.common.auth import Permission
 from charites.common.money import money
+from charites.common.pages import Cursor
+from goods import selectors as goods_selectors
+from goods.models import Room
 from messaging.models import Message
 from messaging.selectors import list_by_key
 from orders import selectors, services
@@ -27,6 +31,8 @@ from orders.personal_data import masked
 from orders.refunds import REFUND_TOPIC
 from stock import selectors as stock_selectors
 from stock.models import StockRecord
+
+ROOMS_TO_FILTER_BY = 20  # of each status
 
 
 def sees_personal_data(request: HttpRequest) -> bool:
@@ -51,10 +57,28 @@ class UserNames(ReadOnlyAdmin):
         return row.username or str(row.user_id)
 
 
+class RoomFilter(admin.SimpleListFilter):
+    """The first rooms that are live, and the first that are not, by their titles."""
+
+    title = _("room")
+    parameter_name = "room"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        if "goods" not in settings.APPS:  # elsewhere there is no table of them
+            return []
+        cursor = Cursor(limit=ROOMS_TO_FILTER_BY)
+        rooms = chain.from_iterable(goods_selectors.page_rooms(status, cursor).items for status in Room.Status)
+        return [(str(room.room_id), room.title) for room in rooms]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        known = self.value() in {number for number, _title in self.lookup_choices}
+        return queryset.filter(room_id=self.value()) if known else queryset
+
+
 @admin.register(Order)
 class OrderAdmin(UserNames):
     list_display = ("order_id", "user", "status", "shown_amount", "created_at", "expires_in", "closed_by")
-    list_filter = ("status", "closed_by", "created_at")
+    list_filter = ("status", RoomFilter, "closed_by", "created_at")
     ordered_filters = ("status",)
     ordering = ("-order_id",)
     id_fields = ("order_id", "user_id")
@@ -71,6 +95,9 @@ class OrderAdmin(UserNames):
         """The order, with masks for who may not see personal data; nothing is ever saved from here."""
         order = super().get_object(request, object_id, from_field)
         return order if order is None or sees_personal_data(request) else masked(order)
+
+    def total_of(self, rows: QuerySet[Order]) -> str:
+        return money(selectors.sum_amounts(rows))
 
     def prefixes_for(self, request: HttpRequest) -> Sequence[str]:
         return self.prefix_fields if sees_personal_data(request) else ()

@@ -9,7 +9,7 @@ from itertools import chain
 from operator import or_
 from typing import NamedTuple
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 
 from charites.common.pages import MOST_COUNTED, along, count_values
 from orders.errors import OrderNotFound
@@ -40,6 +40,11 @@ class Due(NamedTuple):
     pk: int
     order_id: int
     pay_amount: int
+
+
+def sum_amounts(orders: QuerySet[Order]) -> int:
+    """Returns what these orders are for, all together, in cents."""
+    return int(orders.order_by().aggregate(amount=Sum("pay_amount", default=0))["amount"])
 
 
 def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:

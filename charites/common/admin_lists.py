@@ -26,10 +26,11 @@ SEARCH_IS_CUT = "search_is_cut"  # on a request: its search has not looked at, o
 
 
 class NewestRows(ChangeList):
-    """The rows of one list. `is_cut`: there are older ones."""
+    """The rows of one list. `is_cut`: there are older ones. `total`: of all that is listed, on every page."""
 
     model_admin: "ListAdmin"
     is_cut = False
+    total: str | None = None
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
@@ -48,6 +49,7 @@ class NewestRows(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = self.model_admin.completed(list(self.result_list))
+        self.total = self.model_admin.total_of(self.queryset)
 
     def narrowed(self, request: HttpRequest, names: Sequence[str]) -> QuerySet[Any]:
         """What the chosen filters among these leave of all rows."""
@@ -106,6 +108,10 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
     def completed(self, rows: Sequence[Any]) -> list[Any]:
         """Returns the rows of one page with what else is shown of them."""
         return list(rows)
+
+    def total_of(self, rows: QuerySet[Any]) -> str | None:
+        """Returns a sum over what is listed, for people; None: there is nothing to add up."""
+        return None
 
     def described(self, row: Any) -> str:
         """What a row is called where an action asks first. The row comes from `completed`."""

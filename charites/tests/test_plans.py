@@ -283,6 +283,7 @@ FILTERS: Sequence[tuple[type[Model], str]] = (
     *((Order, f"status__exact={status}") for status in Order.Status),
     (Order, "status__exact=300&closed_by__exact=user"),
     (Order, "closed_by__exact=user"),
+    (Order, "room=5"),
     (Order, "q=77"),
     (Order, "q=1380"),
     (Order, "o=4"),  # sorted by another column
