@@ -164,6 +164,15 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
         connection.settings_dict["TEST"]["NAME"] = str(FOLDER / "test.sqlite3")
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """No test begins with the groups that `migrate` makes: those that commit would leave none to the next."""
+    from django.contrib.auth.models import Group  # noqa: PLC0415 (after the settings)
+
+    with django_db_blocker.unblock():
+        Group.objects.all().delete()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _clock_has_been_read(request: pytest.FixtureRequest) -> None:
     """The clock's first look needs the database, which is closed to many a test; from then on it carries itself."""

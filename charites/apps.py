@@ -3,6 +3,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.core.management import get_commands
 
+from charites import groups
 from charites.checks import register_checks
 
 SERVICES = ("goods", "stock", "orders")
@@ -15,6 +16,7 @@ class CharitesConfig(AppConfig):
         register_checks()
         hide_others_from_admin()
         hide_commands_that_do_not_work()
+        groups.connect()
 
 
 def hide_others_from_admin() -> None:
