@@ -13,8 +13,9 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import clock
-from charites.common.admin import ReadOnlyAdmin, Report, Section, actor_of, confirmed, section, with_username
+from charites.common.admin import ReadOnlyAdmin, Report, actor_of, confirmed, with_username
 from charites.common.admin_products import ProductAdmin, product_id_of, product_of, with_products
+from charites.common.admin_sections import Section, section
 from charites.common.auth import Permission
 from charites.common.money import money
 from charites.common.pages import Cursor

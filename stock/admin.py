@@ -11,17 +11,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.admin import (
-    MAX_SECTION_ROWS,
-    OperatorAdmin,
-    ReadOnlyAdmin,
-    Report,
-    Section,
-    actor_of,
-    confirmed,
-    section,
-)
+from charites.common.admin import MAX_SECTION_ROWS, OperatorAdmin, ReadOnlyAdmin, Report, actor_of, confirmed
 from charites.common.admin_products import ProductAdmin, register_available
+from charites.common.admin_sections import Section, section
 from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from stock import selectors, services

@@ -9,8 +9,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.admin import Report, Section, actor_of, confirmed, section
+from charites.common.admin import Report, actor_of, confirmed
 from charites.common.admin_products import Product
+from charites.common.admin_sections import Section, section
 from charites.common.forms import CapitalLabels, MoneyField, TypedJSONField
 from charites.common.money import money
 from goods import selectors, services
