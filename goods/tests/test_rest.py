@@ -60,7 +60,9 @@ def test_live_rooms_are_listed() -> None:
                 "started_at": "2026-06-01T12:00:00Z",
                 "current_goods_id": "5",
             },
-        ]
+        ],
+        "next": None,
+        "previous": None,
     }
 
 

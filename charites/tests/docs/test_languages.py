@@ -45,7 +45,7 @@ def test_admin_in_chinese_shows_order_and_question_in_chinese() -> None:
     listed, page = client.get(list_url(Order)).text, client.get(page_url(order)).text
     question = ask(client, "close_orders", [order]).content.decode()
 
-    assert {"待支付", "剩余支付时间", "关闭待支付订单"} <= set(re.findall(r"[\u4e00-\u9fff]+", words_of(listed)))
+    assert {"待支付", "剩余支付时间", "取消订单并退回库存"} <= set(re.findall(r"[\u4e00-\u9fff]+", words_of(listed)))
     assert f"订单 {order.order_id}" in words_of(page)
     assert "订单明细" in words_of(page)
     assert "确定关闭这些订单并释放库存？" in words_of(question)
