@@ -44,6 +44,7 @@ NO_ORDER = ("not found", 50010003)
 TOO_MANY_UNPAID = ("conflict", 50010008)
 TOO_MANY_ORDERS = ("limited", 10000007)
 WRONG_STATE = ("conflict", 50010006)
+TOO_LATE = ("conflict", 50010015)
 Expected = tuple[str, int]
 
 BUYER, STAFF, SERVICE = (BUYER_ID, Role.CUSTOMER), (STAFF_ID, Role.STAFF), (0, Role.SERVICE)

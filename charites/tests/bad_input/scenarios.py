@@ -32,6 +32,7 @@ from charites.tests.bad_input.scenario import (
     SALE_OVER,
     SERVICE,
     STAFF,
+    TOO_LATE,
     UNAUTHENTICATED,
     WRONG_STATE,
     Scenario,
@@ -228,7 +229,8 @@ STEPS = [
     Scenario("unknown", "complete", {"order_id": 1}, NO_ORDER, who=STAFF),
     Scenario("zero", "pay", {"order_id": 0}, INVALID, instead={REST: NO_SUCH_ADDRESS}),
     Scenario("zero", "cancel", {"order_id": 0}, INVALID, instead={REST: NO_SUCH_ADDRESS}),
-    *[Scenario(state, "pay", {}, WRONG_STATE, order=state) for state in ("paid", "closed", "completed", "overdue")],
+    *[Scenario(state, "pay", {}, WRONG_STATE, order=state) for state in ("paid", "closed", "completed")],
+    Scenario("overdue", "pay", {}, TOO_LATE, order="overdue"),
     *[Scenario(state, "cancel", {}, WRONG_STATE, order=state) for state in ("paid", "closed", "completed")],
     *[
         Scenario(state, "complete", {}, WRONG_STATE, order=state, who=STAFF)

@@ -48,7 +48,7 @@ def test_admin_in_chinese_shows_order_and_question_in_chinese() -> None:
     assert {"待支付", "剩余支付时间", "取消订单并退回库存"} <= set(re.findall(r"[\u4e00-\u9fff]+", words_of(listed)))
     assert f"订单 {order.order_id}" in words_of(page)
     assert "订单明细" in words_of(page)
-    assert "确定关闭这些订单并释放库存？" in words_of(question)
+    assert "确定取消这些订单并退回库存？" in words_of(question)
 
 
 @pytest.mark.django_db

@@ -11,6 +11,7 @@ from django.test import Client, override_settings
 from pytest_django.fixtures import Settings
 
 from charites import health
+from charites.version import VERSION
 from lab.kit.rest_client import anybody
 
 LOOPS = ["sweep-close", "sweep-call", "sweep-check", "sweep-tidy"]
@@ -131,7 +132,7 @@ def test_livez_needs_nothing_but_the_process() -> None:
     with override_settings(CACHES={"default": {**settings.CACHES["default"], "LOCATION": NOBODY_LISTENS}}):
         response = anybody().get("/livez")
 
-    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+    assert (response.status_code, response.json()) == (200, {"status": "alive", "version": VERSION})
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/statusz", "/metrics", "/"])
