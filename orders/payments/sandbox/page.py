@@ -1,7 +1,6 @@
 """The sandbox's pay page, where a buyer pays, or does something else."""
 
 from http import HTTPStatus
-from math import ceil
 
 from django.core.signing import BadSignature as BadLink
 from django.core.signing import Signer
@@ -29,11 +28,7 @@ def pay_page(request: HttpRequest, link: str) -> HttpResponse:
     if request.method == "POST":
         act(payment_id=payment.payment_id, outcome=request.POST.get("outcome", "pay"), now=clock.now())
         return redirect(request.path)
-    left = (payment.expires_at - clock.now()).total_seconds()
-    is_open = payment.status == SandboxPayment.Status.OPEN and left > 0
-    # The page looks again when it is over, so that nobody presses in vain.
-    context = {"payment": payment, "expired": left <= 0, "seconds": ceil(left) if is_open else None}
-    return render(request, "sandbox/pay.html", context)
+    return render(request, "sandbox/pay.html", {"payment": payment, "expired": payment.expires_at <= clock.now()})
 
 
 def find_payment_of_link(link: str) -> SandboxPayment | None:
