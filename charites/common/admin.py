@@ -162,6 +162,7 @@ def confirmed(question: Text, *, form_class: type[forms.Form] = forms.Form, one:
                 problem = ngettext("Choose one row only.", "Choose %(limit)s rows at most.", limit)
                 admin.message_user(request, problem % {"limit": limit}, messages.WARNING)
                 return None
+            rows = admin.completed(rows)  # before anything is done: the page may have to stand without a database
             form = form_class(request.POST if "confirmed" in request.POST else None)
             if not form.is_valid() or not carry_out(admin, request, rows, form, run):
                 return confirmation_page(admin, request, rows, form, question, run.__name__)
@@ -183,7 +184,7 @@ def confirmation_page(
         "title": question,
         "opts": admin.opts,
         "rows": rows,
-        "names": [admin.described(row) for row in admin.completed(rows)],
+        "names": [admin.described(row) for row in rows],
         "label": label,
         "form": form,
         "media": admin.media + form.media,
