@@ -25,6 +25,7 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.test import TransactionTestCase
+from django.utils import translation
 from django_redis import get_redis_connection
 from redis import RedisError
 
@@ -244,6 +245,12 @@ def _nothing_is_known_from_before() -> None:
         redis = get_redis_connection("default")
         for key in redis.scan_iter("*rate:*"):
             redis.delete(key)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_spoken_before() -> None:
+    """Django's client leaves this thread in the language of its last request."""
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)
