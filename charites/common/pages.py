@@ -24,22 +24,29 @@ class Cursor(NamedTuple):
     limit: int = DEFAULT_PAGE
 
 
+class Turn(NamedTuple):
+    """Where a page beside another one is: `before` or `after` an id."""
+
+    way: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """Rows of a list in its order, and whether there are others on either side of them."""
+    """Rows of a list in its order, and the pages on either side of them, where there are any."""
 
     items: list[Item]
-    has_next: bool
-    has_previous: bool
+    next: Turn | None
+    previous: Turn | None
 
     def of(self, make: Callable[[list[Item]], list[Other]]) -> "Page[Other]":
         """The same page of something that is made of its rows."""
-        return Page(make(self.items), self.has_next, self.has_previous)
+        return Page(make(self.items), self.next, self.previous)
 
 
 def read_page(rows: QuerySet[Row], column: str, cursor: Cursor, *, keys_first: bool = False) -> Page[Row]:
-    """Reads a page of rows that are in the order of a column, upwards or downwards. `has_next` of a page that was come
-    to from the other side is a guess: what lay there may have gone.
+    """Reads a page of rows that are in the order of a column, upwards or downwards. `next` of a page that was come to
+    from the other side is a guess: what lay there may have gone.
 
     `keys_first`: reads the column alone, which an index has, and then those rows. In one statement MariaDB would rather
     sort a table of a few thousand rows than follow an index that is not its primary key.
@@ -49,16 +56,22 @@ def read_page(rows: QuerySet[Row], column: str, cursor: Cursor, *, keys_first: b
         rows = rows.filter(**{f"{column}__lt": cursor.before})
     if cursor.after is not None:
         rows = rows.filter(**{f"{column}__gt": cursor.after})
-    came_from = cursor.after if str(rows.query.order_by[-1]).startswith("-") else cursor.before
-    ordered = rows if came_from is None else rows.reverse()
+    is_downwards = str(rows.query.order_by[-1]).startswith("-")
+    onwards, back = ("before", "after") if is_downwards else ("after", "before")
+    is_from_behind = getattr(cursor, back) is not None
+    ordered = rows.reverse() if is_from_behind else rows
     if keys_first:
         keys = list(ordered.values_list(column, flat=True)[: limit + 1])
         ordered = ordered.filter(**{f"{column}__in": keys})
     found = list(ordered[: limit + 1])
-    if came_from is None:
-        has_previous = bool(found) and (cursor.before or cursor.after) is not None
-        return Page(found[:limit], len(found) > limit, has_previous)
-    return Page(found[:limit][::-1], bool(found), len(found) > limit)
+    items = found[:limit][::-1] if is_from_behind else found[:limit]
+    if not items:
+        return Page([], None, None)
+    first, last = getattr(items[0], column), getattr(items[-1], column)
+    is_more = len(found) > limit
+    has_next = is_more or is_from_behind
+    has_previous = is_more if is_from_behind else getattr(cursor, onwards) is not None
+    return Page(items, Turn(onwards, last) if has_next else None, Turn(back, first) if has_previous else None)
 
 
 def along(rows: QuerySet[Row], *order: str, **fixed: Any) -> QuerySet[Row]:

@@ -15,7 +15,7 @@ from charites.common.rest import (
     as_json,
     cursor_of,
     documented,
-    links,
+    paged,
     shown,
     valid_body,
     valid_query,
@@ -48,8 +48,7 @@ class RoomListView(Endpoint):
         query = valid_query(ListRoomsSerializer, request)
         status = query.pop("status", Room.Status.LIVE)
         page = selectors.page_rooms(None if status == "all" else Room.Status(status), cursor_of(query))
-        found = links(request, page, lambda room: room.room_id, upwards=True)
-        return Response(shown(RoomListSerializer, {"rooms": page.items, **found}))
+        return paged(RoomListSerializer, request, page, "rooms")
 
 
 class RoomView(Endpoint):

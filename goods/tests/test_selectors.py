@@ -85,7 +85,7 @@ def test_pages_of_rooms_follow_one_another(
     page = page_rooms(Room.Status.LIVE, cursor)
 
     assert [room.room_id for room in page.items] == [*expected]
-    assert (page.has_next, page.has_previous) == (has_next, has_previous)
+    assert (page.next is not None, page.previous is not None) == (has_next, has_previous)
 
 
 def test_get_room_that_is_unknown_or_deleted_is_not_found():

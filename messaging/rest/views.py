@@ -20,8 +20,7 @@ from charites.common.rest import (
     allowed,
     cursor_of,
     documented,
-    links,
-    shown,
+    paged,
     valid_query,
 )
 from messaging import selectors
@@ -79,5 +78,4 @@ class MessageListView(Endpoint):
     def get(self, request: Request) -> Response:
         query = valid_query(ListMessagesSerializer, request)
         page = selectors.page_messages(cursor_of(query), **query)
-        found = links(request, page, lambda message: message.pk)
-        return Response(shown(MessageListSerializer, {"messages": page.items, **found}))
+        return paged(MessageListSerializer, request, page, "messages")

@@ -15,7 +15,7 @@ from charites.common.rest import (
     cursor_of,
     documented,
     identity_of,
-    links,
+    paged,
     shown,
     valid_query,
 )
@@ -59,8 +59,7 @@ class PaymentListView(Endpoint):
     def get(self, request: Request) -> Response:
         query = valid_query(ListPaymentsSerializer, request)
         page = lists.page_payments(cursor_of(query), **query)
-        found = links(request, page, lambda payment: payment.payment_id)
-        return Response(shown(PaymentListSerializer, {"payments": page.items, **found}))
+        return paged(PaymentListSerializer, request, page, "payments")
 
 
 class RefundListView(Endpoint):
@@ -77,8 +76,7 @@ class RefundListView(Endpoint):
     def get(self, request: Request) -> Response:
         query = valid_query(ListRefundsSerializer, request)
         page = lists.page_refunds(cursor_of(query), **query)
-        found = links(request, page, lambda refund: refund.payment_id)
-        return Response(shown(RefundListSerializer, {"refunds": page.items, **found}))
+        return paged(RefundListSerializer, request, page, "refunds")
 
 
 class NotifyView(Endpoint):

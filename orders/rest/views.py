@@ -1,5 +1,7 @@
 """Orders over REST."""
 
+from functools import partial
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,7 +17,7 @@ from charites.common.rest import (
     documented,
     idempotency_key,
     identity_of,
-    links,
+    paged,
     shown,
     valid_body,
     valid_query,
@@ -54,9 +56,7 @@ class OrderListView(Endpoint):
         query, identity = valid_query(ListOrdersSerializer, request), identity_of(request)
         cursor = cursor_of(query)
         page = lists.page_orders(OrderFilter(**query | {"user_id": buyer_asked_for(identity, query)}), cursor)
-        orders = as_seen_by(identity, page.items)
-        found = links(request, page, lambda found: found.order.order_id)
-        return Response(shown(OrderListSerializer, {"orders": orders, **found}))
+        return paged(OrderListSerializer, request, page.of(partial(as_seen_by, identity)), "orders")
 
     @documented(
         "Place an order",

@@ -15,7 +15,7 @@ from charites.common.rest import (
     documented,
     idempotency_key,
     identity_of,
-    links,
+    paged,
     shown,
     valid_body,
     valid_query,
@@ -43,8 +43,7 @@ class StockListView(Endpoint):
     def get(self, request: Request) -> Response:
         query = valid_query(ListStockSerializer, request)
         page = selectors.page_stock(cursor_of(query), **query)
-        found = links(request, page, lambda stock: stock.goods_id, upwards=True)
-        return Response(shown(StockListSerializer, {"stock": page.items, **found}))
+        return paged(StockListSerializer, request, page, "stock")
 
 
 class StockView(Endpoint):

@@ -29,7 +29,7 @@ from charites.common.rest.fields import (
     WholeNumberField,
 )
 from charites.common.rest.middleware import HostMiddleware, RequestMiddleware, sender
-from charites.common.rest.pages import PagedSerializer, PageSerializer, cursor_of, links
+from charites.common.rest.pages import PagedSerializer, PageSerializer, cursor_of, paged
 from charites.common.rest.refusals import exception_handler
 from charites.common.rest.schema import IDEMPOTENCY_KEY
 from charites.common.rest.status import STATUS, error_response, error_status, refusing
@@ -67,7 +67,7 @@ __all__ = [
     "exception_handler",
     "idempotency_key",
     "identity_of",
-    "links",
+    "paged",
     "refusing",
     "sender",
     "shown",

@@ -1,14 +1,15 @@
 """Lists over REST: a page at a time, with the addresses of the pages beside it."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
-from charites.common.pages import Cursor, Item, Page
+from charites.common.pages import Cursor, Page, Turn
+from charites.common.rest.endpoint import shown
 from charites.common.rest.fields import IdField, StrictSerializer, WholeNumberField
 
 LIMIT = f"how many; {DEFAULT_PAGE} when left out"
@@ -39,20 +40,17 @@ def cursor_of(query: dict[str, Any]) -> Cursor:
     return Cursor(query.pop("before", None), query.pop("after", None), query.pop("limit", DEFAULT_PAGE))
 
 
-def links(request: Request, page: Page[Item], id_of: Callable[[Item], int], *, upwards: bool = False) -> dict[str, Any]:
-    """The addresses of the pages beside one; `upwards`: the list goes from low ids to high ones."""
-    if not page.items:
-        return {"next": None, "previous": None}
-    onwards, back = ("after", "before") if upwards else ("before", "after")
-    return {
-        "next": address(request, {onwards: id_of(page.items[-1])}) if page.has_next else None,
-        "previous": address(request, {back: id_of(page.items[0])}) if page.has_previous else None,
-    }
+def paged(serializer_class: type[PageSerializer], request: Request, page: Page[Any], name: str) -> Response:
+    """Answers a page: its items, by this name, and the addresses of the pages beside it."""
+    links = {"next": address(request, page.next), "previous": address(request, page.previous)}
+    return Response(shown(serializer_class, {name: page.items, **links}))
 
 
-def address(request: Request, cursor: Mapping[str, int]) -> str:
+def address(request: Request, turn: Turn | None) -> str | None:
+    if turn is None:
+        return None
     query = request.query_params.copy()
     for name in ("before", "after"):
         query.pop(name, None)
-    query.update({name: str(value) for name, value in cursor.items()})
+    query[turn.way] = str(turn.number)
     return f"{request.path}?{query.urlencode(safe=':,')}"
