@@ -56,7 +56,7 @@ def documented(
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         all_errors = {*errors, *errors_of_all(method.__name__, request, further)}
-        responses: dict[Any, Any] = {answer.status: shown(answer) for answer in as_sequence(answers)}
+        responses: dict[Any, Any] = {answer.status: as_response(answer) for answer in as_sequence(answers)}
         responses |= refusals(all_errors)
         if request is not None:
             responses |= {int(status): OpenApiResponse(ErrorSerializer, words) for status, words in OF_A_BODY.items()}
@@ -93,28 +93,23 @@ def errors_of_all(method: str, request: Any, further: Mapping[str, Any]) -> list
     return found
 
 
-def shown(answer: Answer) -> OpenApiResponse:
+def as_response(answer: Answer) -> OpenApiResponse:
     examples = [] if answer.example is None else [OpenApiExample(answer.description, value=answer.example)]
     return OpenApiResponse(answer.body, answer.description, examples)
 
 
 def refusals(errors: Iterable[type[ServiceError]]) -> dict[int, OpenApiResponse]:
     """The errors by status, each with an example."""
-    by_status: dict[int, list[type[ServiceError]]] = defaultdict(list)
+    by_status: dict[int, list[ServiceError]] = defaultdict(list)
     for error in sorted(errors, key=lambda error: error.code):
-        by_status[int(error_status(error(**error.example)))].append(error)
-    return {
-        status: OpenApiResponse(
-            ErrorSerializer, HTTPStatus(status).phrase + ": " + ", ".join(error.slug for error in found), samples(found)
-        )
-        for status, found in sorted(by_status.items())
-    }
+        made = error(**error.example)
+        by_status[int(error_status(made))].append(made)
+    return {status: as_refusal(status, found) for status, found in sorted(by_status.items())}
 
 
-def samples(errors: Iterable[type[ServiceError]]) -> list[OpenApiExample]:
+def as_refusal(status: int, errors: Sequence[ServiceError]) -> OpenApiResponse:
+    words = f"{HTTPStatus(status).phrase}: {', '.join(error.slug for error in errors)}"
     with translation.override("en"):
-        return [OpenApiExample(error.slug, value=sample(error(**error.example))) for error in errors]
-
-
-def sample(error: ServiceError) -> dict[str, Any]:
-    return {**error_body(error), "request_id": REQUEST_ID}
+        bodies = [{**error_body(error), "request_id": REQUEST_ID} for error in errors]
+    examples = [OpenApiExample(error.slug, value=body) for error, body in zip(errors, bodies, strict=True)]
+    return OpenApiResponse(ErrorSerializer, words, examples)
