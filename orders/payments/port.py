@@ -11,11 +11,10 @@ from django.utils.module_loading import import_string
 
 from charites.common.models import MAX_INT64
 from charites.common.text import is_key
+from charites.common.times import YEARS
 from orders.errors import PaymentsUnavailable
 from orders.models import CURRENCY_LENGTH, TRADE_LENGTH
 from orders.payloads import Capture
-
-YEARS = range(2000, 2100)  # in which money is captured
 
 
 @dataclass(frozen=True, slots=True)

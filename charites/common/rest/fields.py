@@ -13,8 +13,7 @@ from rest_framework import serializers
 from charites.common.errors import MOST_FAULTS, Invalid
 from charites.common.models import KEY_LENGTH, MAX_INT64
 from charites.common.text import TextRule, check_key, find_fault, tidy
-
-YEARS = range(2000, 2100)
+from charites.common.times import YEARS
 
 
 class StrictSerializer(serializers.Serializer[Any]):
