@@ -9,6 +9,8 @@ import google.api
 import grpc_tools
 from grpc_tools import protoc
 
+from lab.generate.files import renew, stale
+
 ROOT = Path(__file__).resolve().parents[2]
 PROTOS = (
     "charites/common/error.proto",
@@ -45,11 +47,6 @@ def generated(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def stale(fresh: dict[str, bytes], stored: dict[str, bytes]) -> list[str]:
-    """The paths whose contents are missing, different, or not generated any more."""
-    return sorted(path for path in fresh.keys() | stored.keys() if fresh.get(path) != stored.get(path))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
@@ -60,10 +57,9 @@ def main() -> None:
     changed = stale(fresh, generated(ROOT))
     if arguments.check and changed:
         sys.exit("charites: stale generated code, run `make gen`: " + ", ".join(changed))
-    for path in () if arguments.check else changed:
-        (ROOT / path).unlink(missing_ok=True)
-        if path in fresh:
-            (ROOT / path).write_bytes(fresh[path])
+    if not arguments.check:
+        renew(ROOT, changed, fresh)
+        for path in sorted(fresh.keys() & set(changed)):
             print(f"  {path}")
     if not changed:
         print("Generated code is up to date.")

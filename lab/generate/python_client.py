@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab.generate.grpc_code import stale
+from lab.generate.files import renew, stale
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "clients" / "python" / "charites_client"
@@ -48,12 +48,8 @@ def main() -> None:
     changed = stale(fresh, files_below(PACKAGE))
     if arguments.check and changed:
         sys.exit("charites: stale Python client, run `make gen`: " + ", ".join(changed))
-    for name in () if arguments.check else changed:
-        path = PACKAGE / name
-        path.unlink(missing_ok=True)
-        if name in fresh:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(fresh[name])
+    if not arguments.check:
+        renew(PACKAGE, changed, fresh)
     print(f"The Python client is up to date; {0 if arguments.check else len(changed)} files were written.")
 
 

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from lab.generate.grpc_code import generated, stale
+from lab.generate.files import stale
+from lab.generate.grpc_code import generated
 from lab.kit.processes.shop import ROOT
 
 
