@@ -26,7 +26,6 @@ class Product:
 
 Row = TypeVar("Row")
 Find = Callable[[Collection[int]], Mapping[int, Product]]
-
 Count = Callable[[Collection[int]], Mapping[int, int]]
 
 _finders: list[Find] = []
@@ -45,11 +44,9 @@ def register_available(count: Count) -> None:
 
 def available_of(goods_ids: Collection[int]) -> Mapping[int, int] | None:
     """Returns goods_id -> pieces available, of those that are counted; None where another service counts them."""
-    return (
-        {goods_id: pieces for count in _counters for goods_id, pieces in count(goods_ids).items()}
-        if _counters
-        else None
-    )
+    if not _counters:
+        return None
+    return {goods_id: pieces for count in _counters for goods_id, pieces in count(goods_ids).items()}
 
 
 def with_products(rows: Sequence[Row], id_field: str = "goods_id") -> list[Row]:
