@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(trans
 CALLS, LIMIT = 20, 2
 RECEIVER = {"address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}
 DEFAULTS = {"MAX_UNPAID_ORDERS": "5", "PLACE_RATE": "30/min", "CANCEL_RATE": "10/min"}
+PIECES_ALONE = {"MAX_UNPAID_ORDERS": "0", "PLACE_RATE": "0"}  # no count of orders, in which one would wait for the other
 
 
 class Doors:
@@ -54,9 +55,9 @@ class Doors:
 
 
 @pytest.fixture
-def doors(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Doors]:
+def doors(request: pytest.FixtureRequest, tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Doors]:
     make_goods(1, stock=50, limit_per_buyer=LIMIT)
-    with Shop(tmp_path, process_environment | DEFAULTS) as shop:
+    with Shop(tmp_path, process_environment | getattr(request, "param", DEFAULTS)) as shop:
         shop.start("web", "grpc")
         shop.await_web()
         found = Doors(shop)
@@ -98,6 +99,7 @@ def test_twenty_calls_of_one_buyer_get_what_the_limit_says_and_again_after_a_can
     assert findings() == []
 
 
+@pytest.mark.parametrize("doors", [PIECES_ALONE], indirect=True, ids=["pieces alone"])
 def test_orders_at_two_doors_that_have_passed_the_rules_are_counted_again_when_they_are_written(doors: Doors) -> None:
     make_order(user_id=9, now=clock.now())  # from now on the product is counted
 
