@@ -12,7 +12,7 @@ SIDE_BY_SIDE = --numprocesses 3
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run run-split tour race test test-fast test-all faults mutants bench bench-quick fuzz pictures lint gen lock vulnerabilities digests clean
+.PHONY: help run run-split tour race test test-fast test-all faults mutants bench bench-quick fuzz pictures docs lint gen lock vulnerabilities digests clean
 
 help: ## this list
 	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -84,6 +84,10 @@ pictures: ## docs/pictures: the pages and a short recording, taken from a demo s
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) lab/setup/packages.py pictures
 	@exec $(IN_VENV) -m lab.pictures $(ONLY)
+
+docs: ## the documentation as a site, English and Chinese, in var/site; fails where a link leads nowhere
+	$(BOOTSTRAP) dev
+	@exec $(IN_VENV) -m lab.site
 
 lint: ## style, types, import rules, migrations, generated code, translations, settings
 	$(BOOTSTRAP) dev

@@ -38,10 +38,10 @@ def headings(page: Path) -> list[str]:
     return re.findall(r"^#+ .*$", prose(page), re.MULTILINE)
 
 
-def anchors(page: Path) -> set[str]:
-    """Returns the names by which GitHub links to the headings of a page."""
+def anchors(page: Path) -> list[str]:
+    """Returns the names by which GitHub links to the headings of a page, in their order."""
     titles = [heading.lstrip("# ").lower() for heading in headings(page)]
-    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
+    return [re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles]
 
 
 @cache

@@ -20,7 +20,20 @@ from orders.services import TIMEOUT_TASK
 from stock.strategies import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
+README_WORDS = 1500
+# A page in English and in Chinese.
+TRANSLATED = [(README, CHINESE)] + [(DOCS / page.name, page) for page in sorted((DOCS / "zh").glob("*.md"))]
+
+
+def both(name: str) -> pytest.MarkDecorator:
+    """Runs a test for a page of docs/, and for its Chinese version."""
+    pages = [DOCS / name, DOCS / "zh" / name]
+    return pytest.mark.parametrize("page", pages, ids=lambda page: str(page.relative_to(DOCS)))
+
+
+translated = pytest.mark.parametrize(("english", "chinese"), TRANSLATED, ids=[page.name for page, _ in TRANSLATED])
 OUR_APPS = ("charites", "charites_common", "goods", "stock", "orders", "messaging", "lab")
 
 # What stands on the machine of whoever wrote a file, and what only that machine installs from.
@@ -50,30 +63,33 @@ def make_targets() -> list[str]:
 # What the code has is named
 
 
-@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
-def test_readme_names_every_command_of_manage_py(page):
+@both("commands.md")
+def test_page_of_commands_names_every_command_of_manage_py(page):
     text = page.read_text()
 
     assert our_commands() >= {"seed", "audit", "sweep", "grpcserver"}
     assert [name for name in sorted(our_commands()) if f"| `{name}`" not in text and f", `{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
-def test_readme_names_every_target_of_the_makefile(page):
+@both("commands.md")
+def test_page_of_commands_names_every_target_of_the_makefile(page):
     text = page.read_text()
 
     assert "run" in make_targets()
     assert [name for name in make_targets() if f"`make {name}`" not in text] == []
 
 
-@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
-def test_readme_names_every_strategy_topic_and_task(page):
-    text = page.read_text()
+@both("commands.md")
+def test_page_of_commands_names_every_topic_and_task(page):
     topics = list_topics()
 
     assert topics
-    assert [name for name in STRATEGIES if f"| `{name}` |" not in text] == []
-    assert [name for name in (*topics, TIMEOUT_TASK) if f"`{name}`" not in text] == []
+    assert [name for name in (*topics, TIMEOUT_TASK) if f"`{name}`" not in page.read_text()] == []
+
+
+@both("layers.md")
+def test_page_of_layers_names_every_strategy(page):
+    assert [name for name in STRATEGIES if f"| `{name}` |" not in page.read_text()] == []
 
 
 def errors_of(base: type[ServiceError]) -> Iterator[type[ServiceError]]:
@@ -110,19 +126,19 @@ def test_documents_that_the_code_names_exist():
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
-def test_readme_names_functions_that_are_in_the_file_beside_them(page):
+@both("layers.md")
+def test_page_of_layers_names_functions_that_are_in_the_file_beside_them(page):
     rows = re.findall(r"^\| (\[.*?\.py\)) \| (`.*?`) \|", page.read_text(), re.MULTILINE)
 
     assert len(rows) >= 8
     for files, names in rows:
-        code = "".join((ROOT / path).read_text() for path in LINK.findall(files))
+        code = "".join((page.parent / path).read_text() for path in LINK.findall(files))
         words = [word for name in re.findall(r"`(.*?)`", names) for word in name.split(".")]
         assert [word for word in words if not re.search(rf"(?:def|class) {word}\b", code)] == [], files
 
 
-@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
-def test_readme_names_settings_that_exist(page):
+@pytest.mark.parametrize("page", [DOCS / "own-servers.md", DOCS / "zh" / "own-servers.md"], ids=lambda page: page.name)
+def test_page_names_settings_that_exist(page):
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", prose(page)))
 
     assert named - set(MEANINGS) - {"INSTALLED_APPS"} == set()
@@ -132,25 +148,38 @@ def test_readme_names_settings_that_exist(page):
 # Two languages
 
 
-def test_chinese_readme_has_the_same_structure():
-    levels = [heading.split(" ")[0] for heading in headings(README)]
+@translated
+def test_chinese_page_has_the_same_structure(english, chinese):
+    levels = [heading.split(" ")[0] for heading in headings(english)]
 
-    assert [heading.split(" ")[0] for heading in headings(CHINESE)] == levels
-
-
-def test_chinese_readme_has_the_same_code():
-    assert FENCED.findall(CHINESE.read_text()) == FENCED.findall(README.read_text())
+    assert [heading.split(" ")[0] for heading in headings(chinese)] == levels
 
 
-def test_chinese_readme_has_the_same_tables_and_links():
+@translated
+def test_chinese_page_has_the_same_code(english, chinese):
+    assert FENCED.findall(chinese.read_text()) == FENCED.findall(english.read_text())
+
+
+@translated
+def test_chinese_page_has_the_same_tables_and_links(english, chinese):
     def shape(page: Path) -> list[int]:
         return [line.count("|") for line in prose(page).splitlines() if line.startswith("|")]
 
-    def targets(page: Path) -> list[str]:
-        return sorted(link for link in LINK.findall(prose(page)) if not link.startswith(("#", "README")))
+    def targets(page: Path) -> list[Path]:
+        """Returns the files that a page links to; those in Chinese as the English ones that they are."""
+        links = [link.partition("#")[0] for link in LINK.findall(prose(page)) if "://" not in link]
+        files = [(page.parent / link).resolve() for link in links if link and not link.startswith("README")]
+        return sorted(DOCS / file.name if file.parent == DOCS / "zh" else file for file in files)
 
-    assert shape(CHINESE) == shape(README)
-    assert targets(CHINESE) == targets(README)
+    assert shape(chinese) == shape(english)
+    assert targets(chinese) == targets(english)
+
+
+@pytest.mark.parametrize("page", [README, CHINESE], ids=lambda page: page.name)
+def test_readme_is_short(page):
+    words = re.findall(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff]+", page.read_text())
+
+    assert len(words) <= README_WORDS, "what is told further goes into docs/"
 
 
 # The diagram, and what no file may hold

@@ -27,7 +27,10 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(trans
 CALLS, LIMIT = 20, 2
 RECEIVER = {"address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}
 DEFAULTS = {"MAX_UNPAID_ORDERS": "5", "PLACE_RATE": "30/min", "CANCEL_RATE": "10/min"}
-PIECES_ALONE = {"MAX_UNPAID_ORDERS": "0", "PLACE_RATE": "0"}  # no count of orders, in which one would wait for the other
+PIECES_ALONE = {
+    "MAX_UNPAID_ORDERS": "0",
+    "PLACE_RATE": "0",
+}  # no count of orders, in which one would wait for the other
 
 
 class Doors:

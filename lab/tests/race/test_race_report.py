@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 from django.utils import translation
 
-from lab.race import readme
+from lab.race import page as layers
 from lab.race.pieces import NARROW, WIDE, Panels, draw_pieces
 from lab.race.race_plan import Plan
 from lab.race.report import as_html
@@ -136,18 +136,18 @@ def test_drawing_where_nobody_bought_anything_is_drawn_all_the_same():
 # docs/ and the READMEs
 
 
-@pytest.mark.parametrize("page", readme.PAGES)
+@pytest.mark.parametrize("page", layers.PAGES)
 def test_table_of_the_readme_is_that_of_the_race(page):
-    figures = json.loads(readme.FIGURES.read_text())
-    text = (readme.ROOT / page).read_text()
+    figures = json.loads(layers.FIGURES.read_text())
+    text = (layers.ROOT / page).read_text()
 
-    assert readme.with_table(page, text, figures) == text, "stale: python -m lab.race.readme"
+    assert layers.with_table(page, text, figures) == text, "stale: python -m lab.race.page"
 
 
 def test_with_table_replaces_what_is_between_the_marks_and_nothing_else():
     figures = RACE.as_json()
 
-    text = readme.with_table("README.md", "before\n<!-- race -->\nold\n<!-- /race -->\nafter\n", figures)
+    text = layers.with_table("docs/layers.md", "before\n<!-- race -->\nold\n<!-- /race -->\nafter\n", figures)
 
     assert text.startswith("before\n<!-- race -->\n| strategy | sold |")
     assert "| `naive` | 5 | 2 | 2 | " in text
@@ -157,16 +157,16 @@ def test_with_table_replaces_what_is_between_the_marks_and_nothing_else():
 
 
 def test_with_table_without_marks_says_so():
-    with pytest.raises(readme.NoBlock, match="README.md has no"):
-        readme.with_table("README.md", "nothing\n", RACE.as_json())
+    with pytest.raises(layers.NoBlock, match="docs/layers.md has no"):
+        layers.with_table("docs/layers.md", "nothing\n", RACE.as_json())
 
 
 def test_race_in_the_docs_shows_what_it_is_there_for():
-    figures = json.loads(readme.FIGURES.read_text())
+    figures = json.loads(layers.FIGURES.read_text())
     verdicts = {found["strategy"]: found["verdict"] for found in figures["strategies"]}
 
     assert figures["durability"] == {"log_bin": "ON", "sync_binlog": "1", "innodb_flush_log_at_trx_commit": "1"}
     assert [name for name, verdict in verdicts.items() if verdict != "exact"] == ["naive", "transaction"]
-    drawing = readme.FIGURES.with_suffix(".svg").read_text()
+    drawing = layers.FIGURES.with_suffix(".svg").read_text()
     for found in figures["strategies"]:
         assert f"{found['strategy']}: {found['sold']} of {found['stock']} sold, {found['verdict']}." in drawing

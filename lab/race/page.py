@@ -1,4 +1,6 @@
-"""Keeps the table of the READMEs equal to docs/race.json: `python -m lab.race.readme`; `--check` only compares.
+"""Keeps the table of docs/layers.md, in each language, equal to docs/race.json: `python -m lab.race.page`.
+
+`--check` only compares.
 
 The table stands between `<!-- race -->` and `<!-- /race -->`.
 """
@@ -13,11 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "docs" / "race.json"
 # The words of each page: the head of the table, and the verdicts.
 PAGES: dict[str, tuple[list[str], dict[str, str]]] = {
-    "README.md": (
+    "docs/layers.md": (
         ["strategy", "sold", "oversold", "column says left", "orders/s", "p50 ms", "p99 ms", "verdict"],
         {"exact": "exact", "oversold": "**oversold**", "stranded": "**stranded**"},
     ),
-    "README.zh-CN.md": (
+    "docs/zh/layers.md": (
         ["策略", "卖出", "超卖", "库存列显示剩余", "订单/秒", "p50 毫秒", "p99 毫秒", "结论"],
         {"exact": "准确", "oversold": "**超卖**", "stranded": "**有货未卖**"},
     ),
@@ -58,7 +60,7 @@ def main(arguments: list[str]) -> int:
         text = (ROOT / page).read_text()
         wanted = with_table(page, text, figures)
         if text != wanted and "--check" in arguments:
-            sys.stdout.write(f"{page} is stale: python -m lab.race.readme\n")
+            sys.stdout.write(f"{page} is stale: python -m lab.race.page\n")
             stale = 1
         elif text != wanted:
             (ROOT / page).write_text(wanted)

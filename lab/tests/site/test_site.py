@@ -1,0 +1,107 @@
+"""The site of the documentation: every link leads somewhere, nothing comes from elsewhere, Chinese is found."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from lab.links import ROOT, pages
+from lab.site import sources
+from lab.site.chinese import words
+from lab.site.diagrams import FOLDER, diagrams, with_pictures
+from lab.site.sources import READMES, Site
+
+pytestmark = pytest.mark.once
+
+FETCHED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](?:https?:)?//[^"']+""")
+
+
+@pytest.mark.slow
+def test_site_is_made_without_a_warning_and_fetches_nothing(tmp_path):
+    site = tmp_path / "site"
+
+    done = subprocess.run([sys.executable, "-m", "lab.site", "--into", site], cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    made = {str(page.relative_to(site).with_suffix("")) for page in site.rglob("*.html")}
+    assert made >= {"index", "start", "adr/0001-web-server", "project/changelog", "zh/index", "zh/layers", "zh/tables"}
+    assert [found for page in site.rglob("*.html") for found in FETCHED.findall(page.read_text())] == []
+
+
+@pytest.mark.slow
+def test_folder_with_something_else_is_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("mine")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.site", "--into", tmp_path], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert "holds something else" in done.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_every_document_is_in_the_site():
+    assert set(pages()) <= set(Site("en").names)
+
+
+def test_page_in_no_section_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "pages", lambda: [ROOT / "docs" / "of-nobody.md"])
+
+    with pytest.raises(ValueError, match="in no section of docs/site.toml: docs/of-nobody.md"):
+        Site("en").lay_out(tmp_path / "sources")
+
+
+@pytest.mark.parametrize(
+    ("language", "prose", "expected"),
+    [
+        ("en", "[the words](docs/glossary.md)", "[the words](/glossary.md)"),
+        ("en", "[settings](docs/own-servers.md#settings)", "[settings](/own-servers.md#settings)"),
+        ("zh", "[settings](docs/own-servers.md#settings)", "[settings](/own-servers.md#设置)"),
+        ("en", "[elsewhere](https://shop.example/)", "[elsewhere](https://shop.example/)"),
+        ("en", "[below](#a-first-order)", "[below](#a-first-order)"),
+        ("en", "[stock/strategies/](stock/strategies)", "`stock/strategies`"),
+        ("en", "[`test[one]`](stock/apps.py)", "`test[one]` (`stock/apps.py`)"),
+        ("en", "![race](docs/race.svg)", "![race](/race.svg)"),
+        ("en", '<img src="docs/pictures/story.webp">', '<img src="/pictures/story.webp">'),
+    ],
+)
+def test_link_of_the_checkout_becomes_one_of_the_site(language, prose, expected):
+    assert Site(language).with_links(prose, READMES["en"]) == expected
+
+
+def test_file_of_the_code_is_linked_to_where_it_can_be_read():
+    site = Site("en", repository_url="https://code.example/charites/")
+
+    assert (
+        site.with_links("[here](stock/apps.py)", READMES["en"]) == "[here](https://code.example/charites/stock/apps.py)"
+    )
+
+
+def test_page_without_a_translation_is_english_in_the_chinese_site():
+    site = Site("zh")
+
+    assert site.version(ROOT / "docs" / "glossary.md") == ROOT / "docs" / "zh" / "glossary.md"
+    assert site.version(ROOT / "docs" / "tables.md") == ROOT / "docs" / "tables.md"
+
+
+def test_code_is_left_as_it_is():
+    assert sources.outside_code("a\n```sh\na\n```\na\n", str.upper) == "A\n```sh\na\n```\nA\n"
+
+
+def test_diagrams_are_drawn_of_what_the_pages_say():
+    assert {file.name for file in FOLDER.glob("*.svg")} == set(diagrams()), "python -m lab.site.diagrams mermaid.min.js"
+
+
+def test_diagram_that_was_changed_and_not_drawn_fails():
+    with pytest.raises(FileNotFoundError, match="was changed and not drawn"):
+        with_pictures("```mermaid\nflowchart\n    a --> b\n```\n")
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [("stock", ["stock"]), ("库存", ["库存"]), ("直播间", ["直播", "播间"]), ("库", ["库"])],
+)
+def test_chinese_is_searched_by_pairs_of_characters(run, expected):
+    assert words(run) == expected
