@@ -14,9 +14,9 @@ from rich.table import Table
 
 from lab.kit import figures
 from lab.kit.browser import Browser
+from lab.kit.demo_shop import demo_shop
 from lab.kit.processes.shop import Shop, wait_until
 from lab.pictures import story
-from lab.pictures.demo_shop import demo_shop
 from lab.pictures.looks import COMPLETE, FOLDER, LOOKS, Look, NoBrowser, keep, window
 from lab.pictures.scenes import SCENES, SECONDS
 
@@ -54,7 +54,7 @@ def take_all(chosen: list[str], table: Table, console: Console) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console) as progress, tempfile.TemporaryDirectory() as folder:
         task = progress.add_task("the shop starts", total=len(LOOKS) * len(scenes) + (STORY in chosen))
-        with demo_shop() as shop:
+        with demo_shop("web", "sweep") as shop:
             for look in LOOKS if scenes else []:
                 with window(look, Path(folder) / look.name) as browser:
                     for scene in scenes:

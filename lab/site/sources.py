@@ -5,6 +5,7 @@ the site; a file of the code is named by its path, or linked to where REPOSITORY
 has a Chinese version (docs/zh/) is that version in the Chinese site, the others are English there.
 """
 
+import json
 import re
 import shutil
 import tomllib
@@ -20,6 +21,12 @@ DOCS = ROOT / "docs"
 LANGUAGES = {"en": "English", "zh": "中文"}
 READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
 PICTURES = ("*.svg", "pictures/*", "diagrams/*")
+
+RAN = DOCS / "ran.json"  # when the commands of a page were last run; lab/site/commands.py writes it
+LAST_RUN = {
+    "en": "The commands of this page were last run on {on}, with version {version}.",
+    "zh": "本页的命令最近一次运行于 {on}，版本 {version}。",
+}
 
 LINK = re.compile(r"(?<!!)\[((?:`[^`]*`|[^\]\[`])+)\]\(([^)\s]+)\)")  # words in backticks may have brackets
 PICTURE = re.compile(r"""(!\[[^\]]*\]\(|<img src=")([^)\s"]+)""")
@@ -81,7 +88,13 @@ class Site:
 
     def page(self, path: Path) -> str:
         text = with_pictures(OTHER_LANGUAGE.sub("", path.read_text(), count=1))
-        return outside_code(text, lambda prose: self.with_links(prose, path))
+        return outside_code(text, lambda prose: self.with_links(prose, path)) + self.last_run(path)
+
+    def last_run(self, path: Path) -> str:
+        """Returns when the commands of a page were run; nothing where it has none."""
+        ran = json.loads(RAN.read_text())
+        name = next((name for name in ran if self.names[ROOT / name] == self.names[path]), None)
+        return f"\n*{LAST_RUN[self.language].format(**ran[name])}*\n" if name else ""
 
     def with_links(self, prose: str, path: Path) -> str:
         prose = PICTURE.sub(lambda found: found[1] + self.picture(found[2], path), prose)

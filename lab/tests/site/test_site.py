@@ -14,6 +14,7 @@ from lab.site.sources import READMES, Site
 
 pytestmark = pytest.mark.once
 
+NOBODYS = "of-nobody"
 FETCHED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](?:https?:)?//[^"']+""")
 
 
@@ -47,9 +48,9 @@ def test_every_document_is_in_the_site():
 
 
 def test_page_in_no_section_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "pages", lambda: [ROOT / "docs" / "of-nobody.md"])
+    monkeypatch.setattr(sources, "pages", lambda: [ROOT / "docs" / f"{NOBODYS}.md"])
 
-    with pytest.raises(ValueError, match="in no section of docs/site.toml: docs/of-nobody.md"):
+    with pytest.raises(ValueError, match=f"in no section of docs/site.toml: docs/{NOBODYS}.md"):
         Site("en").lay_out(tmp_path / "sources")
 
 
@@ -84,6 +85,14 @@ def test_page_without_a_translation_is_english_in_the_chinese_site():
 
     assert site.version(ROOT / "docs" / "glossary.md") == ROOT / "docs" / "zh" / "glossary.md"
     assert site.version(ROOT / "docs" / "tables.md") == ROOT / "docs" / "tables.md"
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "were last run on 20"), ("zh", "最近一次运行于 20")])
+def test_page_with_commands_says_when_they_were_run(language, words):
+    site = Site(language)
+
+    assert words in site.page(READMES[language])
+    assert words not in site.page(ROOT / "docs" / "tables.md")
 
 
 def test_code_is_left_as_it_is():

@@ -12,9 +12,9 @@ from lab.servers import EmbeddedRedis
 
 
 @contextmanager
-def demo_shop() -> Iterator[Shop]:
-    """Runs web and sweep over the demo's data. Raises CalledProcessError, AssertionError."""
-    with tempfile.TemporaryDirectory(prefix="charites-pictures-") as name, EmbeddedRedis() as redis:
+def demo_shop(*processes: str) -> Iterator[Shop]:
+    """Runs processes over the demo's data, the web server among them. Raises CalledProcessError, AssertionError."""
+    with tempfile.TemporaryDirectory(prefix="charites-demo-") as name, EmbeddedRedis() as redis:
         folder = Path(name)
         settings = {
             **{"ENV_FILE": "", "DEBUG": "true", "DEMO": "true", "METRICS_DIR": str(folder / "metrics")},
@@ -26,6 +26,6 @@ def demo_shop() -> Iterator[Shop]:
         with Shop(folder, {**os.environ, **settings}) as shop:
             for words in (["migrate", "--verbosity", "0"], ["seed", "--orders", "300"]):
                 shop.manage(*words).check_returncode()
-            shop.start("web", "sweep")
+            shop.start(*processes)
             shop.await_web()
             yield shop
