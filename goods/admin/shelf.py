@@ -13,7 +13,7 @@ from goods import selectors
 from goods.models import RoomGoods
 from goods.services import Entry
 
-FORM = "shelf"  # the element that the fields and buttons of the table belong to: they stand in another form
+FORM = "shelf"  # the element that the numbers of the table belong to: they stand in another form
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The list of a room on its page: the order, the pieces, and what is pinned."""
 
+import re
 from typing import Any
 
 import pytest
@@ -44,8 +45,17 @@ def test_page_of_a_room_shows_the_pieces_of_each_product_and_a_button(client: Cl
 
     assert [(row.entry.goods_id, row.available) for row in page.context["shelf"].rows] == [(1, 5), (2, None)]
     text = page.content.decode()
-    assert text.count('form="shelf" name="pin"') == 2
+    assert text.count('form="pin" name="pin"') == 2
     assert text.count('<input type="number" name="weight-') == 2
+
+
+def test_enter_in_a_number_saves_the_order(client: Client) -> None:
+    """A browser presses the first button of the form that the number belongs to."""
+    text = client.get(page_url(room())).content.decode()
+
+    form = re.search(r'<input[^>]*name="weight-1"[^>]*form="(\w+)"', text)
+    assert form
+    assert re.findall(rf'<button[^>]*form="{form[1]}"[^>]*name="(\w+)"', text)[0] == "order"
 
 
 def test_button_pins_and_once_more_unpins(client: Client) -> None:
@@ -96,6 +106,7 @@ def test_who_may_only_look_sees_the_list_and_changes_nothing(client: Client) -> 
 
     assert "Goods 1" in text
     assert 'form="shelf"' not in text
+    assert 'form="pin"' not in text
     for data in ({"pin": "1"}, {"order": "yes", "weight-1": "1", "weight-2": "2"}):
         assert viewer.post(shelf_url(), data).status_code == 403
     assert (room().current_goods_id, weights()) == (None, {1: 100, 2: 99})
