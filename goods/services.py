@@ -74,6 +74,22 @@ def pin_goods(*, room_id: int, goods_id: int | None) -> Room:
     return room
 
 
+def unpin_goods(*, room_id: int, goods_id: int) -> None:
+    """Unpins a product; another one that is pinned in the room by now stays so. Raises Busy, OutcomeUnknown. The same
+    again is harmless."""
+    pinned = Room.objects.filter(room_id=room_id, is_deleted=False, current_goods_id=goods_id)
+
+    def find() -> bool | Undone:
+        """After a COMMIT without a reply. If it is there, somebody may have pinned it since."""
+        return Undone.UNKNOWN if pinned.select_for_update().first() else True
+
+    def unpin() -> bool:
+        return pinned.update(current_goods_id=None, updated_at=Now()) > 0
+
+    if change(unpin, name="unpin_goods", rooms=[room_id], find=find):
+        tell_pinned(room_id, None)
+
+
 def tell_pinned(room_id: int, goods_id: int | None) -> None:
     GOODS_PINNED.tell(str(room_id), None if goods_id is None else str(goods_id))
 

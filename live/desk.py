@@ -104,8 +104,7 @@ def pin(press: Press) -> str:
 @button(Part.PIN)
 def unpin(press: Press) -> str:
     """Another product that somebody has pinned meanwhile stays so."""
-    if press.room.current_goods_id == press.goods.goods_id:
-        services.pin_goods(room_id=press.room.room_id, goods_id=None)
+    services.unpin_goods(room_id=press.room.room_id, goods_id=press.goods.goods_id)
     return "unpinned"
 
 

@@ -12,6 +12,7 @@ from goods.services import (
     pin_goods,
     remove_room_goods,
     set_goods_status,
+    unpin_goods,
 )
 from lab.kit.factories import make_goods, make_room
 from lab.kit.interleaving import Background, Parked, await_lock_wait
@@ -49,6 +50,17 @@ def test_pin_goods_replaces_the_one_before(room):
     pin_goods(room_id=1, goods_id=1)
 
     assert current() == 1
+
+
+def test_unpin_goods_leaves_another_one_that_is_pinned(room):
+    pin_goods(room_id=1, goods_id=2)
+
+    unpin_goods(room_id=1, goods_id=1)
+    assert current() == 2
+
+    for _ in range(2):
+        unpin_goods(room_id=1, goods_id=2)
+    assert current() is None
 
 
 def test_pin_goods_of_none_unpins(room):

@@ -7,7 +7,9 @@ import pytest
 from django.utils import timezone
 
 from goods.models import Goods, Room
+from goods.services import pin_goods
 from lab.kit.factories import counts, make_order
+from lab.kit.interleaving import Parked
 from live.tests.desk.pressing import done, host, offered, press, product, told
 from stock.models import StockAdjustment
 
@@ -31,6 +33,18 @@ def test_unpin_of_a_page_that_is_old_leaves_what_somebody_else_has_pinned() -> N
     press(client, "pin", goods_id="2")
 
     press(client, "unpin", goods_id="1")
+
+    assert Room.objects.get().current_goods_id == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_unpin_leaves_what_somebody_pins_at_this_moment() -> None:
+    client = host()
+    pin_goods(room_id=1, goods_id=1)
+
+    with Parked(lambda: press(client, "unpin", goods_id="1"), at="FROM shopping_room_goods") as unpinning:
+        pin_goods(room_id=1, goods_id=2)
+        assert unpinning.go()["Location"] == done(1, "unpinned")
 
     assert Room.objects.get().current_goods_id == 2
 
