@@ -88,7 +88,7 @@ class CurrentGoodsView(Endpoint):
         request=CurrentGoodsSerializer,
         example={"goods_id": "3"},
         answers=Answer(RoomSerializer, "The room as it is now.", {**examples.A_ROOM, "current_goods_id": "3"}),
-        errors=[Forbidden, RoomNotFound, GoodsNotInRoom],
+        errors=[Forbidden, RoomNotFound, GoodsNotFound, GoodsNotInRoom],
     )
     def put(self, request: Request, room_id: int) -> Response:
         body = valid_body(CurrentGoodsSerializer, request)

@@ -29,6 +29,7 @@ from orders.rest.serializers import (
     PaymentListSerializer,
     RefundListSerializer,
 )
+from stock.errors import StockBusy
 
 
 class MoneyOfOrderView(Endpoint):
@@ -93,7 +94,7 @@ class NotifyView(Endpoint):
         request=OpenApiTypes.OBJECT,
         example=examples.A_NOTICE,
         answers=Answer(NoticeAnswerSerializer, "The notice was taken.", {"status": "success"}),
-        errors=[errors.BadSignature, errors.PaymentNotFound, errors.PaymentsUnavailable],
+        errors=[errors.BadSignature, errors.PaymentNotFound, errors.PaymentsUnavailable, StockBusy],
         auth=[],
     )
     def post(self, request: Request) -> Response:

@@ -182,6 +182,7 @@ class CancelView(Endpoint):
             errors.OrderStateConflict,
             errors.PaymentsUnavailable,
             errors.PaymentUnanswered,
+            StockBusy,
             Limited,
         ],
     )

@@ -152,6 +152,23 @@ def test_schema_names_every_error_that_an_operation_may_answer(schema: dict[str,
     assert ours - told == NOT_OVER_REST.keys()
 
 
+@pytest.mark.parametrize(
+    ("operation", "slugs"),
+    [
+        ("put /api/rooms/{room_id}/current", {"room_not_found", "goods_not_found", "goods_not_in_room"}),
+        ("post /api/orders/{order_id}/cancel", {"order_state_conflict", "payments_unavailable", "stock_busy"}),
+        ("post /api/payments/notify", {"bad_signature", "payment_not_found", "stock_busy"}),
+    ],
+)
+def test_schema_has_what_the_services_of_an_operation_raise(
+    schema: dict[str, Any], operation: str, slugs: set[str]
+) -> None:
+    found = [content for where, content in contents(schema) if re.fullmatch(re.escape(operation) + r" [45]\d\d", where)]
+
+    told = {example["value"]["error"] for content in found for example in content.get("examples", {}).values()}
+    assert slugs <= told
+
+
 def test_schema_has_the_headers_of_every_answer(schema: dict[str, Any]) -> None:
     for path, method, content in operations(schema):
         for status, answer in content["responses"].items():
