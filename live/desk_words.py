@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 
 from charites.common.errors import Forbidden, Invalid, KeyReused, Kind, ServiceError
 from goods.errors import GoodsNotFound, GoodsNotInRoom
-from live.words import Told
+from live.words import NOT_CHANGED, Told
 from stock.errors import NotEnoughStock, StockNotFound
 
 DONE = {
@@ -33,7 +33,7 @@ FIELDS = {
     "idempotency_key": _("Form"),
 }
 BY_KIND = {
-    Kind.BUSY: Told("busy", _("The shop is busy. Nothing was changed."), _("Press the button again.")),
+    Kind.BUSY: NOT_CHANGED,
     Kind.UNKNOWN: Told(
         "busy",
         _("We do not know yet whether that worked."),

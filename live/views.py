@@ -143,7 +143,8 @@ def page(
     context: dict[str, Any] = {"shelf": shelf, "item": shelf.shown(shown), "visitor": visitor, "now": now}
     context["version"] = state_of(shelf, now).version
     context["chosen"] = chosen  # and therefore stays, whatever the host presents
-    context |= {"currency": settings.CURRENCY, "demo": is_demo(request), "told": error and tell(error)}
+    context |= {"currency": settings.CURRENCY, "demo": is_demo(request)}
+    context["told"] = error and tell(error, has_ordered=order_id is not None)
     context["key"] = key_of(request, error)
     context["receiver"] = {
         name: request.POST.get(name) or (DEMO_RECEIVER[name] if context["demo"] else "") for name in RECEIVER

@@ -34,6 +34,7 @@ class Told(NamedTuple):
 
 
 BUSY = Told("busy", _("Very many people are buying right now. Nothing was ordered."), _("Press the button again."))
+NOT_CHANGED = Told("busy", _("The shop is busy. Nothing was changed."), _("Press the button again."))
 UNKNOWN = Told(
     "busy",
     _("We do not know yet whether that worked."),
@@ -62,8 +63,8 @@ BY_ERROR: dict[type[ServiceError], Told] = {
 }
 
 
-def tell(error: ServiceError) -> Told:
-    """Returns what a buyer is told of an error."""
+def tell(error: ServiceError, *, has_ordered: bool = False) -> Told:
+    """Returns what a buyer is told of an error. `has_ordered`: the button was one of an order that there is."""
     if isinstance(error, NotEnoughStock):
         return of_shortage(int(error.details["available"]))
     if isinstance(error, OverBuyersLimit):
@@ -71,6 +72,8 @@ def tell(error: ServiceError) -> Told:
     if isinstance(error, Invalid):
         return Told("invalid", error.message)
     known = next((told for kind, told in BY_ERROR.items() if isinstance(error, kind)), BY_KIND.get(error.kind))
+    if known is BUSY and has_ordered:
+        return NOT_CHANGED
     return known or Told("invalid", error.message)
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
 from lab.kit.factories import SANDBOX, make_goods, make_order, make_payment, make_room
+from lab.kit.interleaving import Interruption
 from live.tests.test_room import state_of
 from orders.models import Order, Payment, Refund
 from orders.payments.sandbox.ledger import act
@@ -122,6 +124,18 @@ def test_provider_that_is_away_is_told_and_the_order_stays(buyer_id: int, settin
 
     assert answer.status_code == 503
     assert told(answer.text).startswith("The payment provider does not answer.")
+    assert state_of(answer.text) == "unpaid"
+
+
+def test_cancelling_in_a_busy_shop_is_not_called_ordering(buyer_id: int) -> None:
+    order = placed(buyer_id)
+    deadlock = Interruption(OperationalError(1213, "Deadlock found"), at="UPDATE shopping_order ", times=99)
+
+    with connection.execute_wrapper(deadlock):
+        answer = press(order, "cancel")
+
+    assert answer.status_code == 503
+    assert told(answer.text).startswith("The shop is busy. Nothing was changed. Press the button again.")
     assert state_of(answer.text) == "unpaid"
 
 
