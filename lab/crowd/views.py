@@ -1,7 +1,7 @@
 """The buttons of a room's desk in the demo. Whoever is not on this machine finds no such address."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 
 from django.contrib import messages
@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from charites.common import clock
-from charites.common.errors import Invalid, as_service_error
+from charites.common.errors import Invalid, Kind, as_service_error
 from charites.common.logs import log_unforeseen
 from charites.common.rest import refusing
 from goods.errors import GoodsNotInRoom, RoomNotFound
@@ -25,6 +25,7 @@ from lab.crowd.users import MOST_BUYERS
 from lab.web.demo import for_the_demo
 from live.shelf import read_shelf
 from live.views import whole
+from live.words import UNKNOWN
 
 View = Callable[[HttpRequest, int], HttpResponse]
 BUYERS, PIECES, STOCK = range(1, MOST_BUYERS + 1), range(1, 1_000), range(10_001)
@@ -36,9 +37,9 @@ WHY_NOT = {
 }
 
 
-def button(view: View) -> View:
-    """What a form is sent to: its answer is the desk, or a page that says why nothing was done. Whoever comes there by
-    the address gets the desk."""
+def button(view: View, *, has_steps: bool = False) -> View:
+    """What a form is sent to: its answer is the desk, or a page that says why nothing was done, where that is known.
+    Whoever comes there by the address gets the desk. `has_steps`: some may be done before one is refused."""
 
     @for_the_demo
     @wraps(view)
@@ -52,13 +53,22 @@ def button(view: View) -> View:
         except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
             error = as_service_error(cause)
             log_unforeseen(error, cause)
-            return refusing(refusal(request, room_id, error.message), error)
+            is_open = has_steps or error.kind in (Kind.UNKNOWN, Kind.INTERNAL)
+            answer = unknown(request, room_id) if is_open else refusal(request, room_id, error.message)
+            return refusing(answer, error)
 
     return pressed
 
 
 def refusal(request: HttpRequest, room_id: int, text: object, status: int = HTTPStatus.OK) -> HttpResponse:
-    return render(request, "lab/refused.html", {"text": text, "desk": desk_of(room_id)}, status=status)
+    context = {"title": _("Nothing was done"), "text": text, "desk": desk_of(room_id)}
+    return render(request, "lab/refused.html", context, status=status)
+
+
+def unknown(request: HttpRequest, room_id: int) -> HttpResponse:
+    text = f"{UNKNOWN.text} {UNKNOWN.advice}"
+    context = {"title": _("What came of it"), "text": text, "desk": desk_of(room_id)}
+    return render(request, "lab/refused.html", context)
 
 
 def desk_of(room_id: int, part: str = "send-crowd") -> str:
@@ -85,7 +95,7 @@ def crowd(request: HttpRequest, room_id: int) -> HttpResponse:
     return JsonResponse(as_json(room_id))
 
 
-@button
+@partial(button, has_steps=True)
 def reset(request: HttpRequest, room_id: int) -> HttpResponse:
     """Puts a room back as it was seeded."""
     with runs.alone():

@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from goods.models import Goods, Room
 from goods.services import Entry, add_room_goods, change_goods, pin_goods, remove_room_goods
 from lab.crowd.users import make_users
 from lab.kit.factories import counts, make_goods, make_order, make_paid_order, make_payment, make_room, stored
+from lab.kit.interleaving import Interruption
 from orders.models import Order
 from stock.services import Adjustment, adjust_stock
 
@@ -93,6 +95,24 @@ def test_reset_of_an_order_that_is_being_paid_closes_its_payment() -> None:
 
     assert stored(order).status == Order.Status.CLOSED
     assert counts(1) == (100, 0, 0)
+
+
+@pytest.mark.usefixtures("seeded")
+def test_reset_that_ends_half_way_does_not_say_that_nothing_was_done() -> None:
+    order = make_order({1: 1}, user_id=get_user_model().objects.get(username="buyer").pk, now=timezone.now())
+    adjust_stock(adjustments=[Adjustment(2, "desk", "staff", target=0)])
+    deadlock = Interruption(OperationalError(1213, "Deadlock found"), at="INTO shopping_stock_adjustment", times=99)
+
+    with connection.execute_wrapper(deadlock):
+        answer = Client().post(RESET)
+
+    assert answer.status_code == 503
+    assert '<p class="told bad" role="alert">We do not know yet whether that worked. Press the same' in answer.text
+    assert "Nothing was done" not in answer.text
+    assert (stored(order).status, counts(2)) == (Order.Status.CLOSED, (0, 0, 0))
+
+    press()
+    assert counts(2) == (60, 0, 0)
 
 
 @pytest.mark.usefixtures("seeded")
