@@ -95,7 +95,8 @@ function isInUse(section) {
 
 function replaceLive(copy) {
   learnTitles(copy);
-  const isAnother = isWhole && [...copy.querySelectorAll("[data-live]")].some((found) => !document.getElementById(found.id));
+  const lives = (root) => [...root.querySelectorAll("[data-live]")].map((section) => section.id).join();
+  const isAnother = isWhole && lives(copy) !== lives(document);
   if (isAnother && !document.activeElement.matches("input, select, textarea")) {
     location.assign(page.dataset.parts); // the list is another one
     return;

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from goods.services import Entry, add_room_goods, remove_room_goods
 from lab.kit.browser import Browser
 from lab.kit.factories import counts, make_clerk, make_goods, make_order, make_room, make_user
 from lab.kit.processes.shop import Shop, wait_until
@@ -93,6 +94,19 @@ def test_desk_shows_what_another_one_does_and_what_is_ordered(shop: Shop, browse
     )
     assert browser.run("return document.activeElement.id") == "pieces-1"
     assert browser.complaints() == []
+
+
+def test_desk_loses_what_leaves_the_shelf_and_follows_its_order(shop: Shop, browser: Browser) -> None:
+    add_room_goods(room_id=1, entries=[Entry(1, 2), Entry(2, 1)], actor="staff")
+    browser.open(f"{shop.url}/rooms/1/desk")
+    await_link(browser)
+
+    add_room_goods(room_id=1, entries=[Entry(2, 3)], actor="staff")
+    await_texts(browser, ".row h3", LONG, "Goods 1")
+
+    await_link(browser)
+    remove_room_goods(room_id=1, goods_ids=[1], actor="staff")
+    await_texts(browser, ".row h3", LONG)
 
 
 def test_desk_that_has_refused_something_goes_on_showing_what_is_ordered(shop: Shop, browser: Browser) -> None:
