@@ -257,3 +257,14 @@ def test_order_that_is_paid_elsewhere_is_asked_about_when_its_buyer_comes_back(s
 
     await_state(browser, "paid")
     await_texts(browser, "#waiting a")
+
+
+def test_order_is_not_looked_at_again_before_the_last_look_has_ended(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    browser.click(BUY)
+    await_state(browser, "unpaid")
+
+    browser.run("window.asked = []; window.fetch = (url) => { asked.push(url); return new Promise(() => {}) }")
+    browser.run("lookAtOrders(); lookAtOrders(); lookAtOrders()")
+
+    assert browser.run("return asked.length") <= 1  # none where a look was under way

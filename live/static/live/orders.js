@@ -75,11 +75,14 @@ document.addEventListener("click", async (event) => {
 
 // Unpaid orders are paid elsewhere, or their time runs out
 
+let isAsking = false; // one look at a time: of two, the older might come last
+
 async function lookAtOrders() {
   const order = document.getElementById("order");
   const address = order?.dataset.state === "unpaid" ? order.dataset.address : page.dataset.here;
   const isWaiting = order?.dataset.state === "unpaid" || document.querySelector("[data-waits]");
-  if (isOver || !isWaiting || document.hidden) return;
+  if (isOver || isAsking || !isWaiting || document.hidden) return;
+  isAsking = true;
   try {
     const { answer, copy } = await fresh(address);
     if (answer.ok && !copy.getElementById("mine")) return end("signed-out");
@@ -94,6 +97,8 @@ async function lookAtOrders() {
     count();
   } catch {
     // in a moment again
+  } finally {
+    isAsking = false;
   }
 }
 
