@@ -268,3 +268,18 @@ def test_order_is_not_looked_at_again_before_the_last_look_has_ended(shop: Shop,
     browser.run("lookAtOrders(); lookAtOrders(); lookAtOrders()")
 
     assert browser.run("return asked.length") <= 1  # none where a look was under way
+
+
+def test_order_that_moves_on_leaves_what_is_typed(shop: Shop, browser: Browser) -> None:
+    open_room(shop, browser)
+    browser.click(BUY)
+    await_state(browser, "unpaid")
+    browser.run("document.querySelector('[data-testid=quantity]').focus()")
+    browser.run("document.activeElement.value = '3'")
+
+    order = Order.objects.get()
+    cancel_order(order_id=order.order_id, user_id=order.user_id, closed_by=Order.ClosedBy.USER, now=clock.now())
+
+    await_state(browser, "closed")
+    assert browser.run("return [document.activeElement.id, document.activeElement.value]") == ["quantity", "3"]
+    assert counts(1) == (5, 0, 0)

@@ -93,13 +93,19 @@ async function lookAtOrders() {
     }
     const found = copy.getElementById("order");
     const isAnother = found?.dataset.step && found.dataset.step !== order.dataset.step;
-    if (isAnother && address === order.dataset.address && order.isConnected) show(copy, location.href);
+    if (isAnother && address === order.dataset.address && order.isConnected) renewOrder(order, found);
     count();
   } catch {
     // in a moment again
   } finally {
     isAsking = false;
   }
+}
+
+// Nobody has pressed anything: what is typed stays, and so does the focus, unless it stood there.
+function renewOrder(order, found) {
+  if (order.contains(document.activeElement)) showOrder(found);
+  else order.replaceWith(found);
 }
 
 // Whoever comes back from the provider has paid, maybe, and its news may be late or lost.
