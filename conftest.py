@@ -212,6 +212,7 @@ def browser(window: Any) -> Iterator[Any]:
     """A window of a headless Chromium, `lab.kit.browser.Browser`, empty at first and at the end."""
     yield window
     window.open("about:blank")
+    window.forget()
     window.complaints()
 
 

@@ -117,6 +117,10 @@ class Browser:
         """Leaves them out, as phones do; one can still scroll."""
         self._command("Emulation.setScrollbarsHidden", hidden=True)
 
+    def forget(self) -> None:
+        """Drops what pages have left here, such as a language that was chosen and whoever is signed in."""
+        self._command("Network.clearBrowserCookies")
+
     def complaints(self) -> list[str]:
         """Returns what the console has said since it was asked last."""
         said = self._call("POST", f"{self.session}/se/log", {"type": "browser"})
