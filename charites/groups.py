@@ -8,6 +8,8 @@ from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
+from charites.common.transactions import joined
+
 OUR_APPS = ("goods", "stock", "orders", "messaging")
 PERSONAL = "view_personal_data"
 
@@ -47,9 +49,10 @@ def make_groups(*, using: str, apps: Apps = installed, **_: Any) -> None:
     ours = permissions.objects.using(using).filter(content_type__app_label__in=OUR_APPS)
     known = set(groups.objects.using(using).filter(name__in=GROUPS).values_list("name", flat=True))
     for name in [name for name in GROUPS if name not in known]:
-        group, is_new = groups.objects.using(using).get_or_create(name=name)
-        if is_new:
-            group.permissions.set(chosen(ours, name))
+        with joined():  # or one that is made, and may nothing, would be left alone ever after
+            group, is_new = groups.objects.using(using).get_or_create(name=name)
+            if is_new:
+                group.permissions.set(chosen(ours, name))
 
 
 def chosen(permissions: Iterable[Any], name: str) -> list[Any]:

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from django.test import Client
 
 from charites.groups import GROUPS, make_groups
 from goods.models import Goods, Room
 from lab.kit import factories
 from lab.kit.admin_site import OUR_APPS, confirm, list_url, sign_in
+from lab.kit.interleaving import Interruption
 from orders.models import Order
 from stock.models import Stock
 
@@ -32,6 +34,19 @@ def member_of(name: str) -> Any:
 
 def codenames(name: str) -> set[str]:
     return set(Group.objects.get(name=name).permissions.values_list("codename", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_group_that_could_not_be_given_its_permissions_is_made_the_next_time() -> None:
+    Group.objects.all().delete()
+    broken = Interruption(OperationalError(2013, "Lost connection"), at="INSERT .*auth_group_permissions")
+
+    with connection.execute_wrapper(broken), pytest.raises(OperationalError):
+        make_groups(using="default")
+    assert not Group.objects.exists()
+
+    make_groups(using="default")
+    assert all(codenames(name) for name in GROUPS)
 
 
 def test_operators_may_everything_of_ours_and_nothing_with_users() -> None:
