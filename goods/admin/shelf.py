@@ -34,6 +34,30 @@ class Shelf:
     may_order: bool
 
 
+class ShownBefore(forms.HiddenInput):
+    """The number that a page showed."""
+
+    def __init__(self) -> None:
+        super().__init__({"form": FORM})
+
+
+class PlaceField(forms.IntegerField):
+    """The place of a product in a list. What the page showed comes back with it: what others have moved since then, and
+    this form has not, stays where it is."""
+
+    hidden_widget = ShownBefore
+
+    def __init__(self, entry: Any) -> None:
+        super().__init__(
+            initial=entry.weight,
+            min_value=-MAX_INT64,
+            max_value=MAX_INT64,
+            label=str(entry.goods_id),
+            show_hidden_initial=True,
+        )
+        self.widget.attrs |= {"form": FORM, "aria-label": entry.goods_title}
+
+
 class OrderForm(forms.Form):
     """The place of each product in a room's list."""
 
@@ -41,10 +65,7 @@ class OrderForm(forms.Form):
         super().__init__(data)
         self.entries = {name_of(entry): entry for entry in entries}
         for name, entry in self.entries.items():
-            self.fields[name] = forms.IntegerField(
-                initial=entry.weight, min_value=-MAX_INT64, max_value=MAX_INT64, label=str(entry.goods_id)
-            )
-            self.fields[name].widget.attrs |= {"form": FORM, "aria-label": entry.goods_title}
+            self.fields[name] = PlaceField(entry)
 
     def moved(self) -> list[Entry]:
         """What has got another place."""

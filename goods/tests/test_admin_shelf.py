@@ -32,6 +32,13 @@ def send(client: Client, **data: Any) -> list[str]:
     return submit(client, shelf_url(), {name.replace("_", "-"): value for name, value in data.items()})
 
 
+def save_order(client: Client, page: str, **data: Any) -> list[str]:
+    """Sends the numbers of a page, with these changed, as a browser does."""
+    fields = dict(re.findall(r'<input type="(?:number|hidden)" name="([\w-]*weight-\d+)" value="(-?\d+)"', page))
+    typed = {name.replace("_", "-"): value for name, value in data.items()}
+    return submit(client, shelf_url(), {"order": "yes", **fields, **typed})
+
+
 def shelf_url() -> str:
     return reverse("admin:goods_room_shelf", args=[room().pk])
 
@@ -73,11 +80,21 @@ def test_button_pins_and_once_more_unpins(client: Client) -> None:
 def test_order_is_saved_as_typed_and_only_what_was_moved_is_written(client: Client) -> None:
     before = RoomGoods.objects.get(goods_id=1).updated_at
 
-    send(client, order="yes", weight_1="100", weight_2="150")
+    save_order(client, client.get(page_url(room())).content.decode(), weight_2="150")
 
     assert weights() == {1: 100, 2: 150}
     assert RoomGoods.objects.get(goods_id=1).updated_at == before
     assert RoomGoods.objects.get(goods_id=2).updated_by == "operator"
+
+
+def test_what_somebody_else_moved_since_the_page_was_made_stays_there(client: Client) -> None:
+    page = client.get(page_url(room())).content.decode()
+    RoomGoods.objects.filter(goods_id=1).update(weight=7)
+
+    save_order(client, page, weight_2="150")
+
+    assert weights() == {1: 7, 2: 150}
+    assert page.count('form="shelf"') == 5  # the numbers, what they were, and the button
 
 
 @pytest.mark.parametrize("typed", ["", "first", str(2**63)])
