@@ -57,7 +57,7 @@ class TokenPairSerializer(serializers.Serializer[auth.TokenPair]):
 
 class MeSerializer(serializers.Serializer[Any]):
     user_id = IdField(help_text='"0" for a service that acts for nobody in particular')
-    role = serializers.ChoiceField([role.value for role in auth.Role])
+    role = serializers.ChoiceField([(role.value, role.name) for role in auth.Role])
     name = serializers.CharField(help_text="of a user or a service")
     permissions = serializers.ListField(
         child=serializers.CharField(), help_text="of staff, as far as the API asks for them"

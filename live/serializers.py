@@ -17,7 +17,7 @@ class StateGoodsSerializer(serializers.Serializer[Any]):
     price = AmountField(help_text="in cents")
     market_price = AmountField(help_text="what it is compared with, in cents")
     limit_per_buyer = CountField(help_text="pieces that one buyer may have; 0: no limit")
-    sale = serializers.ChoiceField([sale.value for sale in Sale])
+    sale = serializers.ChoiceField([(sale.value, sale.name) for sale in Sale])
     sale_starts_at = serializers.DateTimeField(allow_null=True)
     sale_ends_at = serializers.DateTimeField(allow_null=True)
     available = CountField(help_text="pieces that can be bought")

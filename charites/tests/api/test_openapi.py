@@ -13,6 +13,7 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.validation import validate_schema
 
 from charites.common.errors import ServiceError
@@ -205,6 +206,10 @@ def test_schema_names_every_status(schema: dict[str, Any]) -> None:
         "RefundStatus": ["pending", "done"],
     }
     assert components["OrderStatus"]["x-enum-varnames"] == ["UNPAID", "PAID", "CLOSED", "COMPLETED"]
+
+
+def test_schema_calls_things_by_the_names_that_we_gave_them(schema: dict[str, Any]) -> None:
+    assert spectacular_settings.ENUM_NAME_OVERRIDES.keys() <= schema["components"]["schemas"].keys()
 
 
 def test_schema_has_the_idempotency_key(schema: dict[str, Any]) -> None:

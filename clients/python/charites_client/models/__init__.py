@@ -42,12 +42,12 @@ from .refund import Refund
 from .refund_list import RefundList
 from .refund_reason import RefundReason
 from .refund_status import RefundStatus
-from .role_enum import RoleEnum
+from .role import Role
 from .room import Room
 from .room_goods import RoomGoods
 from .room_list import RoomList
 from .room_status import RoomStatus
-from .sale_enum import SaleEnum
+from .sale import Sale
 from .set_stock import SetStock
 from .sign_in import SignIn
 from .state import State
@@ -99,12 +99,12 @@ __all__ = (
     "RefundList",
     "RefundReason",
     "RefundStatus",
-    "RoleEnum",
+    "Role",
     "Room",
     "RoomGoods",
     "RoomList",
     "RoomStatus",
-    "SaleEnum",
+    "Sale",
     "SetStock",
     "SignIn",
     "State",

@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.role_enum import RoleEnum
+from ..models.role import Role
 
 T = TypeVar("T", bound="Me")
 
@@ -16,15 +16,15 @@ class Me:
     """
     Attributes:
         user_id (str): "0" for a service that acts for nobody in particular
-        role (RoleEnum): * `customer` - customer
-            * `staff` - staff
-            * `service` - service
+        role (Role): * `customer` - CUSTOMER
+            * `staff` - STAFF
+            * `service` - SERVICE
         name (str): of a user or a service
         permissions (list[str]): of staff, as far as the API asks for them
     """
 
     user_id: str
-    role: RoleEnum
+    role: Role
     name: str
     permissions: list[str]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -56,7 +56,7 @@ class Me:
         d = dict(src_dict)
         user_id = d.pop("user_id")
 
-        role = RoleEnum(d.pop("role"))
+        role = Role(d.pop("role"))
 
         name = d.pop("name")
 

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.sale_enum import SaleEnum
+from ..models.sale import Sale
 
 T = TypeVar("T", bound="StateGoods")
 
@@ -22,10 +22,10 @@ class StateGoods:
         price (int): in cents
         market_price (int): what it is compared with, in cents
         limit_per_buyer (int): pieces that one buyer may have; 0: no limit
-        sale (SaleEnum): * `open` - open
-            * `sold-out` - sold-out
-            * `not-started` - not-started
-            * `over` - over
+        sale (Sale): * `open` - OPEN
+            * `sold-out` - SOLD_OUT
+            * `not-started` - NOT_STARTED
+            * `over` - OVER
         sale_starts_at (datetime.datetime | None):
         sale_ends_at (datetime.datetime | None):
         available (int): pieces that can be bought
@@ -38,7 +38,7 @@ class StateGoods:
     price: int
     market_price: int
     limit_per_buyer: int
-    sale: SaleEnum
+    sale: Sale
     sale_starts_at: datetime.datetime | None
     sale_ends_at: datetime.datetime | None
     available: int
@@ -110,7 +110,7 @@ class StateGoods:
 
         limit_per_buyer = d.pop("limit_per_buyer")
 
-        sale = SaleEnum(d.pop("sale"))
+        sale = Sale(d.pop("sale"))
 
         def _parse_sale_starts_at(data: object) -> datetime.datetime | None:
             if data is None:

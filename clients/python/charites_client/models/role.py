@@ -1,7 +1,7 @@
 from enum import StrEnum
 
 
-class RoleEnum(StrEnum):
+class Role(StrEnum):
     CUSTOMER = "customer"
     SERVICE = "service"
     STAFF = "staff"

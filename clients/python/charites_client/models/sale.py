@@ -1,7 +1,7 @@
 from enum import StrEnum
 
 
-class SaleEnum(StrEnum):
+class Sale(StrEnum):
     NOT_STARTED = "not-started"
     OPEN = "open"
     OVER = "over"
