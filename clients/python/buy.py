@@ -7,7 +7,7 @@ from charites_client import AuthenticatedClient, Client
 from charites_client.api.auth import sign_in
 from charites_client.api.orders import pay_order, place_order
 from charites_client.api.rooms import get_room_state, list_rooms
-from charites_client.models import Error, Item, PaymentOutcome, PayOrder, PlaceOrder, SignIn
+from charites_client.models import Error, Item, PaymentOutcome, PayOrder, PlaceOrder, Sale, SignIn
 
 
 def known(answer):
@@ -17,13 +17,16 @@ def known(answer):
     return answer
 
 
+def first(found):
+    return found[0] if found else sys.exit("nothing is for sale at this moment")
+
+
 def main(shop: str, username: str, password: str) -> None:
     tokens = known(sign_in.sync(client=Client(shop), body=SignIn(username, password)))
     with AuthenticatedClient(shop, tokens.access) as client:
-        room = known(list_rooms.sync(client=client)).rooms[0]
-        goods = next(
-            goods for goods in known(get_room_state.sync(room.room_id, client=client)).goods if goods.available
-        )
+        room = first(known(list_rooms.sync(client=client)).rooms)
+        state = known(get_room_state.sync(room.room_id, client=client))
+        goods = first([goods for goods in state.goods if goods.sale is Sale.OPEN])
         wanted = PlaceOrder(
             items=[Item(goods.goods_id, quantity=1)],
             address="1 Harbour Road",
@@ -32,8 +35,8 @@ def main(shop: str, username: str, password: str) -> None:
             room_id=room.room_id,
             expected_amount=goods.price,
         )
-        # The same key again is the same order: repeat the call with it when no answer has come.
-        order = known(place_order.sync(client=client, body=wanted, idempotency_key=uuid4().hex))
+        key = uuid4().hex  # the same again is the same order: repeat the call with it when no answer has come
+        order = known(place_order.sync(client=client, body=wanted, idempotency_key=key))
         print(f"order {order.order_id}: {goods.title}, {order.pay_amount} cents, to be paid until {order.expires_at}")
         payment = known(pay_order.sync(order.order_id, client=client, body=PayOrder(PaymentOutcome.PAGE)))
         print(f"pay it here: {payment.pay_url}")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from goods.models import Room
+from goods.services import change_room
 from lab.generate.python_client import PACKAGE
 from lab.kit.factories import counts, make_goods, make_room, make_user
 from lab.kit.processes.shop import Shop
@@ -38,6 +40,8 @@ def buy(shop: Shop, password: str = "charites") -> subprocess.CompletedProcess[s
 def test_client_buys_and_tells_what_the_shop_says(shop: Shop) -> None:
     bought = buy(shop)
     refused = buy(shop, password="wrong")
+    change_room(room_id=3, values={"status": Room.Status.OFF})
+    empty = buy(shop)
 
     assert bought.returncode == 0, bought.stderr
     order = Order.objects.get()
@@ -45,4 +49,5 @@ def test_client_buys_and_tells_what_the_shop_says(shop: Shop) -> None:
     assert f"pay it here: {shop.url}/sandbox/pay/" in bought.stdout
     assert (order.room_id, counts(2)) == (3, (0, 1, 0))
     assert Payment.objects.get().order_id == order.order_id
+    assert (empty.returncode, empty.stderr) == (1, "nothing is for sale at this moment\n")
     assert (refused.returncode, refused.stderr) == (1, "wrong_password: User name or password is wrong.\n")
