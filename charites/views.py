@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
@@ -114,19 +113,13 @@ class MeView(Endpoint):
     )
     def get(self, request: Request) -> Response:
         identity = identity_of(request)
-        users = get_user_model().objects.filter(pk=identity.user_id).values_list("username", flat=True)
-        permissions = sorted(permission.value for permission in identity.permissions)
-        return Response(
-            shown(
-                MeSerializer,
-                {
-                    "user_id": identity.user_id,
-                    "role": identity.role,
-                    "name": identity.name or users.first() or "",
-                    "permissions": permissions,
-                },
-            )
-        )
+        you = {
+            "user_id": identity.user_id,
+            "role": identity.role,
+            "name": auth.name_of(identity),
+            "permissions": sorted(identity.permissions),
+        }
+        return Response(shown(MeSerializer, you))
 
 
 @require_safe

@@ -4,7 +4,7 @@ from charites.common.auth.headers import DEMO_SERVICE_HEADER, identify_at_once, 
 from charites.common.auth.identity import SERVICE_NAME, SHOP_NAME, Grant, Identity, Permission, Role
 from charites.common.auth.pruning import prune
 from charites.common.auth.sessions import TokenPair, begin_session, end_sessions, refresh, sign_in
-from charites.common.auth.standing import end_tokens
+from charites.common.auth.standing import end_tokens, name_of
 from charites.common.auth.tokens import LEEWAY_SECONDS, issue_token, service_header
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "end_tokens",
     "identify_at_once",
     "issue_token",
+    "name_of",
     "nobody",
     "prune",
     "read_authorization",

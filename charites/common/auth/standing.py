@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from charites.common import clock
-from charites.common.auth.identity import Permission
+from charites.common.auth.identity import Identity, Permission
 from charites.common.errors import Unauthenticated
 from charites.common.models import TokenEnd
 from charites.common.recent import Recent
@@ -60,6 +60,12 @@ def read_permissions(user_id: int) -> Permissions:
 def permissions_of(user: object) -> Permissions:
     """Those of Django's permissions that the protocols ask for."""
     return frozenset(permission for permission in Permission if user.has_perm(permission))  # type: ignore[attr-defined]
+
+
+def name_of(identity: Identity) -> str:
+    """What the caller is called: a service as its token says, a user as the row does; empty where there is none."""
+    users = get_user_model().objects.filter(pk=identity.user_id).values_list("username", flat=True)
+    return identity.name or users.first() or ""
 
 
 # The ends of tokens
