@@ -48,12 +48,8 @@ def own_order(found: OrderWithLines, now: datetime) -> OwnOrder:
     )
 
 
-def waiting_orders(orders: Sequence[OrderWithLines], shown: OwnOrder | None, now: datetime) -> list[OwnOrder]:
-    """Those of the orders that are not shown and wait for their payment, the one whose time ends first in front."""
-    payable = [
-        OwnOrder(found, pay_by(found.order), is_payable=True)
-        for found in orders
-        if found.order.status == Order.Status.UNPAID and now < pay_by(found.order)
-    ]
+def waiting_orders(unpaid: Sequence[OrderWithLines], shown: OwnOrder | None, now: datetime) -> list[OwnOrder]:
+    """Those of the unpaid orders that are not shown and can still be paid, the one whose time ends first in front."""
+    payable = [OwnOrder(found, pay_by(found.order), is_payable=True) for found in unpaid if now < pay_by(found.order)]
     number = shown and shown.order.order_id
     return sorted((own for own in payable if own.order.order_id != number), key=lambda own: own.pay_by)

@@ -152,12 +152,20 @@ def page(
     context["quantity"] = request.POST.get("quantity", "1") if error else "1"
     if visitor:
         orders = list_orders(user_id=visitor.user_id, limit=ORDERS_SHOWN)
+        unpaid = unpaid_of(visitor, orders)
         own = own_order(order, now) if order else None
-        context |= {"orders": orders, "own": own, "waiting": waiting_orders(orders, own, now)}
+        context |= {"orders": orders, "own": own, "waiting": waiting_orders(unpaid, own, now)}
         context["asked"] = "asked" in request.GET
-        context["waits"] = any(found.order.status == Order.Status.UNPAID for found in orders)
+        context["waits"] = bool(unpaid)
     answer = render(request, "live/room.html", context)
     return refusing(answer, error) if error else answer
+
+
+def unpaid_of(visitor: Visitor, newest: list[OrderWithLines]) -> list[OrderWithLines]:
+    """The visitor's unpaid orders, also those that are older than the newest ones."""
+    if len(newest) == ORDERS_SHOWN:
+        return list_orders(user_id=visitor.user_id, status=Order.Status.UNPAID)
+    return [found for found in newest if found.order.status == Order.Status.UNPAID]
 
 
 def key_of(request: HttpRequest, error: ServiceError | None) -> str:

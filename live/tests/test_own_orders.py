@@ -13,6 +13,7 @@ from django.utils import timezone
 from lab.kit.factories import SANDBOX, make_goods, make_order, make_payment, make_room
 from lab.kit.interleaving import Interruption
 from live.tests.test_room import state_of
+from live.views import ORDERS_SHOWN
 from orders.models import Order, Payment, Refund
 from orders.payments.sandbox.ledger import act
 from orders.services import reconciling
@@ -84,6 +85,17 @@ def test_orders_that_wait_for_their_payment_stay_in_sight(buyer_id: int) -> None
     waiting = [re.findall(r"\?order=(\d+)#order\">Yours", html) for html in (elsewhere, on_its_page)]
     assert waiting == [[str(first.order_id), str(second.order_id)], [str(second.order_id)]]
     assert str(too_late.order_id) in elsewhere  # among all of them
+
+
+def test_order_that_waits_stays_in_sight_however_many_came_after_it(buyer_id: int) -> None:
+    order = placed(buyer_id, seconds_ago=10)
+    for _ in range(ORDERS_SHOWN):
+        Order.objects.filter(pk=placed(buyer_id).pk).update(status=Order.Status.PAID)
+
+    html = Client().get("/rooms/1").text
+
+    assert re.findall(r"\?order=(\d+)#order\">Yours", html) == [str(order.order_id)]
+    assert "data-waits" in html
 
 
 def test_money_whose_news_was_lost_is_asked_for(buyer_id: int) -> None:
