@@ -41,8 +41,8 @@ class HostMiddleware(CommonMiddleware):
 
 
 class RequestMiddleware:
-    """Outermost but for the language: binds the request id, refuses large bodies, counts and logs, turns what nobody
-    caught into JSON.
+    """Outermost but for the language and other origins: binds the request id, refuses large bodies, counts and logs,
+    turns what nobody caught into JSON.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
