@@ -125,9 +125,10 @@ class AmountField(CountField):
 class MomentField(serializers.DateTimeField):
     """A time with its zone, of an age in which there are orders."""
 
-    def to_internal_value(self, value: Any) -> datetime:
-        moment = super().to_internal_value(value)
-        if moment.year not in YEARS:
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Without a zone nobody knows which moment is meant: DRF would take it for UTC."""
+        moment = super().enforce_timezone(value)
+        if value.tzinfo is None or moment.year not in YEARS:
             raise serializers.ValidationError(_("must be a time from 2000 to 2099, such as 2026-06-01T12:00:00Z"))
         return moment
 

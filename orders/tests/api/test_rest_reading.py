@@ -187,6 +187,8 @@ def test_orders_of_everybody_are_listed_for_staff_and_services(caller) -> None:
         ("before=5&after=4", "after: cannot be asked for together with before"),
         ("placed_from=1999-12-31T23:00:00Z", f"placed_from: {AGE}"),
         ("placed_until=9999-12-31T23:59:59Z", f"placed_until: {AGE}"),
+        ("placed_from=2026-06-01T12:00:00", f"placed_from: {AGE}"),
+        ("placed_from=2026-06-01", f"placed_from: {AGE}"),
         ("buyer=8", "buyer: is not a field of this request"),
     ],
 )
