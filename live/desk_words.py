@@ -74,6 +74,7 @@ def tell(error: ServiceError) -> Told:
         return Told("conflict", of_shortage(int(error.details["available"])), _("Nothing was changed."))
     if isinstance(error, Invalid):
         field = str(error.details["field"])
-        return Told("invalid", f"{FIELDS.get(field, field)}: {error.reason}.", _("Nothing was changed."))
+        text = _("%(field)s: %(reason)s.") % {"field": FIELDS.get(field, field), "reason": error.reason}
+        return Told("invalid", text, _("Nothing was changed."))
     known = BY_KIND.get(error.kind) or next((told for kind, told in BY_ERROR.items() if isinstance(error, kind)), None)
     return known or Told("invalid", error.message)

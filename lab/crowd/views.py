@@ -1,7 +1,7 @@
 """The buttons of a room's desk in the demo. Whoever is not on this machine finds no such address."""
 
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial, reduce, wraps
 from http import HTTPStatus
 
 from django.contrib import messages
@@ -140,7 +140,9 @@ def words_of(done: Reset) -> str:
         (pinned, done.is_pinned),
         (kept, done.kept),
     ]
-    what = "; ".join(text % {"count": count} for text, count in counts if count)
-    if not what:
+    did = [text % {"count": count} for text, count in counts if count]
+    if not did:
         return str(_("The room was as at first: there was nothing to do."))
-    return str(_("The room is as it was: %(what)s.")) % {"what": what}
+    what = reduce(lambda told, more: str(_("%(told)s; %(more)s")) % {"told": told, "more": more}, did)
+    text = _("The room is not quite as it was: %(what)s.") if done.kept else _("The room is as it was: %(what)s.")
+    return str(text) % {"what": what}

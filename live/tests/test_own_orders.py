@@ -115,7 +115,7 @@ def test_provider_that_knows_of_no_money_is_told(buyer_id: int) -> None:
 
     answer = press(order, "ask")
 
-    assert "The provider knows of no payment so far." in told(Client().get(answer.url).text)
+    assert "When you asked, the provider knew of no payment." in told(Client().get(answer.url).text)
     assert state_of(Client().get(answer.url).text) == "unpaid"
 
 

@@ -10,12 +10,13 @@ document.addEventListener("submit", (event) => {
   if (!("inPlace" in form.dataset)) return;
   event.preventDefault();
   const button = event.submitter;
-  if (button.ariaBusy) return;
+  if (button.ariaBusy || resting.has(button)) return;
   button.ariaBusy = "true";
   pressed = button;
   const address = button.getAttribute("formaction") ?? form.action;
   const body = new URLSearchParams(new FormData(form, button));
-  turn = turn.then(() => send(form, address, body)).finally(() => { button.ariaBusy = null; });
+  const done = () => { button.ariaBusy = null; };
+  turn = turn.then(() => send(form, address, body)).then(done, done);
 });
 
 async function send(form, address, body) {
@@ -49,12 +50,12 @@ function show(panel, copy, fields) {
   lookSoon();
 }
 
-// Whoever stands on a button stands on the one that takes its place. Those that come and go are in front of the others.
+// Whoever stands on a button stands on the one that takes its place.
 function replaceSection(old, found) {
-  const buttons = (section) => [...section.querySelectorAll("a, button")].reverse();
-  const place = buttons(old).indexOf(document.activeElement);
+  const place = buttonsOf(old).indexOf(document.activeElement);
   old.replaceWith(found);
-  if (place >= 0) (buttons(found)[place] ?? buttons(found)[0])?.focus({ preventScroll: true });
+  rest(old, found);
+  if (place >= 0) (buttonsOf(found)[place] ?? buttonsOf(found)[0])?.focus({ preventScroll: true });
 }
 
 function leave(state) {
@@ -102,9 +103,8 @@ document.addEventListener("click", async (event) => {
 
 // What a fresh page may put into: the fields of the form that is sent, and those that nobody has touched.
 function replaceable(form) {
-  const isUntouched = (field) => field.value === (untouched.get(field) ?? field.defaultValue);
   return [...document.querySelectorAll("input[id]")]
-    .filter((field) => form.contains(field) || (field.type !== "hidden" && isUntouched(field)))
+    .filter((field) => form.contains(field) || (field.type !== "hidden" && !isOther(field)))
     .map((field) => [field, field.value]);
 }
 

@@ -116,7 +116,9 @@ async function comeBack() {
   const form = document.querySelector("[data-ask]");
   if (form && !document.hidden && performance.now() > askedAt + ASK_MS) {
     askedAt = performance.now();
-    await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) }).catch(() => null);
+    const body = new URLSearchParams(new FormData(form));
+    const options = { method: "POST", body, redirect: "manual", signal: AbortSignal.timeout?.(SEND_MS) };
+    await fetch(form.action, options).catch(() => null);
   }
   return lookAtOrders();
 }

@@ -93,17 +93,42 @@ function isInUse(section) {
   return section.contains(focused) && focused.matches("a, button, input, select, textarea, summary");
 }
 
+// Whether somebody is typing, or has typed what is not sent yet.
+function isTyped() {
+  const fields = [...document.querySelectorAll("input[id]:not([type=hidden])")];
+  return document.activeElement.matches("input, select, textarea") || fields.some(isOther);
+}
+
+const isOther = (field) => field.value !== (untouched.get(field) ?? field.defaultValue); // than it came
+
+const resting = new WeakSet(); // buttons that take no press
+
+const buttonsOf = (section) => [...section.querySelectorAll("a, button")].reverse(); // those that come and go are in front
+
+// A button that has become another one under the finger rests for a moment.
+function rest(old, found) {
+  const before = buttonsOf(old);
+  for (const [place, button] of buttonsOf(found).entries()) {
+    if (!before[place] || before[place].formAction === button.formAction) continue;
+    resting.add(button);
+    setTimeout(() => resting.delete(button), STEADY_MS);
+  }
+}
+
 function replaceLive(copy) {
   learnTitles(copy);
   const lives = (root) => [...root.querySelectorAll("[data-live]")].map((section) => section.id).join();
   const isAnother = isWhole && lives(copy) !== lives(document);
-  if (isAnother && !document.activeElement.matches("input, select, textarea")) {
+  if (isAnother && !isTyped()) {
     location.assign(page.dataset.parts); // the list is another one
     return;
   }
   for (const old of document.querySelectorAll("[data-live]")) {
     const found = copy.getElementById(old.id);
-    if (found && !isInUse(old) && !found.isEqualNode(old)) old.replaceWith(found);
+    if (found && !isInUse(old) && !found.isEqualNode(old)) {
+      old.replaceWith(found);
+      rest(old, found);
+    }
   }
   steady();
   count();

@@ -89,6 +89,8 @@ def test_pin_shows_at_once_what_buyers_see_and_the_row_goes_on_counting(desk: Sh
     make_order({LAST: 2}, now=timezone.now())
     await_texts(browser, f"#now-{LAST} dd", "3", "2", "0")
 
+    takes_presses = f"return !resting.has(document.querySelector('#goods-{LAST} [data-testid=desk-pin]'))"
+    await_true(lambda: browser.run(takes_presses), "Unpin takes presses")
     browser.click(f"#goods-{LAST} [data-testid=desk-pin]")
     await_texts(browser, ANSWER, "No longer pinned.")
     assert Room.objects.get().current_goods_id is None
@@ -115,6 +117,19 @@ def test_sale_is_ended_and_taken_off_and_the_times_follow(desk: Shop, browser: B
     ]
     assert_nothing_has_moved(browser)
     assert browser.complaints() == []
+
+
+def test_button_that_has_become_its_opposite_takes_no_press_for_a_moment(desk: Shop, browser: Browser) -> None:
+    browser.run("const real = setTimeout; window.setTimeout = (call, ms) => ms === STEADY_MS ? 0 : real(call, ms)")
+    browser.click(f"#sale-{LAST} [formaction$=end]")
+    await_texts(browser, ANSWER, "The sale is over.")
+    assert browser.run(FOCUSED) == "Start sale now"
+
+    browser.press("ENTER")  # meant for the one that stood there
+    browser.click(f"#sale-{LAST} [formaction$=off]")  # buttons are sent one after the other
+    await_texts(browser, ANSWER, "Off sale: nobody can buy it.")
+
+    assert Goods.objects.get(goods_id=LAST).sale_ends_at is not None
 
 
 def test_times_are_set_in_place_and_can_be_set_again(desk: Shop, browser: Browser) -> None:
