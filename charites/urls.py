@@ -40,5 +40,5 @@ urlpatterns = [
     *([path("", include("live.urls"))] if settings.IS_WHOLE else []),
     *gateway_urls(),
     re_path(r"^(?:api|v1)(?:/|$)", views.no_such_address),
-    re_path(r"^.*$", views.no_such_page),
+    re_path(r"^[\s\S]*$", views.no_such_page),  # line breaks, too
 ]

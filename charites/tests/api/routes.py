@@ -37,7 +37,7 @@ OPEN = {
     # The host's desk: staff with a session or, in the demo, on this machine; see live/tests/desk.
     **{f"rooms/<id:room_id>/desk{part}": "leads to where one signs in" for part in ("", *DESK)},
     "^(?:api|v1)(?:/|$)": "addresses that do not exist",
-    "^.*$": "pages that do not exist",
+    r"^[\s\S]*$": "pages that do not exist",
 }
 METHODS = [method.value for method in HTTPMethod if method not in (HTTPMethod.CONNECT, HTTPMethod.TRACE)]
 

@@ -14,10 +14,11 @@ BACK = '<a href="/">To the shop</a>'
 
 @pytest.mark.parametrize("is_debug", [True, False])
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_page_that_does_not_exist_says_so(settings: Any, is_debug: bool, method: str) -> None:
+@pytest.mark.parametrize("path", ["/nothing/here", "/nothing%0Ahere", "/rooms/1%0A"])
+def test_page_that_does_not_exist_says_so(settings: Any, is_debug: bool, method: str, path: str) -> None:
     settings.DEBUG = is_debug
 
-    answer = getattr(Client(), method)("/nothing/here")
+    answer = getattr(Client(), method)(path)
 
     assert answer.status_code == 404
     assert "<h1>There is no such page</h1>" in answer.text
