@@ -48,6 +48,7 @@ if env_file := env.str("ENV_FILE", str(BASE_DIR / "var" / "env")):  # empty: the
 # What kind of process this is
 
 DEBUG = env.bool("DEBUG", False)
+DEFAULT_EXCEPTION_REPORTER_FILTER = "charites.common.debug_pages.PasswordsInAddresses"
 DEMO = env.bool("DEMO", False)
 
 

@@ -53,3 +53,16 @@ def test_wrong_host_name_is_no_page_of_djangos(settings: Any) -> None:
     answer = Client().get("/", headers={"host": "elsewhere.example"})
 
     assert (answer.status_code, BACK in answer.text) == (400, True)
+
+
+def test_page_for_programmers_tells_no_password(settings: Any) -> None:
+    settings.DEBUG = True
+    settings.DATABASE_URL = "mysql://root:a-secret@127.0.0.1:3306/shop"
+    settings.REDIS_URLS = ["redis://:a-secret@127.0.0.1:6379/0"]
+    settings.CACHES = {**settings.CACHES, "other": {"LOCATION": "redis://user:a-secret@127.0.0.1"}}
+
+    answer = Client().get("/", headers={"host": "elsewhere.example"})
+
+    assert answer.status_code == 400
+    assert "127.0.0.1:3306/shop" in answer.text
+    assert "a-secret" not in answer.text
