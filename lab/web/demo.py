@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from functools import wraps
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
+from charites.views import no_such_page
 from live.visitors import is_demo
 
 View = Callable[..., HttpResponse]
@@ -17,8 +18,6 @@ def for_the_demo(view: View) -> View:
     @never_cache
     @wraps(view)
     def shown(request: HttpRequest, **named: int) -> HttpResponse:
-        if not is_demo(request):
-            raise Http404
-        return view(request, **named)
+        return view(request, **named) if is_demo(request) else no_such_page(request)
 
     return shown

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -35,6 +36,7 @@ SOMEBODY = """
 import sys, django
 django.setup()
 from pathlib import Path
+from typing import Any
 from lab.web import small_race
 small_race.FOLDER, sys.executable = Path(sys.argv[1]), sys.argv[2]
 small_race.start("en")
@@ -90,10 +92,15 @@ def test_front_page_of_the_demo_has_the_button() -> None:
 @pytest.mark.usefixtures("demo")
 @pytest.mark.parametrize("sender", OTHERS.values(), ids=OTHERS)
 @pytest.mark.parametrize(("method", "path"), [("get", "/race"), ("post", "/race"), ("get", "/race/report")])
-def test_race_is_not_found_by_others(method: str, path: str, sender: dict[str, str], folder: Path) -> None:
+def test_race_is_not_found_by_others(
+    settings: Any, method: str, path: str, sender: dict[str, str], folder: Path
+) -> None:
+    settings.DEBUG = True  # as in the demo, where Django's own page would list all addresses
+
     answer = getattr(Client(), method)(path, **sender)
 
     assert answer.status_code == 404
+    assert "<h1>There is no such page</h1>" in answer.text
     assert not folder.exists()
 
 
