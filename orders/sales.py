@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Q
 
 from charites.common.ids import first_id_at
+from charites.common.sums import halves, whole
 from orders.models import Order, OrderDetail
 from orders.selectors import OrderWithLines, with_lines
 
@@ -83,6 +84,6 @@ def sum_minutes(goods_ids: Sequence[int], first_line: int) -> dict[int, tuple[in
     """Returns the first number of a minute -> how many orders, and the amount of their lines that are paid."""
     lines = OrderDetail.objects.filter(goods_id__in=goods_ids, pk__gte=first_line)
     minutes = lines.annotate(first=F("order_id") - F("order_id") % NUMBERS_A_MINUTE).values("first").order_by("first")
-    paid = Sum("pay_amount", filter=Q(pay_time__isnull=False))
-    sums = minutes.annotate(orders=Count("order_id", distinct=True), paid=paid)
-    return {row["first"]: (row["orders"], int(row["paid"] or 0)) for row in sums}
+    paid = halves("pay_amount", only=Q(pay_time__isnull=False))
+    sums = minutes.annotate(orders=Count("order_id", distinct=True), **paid)
+    return {row["first"]: (row["orders"], whole(row)) for row in sums}

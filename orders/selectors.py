@@ -9,9 +9,10 @@ from itertools import chain
 from operator import or_
 from typing import NamedTuple
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from charites.common.pages import MOST_COUNTED, along, count_values
+from charites.common.sums import halves, whole
 from orders.errors import OrderNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
 
@@ -44,7 +45,7 @@ class Due(NamedTuple):
 
 def sum_amounts(orders: QuerySet[Order]) -> int:
     """Returns what these orders are for, all together, in cents."""
-    return int(orders.order_by().aggregate(amount=Sum("pay_amount", default=0))["amount"])
+    return whole(orders.order_by().aggregate(**halves("pay_amount")))
 
 
 def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:

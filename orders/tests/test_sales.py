@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from charites.common.ids import EPOCH_MS, first_id_at
+from charites.common.models import MAX_INT64
 from lab.kit.factories import NOW, SANDBOX, make_closed_order, make_goods, make_order, make_paid_order
 from orders import sales
 from orders.models import Order, OrderDetail
 from orders.sales import MINUTE, SalesMinute, list_newest_orders, list_sales
+from orders.selectors import sum_amounts
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +74,19 @@ def test_sales_are_counted_by_the_minute_and_paid_ones_summed():
 
     assert [minute.starts_at for minute in found] == [start, start + MINUTE, NOW]
     assert counted(found) == [(2, 3 * 9950), (0, 0), (1, 9950)]
+
+
+def test_amounts_add_up_to_more_than_any_column_holds():
+    for second in range(3):
+        numbered(make_paid_order({1: 1}), NOW + timedelta(seconds=second))
+    OrderDetail.objects.update(pay_amount=MAX_INT64, pay_time=NOW)
+    Order.objects.update(pay_amount=MAX_INT64)
+
+    found = list_sales(goods_ids=[1], minutes=1, now=NOW)
+
+    assert counted(found) == [(3, 3 * MAX_INT64)]
+    assert sum_amounts(Order.objects.all()) == 3 * MAX_INT64
+    assert sum_amounts(Order.objects.none()) == 0
 
 
 def test_where_more_is_sold_only_minutes_that_are_known_whole_are_counted(monkeypatch):

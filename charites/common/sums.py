@@ -1,0 +1,20 @@
+"""Sums that no column could hold: SQLite refuses one of more than 64 bits, and with it the page that shows it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import F, Q, Sum
+
+SIZE = 2**32
+
+
+def halves(column: str, only: Q | None = None) -> dict[str, Sum]:
+    """Two sums from which `whole` makes that of a column without negative numbers, in all rows or in some."""
+    lower = F(column) % SIZE
+    parts = {"upper": (F(column) - lower) / SIZE, "lower": lower}
+    return {name: Sum(part, filter=only) for name, part in parts.items()}
+
+
+def whole(found: Mapping[str, Any]) -> int:
+    """Returns the sum; 0 where there was nothing to add up."""
+    return int(found["upper"] or 0) * SIZE + int(found["lower"] or 0)
