@@ -28,6 +28,17 @@ class CapitalLabels:
             field.label = field.label and capfirst(str(field.label))
 
 
+class ChangesOfPage:
+    """A form of a row in which only what was changed on its page has changed, and nothing that somebody else has
+    written meanwhile: each field stands there a second time, hidden, as it was."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk:  # type: ignore[attr-defined]
+            for field in self.fields.values():  # type: ignore[attr-defined]
+                field.show_hidden_initial = True
+
+
 class TypedField(forms.CharField):
     """A text on one line; see `charites.common.text`."""
 

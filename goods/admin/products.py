@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.admin import Report, actor_of, confirmed
 from charites.common.admin_products import Product
 from charites.common.admin_sections import Section, section
-from charites.common.forms import CapitalLabels, MoneyField, TypedJSONField
+from charites.common.forms import CapitalLabels, ChangesOfPage, MoneyField, TypedJSONField
 from charites.common.money import money
 from goods import selectors, services
 from goods.admin.marked import COMMON_FIELDS, MarkedRowsAdmin, deleted
@@ -53,7 +53,7 @@ class ObjectField(TypedJSONField):
         return cleaned
 
 
-class GoodsForm(CapitalLabels, forms.ModelForm):
+class GoodsForm(ChangesOfPage, CapitalLabels, forms.ModelForm):
     price = MoneyField(label=_("price"), least=1)
     market_price = MoneyField(label=_("market price"), initial=0)
     head_imgs = TextListField(label=_("addresses of the pictures"), required=False, initial=list)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import Report, actor_of, carry_out, confirmed
 from charites.common.admin_products import ProductAdmin
+from charites.common.forms import ChangesOfPage
 from goods import selectors, services
 from goods.admin.marked import MarkedRowsAdmin, deleted
 from goods.admin.shelf import OrderForm, PinForm, read_shelf
@@ -31,8 +32,13 @@ def order(_admin: Any, request: HttpRequest, rows: list[Room], form: Any) -> Rep
     return Report(done=rows)
 
 
+class RoomForm(ChangesOfPage, forms.ModelForm):
+    """What is typed about a room."""
+
+
 @admin.register(Room)
 class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
+    form = RoomForm
     change_form_template = "goods/room_form.html"
     product_id_field = "current_goods_id"
     list_display = ("room_id", "title", "host_name", "status", "pinned_product", "started_at", deleted)

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from django.test import Client
 
 from goods.models import Goods, Room, RoomGoods
 from lab.kit import factories
-from lab.kit.admin_site import add_url, ask, confirm, list_url, make_operator, page_url, sign_in, submit
+from lab.kit.admin_site import add_url, ask, confirm, fields_of, list_url, make_operator, page_url, sign_in, submit
 from lab.kit.rest_client import buyer
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +121,30 @@ def test_edit_of_a_product_counts_its_version_and_names_who_did_it(client: Clien
     assert (stored.title, stored.price, stored.version, stored.updated_by) == ("New title", 1990, 1, "operator")
     assert stored.updated_at != goods.updated_at
     assert stored.goods_id == 1
+
+
+def test_page_of_a_product_that_stood_open_takes_back_nothing_that_others_wrote(client: Client) -> None:
+    goods = Goods.objects.get(goods_id=1)
+    old = fields_of(client, goods)
+    times = {"sale_starts_at_0": "2026-06-01", "sale_starts_at_1": "12:00:00"}
+    submit(client, page_url(goods), old | times | {"price": "19.90", "head_imgs": '["a.svg"]', "status": "1"})
+
+    submit(client, page_url(goods), old | {"title": "New title"})
+
+    stored = Goods.objects.get(goods_id=1)
+    assert (stored.title, stored.price, stored.status, stored.head_imgs) == ("New title", 1990, 1, ["a.svg"])
+    assert stored.sale_starts_at == datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def test_page_of_a_room_that_stood_open_puts_it_neither_on_nor_off(client: Client) -> None:
+    room = Room.objects.get(room_id=1)
+    old = fields_of(client, room)
+    Room.objects.update(status=Room.Status.OFF)
+
+    submit(client, page_url(room), old | {"title": "New"})
+
+    stored = Room.objects.get(room_id=1)
+    assert (stored.title, stored.status) == ("New", Room.Status.OFF)
 
 
 def test_new_goods_is_stored_with_its_maker(client: Client) -> None:

@@ -1,6 +1,8 @@
 """How tests walk through the admin: as a browser would, with a session, over the pages."""
 
+import re
 from collections.abc import Sequence
+from html import unescape
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -36,6 +38,13 @@ def add_url(model: type[Model]) -> str:
 
 def page_url(row: Model, page: str = "change") -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{page}", args=[row.pk])
+
+
+def fields_of(client: Client, row: Model) -> dict[str, str]:
+    """What a browser sends from the page of a row, a form of `ChangesOfPage`, when nothing was typed."""
+    text = client.get(page_url(row)).content.decode()
+    hidden = {name: unescape(value) for name, value in re.findall(r'name="(initial-[^"]+)"(?: value="([^"]*)")?', text)}
+    return hidden | {name.removeprefix("initial-"): value for name, value in hidden.items()}
 
 
 def ask(client: Client, action: str, rows: Sequence[Model]) -> Any:
