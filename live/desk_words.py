@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 
 from charites.common.errors import Forbidden, Invalid, KeyReused, Kind, ServiceError
 from goods.errors import GoodsNotFound, GoodsNotInRoom
-from live.words import NOT_CHANGED, Told
+from live.words import NOT_CHANGED, Told, of_faults
 from stock.errors import NotEnoughStock, StockNotFound
 
 DONE = {
@@ -73,8 +73,6 @@ def tell(error: ServiceError) -> Told:
     if isinstance(error, NotEnoughStock):
         return Told("conflict", of_shortage(int(error.details["available"])), _("Nothing was changed."))
     if isinstance(error, Invalid):
-        field = str(error.details["field"])
-        text = _("%(field)s: %(reason)s.") % {"field": FIELDS.get(field, field), "reason": error.reason}
-        return Told("invalid", text, _("Nothing was changed."))
+        return Told("invalid", of_faults(error, FIELDS), _("Nothing was changed."))
     known = BY_KIND.get(error.kind) or next((told for kind, told in BY_ERROR.items() if isinstance(error, kind)), None)
     return known or Told("invalid", error.message)

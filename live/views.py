@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from charites.common import clock
 from charites.common.errors import Invalid, Kind, ServiceError, as_service_error
 from charites.common.logs import log_unforeseen, note_actor
-from charites.common.models import MAX_INT64
+from charites.common.models import ADDRESS_LENGTH, MAX_INT64, NAME_LENGTH, PHONE_LENGTH
 from charites.common.rest import refusing
 from charites.common.text import tidy
 from goods.errors import RoomNotFound
@@ -38,7 +38,8 @@ from orders.selectors import OrderWithLines, get_order
 
 WHOLE = re.compile(r"[0-9]{1,18}")
 ORDERS_SHOWN = 5
-RECEIVER = ("name", "phone", "address")
+LONGEST = {"name": NAME_LENGTH, "phone": PHONE_LENGTH, "address": ADDRESS_LENGTH}
+RECEIVER = tuple(LONGEST)
 DEMO_RECEIVER = {"name": "Li Lei", "phone": "138 0000 0000", "address": "1 Harbour Road"}
 
 
@@ -149,6 +150,7 @@ def page(
     context["receiver"] = {
         name: request.POST.get(name) or (DEMO_RECEIVER[name] if context["demo"] else "") for name in RECEIVER
     }
+    context["longest"] = LONGEST
     context["quantity"] = request.POST.get("quantity", "1") if error else "1"
     if visitor:
         orders = list_orders(user_id=visitor.user_id, limit=ORDERS_SHOWN)

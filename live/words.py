@@ -1,5 +1,6 @@
 """What became of a press of a button, in a buyer's words and with what to do about it."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from django.utils.functional import Promise
@@ -33,6 +34,17 @@ class Told(NamedTuple):
         return self.state in list(Sale)
 
 
+FIELDS = {
+    "quantity": _("Pieces"),
+    "name": _("Name"),
+    "phone": _("Phone"),
+    "address": _("Address"),
+    "price": _("Price"),
+    "expected_amount": _("Price"),
+    "goods_id": _("Product"),
+    "key": _("Form"),
+    "idempotency_key": _("Form"),
+}
 BUSY = Told("busy", _("Very many people are buying right now. Nothing was ordered."), _("Press the button again."))
 NOT_CHANGED = Told("busy", _("The shop is busy. Nothing was changed."), _("Press the button again."))
 UNKNOWN = Told(
@@ -70,11 +82,18 @@ def tell(error: ServiceError, *, has_ordered: bool = False) -> Told:
     if isinstance(error, OverBuyersLimit):
         return of_limit(int(error.details["limit"]), int(error.details["held"]))
     if isinstance(error, Invalid):
-        return Told("invalid", error.message)
+        return Told("invalid", of_faults(error, FIELDS))
     known = next((told for kind, told in BY_ERROR.items() if isinstance(error, kind)), BY_KIND.get(error.kind))
     if known is BUSY and has_ordered:
         return NOT_CHANGED
     return known or Told("invalid", error.message)
+
+
+def of_faults(error: Invalid, names: Mapping[str, str | Promise]) -> str:
+    """What is wrong with each field of a form, by the words that stand beside it there."""
+    text = _("%(field)s: %(reason)s.")
+    faults = [(fault.details["field"], fault.reason) for fault in (error, *error.others)]
+    return " ".join(str(text) % {"field": names.get(field, field), "reason": reason} for field, reason in faults)
 
 
 def of_shortage(available: int) -> Told:

@@ -63,7 +63,9 @@ class OrderForm(forms.Form):
 
     def __init__(self, entries: Sequence[Any], data: Any = None) -> None:
         super().__init__(data)
-        self.entries = {name_of(entry): entry for entry in entries}
+        named = {name_of(entry): entry for entry in entries}
+        # What came into the list after the page was made is not on it.
+        self.entries = {name: entry for name, entry in named.items() if not data or name in data}
         for name, entry in self.entries.items():
             self.fields[name] = PlaceField(entry)
 

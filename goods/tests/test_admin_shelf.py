@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from goods.models import Room, RoomGoods
+from goods.services import Entry, add_room_goods
 from lab.kit import factories
 from lab.kit.admin_site import make_operator, page_url, sign_in, submit
 
@@ -148,3 +149,14 @@ def make_operator_named(name: str, *codenames: str) -> Client:
     user.save()
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     return sign_in(user)
+
+
+def test_order_of_a_page_is_saved_though_a_product_came_into_the_list_meanwhile(client: Client) -> None:
+    page = client.get(page_url(room())).content.decode()
+    factories.make_goods(3)
+    add_room_goods(room_id=1, entries=[Entry(3)], actor="staff")
+    (before,) = RoomGoods.objects.filter(goods_id=3).values_list("weight", flat=True)
+
+    save_order(client, page, weight_2="77")
+
+    assert (weights()[2], weights()[3]) == (77, before)

@@ -25,10 +25,16 @@ from lab.crowd.users import MOST_BUYERS
 from lab.web.demo import for_the_demo
 from live.shelf import read_shelf
 from live.views import whole
-from live.words import UNKNOWN
+from live.words import UNKNOWN, of_faults
 
 View = Callable[[HttpRequest, int], HttpResponse]
 BUYERS, PIECES, STOCK = range(1, MOST_BUYERS + 1), range(1, 1_000), range(10_001)
+FIELDS = {
+    "buyers": _("Buyers"),
+    "quantity": _("Pieces each"),
+    "goods_id": _("Product"),
+    "stock": _("Set the stock to"),
+}
 WHY_NOT = {
     runs.RunUnderWay: _(
         "Somebody is at it already: a crowd is buying, or a room is being put back. Wait until that has ended."
@@ -54,7 +60,8 @@ def button(view: View, *, has_steps: bool = False) -> View:
             error = as_service_error(cause)
             log_unforeseen(error, cause)
             is_open = has_steps or error.kind in (Kind.UNKNOWN, Kind.INTERNAL)
-            answer = unknown(request, room_id) if is_open else refusal(request, room_id, error.message)
+            words = of_faults(error, FIELDS) if isinstance(error, Invalid) else error.message
+            answer = unknown(request, room_id) if is_open else refusal(request, room_id, words)
             return refusing(answer, error)
 
     return pressed

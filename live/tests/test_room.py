@@ -145,6 +145,33 @@ def test_refusal_is_told_on_the_page_and_nothing_is_ordered(more: dict[str, str]
 
 
 @pytest.mark.usefixtures("room")
+@pytest.mark.parametrize(
+    ("more", "language", "told"),
+    [
+        ({"quantity": "x"}, "en", "Pieces: must be a whole number, 1 or more."),
+        ({"quantity": "x"}, "zh-hans", "件数：必须是 1 或更大的整数。"),
+        ({"name": "", "address": ""}, "en", "Address: is missing. Name: is missing."),
+    ],
+    ids=str,
+)
+def test_faults_of_a_form_are_told_by_the_words_beside_its_fields(
+    more: dict[str, str], language: str, told: str
+) -> None:
+    answer = Client(headers={"Accept-Language": language}).post("/rooms/1/buy", fields(**more))
+
+    assert told in answer.text
+
+
+@pytest.mark.usefixtures("room")
+def test_fields_take_no_more_than_an_order_has_room_for() -> None:
+    fields_of = re.findall(r'<input id="(name|phone|address)"[^>]* maxlength="(\d+)"', Client().get("/rooms/1").text)
+
+    assert {name: int(length) for name, length in fields_of} == {
+        name: Order._meta.get_field(f"receive_{name}").max_length for name in ("name", "phone", "address")
+    }
+
+
+@pytest.mark.usefixtures("room")
 def test_pay_leads_to_the_provider_and_cancel_gives_the_piece_back() -> None:
     client = Client()
     client.post("/rooms/1/buy", fields())

@@ -109,3 +109,10 @@ def test_second_page_goes_on_where_the_first_one_ends(client: Client, monkeypatc
         make_message(key=key)
 
     assert [shown(client, p=page) for page in (1, 2)] == [(["d", "c"], True), (["b"], True)]
+
+
+@pytest.mark.parametrize("words", [{"created_at__year": "99999"}, {"created_at__gte": "x"}, {"id__exact": "9" * 5000}])
+def test_address_that_no_list_has_leads_to_the_list(client: Client, words: dict[str, str]) -> None:
+    answer = client.get(list_url(Order), words)
+
+    assert (answer.status_code, answer["Location"]) == (302, f"{list_url(Order)}?e=1")

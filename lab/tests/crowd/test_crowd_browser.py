@@ -116,7 +116,7 @@ def test_desk_sends_and_resets_without_leaving_the_page(seeded_shop: Shop, brows
         browser.run("document.querySelector('.crowd-send').noValidate = true")
         browser.run("document.querySelector('#crowd-buyers').value = '0'")
         browser.click("[data-testid=desk-send]")
-        says("#send-crowd .told", "buyers: must be a whole number from 1 to 500")
+        says("#send-crowd .told", "Buyers: must be a whole number from 1 to 500.")
         assert browser.run("return [document.activeElement.className, location.pathname]") == [
             "told bad",
             "/rooms/1/desk",

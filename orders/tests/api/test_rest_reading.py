@@ -189,6 +189,9 @@ def test_orders_of_everybody_are_listed_for_staff_and_services(caller) -> None:
         ("placed_until=9999-12-31T23:59:59Z", f"placed_until: {AGE}"),
         ("placed_from=2026-06-01T12:00:00", f"placed_from: {AGE}"),
         ("placed_from=2026-06-01", f"placed_from: {AGE}"),
+        ("placed_from=2026-W23-1T12:00:00Z", f"placed_from: {AGE}"),
+        ("placed_from=2026-06-01T12:00:00Z%00or+so", f"placed_from: {AGE}"),
+        ("placed_from=%EF%BC%92026-06-01T12:00:00Z", f"placed_from: {AGE}"),
         ("buyer=8", "buyer: is not a field of this request"),
     ],
 )
