@@ -93,7 +93,7 @@ def around(request: HttpRequest, started: float) -> logs.bound:
 
 def sender(request: HttpRequest) -> str:
     """The address of who sent a request."""
-    return caller_address(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+    return caller_address(request.META.get("REMOTE_ADDR", ""), request.headers.get("x-forwarded-for", ""))
 
 
 def traced(request: HttpRequest) -> AbstractContextManager[None]:
