@@ -111,7 +111,7 @@ def test_body_with_a_name_twice_is_invalid_and_does_nothing() -> None:
     assert counts(1) == (5, 0, 0)
 
 
-@pytest.mark.parametrize("body", [b"[" * 30_000, b'{"items":' * 6_000])
+@pytest.mark.parametrize("body", [b"[" * 30_000, b'{"items":' * 6_000 + b"1" + b"}" * 6_000])
 def test_body_that_is_nested_too_deeply_is_invalid(body: bytes) -> None:
     expected = (400, 10000001, "body: is nested deeper than 20 levels")
 
