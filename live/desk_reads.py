@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from charites.common.line_chart import Line, draw
 from charites.common.recent import Recent
-from live.sales_chart import Line, draw
 from live.shelf import Item, Shelf, read_shelf
 from orders.sales import SalesMinute, list_newest_orders, list_sales
 from orders.selectors import OrderWithLines

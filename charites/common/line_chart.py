@@ -1,4 +1,4 @@
-"""A line through the last minutes, as the numbers that an SVG drawing is made of."""
+"""A line through values of the last minutes or hours, as the numbers that an SVG drawing is made of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Line:
 
 
 def draw(values: Sequence[int]) -> Line:
-    """One value a minute, oldest first; at least one."""
+    """Values at even distances, oldest first; at least one."""
     highest = max(values)
     step = (RIGHT - LEFT) / max(1, len(values) - 1)
     across = [f"{RIGHT - step * ago:.1f}" for ago in reversed(range(len(values)))]
