@@ -1,7 +1,6 @@
-"""Orders and money, to look at. What an operator may do with an order goes through the services."""
+"""Orders and their lines."""
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 from django import forms
@@ -18,31 +17,17 @@ from charites.common.admin_products import ProductAdmin, product_id_of, product_
 from charites.common.admin_sections import Section, section
 from charites.common.auth import Permission
 from charites.common.money import money
-from charites.common.pages import Cursor
-from goods import selectors as goods_selectors
-from goods.models import Room
-from messaging.models import Message
-from messaging.selectors import list_by_key
 from orders import selectors, services
-from orders.models import Order, OrderDetail, Payment, Refund
-from orders.payments import sandbox
-from orders.payments.sandbox import NOTIFY_TOPIC
-from orders.payments.sandbox import admin as sandbox_admin  # noqa: F401 (registers its pages)
+from orders.admin.filters import RoomFilter
+from orders.admin.money import payments_section, refunds_section
+from orders.models import Order, OrderDetail
 from orders.personal_data import masked
-from orders.refunds import REFUND_TOPIC
 from stock import selectors as stock_selectors
 from stock.models import StockRecord
-
-ROOMS_TO_FILTER_BY = 20  # of each status
 
 
 def sees_personal_data(request: HttpRequest) -> bool:
     return bool(request.user.has_perm(Permission.VIEW_PERSONAL_DATA))
-
-
-def amount(row: Any) -> str:
-    """The amount of a payment or refund, in its own currency."""
-    return money(row.amount, row.currency)
 
 
 class UserNames(ReadOnlyAdmin):
@@ -56,24 +41,6 @@ class UserNames(ReadOnlyAdmin):
     @admin.display(description=_("user"), ordering="user_id")
     def user(self, row: Any) -> str:
         return row.username or str(row.user_id)
-
-
-class RoomFilter(admin.SimpleListFilter):
-    """The first rooms that are live, and the first that are not, by their titles."""
-
-    title = _("room")
-    parameter_name = "room"
-
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        if "goods" not in settings.APPS:  # elsewhere there is no table of them
-            return []
-        cursor = Cursor(limit=ROOMS_TO_FILTER_BY)
-        rooms = chain.from_iterable(goods_selectors.page_rooms(status, cursor).items for status in Room.Status)
-        return [(str(room.room_id), room.title) for room in rooms]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        known = self.value() in {number for number, _title in self.lookup_choices}
-        return queryset.filter(room_id=self.value()) if known else queryset
 
 
 @admin.register(Order)
@@ -165,16 +132,6 @@ class OrderAdmin(UserNames):
         )
 
 
-def payments_section(payments: list[Payment]) -> Section:
-    names = ("payment_id", "channel", "amount", "status", "trade_id", "created_at")
-    return section(_("Payments"), Payment, payments, *names, labels={"amount": _("amount")}, amount=amount)
-
-
-def refunds_section(refunds: list[Refund]) -> Section:
-    names = ("payment_id", "amount", "reason", "status", "attempts", "created_at")
-    return section(_("Refunds"), Refund, refunds, *names, labels={"amount": _("amount")}, amount=amount)
-
-
 @admin.register(OrderDetail)
 class OrderDetailAdmin(ProductAdmin, UserNames):
     list_display = ("id", "order_id", "user", "product", "shown_price", "num", "shown_amount", "pay_time")
@@ -194,95 +151,3 @@ class OrderDetailAdmin(ProductAdmin, UserNames):
     @admin.display(description=_("amount"), ordering="pay_amount")
     def shown_amount(self, line: OrderDetail) -> str:
         return money(line.pay_amount)
-
-
-class MoneyAdmin(ReadOnlyAdmin):
-    """Rows with an amount in a currency of their own."""
-
-    @admin.display(description=_("amount"), ordering="amount")
-    def shown_amount(self, row: Any) -> str:
-        return amount(row)
-
-
-def messages_section(messages: list[Message]) -> Section:
-    names = ("id", "topic", "state", "attempts", "deliver_at", "last_error", "created_at")
-    return section(_("Messages"), Message, messages, *names)
-
-
-@admin.register(Payment)
-class PaymentAdmin(MoneyAdmin):
-    fields = (
-        *("payment_id", "order_id", "channel", "shown_amount", "status", "trade_id"),
-        *("leased_until", "questions", "next_question_at", "last_error", "created_at", "updated_at"),
-    )
-    list_display = ("payment_id", "order_id", "channel", "shown_amount", "status", "next_question_at", "created_at")
-    list_filter = ("status", "created_at")
-    ordered_filters = ("status",)
-    ordering = ("-order_id", "-id")
-    id_fields = ("payment_id", "order_id")
-    prefix_fields = ("trade_id",)
-    actions = ("send_notice_again", "ask_provider")
-
-    def sections(self, obj: Payment) -> list[Section]:
-        found = selectors.list_refunds(order_id=obj.order_id)
-        notices = list_by_key(topic=NOTIFY_TOPIC, key=str(obj.payment_id))
-        refunds = list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id))
-        return [
-            refunds_section([refund for refund in found if refund.payment_id == obj.payment_id]),
-            messages_section([*notices, *refunds]),
-        ]
-
-    @admin.action(description=_("Send the notices of the payments again"), permissions=["operate"])
-    @confirmed(_("Send the notices of these payments again? A notice that was taken before has no effect."))
-    def send_notice_again(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
-        told = sandbox.announce_again(payment_ids=[payment.payment_id for payment in rows], now=clock.now())
-        text = _("The sandbox has no money of payment %(payment_id)s.")
-        left = [payment.payment_id for payment in rows if payment.payment_id not in told]
-        return Report(
-            done=[payment for payment in rows if payment.payment_id in told],
-            errors=[text % {"payment_id": payment_id} for payment_id in left],
-        )
-
-    @admin.action(description=_("Ask the provider whether the money has come"), permissions=["operate"])
-    @confirmed(_("Ask the provider about these payments now? Money that it has taken is recorded."))
-    def ask_provider(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
-        errors = services.ask_now(payment_ids=[payment.payment_id for payment in rows], now=clock.now())
-        done = [payment for payment in rows if errors.get(payment.payment_id) is None]
-        return Report(done=done, errors=[error for error in errors.values() if error])
-
-
-@admin.register(Refund)
-class RefundAdmin(MoneyAdmin):
-    fields = (
-        *("payment_id", "order_id", "shown_amount", "reason", "status", "attempts", "leased_until", "next_try_at"),
-        *("done_at", "last_error", "created_at", "updated_at"),
-    )
-    list_display = (
-        "payment_id",
-        "order_id",
-        "shown_amount",
-        "reason",
-        "status",
-        "attempts",
-        "next_try_at",
-        "last_error",
-    )
-    list_filter = ("status", "reason", "created_at")
-    indexed_filters = ("status",)
-    ordering = ("-id",)
-    id_fields = ("payment_id", "order_id")
-    actions = ("send_now",)
-
-    def sections(self, obj: Refund) -> list[Section]:
-        return [messages_section(list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id)))]
-
-    @admin.action(description=_("Send the money back now"), permissions=["operate"])
-    @confirmed(_("Try to send this money back now? Only pending refunds are sent."))
-    def send_now(self, request: HttpRequest, rows: list[Refund], form: forms.Form) -> Report:
-        errors = services.send_refunds(payment_ids=[refund.payment_id for refund in rows], now=clock.now())
-        pending = [refund for refund in rows if refund.status == Refund.Status.PENDING]
-        text = _("The money of payment %(payment_id)s was sent back before.")
-        sent = [text % {"payment_id": refund.payment_id} for refund in rows if refund not in pending]
-        return Report(
-            done=[refund for refund in pending if refund.payment_id not in errors], errors=[*errors.values(), *sent]
-        )

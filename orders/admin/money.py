@@ -1,0 +1,127 @@
+"""Payments and refunds."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from charites.common import clock
+from charites.common.admin import ReadOnlyAdmin, Report, confirmed
+from charites.common.admin_sections import Section, section
+from charites.common.money import money
+from messaging.models import Message
+from messaging.selectors import list_by_key
+from orders import selectors, services
+from orders.models import Payment, Refund
+from orders.payments import sandbox
+from orders.payments.sandbox import NOTIFY_TOPIC
+from orders.refunds import REFUND_TOPIC
+
+
+def amount(row: Any) -> str:
+    """The amount of a payment or refund, in its own currency."""
+    return money(row.amount, row.currency)
+
+
+def payments_section(payments: list[Payment]) -> Section:
+    names = ("payment_id", "channel", "amount", "status", "trade_id", "created_at")
+    return section(_("Payments"), Payment, payments, *names, labels={"amount": _("amount")}, amount=amount)
+
+
+def refunds_section(refunds: list[Refund]) -> Section:
+    names = ("payment_id", "amount", "reason", "status", "attempts", "created_at")
+    return section(_("Refunds"), Refund, refunds, *names, labels={"amount": _("amount")}, amount=amount)
+
+
+def messages_section(messages: list[Message]) -> Section:
+    names = ("id", "topic", "state", "attempts", "deliver_at", "last_error", "created_at")
+    return section(_("Messages"), Message, messages, *names)
+
+
+class MoneyAdmin(ReadOnlyAdmin):
+    """Rows with an amount in a currency of their own."""
+
+    @admin.display(description=_("amount"), ordering="amount")
+    def shown_amount(self, row: Any) -> str:
+        return amount(row)
+
+
+@admin.register(Payment)
+class PaymentAdmin(MoneyAdmin):
+    fields = (
+        *("payment_id", "order_id", "channel", "shown_amount", "status", "trade_id"),
+        *("leased_until", "questions", "next_question_at", "last_error", "created_at", "updated_at"),
+    )
+    list_display = ("payment_id", "order_id", "channel", "shown_amount", "status", "next_question_at", "created_at")
+    list_filter = ("status", "created_at")
+    ordered_filters = ("status",)
+    ordering = ("-order_id", "-id")
+    id_fields = ("payment_id", "order_id")
+    prefix_fields = ("trade_id",)
+    actions = ("send_notice_again", "ask_provider")
+
+    def sections(self, obj: Payment) -> list[Section]:
+        found = selectors.list_refunds(order_id=obj.order_id)
+        notices = list_by_key(topic=NOTIFY_TOPIC, key=str(obj.payment_id))
+        refunds = list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id))
+        return [
+            refunds_section([refund for refund in found if refund.payment_id == obj.payment_id]),
+            messages_section([*notices, *refunds]),
+        ]
+
+    @admin.action(description=_("Send the notices of the payments again"), permissions=["operate"])
+    @confirmed(_("Send the notices of these payments again? A notice that was taken before has no effect."))
+    def send_notice_again(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
+        told = sandbox.announce_again(payment_ids=[payment.payment_id for payment in rows], now=clock.now())
+        text = _("The sandbox has no money of payment %(payment_id)s.")
+        left = [payment.payment_id for payment in rows if payment.payment_id not in told]
+        return Report(
+            done=[payment for payment in rows if payment.payment_id in told],
+            errors=[text % {"payment_id": payment_id} for payment_id in left],
+        )
+
+    @admin.action(description=_("Ask the provider whether the money has come"), permissions=["operate"])
+    @confirmed(_("Ask the provider about these payments now? Money that it has taken is recorded."))
+    def ask_provider(self, request: HttpRequest, rows: list[Payment], form: forms.Form) -> Report:
+        errors = services.ask_now(payment_ids=[payment.payment_id for payment in rows], now=clock.now())
+        done = [payment for payment in rows if errors.get(payment.payment_id) is None]
+        return Report(done=done, errors=[error for error in errors.values() if error])
+
+
+@admin.register(Refund)
+class RefundAdmin(MoneyAdmin):
+    fields = (
+        *("payment_id", "order_id", "shown_amount", "reason", "status", "attempts", "leased_until", "next_try_at"),
+        *("done_at", "last_error", "created_at", "updated_at"),
+    )
+    list_display = (
+        "payment_id",
+        "order_id",
+        "shown_amount",
+        "reason",
+        "status",
+        "attempts",
+        "next_try_at",
+        "last_error",
+    )
+    list_filter = ("status", "reason", "created_at")
+    indexed_filters = ("status",)
+    ordering = ("-id",)
+    id_fields = ("payment_id", "order_id")
+    actions = ("send_now",)
+
+    def sections(self, obj: Refund) -> list[Section]:
+        return [messages_section(list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id)))]
+
+    @admin.action(description=_("Send the money back now"), permissions=["operate"])
+    @confirmed(_("Try to send this money back now? Only pending refunds are sent."))
+    def send_now(self, request: HttpRequest, rows: list[Refund], form: forms.Form) -> Report:
+        errors = services.send_refunds(payment_ids=[refund.payment_id for refund in rows], now=clock.now())
+        pending = [refund for refund in rows if refund.status == Refund.Status.PENDING]
+        text = _("The money of payment %(payment_id)s was sent back before.")
+        sent = [text % {"payment_id": refund.payment_id} for refund in rows if refund not in pending]
+        return Report(
+            done=[refund for refund in pending if refund.payment_id not in errors], errors=[*errors.values(), *sent]
+        )
