@@ -184,6 +184,11 @@ def count_due(*, now: datetime) -> int:
     return due_orders(now)[:MOST_COUNTED].count()
 
 
+def first_placed_at() -> datetime | None:
+    """Returns when the oldest order was placed, or None."""
+    return Order.objects.order_by("order_id").values_list("created_at", flat=True).first()
+
+
 def last_placed_at() -> datetime | None:
     """Returns when the newest order was placed, or None."""
     return Order.objects.order_by("-order_id").values_list("created_at", flat=True).first()

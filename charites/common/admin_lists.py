@@ -9,7 +9,7 @@ and other texts among as many as a filter.
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from django.contrib.admin import ModelAdmin
+from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
@@ -75,8 +75,8 @@ class NewestRows(ChangeList):
 
 
 def named(spec: Any, names: Sequence[str]) -> bool:
-    """Whether a filter is that of one of these columns."""
-    return getattr(spec, "field_path", None) in names
+    """Whether a filter is that of one of these columns, or has one of these names of its own."""
+    return (getattr(spec, "field_path", None) or getattr(spec, "parameter_name", None)) in names
 
 
 class KeysFirst(Paginator):  # type: ignore[type-arg]
@@ -94,6 +94,7 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     paginator = KeysFirst
     change_list_template = "charites_common/change_list.html"
+    show_facets = ShowFacets.NEVER  # a count for every choice of every filter
     show_full_result_count = False  # a second count of the whole table for every search
     id_fields: Sequence[str] = ()  # integers that the search box finds by equality
     key_fields: Sequence[str] = ()  # texts with an index, that it finds by how they begin

@@ -1,19 +1,27 @@
 """By what the list of orders is filtered, beside its columns."""
 
 from itertools import chain
+from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from charites.common import clock
 from charites.common.pages import Cursor
+from charites.common.periods import TODAY, period_of, words_between
 from goods import selectors as goods_selectors
 from goods.models import Room
+from orders import selectors
+from orders.lists import OrderFilter, placed_within
 from orders.models import Order
 
 ROOMS_TO_FILTER_BY = 20  # of each status
+LATELY = {TODAY: _("Today"), "24h": _("Last 24 hours"), "7d": _("Last 7 days")}
+FORMATS = {4: "Y", 7: "YEAR_MONTH_FORMAT", 10: "MONTH_DAY_FORMAT"}  # by the length of the word
 
 
 class RoomFilter(admin.SimpleListFilter):
@@ -32,3 +40,26 @@ class RoomFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         known = self.value() in {number for number, _title in self.lookup_choices}
         return queryset.filter(room_id=self.value()) if known else queryset
+
+
+class PlacedFilter(admin.SimpleListFilter):
+    """When an order was placed: lately, or in a year, a month, a day of those in which there were any.
+
+    Django's own hierarchy of dates reads the whole table for that; here two orders say from when to when.
+    """
+
+    title = _("placed")
+    parameter_name = "placed"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+        first, last = selectors.first_placed_at(), selectors.last_placed_at()
+        if first is None or last is None:
+            return list(LATELY.items())
+        past = words_between(first, last, self.value() or "")
+        return [*LATELY.items(), *((word, date_format(starts_at, FORMATS[len(word)])) for word, starts_at in past)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        period = period_of(self.value() or "", clock.now())
+        if period is None:
+            return queryset
+        return placed_within(OrderFilter(placed_from=period.starts_at, placed_until=period.ends_at), queryset)

@@ -18,7 +18,7 @@ from charites.common.admin_sections import Section, section
 from charites.common.auth import Permission
 from charites.common.money import money
 from orders import selectors, services
-from orders.admin.filters import RoomFilter
+from orders.admin.filters import PlacedFilter, RoomFilter
 from orders.admin.money import payments_section, refunds_section
 from orders.models import Order, OrderDetail
 from orders.personal_data import masked
@@ -46,8 +46,8 @@ class UserNames(ReadOnlyAdmin):
 @admin.register(Order)
 class OrderAdmin(UserNames):
     list_display = ("order_id", "user", "status", "shown_amount", "created_at", "expires_in", "closed_by")
-    list_filter = ("status", RoomFilter, "closed_by", "created_at")
-    ordered_filters = ("status",)
+    list_filter = ("status", PlacedFilter, RoomFilter, "closed_by")
+    ordered_filters = ("status", PlacedFilter.parameter_name)
     ordering = ("-order_id",)
     id_fields = ("order_id", "user_id")
     prefix_fields = ("receive_phone",)

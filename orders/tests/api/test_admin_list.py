@@ -1,16 +1,19 @@
-"""The list of orders: those of a room, and what is listed in all."""
+"""The list of orders: those of a room or of a span of time, and what is listed in all."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from charites.common import admin_lists
+from charites.common import admin_lists, clock
 from charites.common.admin import ROWS_PER_PAGE
+from charites.common.ids import first_id_at
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in
 from orders import services
-from orders.models import Order
+from orders.admin.filters import PlacedFilter
+from orders.models import Order, OrderDetail
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,3 +66,58 @@ def test_total_of_a_list_that_is_cut_is_that_of_the_newest(client: Client, monke
         factories.make_order({1: number})
 
     assert totals(client) == "2 orders listed: 497.50\u00a0CNY together"
+
+
+def placed_at(moment: datetime) -> int:
+    """Places an order, and gives it a number and a time of this moment."""
+    order = factories.make_order(now=moment)
+    number = first_id_at(moment) + order.pk
+    Order.objects.filter(pk=order.pk).update(order_id=number)
+    OrderDetail.objects.filter(order_id=order.order_id).update(order_id=number)
+    return number
+
+
+def listed(client: Client, **query: Any) -> list[int]:
+    return [order.order_id for order in client.get(list_url(Order), query).context["cl"].result_list]
+
+
+def choices(client: Client, **query: Any) -> list[str]:
+    """What the filter of times offers."""
+    specs = client.get(list_url(Order), query).context["cl"].filter_specs
+    (placed,) = [spec for spec in specs if isinstance(spec, PlacedFilter)]
+    return [str(title) for _word, title in placed.lookup_choices]
+
+
+def test_orders_are_filtered_by_when_they_were_placed_in_the_operators_zone(client: Client, settings: Any) -> None:
+    settings.OPERATORS_TIME_ZONE = "Asia/Shanghai"
+    now = clock.now()
+    old = placed_at(datetime(2025, 12, 31, 15, 59, tzinfo=UTC))
+    new_year = placed_at(datetime(2025, 12, 31, 16, 0, tzinfo=UTC))
+    recent = placed_at(now - timedelta(hours=1))
+
+    assert listed(client, placed="2025") == listed(client, placed="2025-12-31") == [old]
+    assert listed(client, placed="2026-01") == listed(client, placed="2026-01-01") == [new_year]
+    assert listed(client, placed="24h") == listed(client, placed="7d") == [recent]
+    assert listed(client, placed="24h", status__exact="300") == []
+    assert listed(client, placed="nonsense") == [recent, new_year, old]
+    assert choices(client, placed="2025") == ["Today", "Last 24 hours", "Last 7 days", "2025", "2026", "December 2025"]
+
+
+def test_list_without_orders_offers_what_was_placed_lately(client: Client) -> None:
+    assert choices(client) == ["Today", "Last 24 hours", "Last 7 days"]
+
+
+def test_old_month_is_listed_however_many_orders_came_after_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_lists, "LISTED", 2)
+    monkeypatch.setattr(admin_lists, "LOOKED_AT", 2)
+    january = datetime(2026, 1, 5, tzinfo=UTC)
+    old = [placed_at(january + timedelta(days=day)) for day in range(3)]
+    for _ in range(3):
+        placed_at(january + timedelta(days=60))
+
+    assert listed(client, placed="2026-01") == old[:0:-1]
+    assert listed(client, placed="2026-01", status__exact="100") == old[:0:-1]
+
+
+def test_nobody_has_every_choice_of_every_filter_counted(client: Client) -> None:
+    assert not client.get(list_url(Order), {"_facets": "True"}).context["cl"].add_facets
