@@ -1,19 +1,22 @@
-"""The name of the admin, what is typed into the pages that Django brings, and its door: who signs in there is counted
-as in the API."""
+"""The name of the admin, its first page, what is typed into the pages that Django brings, and its door: who signs in
+there is counted as in the API."""
 
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
+from charites.common import clock
 from charites.common.forms import TYPED
 from charites.common.sign_in_form import CountedSignInForm, with_limit
+from charites.dashboard import read_dashboard
 
 admin.site.site_header = "charites"
 admin.site.site_title = "charites"
+admin.site.index_template = "charites/dashboard.html"
 
 admin.site.unregister([Group, User])
 
@@ -41,3 +44,8 @@ admin.site.login_form = SignInForm
 def sign_in_page(request: HttpRequest) -> HttpResponseBase:
     """The admin's log-in."""
     return with_limit(admin.site.login(request))
+
+
+def first_page(request: HttpRequest) -> HttpResponse:
+    """How the shop is doing, above the list of what there is."""
+    return admin.site.index(request, {"dashboard": read_dashboard(request.user, clock.now())})

@@ -6,7 +6,7 @@ from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from charites import front, views
-from charites.admin import sign_in_page
+from charites.admin import first_page, sign_in_page
 from charites.gateway import gateway_urls
 from charites.operators import seen_by_operators
 from orders.payments.sandbox import page
@@ -30,7 +30,8 @@ urlpatterns = [
     path("readyz", views.readyz),
     path("statusz", views.statusz),
     path("metrics", seen_by_operators("metrics", views.metrics_page)),
-    path("admin/login/", sign_in_page),  # before the admin's own
+    path("admin/login/", sign_in_page),  # before the admin's own, as the next
+    path("admin/", admin.site.admin_view(first_page)),
     path("admin/", admin.site.urls),
     path("api/schema", seen_by_operators("docs", SpectacularAPIView.as_view()), name="schema"),
     path("api/docs", seen_by_operators("docs", SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),

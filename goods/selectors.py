@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 
 from charites.common.pages import Cursor, Page, along, read_page
 from goods.errors import GoodsNotFound, RoomNotFound
@@ -92,6 +93,15 @@ def list_goods(*, goods_ids: Sequence[int]) -> list[Goods]:
         return []
     wanted = ", ".join(["%s"] * len(goods_ids))
     return list(Goods.objects.raw(f"{EXISTING} AND goods_id IN ({wanted}) ORDER BY goods_id", list(goods_ids)))
+
+
+def list_on_sale(*, now: datetime, limit: int, among: int) -> list[int]:
+    """Returns the ids of the newest products whose sale is not over, `limit` at most, of the `among` newest that there
+    are; not started yet is on sale, too."""
+    newest = Goods.objects.aggregate(newest=Max("pk"))["newest"] or 0
+    going_on = Q(sale_ends_at=None) | Q(sale_ends_at__gt=now)
+    on_sale = Goods.objects.filter(going_on, pk__gt=newest - among, status=Goods.Status.ON_SALE, is_deleted=False)
+    return list(on_sale.order_by("-pk").values_list("goods_id", flat=True)[:limit])
 
 
 def list_titles(*, goods_ids: Collection[int]) -> list[tuple[int, int, str]]:

@@ -12,6 +12,11 @@ def count_by_state() -> dict[str, int]:
     return count_values(Message, "state", Message.State.values)
 
 
+def count_dead(*, most: int) -> int:
+    """Returns how many messages were given up, `most` at most."""
+    return Message.objects.filter(state=Message.State.DEAD).order_by().values("pk")[:most].count()
+
+
 def oldest_due_at(*, now: datetime) -> datetime | None:
     """Returns when the longest waiting ready message was due, or None when none is due."""
     due = Message.objects.filter(state=Message.State.READY, deliver_at__lte=now)

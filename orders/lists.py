@@ -1,18 +1,16 @@
 """Orders, payments and refunds in lists, a page at a time."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 
-from charites.common.ids import first_id_at
+from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.models import DEFAULT_PAGE, MAX_INT64
 from charites.common.pages import Cursor, Page, along, read_page
 from orders.models import Order, OrderDetail, Payment, Refund
 from orders.selectors import OrderWithLines, with_lines
-
-CLOCKS_DIFFER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

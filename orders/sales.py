@@ -1,24 +1,29 @@
-"""What is being sold of some products: the newest orders, and how many there were in each of the last minutes.
+"""What is being sold: of some products, the newest orders, and how many there were in each of the last minutes; of all,
+how many in each of the last hours.
 
-A few statements for all of the products together, each along an index and bounded, however much was ever sold.
+A few statements for all of it together, each along an index and bounded, however much was ever sold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import connection
-from django.db.models import Count, F, Q
+from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
-from charites.common.ids import first_id_at
+from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.sums import halves, whole
 from orders.models import Order, OrderDetail
 from orders.selectors import OrderWithLines, with_lines
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MOST_PRODUCTS = 200  # of one statement
 MOST_LINES = 20_000  # of the shop: older ones are not looked at
+TODAY = "_today"  # in the names of sums
+MOST_ORDERS = 50_000  # nor are they
 NUMBERS_A_MINUTE = first_id_at(datetime(2022, 1, 1, 0, 1, tzinfo=UTC)) - first_id_at(datetime(2022, 1, 1, tzinfo=UTC))
+PAID = (Order.Status.PAID, Order.Status.COMPLETED)
 
 NEWEST = """
 SELECT * FROM (
@@ -87,3 +92,62 @@ def sum_minutes(goods_ids: Sequence[int], first_line: int) -> dict[int, tuple[in
     paid = halves("pay_amount", only=Q(pay_time__isnull=False))
     sums = minutes.annotate(orders=Count("order_id", distinct=True), **paid)
     return {row["first"]: (row["orders"], whole(row)) for row in sums}
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """How many orders were placed, and what those of them are for that are paid, in cents."""
+
+    orders: int = 0
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SoldLately:
+    """`hours`: one by one, oldest first, up to now. `lately`: all of them together. Where there were more than
+    MOST_ORDERS, earlier ones are in nothing of this, and the hours begin with the first that is known whole: then
+    `is_cut`, and `is_today_cut` when the day began before."""
+
+    hours: list[Sold]
+    lately: Sold
+    today: Sold
+    is_cut: bool
+    is_today_cut: bool
+
+
+def sum_hours(*, now: datetime, hours: int, today: datetime) -> SoldLately:
+    """Returns what was sold in the last hours, and since the day began: `today`, which may be longer ago."""
+    asked_from = min(now - HOUR * hours, today)
+    lately = Order.objects.filter(order_id__gte=first_id_at(asked_from - CLOCKS_DIFFER))
+    cut = lately.order_by("-order_id").values_list("order_id", flat=True)[MOST_ORDERS - 1 : MOST_ORDERS + 1]
+    known = lately.filter(order_id__gte=cut[0]) if len(cut) > 1 else lately
+    known_from = known.order_by("order_id").values_list("created_at", flat=True)[0] if len(cut) > 1 else asked_from
+    rows = rows_by_hour(known.filter(created_at__gte=asked_from), now, hours, today)
+    by_hour = {row["ago"]: Sold(row["orders"], whole(row)) for row in rows if row["ago"] <= hours}
+    known_hours = [ago for ago in range(hours, 0, -1) if now - HOUR * ago >= known_from] or [1]
+    return SoldLately(
+        hours=[by_hour.get(ago, Sold()) for ago in known_hours],
+        lately=together(by_hour.values()),
+        today=together(Sold(row["orders_today"], whole(row, TODAY)) for row in rows),
+        is_cut=known_from > now - HOUR * hours,
+        is_today_cut=known_from > today,
+    )
+
+
+def rows_by_hour(orders: QuerySet[Order], now: datetime, hours: int, today: datetime) -> list[dict[str, Any]]:
+    """Sums by how many hours ago an order was placed: 1 for the last one; whatever is earlier is in one."""
+    since = [When(created_at__gte=now - HOUR * ago, then=Value(ago)) for ago in range(1, hours + 1)]
+    groups = orders.annotate(ago=Case(*since, default=Value(hours + 1))).values("ago").order_by("ago")
+    is_paid, is_of_today = Q(status__in=PAID), Q(created_at__gte=today)
+    sums = groups.annotate(
+        orders=Count("pk"),
+        orders_today=Count("pk", filter=is_of_today),
+        **halves("pay_amount", only=is_paid),
+        **halves("pay_amount", only=is_paid & is_of_today, name=TODAY),
+    )
+    return [dict(row) for row in sums]
+
+
+def together(sold: Iterable[Sold]) -> Sold:
+    parts = list(sold)
+    return Sold(sum(part.orders for part in parts), sum(part.amount for part in parts))

@@ -179,6 +179,16 @@ def oldest_overdue_at(*, now: datetime) -> datetime | None:
     return due_orders(now).values_list("expires_at", flat=True).first()
 
 
+def find_oldest_unpaid() -> Order | None:
+    """Returns the unpaid order that was placed first, or None."""
+    return along(Order.objects.all(), "order_id", status=Order.Status.UNPAID).first()
+
+
+def count_pending_refunds(*, most: int) -> int:
+    """Returns how many refunds are not made yet, `most` at most."""
+    return Refund.objects.filter(status=Refund.Status.PENDING).order_by().values("pk")[:most].count()
+
+
 def count_due(*, now: datetime) -> int:
     """Returns how many unpaid orders are overdue, MOST_COUNTED at most."""
     return due_orders(now)[:MOST_COUNTED].count()

@@ -21,6 +21,13 @@ def list_stock(*, goods_ids: Sequence[int]) -> list[Stock]:
     return list(Stock.objects.filter(goods_id__in=goods_ids).order_by("goods_id"))
 
 
+def list_few(*, goods_ids: Sequence[int], few: int, most: int) -> list[tuple[int, int]]:
+    """Returns goods_id and pieces available of those of the products of which there are at most `few`, fewest first,
+    and `most` of them at most."""
+    stock = Stock.objects.filter(goods_id__in=goods_ids, available__lte=few).order_by("available", "goods_id")
+    return list(stock.values_list("goods_id", "available")[:most])
+
+
 def page_stock(cursor: Cursor, **wanted: Any) -> Page[Stock]:
     """Returns a page of stock rows with these values, by goods_id."""
     return read_page(Stock.objects.filter(**wanted).order_by("goods_id"), "goods_id", cursor, keys_first=True)

@@ -112,8 +112,10 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
     def among_newest(self, rows: QuerySet[Any], *, most: int) -> Q | None:
         """The condition that selects the newest of these rows; None when there are no others."""
         name = str(self.newest_by)
-        found = list(rows.order_by(f"-{name}").values_list(name, flat=True)[most - 1 : most + 1])
-        return Q(**{f"{name}__gte": found[0]}) if len(found) > 1 else None
+        values = rows.order_by(f"-{name}").values_list(name, flat=True)
+        last = list(values[most - 1 : most + 1])
+        # From both sides: of rows of the past, those that came after them are not looked at again.
+        return Q(**{f"{name}__gte": last[0], f"{name}__lte": values[0]}) if len(last) > 1 else None
 
     def completed(self, rows: Sequence[Any]) -> list[Any]:
         """Returns the rows of one page with what else is shown of them."""

@@ -34,6 +34,7 @@ LEASE_SECONDS = 60
 RENEW_BEFORE_SECONDS = 30  # half the lease: two processes' clocks may run apart a little
 TRY_AGAIN_SECONDS = 1.0  # after a renewal that failed
 LEASE_TRIES = 20
+CLOCKS_DIFFER = timedelta(days=1)  # an id may be so much older or newer than what it numbers, and is found by time
 
 
 @dataclass(slots=True)

@@ -8,13 +8,14 @@ from django.db.models import F, Q, Sum
 SIZE = 2**32
 
 
-def halves(column: str, only: Q | None = None) -> dict[str, Sum]:
-    """Two sums from which `whole` makes that of a column without negative numbers, in all rows or in some."""
+def halves(column: str, only: Q | None = None, name: str = "") -> dict[str, Sum]:
+    """Two sums from which `whole` makes that of a column without negative numbers, in all rows or in some; `name`
+    tells them from others of the same query."""
     lower = F(column) % SIZE
     parts = {"upper": (F(column) - lower) / SIZE, "lower": lower}
-    return {name: Sum(part, filter=only) for name, part in parts.items()}
+    return {f"{half}{name}": Sum(part, filter=only) for half, part in parts.items()}
 
 
-def whole(found: Mapping[str, Any]) -> int:
+def whole(found: Mapping[str, Any], name: str = "") -> int:
     """Returns the sum; 0 where there was nothing to add up."""
-    return int(found["upper"] or 0) * SIZE + int(found["lower"] or 0)
+    return int(found[f"upper{name}"] or 0) * SIZE + int(found[f"lower{name}"] or 0)

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from charites.common import clock
 from charites.common.pages import Cursor
@@ -20,7 +21,7 @@ from orders.lists import OrderFilter, placed_within
 from orders.models import Order
 
 ROOMS_TO_FILTER_BY = 20  # of each status
-LATELY = {TODAY: _("Today"), "24h": _("Last 24 hours"), "7d": _("Last 7 days")}
+LATELY = {TODAY: pgettext_lazy("placed", "Today"), "24h": _("Last 24 hours"), "7d": _("Last 7 days")}
 FORMATS = {4: "Y", 7: "YEAR_MONTH_FORMAT", 10: "MONTH_DAY_FORMAT"}  # by the length of the word
 
 
