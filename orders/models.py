@@ -59,7 +59,10 @@ class Order(Inherited):
         db_table = "shopping_order"
         verbose_name = _("order")
         verbose_name_plural = _("orders")
-        permissions = [("view_personal_data", _("Can see names, phones and addresses"))]
+        permissions = [
+            ("view_personal_data", _("Can see names, phones and addresses")),
+            ("export_lists", _("Can export what is listed")),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["user_id", "idempotency_key"], name="shopping_order_key"),
             models.CheckConstraint(condition=~Q(idempotency_key=""), name="shopping_order_key_not_empty"),

@@ -194,9 +194,11 @@ def count_due(*, now: datetime) -> int:
     return due_orders(now)[:MOST_COUNTED].count()
 
 
-def first_placed_at() -> datetime | None:
-    """Returns when the oldest order was placed, or None."""
-    return Order.objects.order_by("order_id").values_list("created_at", flat=True).first()
+def find_span() -> tuple[datetime, datetime] | None:
+    """Returns when the first and when the newest order was placed, by their numbers; None: there are none."""
+    orders = Order.objects.values_list("created_at", flat=True)
+    newest = Subquery(orders.order_by("-order_id")[:1])
+    return Order.objects.order_by("order_id").annotate(newest=newest).values_list("created_at", "newest").first()
 
 
 def last_placed_at() -> datetime | None:

@@ -1,6 +1,6 @@
 """What there is of each product. Nothing is typed into a row: adjustments go through the service, with a reason."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import MAX_SECTION_ROWS, OperatorAdmin, ReadOnlyAdmin, Report, actor_of, confirmed
+from charites.common.admin_export import Column, ExportAdmin, column, time
 from charites.common.admin_products import ProductAdmin, register_available
 from charites.common.admin_sections import Section, section
 from charites.common.forms import CapitalLabels, TypedField
@@ -62,7 +63,7 @@ class FirstStockForm(AdjustForm, forms.ModelForm):
 
 
 @admin.register(Stock)
-class StockAdmin(ProductAdmin, OperatorAdmin):
+class StockAdmin(ExportAdmin, ProductAdmin, OperatorAdmin):
     form = FirstStockForm
     list_display = ("goods_id", "product", "available", "reserved", "sold", "version", "updated_at")
     list_filter = ("updated_at",)
@@ -75,6 +76,11 @@ class StockAdmin(ProductAdmin, OperatorAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Stock | None = None) -> bool:
         return False
+
+    def export_columns(self, request: HttpRequest) -> Sequence[Column]:
+        title = Column("title", lambda stock: stock.known_product and stock.known_product.title)
+        counts = [column(name) for name in ("available", "reserved", "sold")]
+        return [column("goods_id"), title, *counts, time("updated_at")]
 
     def get_fields(self, request: HttpRequest, obj: Stock | None = None) -> tuple[str, ...]:
         if obj is None:

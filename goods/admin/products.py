@@ -10,11 +10,13 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import Report, actor_of, confirmed
+from charites.common.admin_export import Column, ExportAdmin
 from charites.common.admin_products import Product
 from charites.common.admin_sections import Section, section
 from charites.common.forms import CapitalLabels, ChangesOfPage, MoneyField, TypedJSONField
 from charites.common.money import money
 from goods import selectors, services
+from goods.admin.file_columns import file_columns
 from goods.admin.marked import COMMON_FIELDS, MarkedRowsAdmin, deleted
 from goods.models import Goods, RoomGoods
 
@@ -63,7 +65,7 @@ class GoodsForm(ChangesOfPage, CapitalLabels, forms.ModelForm):
 
 
 @admin.register(Goods)
-class GoodsAdmin(MarkedRowsAdmin):
+class GoodsAdmin(ExportAdmin, MarkedRowsAdmin):
     form = GoodsForm
     list_display = (
         "goods_id",
@@ -116,6 +118,9 @@ class GoodsAdmin(MarkedRowsAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Goods | None = None) -> tuple[str, ...]:
         return ("goods_id", *self.readonly_fields) if obj else self.readonly_fields
+
+    def export_columns(self, request: HttpRequest) -> Sequence[Column]:
+        return file_columns()
 
     def sections(self, obj: Goods) -> list[Section]:
         entries = selectors.list_entries_of_goods(goods_id=obj.goods_id)

@@ -53,10 +53,8 @@ class PlacedFilter(admin.SimpleListFilter):
     parameter_name = "placed"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
-        first, last = selectors.first_placed_at(), selectors.last_placed_at()
-        if first is None or last is None:
-            return list(LATELY.items())
-        past = words_between(first, last, self.value() or "")
+        span = selectors.find_span()
+        past = words_between(*span, self.value() or "") if span else ()
         return [*LATELY.items(), *((word, date_format(starts_at, FORMATS[len(word)])) for word, starts_at in past)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:

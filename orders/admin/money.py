@@ -1,5 +1,6 @@
 """Payments and refunds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -9,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, confirmed
+from charites.common.admin_export import Column, ExportAdmin, column, time
+from charites.common.admin_export import amount as exported
 from charites.common.admin_sections import Section, section
 from charites.common.money import money
 from messaging.models import Message
@@ -40,7 +43,7 @@ def messages_section(messages: list[Message]) -> Section:
     return section(_("Messages"), Message, messages, *names)
 
 
-class MoneyAdmin(ReadOnlyAdmin):
+class MoneyAdmin(ExportAdmin, ReadOnlyAdmin):
     """Rows with an amount in a currency of their own."""
 
     @admin.display(description=_("amount"), ordering="amount")
@@ -61,6 +64,12 @@ class PaymentAdmin(MoneyAdmin):
     id_fields = ("payment_id", "order_id")
     prefix_fields = ("trade_id",)
     actions = ("send_notice_again", "ask_provider")
+
+    def export_columns(self, request: HttpRequest) -> Sequence[Column]:
+        return [
+            *(column("payment_id"), column("order_id"), column("channel"), exported("amount"), column("currency")),
+            *(column("status"), column("trade_id"), column("last_error"), time("created_at"), time("updated_at")),
+        ]
 
     def sections(self, obj: Payment) -> list[Section]:
         found = selectors.list_refunds(order_id=obj.order_id)
@@ -111,6 +120,13 @@ class RefundAdmin(MoneyAdmin):
     ordering = ("-id",)
     id_fields = ("payment_id", "order_id")
     actions = ("send_now",)
+
+    def export_columns(self, request: HttpRequest) -> Sequence[Column]:
+        return [
+            *(column("payment_id"), column("order_id"), exported("amount"), column("currency"), column("reason")),
+            *(column("status"), column("attempts"), column("last_error")),
+            *(time("next_try_at"), time("done_at"), time("created_at")),
+        ]
 
     def sections(self, obj: Refund) -> list[Section]:
         return [messages_section(list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id)))]

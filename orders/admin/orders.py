@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, actor_of, confirmed, with_username
+from charites.common.admin_export import Column, ExportAdmin, column, price, time, word
 from charites.common.admin_products import ProductAdmin, product_id_of, product_of, with_products
 from charites.common.admin_sections import Section, section
 from charites.common.auth import Permission
@@ -44,7 +45,7 @@ class UserNames(ReadOnlyAdmin):
 
 
 @admin.register(Order)
-class OrderAdmin(UserNames):
+class OrderAdmin(ExportAdmin, UserNames):
     list_display = ("order_id", "user", "status", "shown_amount", "created_at", "expires_in", "closed_by")
     list_filter = ("status", PlacedFilter, RoomFilter, "closed_by")
     ordered_filters = ("status", PlacedFilter.parameter_name)
@@ -63,6 +64,16 @@ class OrderAdmin(UserNames):
         """The order, with masks for who may not see personal data; nothing is ever saved from here."""
         order = super().get_object(request, object_id, from_field)
         return order if order is None or sees_personal_data(request) else masked(order)
+
+    def export_columns(self, request: HttpRequest) -> Sequence[Column]:
+        """The receiver's only for who may see personal data."""
+        receiver = [column(name) for name in ("receive_name", "receive_phone", "receive_address")]
+        return [
+            *(column("order_id"), Column("user", self.user), column("user_id"), word("status", Order.Status)),
+            *(column("closed_by"), column("room_id"), price("pay_amount"), time("created_at"), time("expires_at")),
+            *(column("pay_channel"), column("trade_id"), time("pay_time")),
+            *(receiver if sees_personal_data(request) else []),
+        ]
 
     def total_of(self, rows: QuerySet[Order]) -> str:
         return money(selectors.sum_amounts(rows))

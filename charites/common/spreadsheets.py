@@ -1,0 +1,201 @@
+"""Tables as files that a spreadsheet opens, CSV and XLSX: written so that no cell is a formula, and read within bounds.
+
+Whoever opens a file trusts it; what stands in a cell came from anybody. In CSV an apostrophe goes before a text that
+would be a formula, and is taken away when the file comes back. In XLSX such a cell is a text and marked as one.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from zipfile import ZipFile
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from openpyxl import Workbook, load_workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+from charites.common.money import places_of, typed
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+TEXT = "'"  # spreadsheets' own mark for: what follows is a text
+DELIMITERS = ",;\t"
+MOST_EXACT = 10**15  # a number of XLSX has as many digits
+MOST_UNPACKED_BYTES = 8 * 1024 * 1024  # of the parts of an XLSX
+MOST_COLUMNS = 64
+MOST_EMPTY = 10  # rows of a sheet for each that may hold something
+TIME = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """An amount in the smallest units of a currency."""
+
+    units: int
+    currency: str
+
+
+Cell = str | int | Amount | datetime | None
+
+
+class Line(NamedTuple):
+    """A row of a file that was read, with where it begins there, from 1."""
+
+    number: int
+    cells: list[str]
+
+
+class Unreadable(Exception):
+    """A file that is no such table; the text is for whoever sent it."""
+
+
+def defused(text: str) -> str:
+    return TEXT + text if text.lstrip(TEXT).startswith(FORMULA) else text
+
+
+def as_typed(text: str) -> str:
+    """The text that `defused` has made this of."""
+    return text[1:] if text.startswith(TEXT) and text.lstrip(TEXT).startswith(FORMULA) else text
+
+
+def local_time(moment: datetime) -> datetime:
+    """To the second, in the zone that is active."""
+    return timezone.localtime(moment).replace(tzinfo=None, microsecond=0)
+
+
+def as_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
+    """Returns a file in UTF-8 that says so, or spreadsheets would take it for something else."""
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(header)
+    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
+    return file.getvalue().encode("utf-8-sig")
+
+
+def csv_cell(cell: Cell) -> str | int:
+    match cell:
+        case None:
+            return ""
+        case str():
+            return defused(cell)
+        case Amount():
+            return typed(cell.units, cell.currency)
+        case datetime():
+            return f"{local_time(cell):{TIME}}"
+        case _:
+            return cell
+
+
+def as_xlsx(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
+    """Returns a file of one sheet. Rows go through a temporary file; none is kept in memory."""
+    book, file = Workbook(write_only=True), io.BytesIO()
+    sheet = book.create_sheet()
+    sheet.append(list(header))
+    for row in rows:
+        sheet.append([xlsx_cell(sheet, cell) for cell in row])
+    book.save(file)
+    return file.getvalue()
+
+
+def xlsx_cell(sheet: Any, cell: Cell) -> Any:
+    match cell:
+        case str():
+            return xlsx_text(sheet, cell)
+        case datetime():
+            return formatted(sheet, local_time(cell), "yyyy-mm-dd hh:mm:ss")
+        case Amount() if abs(cell.units) < MOST_EXACT:
+            places = places_of(cell.currency)
+            return formatted(sheet, Decimal(typed(cell.units, cell.currency)), f"0.{'0' * places}" if places else "0")
+        case Amount():
+            return typed(cell.units, cell.currency)
+        case int() if abs(cell) >= MOST_EXACT:
+            return str(cell)
+        case _:
+            return cell
+
+
+def xlsx_text(sheet: Any, text: str) -> Any:
+    text = ILLEGAL_CHARACTERS_RE.sub("", text)
+    if not text.startswith(FORMULA):
+        return text
+    cell = WriteOnlyCell(sheet, value=text)
+    cell.data_type, cell.quotePrefix = "s", True
+    return cell
+
+
+def formatted(sheet: Any, value: Any, number_format: str) -> Any:
+    cell = WriteOnlyCell(sheet, value=value)
+    cell.number_format = number_format
+    return cell
+
+
+def read_table(content: bytes, *, most: int) -> list[Line]:
+    """Returns the lines of a CSV or XLSX file that are not empty, the first of them the header, and `most` after it at
+    most; empty cells at the end of one are left out. Raises Unreadable."""
+    lines = read_xlsx(content, most) if content.startswith(b"PK\x03\x04") else read_csv(content)
+    found = []
+    for number, cells in lines:
+        if used := max((place for place, cell in enumerate(cells, start=1) if cell), default=0):
+            found.append(Line(number, cells[:used]))
+        if len(found) > most + 1:
+            raise Unreadable(_("There are more than %(most)s rows.") % {"most": most})
+    if not found:
+        raise Unreadable(_("The file is empty."))
+    return found
+
+
+def read_csv(content: bytes) -> Iterator[Line]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(_("This is neither XLSX nor CSV in UTF-8. In Excel, save it as “CSV UTF-8”.")) from error
+    first = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count), strict=True)
+    begins = 1
+    try:
+        for cells in reader:
+            yield Line(begins, [as_typed(cell.strip()) for cell in cells])
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise Unreadable(_("Line %(line)s is no CSV.") % {"line": begins}) from error
+
+
+def read_xlsx(content: bytes, most: int) -> list[Line]:
+    """Reads the first sheet; of a formula, the value that it had."""
+    try:
+        check_parts(content)
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # they are what the file says, whatever it holds
+        rows = sheet.iter_rows(max_row=MOST_EMPTY * most + 1, max_col=MOST_COLUMNS, values_only=True)
+        lines = [Line(number, [as_text(value) for value in row]) for number, row in enumerate(rows, start=1)]
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever is wrong in it: the library raises what it stumbles over
+        raise Unreadable(_("This XLSX file cannot be read.")) from error
+    if len(lines) > MOST_EMPTY * most:
+        raise Unreadable(_("There are more than %(most)s rows.") % {"most": most})
+    return lines
+
+
+def check_parts(content: bytes) -> None:
+    """A small file may unpack to a large one, and XML may name what is not in it. Raises Unreadable."""
+    with ZipFile(io.BytesIO(content)) as parts:
+        if sum(part.file_size for part in parts.infolist()) > MOST_UNPACKED_BYTES:
+            raise Unreadable(_("This XLSX file is too large."))
+        for part in parts.infolist():
+            if b"<!DOCTYPE" in parts.read(part):
+                raise Unreadable(_("This XLSX file cannot be read."))
+
+
+def as_text(value: Any) -> str:
+    """The value of a cell as one would type it."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, datetime):
+        return f"{value:{TIME}}"
+    return "" if value is None else str(value).strip()

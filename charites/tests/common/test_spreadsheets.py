@@ -1,0 +1,137 @@
+"""Tables as CSV and XLSX."""
+
+import io
+import zipfile
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import timezone
+from openpyxl import Workbook, load_workbook
+
+from charites.common import spreadsheets
+from charites.common.spreadsheets import Amount, Line, Unreadable, as_csv, as_xlsx, read_table
+
+NOON = datetime(2026, 6, 1, 12, 0, 0, 5, tzinfo=UTC)
+EVENING = datetime(2026, 6, 1, 20, tzinfo=UTC).replace(tzinfo=None)
+NUMBER = 650487761299570701  # longer than what XLSX has digits for
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1"]
+
+
+def sheet_of(content: bytes):
+    return load_workbook(io.BytesIO(content)).worksheets[0]
+
+
+def xlsx(*rows) -> bytes:
+    book, file = Workbook(), io.BytesIO()
+    for row in rows:
+        book.worksheets[0].append(row)
+    book.save(file)
+    return file.getvalue()
+
+
+def test_csv_has_amounts_in_their_places_and_times_of_the_active_zone():
+    row = ["茶, green", NUMBER, Amount(1990, "CNY"), Amount(1990, "JPY"), Amount(-5, "CNY"), NOON, None]
+
+    with timezone.override(ZoneInfo("Asia/Shanghai")):
+        content = as_csv([*"abcdefg"], [row])
+
+    header, line = content.decode("utf-8-sig").splitlines()
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert header == "a,b,c,d,e,f,g"
+    assert line == f'"茶, green",{NUMBER},19.90,1990,-0.05,2026-06-01 20:00:00,'
+
+
+def test_xlsx_has_numbers_times_and_exact_texts():
+    row = ["茶", NUMBER, 7, Amount(1990, "CNY"), Amount(1990, "JPY"), Amount(10**17, "CNY"), NOON, None, "a\x00b"]
+
+    with timezone.override(ZoneInfo("Asia/Shanghai")):
+        sheet = sheet_of(as_xlsx([*"abcdefghi"], [row]))
+
+    cells = sheet[2]
+    assert [cell.value for cell in cells] == [
+        *("茶", str(NUMBER), 7, 19.9, 1990, "1000000000000000.00", EVENING, None, "ab")
+    ]
+    assert (cells[3].number_format, cells[4].number_format) == ("0.00", "0")
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_text_is_a_formula(text):
+    (cell,) = as_csv(["a"], [[text]]).decode("utf-8-sig").split("\r\n", 1)[1:]
+    assert cell.strip('"').startswith("'")
+    written = sheet_of(as_xlsx(["a"], [[text]]))["A2"]
+    assert (written.data_type, written.quotePrefix) == ("s", True)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "'=1", "'", "plain", "-1"])
+def test_text_that_was_written_is_read_as_it_was(text):
+    for write in (as_csv, as_xlsx):
+        assert read_table(write(["a"], [[text]]), most=1)[1].cells == [text]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_csv_is_read_whatever_its_delimiter_and_lines_have_their_numbers(delimiter):
+    rows = [["id", "title"], ["1", '"two\nlines"'], ["", ""], ["2", " b "]]
+    content = "\r\n".join(delimiter.join(row) for row in rows).encode()
+
+    assert read_table(content, most=5) == [Line(1, ["id", "title"]), Line(2, ["1", "two\nlines"]), Line(5, ["2", "b"])]
+
+
+def test_xlsx_is_read_as_it_would_be_typed():
+    content = xlsx(["id", "price"], [1.0, 19.9], [None, None], [2, EVENING])
+
+    assert read_table(content, most=5) == [
+        *(Line(1, ["id", "price"]), Line(2, ["1", "19.9"]), Line(4, ["2", "2026-06-01 20:00:00"]))
+    ]
+
+
+def with_part(name: str, text: str) -> bytes:
+    file = io.BytesIO(xlsx(["id"], [1]))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as parts:
+        parts.writestr(name, text)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "The file is empty."),
+        (b"\n,,\n", "The file is empty."),
+        ("标题".encode("gbk"), "This is neither XLSX nor CSV in UTF-8. In Excel, save it as “CSV UTF-8”."),
+        (b'a\n"b', "Line 2 is no CSV."),
+        (b"a\n1\n2\n3\n", "There are more than 2 rows."),
+        (xlsx(["a"], [1], [2], [3]), "There are more than 2 rows."),
+        (xlsx(["a"], *[[None]] * 50, [1]), "There are more than 2 rows."),
+        (b"PK\x03\x04 and no more", "This XLSX file cannot be read."),
+        (with_part("x.xml", '<!DOCTYPE a [<!ENTITY b "c">]>'), "This XLSX file cannot be read."),
+        (with_part("x.xml", " " * 9_000_000), "This XLSX file is too large."),
+    ],
+)
+def test_what_is_no_table_is_refused_with_the_reason(content, reason):
+    with pytest.raises(Unreadable) as refusal:
+        read_table(content, most=2)
+
+    assert str(refusal.value) == reason
+
+
+def test_sheet_without_a_workbook_is_refused():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as parts:
+        parts.writestr("xl/worksheets/sheet1.xml", "<worksheet/>")
+
+    with pytest.raises(Unreadable):
+        read_table(file.getvalue(), most=2)
+
+
+def test_row_that_says_it_is_far_below_costs_no_million_rows():
+    parts = zipfile.ZipFile(io.BytesIO(xlsx(["a"], [1])))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as changed:
+        for name in parts.namelist():
+            changed.writestr(name, parts.read(name).replace(b'r="2"', b'r="1048576"').replace(b'"A2"', b'"A1048576"'))
+
+    with pytest.raises(Unreadable) as refusal:
+        read_table(file.getvalue(), most=2)
+
+    assert str(refusal.value) == "There are more than 2 rows."
+    assert spreadsheets.MOST_EMPTY == 10
