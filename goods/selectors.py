@@ -95,6 +95,11 @@ def list_goods(*, goods_ids: Sequence[int]) -> list[Goods]:
     return list(Goods.objects.raw(f"{EXISTING} AND goods_id IN ({wanted}) ORDER BY goods_id", list(goods_ids)))
 
 
+def list_stored(*, goods_ids: Collection[int]) -> list[Goods]:
+    """Returns those of the goods that exist or once did, by goods_id."""
+    return list(Goods.objects.filter(goods_id__in=goods_ids).order_by("goods_id"))
+
+
 def list_on_sale(*, now: datetime, limit: int, among: int) -> list[int]:
     """Returns the ids of the newest products whose sale is not over, `limit` at most, of the `among` newest that there
     are; not started yet is on sale, too."""

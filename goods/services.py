@@ -1,6 +1,7 @@
 """What staff change about rooms and their goods."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -27,6 +28,15 @@ class Entry:
 
     goods_id: int
     weight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewValues:
+    """New values for columns of a product, whose version was read before."""
+
+    goods_id: int
+    version: int
+    values: Mapping[str, Any]
 
 
 def change(
@@ -173,6 +183,31 @@ def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> Non
     rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
     if not change(lambda: rows.update(**values, **changed_by(actor)), name="change_goods", goods=[goods_id]):
         raise GoodsNotFound(goods_id=goods_id)
+
+
+def store_goods(*, added: Sequence[Goods], changed: Sequence[NewValues], actor: str) -> list[int]:
+    """Stores new products, without stock, and writes columns of others; all or nothing.
+
+    Nothing, where somebody has changed or deleted one of the others since its version was read: then returns the ids of
+    those. Raises Invalid, IntegrityError when the goods_id of a new one is taken, Busy, OutcomeUnknown.
+    """
+    for goods in added:
+        tidy_row(goods)
+        goods.created_by = goods.updated_by = actor
+    values = {new.goods_id: typed_columns(Goods, new.values) for new in changed}
+    read = {new.goods_id: new.version for new in changed}
+
+    def store() -> list[int]:
+        locked = Goods.objects.select_for_update().filter(goods_id__in=read, is_deleted=False).order_by("goods_id")
+        versions = dict(locked.values_list("goods_id", "version"))
+        if overtaken := [goods_id for goods_id, version in read.items() if versions.get(goods_id) != version]:
+            return overtaken
+        for goods_id in sorted(values):
+            Goods.objects.filter(goods_id=goods_id).update(**values[goods_id], **changed_by(actor))
+        Goods.objects.bulk_create(copy(goods) for goods in sorted(added, key=lambda goods: goods.goods_id))
+        return []
+
+    return change(store, name="store_goods", goods=[*read, *(goods.goods_id for goods in added)])
 
 
 def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:

@@ -204,11 +204,7 @@ def carry_out(admin: Any, request: HttpRequest, rows: list[Any], form: forms.For
         report = run(admin, request, rows, form)
     except (ServiceError, DatabaseError) as error:
         report = Report(errors=[error])
-    try:
-        record(request, report.done, action=run.__name__, **form.cleaned_data)
-    except DatabaseError as error:
-        log.error("admin_action_unrecorded", action=run.__name__, error=repr(error))
-        admin.message_user(request, _("What was done could not be written into the history."), messages.WARNING)
+    record_or_say(admin, request, lambda: report.done, action=run.__name__, **form.cleaned_data)
     if report.done:
         number = len(report.done)
         done = ngettext("Done for %(number)s row.", "Done for %(number)s rows.", number) % {"number": number}
@@ -216,6 +212,17 @@ def carry_out(admin: Any, request: HttpRequest, rows: list[Any], form: forms.For
     for problem in report.errors:
         admin.message_user(request, as_text(problem), messages.ERROR)
     return not any(isinstance(error, ServiceError) and error.kind is Kind.UNKNOWN for error in report.errors)
+
+
+def record_or_say(
+    admin: Any, request: HttpRequest, done: Callable[[], Sequence[Model]], *, action: str, **data: Any
+) -> None:
+    """Records what was done to these rows, or says that it could not: it is done, either way."""
+    try:
+        record(request, done(), action=action, **data)
+    except DatabaseError as error:
+        log.error("admin_action_unrecorded", action=action, error=repr(error))
+        admin.message_user(request, _("What was done could not be written into the history."), messages.WARNING)
 
 
 def record(request: HttpRequest, rows: Sequence[Model], *, action: str, **data: Any) -> None:

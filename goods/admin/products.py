@@ -17,6 +17,7 @@ from charites.common.forms import CapitalLabels, ChangesOfPage, MoneyField, Type
 from charites.common.money import money
 from goods import selectors, services
 from goods.admin.file_columns import file_columns
+from goods.admin.import_page import ImportAdmin
 from goods.admin.marked import COMMON_FIELDS, MarkedRowsAdmin, deleted
 from goods.models import Goods, RoomGoods
 
@@ -63,10 +64,18 @@ class GoodsForm(ChangesOfPage, CapitalLabels, forms.ModelForm):
     detail = TextListField(label=_("detail"), required=False, initial=list)
     ext_json = ObjectField(label=_("further data"), required=False, initial=dict)
 
+    def clean(self) -> dict[str, Any]:
+        typed: dict[str, Any] = super().clean() or self.cleaned_data
+        starts_at, ends_at = typed.get("sale_starts_at"), typed.get("sale_ends_at")
+        if starts_at and ends_at and ends_at <= starts_at:
+            self.add_error("sale_ends_at", _("The sale must end after it has started."))
+        return typed
+
 
 @admin.register(Goods)
-class GoodsAdmin(ExportAdmin, MarkedRowsAdmin):
+class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
     form = GoodsForm
+    change_list_template = "goods/goods_list.html"
     list_display = (
         "goods_id",
         "picture",
