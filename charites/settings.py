@@ -392,6 +392,9 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = env.path("STATIC_ROOT", BASE_DIR / "var" / "static")
+# Where pictures are kept that staff upload: shared by all web processes, or empty, and nobody uploads any.
+MEDIA_ROOT = env.str("MEDIA_ROOT", str(BASE_DIR / "var" / "media") if DEBUG else "")
+MEDIA_URL = "/media/"
 STATICFILES_DIRS = [("catalogue", BASE_DIR / "fixtures" / "images")]
 WHITENOISE_USE_FINDERS = DEBUG
 METRICS_DIR = env.str("METRICS_DIR", "")

@@ -26,6 +26,7 @@ urlpatterns = [
     path("", front.front_page, name="front"),
     path("language", set_language, name="language"),
     path("favicon.ico", views.favicon),
+    path("media/<str:name>", views.uploaded_picture),
     path("livez", views.livez),
     path("readyz", views.readyz),
     path("statusz", views.statusz),

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import resolve
+from django.utils.cache import patch_cache_control
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -16,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites import health, metrics
-from charites.common import auth, clock, sign_in
+from charites.common import auth, clock, pictures, sign_in
 from charites.common.errors import Limited, NotFound, TokenExpired, Unauthenticated, WrongPassword
 from charites.common.models import NAME_LENGTH
 from charites.common.rest import (
@@ -163,6 +164,17 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
 def favicon(request: HttpRequest) -> HttpResponse:
     """For what asks by habit: the admin's pages, and programs that read no pages."""
     return redirect(static("charites/favicon.ico"))
+
+
+@require_safe
+def uploaded_picture(request: HttpRequest, name: str) -> HttpResponse:
+    """A picture that staff uploaded, for whoever knows its address; it never changes."""
+    picture = pictures.find(name)
+    if picture is None:
+        return no_such_page(request)
+    answer = HttpResponse(picture, content_type="image/webp")
+    patch_cache_control(answer, public=True, max_age=365 * 86400, immutable=True)
+    return answer
 
 
 @csrf_exempt

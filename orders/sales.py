@@ -20,8 +20,8 @@ from orders.selectors import OrderWithLines, with_lines
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MOST_PRODUCTS = 200  # of one statement
 MOST_LINES = 20_000  # of the shop: older ones are not looked at
-TODAY = "_today"  # in the names of sums
 MOST_ORDERS = 50_000  # nor are they
+TODAY = "_today"  # in the names of sums
 NUMBERS_A_MINUTE = first_id_at(datetime(2022, 1, 1, 0, 1, tzinfo=UTC)) - first_id_at(datetime(2022, 1, 1, tzinfo=UTC))
 PAID = (Order.Status.PAID, Order.Status.COMPLETED)
 

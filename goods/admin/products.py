@@ -15,6 +15,8 @@ from charites.common.admin_products import Product
 from charites.common.admin_sections import Section, section
 from charites.common.forms import CapitalLabels, ChangesOfPage, MoneyField, TypedJSONField
 from charites.common.money import money
+from charites.common.picture_field import PictureField, UploadForm
+from charites.common.pictures import may_upload
 from goods import selectors, services
 from goods.admin.file_columns import file_columns
 from goods.admin.import_page import ImportAdmin
@@ -56,20 +58,24 @@ class ObjectField(TypedJSONField):
         return cleaned
 
 
-class GoodsForm(ChangesOfPage, CapitalLabels, forms.ModelForm):
+class GoodsForm(ChangesOfPage, CapitalLabels, UploadForm):
     price = MoneyField(label=_("price"), least=1)
     market_price = MoneyField(label=_("market price"), initial=0)
+    upload = PictureField(label=_("picture to add"))
     head_imgs = TextListField(label=_("addresses of the pictures"), required=False, initial=list)
     videos = TextListField(label=_("videos"), required=False, initial=list)
     detail = TextListField(label=_("detail"), required=False, initial=list)
     ext_json = ObjectField(label=_("further data"), required=False, initial=dict)
 
     def clean(self) -> dict[str, Any]:
-        typed: dict[str, Any] = super().clean() or self.cleaned_data
+        typed = super().clean()
         starts_at, ends_at = typed.get("sale_starts_at"), typed.get("sale_ends_at")
         if starts_at and ends_at and ends_at <= starts_at:
             self.add_error("sale_ends_at", _("The sale must end after it has started."))
         return typed
+
+
+PRICE, PAGE = _("Price"), _("Page")
 
 
 @admin.register(Goods)
@@ -95,9 +101,9 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
     readonly_fields = ("pictures", "is_deleted", *COMMON_FIELDS)
     fieldsets = (
         (None, {"fields": ("goods_id", "status", "title", "brief", "brand_name", "category_id", "code")}),
-        (_("Price"), {"fields": ("price", "market_price")}),
+        (PRICE, {"fields": ("price", "market_price")}),
         (_("Sale"), {"fields": ("limit_per_buyer", "sale_starts_at", "sale_ends_at")}),
-        (_("Page"), {"fields": ("pictures", "head_imgs", "videos", "detail", "ext_json")}),
+        (PAGE, {"fields": ("pictures", "head_imgs", "videos", "detail", "ext_json")}),
         (_("Row"), {"fields": ("is_deleted", *COMMON_FIELDS), "classes": ("collapse",)}),
     )
     actions = ("put_on_sale", "take_off_sale")
@@ -119,11 +125,12 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
         return money(goods.market_price)
 
     def get_fieldsets(self, request: HttpRequest, obj: Goods | None = None) -> Any:
-        """Who may only look sees the prices as the list shows them."""
+        """Who may only look sees the prices as the list shows them; who may change adds a picture, where one can."""
         if obj is None or self.has_change_permission(request, obj):
-            return self.fieldsets
-        prices = (_("Price"), {"fields": ("shown_price", "shown_market_price")})
-        return [prices if name == prices[0] else (name, options) for name, options in self.fieldsets]
+            upload = {"fields": ("pictures", "upload", "head_imgs", "videos", "detail", "ext_json")}
+            return [(name, upload if name == PAGE and may_upload() else options) for name, options in self.fieldsets]
+        prices = {"fields": ("shown_price", "shown_market_price")}
+        return [(name, prices if name == PRICE else options) for name, options in self.fieldsets]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Goods | None = None) -> tuple[str, ...]:
         return ("goods_id", *self.readonly_fields) if obj else self.readonly_fields
@@ -136,8 +143,10 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
         return [section(_("In the lists of rooms"), RoomGoods, entries, "room_id", "weight")]
 
     def save_model(self, request: HttpRequest, obj: Goods, form: Any, change: bool) -> None:
+        values = {name: form.cleaned_data[name] for name in form.changed_data if name != "upload"}
+        if address := form.cleaned_data.get("upload"):
+            obj.head_imgs = values["head_imgs"] = [*obj.head_imgs, address]
         if change:
-            values = {name: form.cleaned_data[name] for name in form.changed_data}
             services.change_goods(goods_id=obj.goods_id, values=values, actor=actor_of(request))
         else:
             services.add_goods(goods=obj, actor=actor_of(request))

@@ -11,7 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import Report, actor_of, carry_out, confirmed
 from charites.common.admin_products import ProductAdmin
-from charites.common.forms import ChangesOfPage
+from charites.common.forms import CapitalLabels, ChangesOfPage
+from charites.common.picture_field import PictureField, UploadForm
+from charites.common.pictures import may_upload
 from goods import selectors, services
 from goods.admin.marked import MarkedRowsAdmin, deleted
 from goods.admin.shelf import OrderForm, PinForm, read_shelf
@@ -32,8 +34,8 @@ def order(_admin: Any, request: HttpRequest, rows: list[Room], form: Any) -> Rep
     return Report(done=rows)
 
 
-class RoomForm(ChangesOfPage, forms.ModelForm):
-    """What is typed about a room."""
+class RoomForm(ChangesOfPage, CapitalLabels, UploadForm):
+    upload = PictureField(label=_("another cover"))
 
 
 @admin.register(Room)
@@ -47,7 +49,10 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
     ordering = ("room_id",)
     id_fields = ("room_id", "current_goods_id")
     prefix_fields = ("title", "host_name")
-    fields = ("room_id", "title", "host_name", "cover", "status", "started_at", "pinned_product", "is_deleted")
+    fields = (
+        *("room_id", "title", "host_name", "cover", "upload", "status", "started_at"),
+        *("pinned_product", "is_deleted"),
+    )
     # What is pinned must be in the room's list, so an action changes it, under the lock of the room.
     readonly_fields = ("pinned_product", "is_deleted")
     actions = ("unpin",)
@@ -55,6 +60,10 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
     @admin.display(description=_("pinned goods"), ordering="current_goods_id")
     def pinned_product(self, room: Room) -> str:
         return self.product(room)
+
+    def get_fields(self, request: HttpRequest, obj: Room | None = None) -> Any:
+        may_change = obj is None or self.has_change_permission(request, obj)
+        return [name for name in self.fields if name != "upload" or (may_change and may_upload())]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Room | None = None) -> tuple[str, ...]:
         return ("room_id", *self.readonly_fields) if obj else self.readonly_fields
@@ -93,8 +102,10 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
         return HttpResponseRedirect(reverse("admin:goods_room_change", args=[room.pk]))
 
     def save_model(self, request: HttpRequest, obj: Room, form: Any, change: bool) -> None:
+        values = {name: form.cleaned_data[name] for name in form.changed_data if name != "upload"}
+        if address := form.cleaned_data.get("upload"):
+            obj.cover = values["cover"] = address
         if change:
-            values = {name: form.cleaned_data[name] for name in form.changed_data}
             services.change_room(room_id=obj.room_id, values=values)
         else:
             services.add_room(room=obj)

@@ -164,6 +164,10 @@ MEANINGS = {
         "names them; 0: that header counts for nothing."
     ),
     "STATIC_ROOT": "Folder into which `manage.py collectstatic` puts the static files.",
+    "MEDIA_ROOT": (
+        "Folder for pictures that staff upload in the admin, one for all web processes; empty: pictures have addresses "
+        "elsewhere, and nobody uploads any."
+    ),
     "METRICS_DIR": "Folder in which the processes share their metrics; empty it at every start.",
     "HTTPS_ONLY": "Redirects to HTTPS, and sets secure cookies and HSTS (see HSTS_SECONDS).",
     "HSTS_SECONDS": "For how long browsers use HTTPS alone once they have been here; 0: not said.",

@@ -33,12 +33,13 @@ def nginx(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Nginx
     make_goods(1, stock=5)
     make_room(3, goods_ids=[1])
     make_user("mei")
-    with Shop(tmp_path, {**process_environment, **SHOP}) as shop:
+    with Shop(tmp_path, {**process_environment, **SHOP, "MEDIA_ROOT": str(tmp_path / "elsewhere")}) as shop:
         shop.start("web", "grpc")
         shop.await_web()
         wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=60, what="the gRPC server listens")
-        web, impatient = shop.url.removeprefix("http://"), {"client_body_timeout 5s;": "client_body_timeout 1s;"}
-        with Nginx(web=web, grpc=shop.grpc_address, changes=impatient) as server:
+        web, changes = shop.url.removeprefix("http://"), {"client_body_timeout 5s;": "client_body_timeout 1s;"}
+        changes["root /srv;"] = f"root {tmp_path};"
+        with Nginx(web=web, grpc=shop.grpc_address, changes=changes) as server:
             yield server
 
 
@@ -75,6 +76,26 @@ def test_shop_answers_behind_it_and_callers_words_about_themselves_do_not_count(
     assert (plain.status_code, plain.headers["Location"]) == (301, f"https://{SERVER_NAME}/api/rooms")
     order = {"items": [{"goods_id": "1", "quantity": 1}], "address": "a", "name": "n", "phone": "p"}
     assert browser.post("/api/orders", json=order).status_code == 201
+
+
+def test_uploaded_pictures_are_served_by_it_and_what_it_does_not_have_by_the_shop(
+    browser: httpx.Client, tmp_path: Path
+) -> None:
+    here, there = f"{'a' * 32}.webp", f"{'b' * 32}.webp"
+    for folder, name in (("media", here), ("elsewhere", there)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes(folder.encode())
+    (tmp_path / "media" / "note.txt").write_text("not for others")
+    (tmp_path / "media").chmod(0o755)
+
+    served, passed_on = browser.get(f"/media/{here}"), browser.get(f"/media/{there}")
+
+    assert (served.content, served.headers["Content-Type"]) == (b"media", "image/webp")
+    assert served.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert served.headers["X-Content-Type-Options"] == "nosniff"
+    assert (passed_on.content, passed_on.headers["Content-Type"]) == (b"elsewhere", "image/webp")
+    for path in ("note.txt", f"{'c' * 32}.webp", ""):
+        assert browser.get(f"/media/{path}").status_code == 404
 
 
 def test_viewer_of_a_room_hears_of_each_change_at_once(browser: httpx.Client) -> None:

@@ -1,0 +1,52 @@
+"""The field of a form that takes a picture; see `charites.common.pictures`."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from charites.common import pictures
+
+
+class PictureInput(forms.FileInput):
+    """A page with it has a script that makes a large picture smaller before it is sent."""
+
+    class Media:
+        js = ("charites_common/pictures.js",)
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        words = {"accept": pictures.ACCEPTED, "data-picture": "ready", "data-most-bytes": pictures.most_bytes()}
+        return super().get_context(name, value, {**(attrs or {}), **words})
+
+
+class PictureField(forms.FileField):
+    """An optional file. In the form it is cleaned to a picture that may be stored; None: there is none."""
+
+    widget = PictureInput
+
+    def __init__(self, **options: Any) -> None:
+        help_text = _("JPEG, PNG or WebP. The page makes it smaller where it has to be.")
+        super().__init__(required=False, help_text=help_text, **options)
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        file = super().clean(data, initial)
+        if not file or not pictures.may_upload():
+            return None
+        try:
+            return pictures.made_anew(file.read())
+        except pictures.Unfit as reason:
+            raise forms.ValidationError(str(reason)) from reason
+
+
+class UploadForm(forms.ModelForm):  # type: ignore[type-arg]  # of any model
+    """A form with a field `upload`. Valid, it has stored the picture, and has its address."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        picture = cleaned.get("upload")
+        if picture and not self.errors:
+            try:
+                cleaned["upload"] = pictures.store(picture)
+            except pictures.Unfit as reason:
+                self.add_error("upload", str(reason))
+        return cleaned

@@ -1,0 +1,83 @@
+"""Pictures that staff upload: made anew from what was sent, so that nothing else of it is kept, under a name that
+nobody guesses. A folder holds them, MEDIA_ROOT, and nothing takes one away: orders keep the addresses of their time."""
+
+import io
+import os
+import re
+import secrets
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from PIL import Image, ImageOps
+
+KINDS = ("JPEG", "PNG", "WEBP")  # SVG is a program
+ACCEPTED = "image/jpeg,image/png,image/webp"
+MOST_PIXELS = 12_000_000  # four bytes each, while it is read
+MOST_SIDE = 1600
+QUALITY = 82
+OVERHEAD_BYTES = 16 * 1024  # of a request, for the other fields of the page
+NAME = re.compile(r"[0-9a-f]{32}\.webp")
+
+
+class Unfit(Exception):
+    """No picture to be kept; the text is for whoever sent it."""
+
+
+def may_upload() -> bool:
+    return bool(settings.MEDIA_ROOT)
+
+
+def most_bytes() -> int:
+    """Of a file; the script of the page makes larger pictures smaller."""
+    return max(1024, settings.REQUEST_MAX_BYTES - OVERHEAD_BYTES)
+
+
+def made_anew(content: bytes) -> bytes:
+    """Returns the picture as WebP, upright, with sides of MOST_SIDE at most, without what cameras and others write
+    beside it. Raises Unfit."""
+    too_large = _("This picture has too many pixels: %(most)s million at most.") % {"most": MOST_PIXELS // 10**6}
+    try:
+        picture = Image.open(io.BytesIO(content), formats=KINDS)
+    except Image.DecompressionBombError as error:
+        raise Unfit(too_large) from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise Unfit(_("This is no picture in JPEG, PNG or WebP.")) from error
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        raise Unfit(too_large)
+    try:
+        picture.load()
+        upright = ImageOps.exif_transpose(picture)
+        plain = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+    except Exception as error:  # whatever is wrong in it: the library raises what it stumbles over
+        raise Unfit(_("This picture cannot be read.")) from error
+    plain.thumbnail((MOST_SIDE, MOST_SIDE))
+    plain.info.clear()
+    file = io.BytesIO()
+    plain.save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()
+
+
+def store(picture: bytes) -> str:
+    """Writes what `made_anew` has made, and returns its address. Raises Unfit when it cannot be written."""
+    name = f"{secrets.token_hex(16)}.webp"
+    folder = Path(settings.MEDIA_ROOT)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = folder / f".{name}"  # nobody is shown half of it
+        beside.write_bytes(picture)
+        os.replace(beside, folder / name)
+    except OSError as error:
+        raise Unfit(_("The picture could not be stored.")) from error
+    return f"{settings.MEDIA_URL}{name}"
+
+
+def find(name: str) -> bytes | None:
+    """Returns a picture that was stored, or None."""
+    if not (may_upload() and NAME.fullmatch(name)):
+        return None
+    try:
+        return (Path(settings.MEDIA_ROOT) / name).read_bytes()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,75 @@
+"""A picture from a camera, in a real browser: the page makes it small enough to be sent."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from charites.common.pictures import most_bytes
+from goods.models import Goods
+from lab.demo.fixture_catalogue import PASSWORD
+from lab.kit.admin_site import page_url
+from lab.kit.browser import Browser
+from lab.kit.processes.shop import Shop, wait_until
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+BOUND_SECONDS = 60  # for slow machines, no measurement
+# A picture of noise, which no format makes small, as if somebody had chosen its file.
+CHOOSE = """
+const canvas = document.createElement("canvas");
+[canvas.width, canvas.height] = [1400, 1000];
+const context = canvas.getContext("2d");
+const noise = context.createImageData(canvas.width, canvas.height);
+let seed = 7;
+noise.data.forEach((_, place) => {
+  seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
+  noise.data[place] = place % 4 === 3 ? 255 : seed >>> 24;
+});
+context.putImageData(noise, 0, 0);
+canvas.toBlob((blob) => {
+  const field = document.querySelector("[name=upload]");
+  const chosen = new DataTransfer();
+  chosen.items.add(new File([blob], "DSC_0001.png", { type: "image/png" }));
+  field.files = chosen.files;
+  window.chosenBytes = blob.size;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+}, "image/png");
+"""
+READY = "return window.chosenBytes && document.querySelector('[name=upload]').dataset.picture === 'ready'"
+SIZE = "return document.querySelector('[name=upload]').files[0].size"
+
+
+@pytest.fixture
+def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+    with Shop(tmp_path, {**demo_environment, "MEDIA_ROOT": str(tmp_path / "media")}) as started:
+        started.manage("seed").check_returncode()
+        started.start("web")
+        started.await_web()
+        yield started
+
+
+def test_large_picture_is_made_smaller_sent_and_seen(shop: Shop, browser: Browser, tmp_path: Path) -> None:
+    goods = Goods.objects.get(goods_id=1)
+    with browser.pretending(width=1280, language="en"):
+        browser.open(f"{shop.url}/admin/login/?next={page_url(goods)}")
+        browser.click("[name=username]")
+        browser.press(*"staff")
+        browser.click("[name=password]")
+        browser.press(*PASSWORD, "ENTER")
+        wait_until(lambda: browser.texts("label[for=id_upload]"), seconds=BOUND_SECONDS, what="the form is there")
+
+        browser.run(CHOOSE)
+        wait_until(lambda: browser.run(READY), seconds=BOUND_SECONDS, what="the picture is small")
+        assert browser.run("return window.chosenBytes") > 1_000_000
+        assert browser.run(SIZE) <= most_bytes()
+        browser.click("[name=_continue]")
+        wait_until(lambda: browser.texts(".messagelist .success"), seconds=BOUND_SECONDS, what="it is saved")
+
+    address = Goods.objects.get(goods_id=1).head_imgs[-1]
+    stored = Image.open(io.BytesIO((tmp_path / "media" / address.removeprefix("/media/")).read_bytes()))
+    assert stored.format == "WEBP"
+    assert round(stored.width / stored.height, 1) == 1.4
+    assert browser.complaints() == []
