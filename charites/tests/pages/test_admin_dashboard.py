@@ -200,3 +200,29 @@ def test_page_costs_the_same_however_much_there_is(client: Client) -> None:
         make_message(key=str(goods_id), state="dead")
 
     assert count() == first <= 16
+
+
+@pytest.mark.sqlite
+def test_sqlite_reads_no_table_whole_for_it(client: Client) -> None:
+    """MariaDB's plans are in `charites/tests/test_plans.py`."""
+    place(clock.now())
+    factories.make_goods(2, stock=1)
+    with CaptureQueriesContext(connection) as sent:
+        client.get("/admin/")
+    asked = [
+        query["sql"] for query in sent.captured_queries if '"shopping_' in query["sql"] or '"messaging_' in query["sql"]
+    ]
+
+    whole = []
+    for sql in asked:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            steps = [str(step[3]) for step in cursor.fetchall()]
+        whole += [
+            f"{step}: {sql}"
+            for step in steps
+            if step.startswith("SCAN ") and "INDEX" not in step and "SCAN subquery" not in step
+        ]
+
+    assert len(asked) >= 8
+    assert whole == []
