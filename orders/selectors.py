@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
+from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.pages import MOST_COUNTED, along, count_values
 from charites.common.sums import halves, whole
 from orders.errors import OrderNotFound
@@ -199,6 +200,12 @@ def find_span() -> tuple[datetime, datetime] | None:
     orders = Order.objects.values_list("created_at", flat=True)
     newest = Subquery(orders.order_by("-order_id")[:1])
     return Order.objects.order_by("order_id").annotate(newest=newest).values_list("created_at", "newest").first()
+
+
+def count_placed_after(moment: datetime, *, most: int) -> int:
+    """Returns how many orders have numbers of a day after a moment and later, `most` at most."""
+    later = Order.objects.filter(order_id__gte=first_id_at(moment + CLOCKS_DIFFER))
+    return later.order_by().values("order_id")[:most].count()
 
 
 def last_placed_at() -> datetime | None:

@@ -12,6 +12,7 @@ from charites.common.ids import first_id_at
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in
 from orders import services
+from orders.admin import filters
 from orders.admin.filters import PlacedFilter
 from orders.models import Order, OrderDetail
 
@@ -110,6 +111,7 @@ def test_list_without_orders_offers_what_was_placed_lately(client: Client) -> No
 def test_old_month_is_listed_however_many_orders_came_after_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin_lists, "LISTED", 2)
     monkeypatch.setattr(admin_lists, "LOOKED_AT", 2)
+    monkeypatch.setattr(filters, "LATER", 2)
     january = datetime(2026, 1, 5, tzinfo=UTC)
     old = [placed_at(january + timedelta(days=day)) for day in range(3)]
     for _ in range(3):
@@ -117,6 +119,15 @@ def test_old_month_is_listed_however_many_orders_came_after_it(client: Client, m
 
     assert listed(client, placed="2026-01") == old[:0:-1]
     assert listed(client, placed="2026-01", status__exact="100") == old[:0:-1]
+
+
+def test_orders_with_numbers_of_another_day_are_found_where_there_are_few(client: Client) -> None:
+    """As the demo makes them up."""
+    january = datetime(2026, 1, 5, tzinfo=UTC)
+    order = factories.make_order(now=january)
+    factories.make_order(now=january + timedelta(days=1))
+
+    assert listed(client, placed="2026-01-05") == [order.order_id]
 
 
 def test_nobody_has_every_choice_of_every_filter_counted(client: Client) -> None:
