@@ -1,4 +1,4 @@
-"""The admin's lists in a real browser over the demo's data: on a small screen, nothing has to be scrolled sideways."""
+"""The admin's pages in a real browser over the demo's data: on a small screen, nothing has to be scrolled sideways."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,15 +7,18 @@ import pytest
 from django.contrib import admin
 
 from lab.demo.fixture_catalogue import PASSWORD
+from lab.kit import axe
 from lab.kit.admin_site import OUR_APPS, list_url
 from lab.kit.browser import Browser
 from lab.kit.processes.shop import Shop, wait_until
+from orders.models import Order
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 BOUND_SECONDS = 60  # for slow machines, no measurement
 WIDTH = 1280  # CSS pixels
 LISTS = [list_url(model) for model in admin.site._registry if model._meta.app_label in OUR_APPS]
+OTHERS = ["/admin/", "/admin/goods/goods/import/", f"{list_url(Order)}?placed=today"]
 # Returns what is wider than the place that it has.
 TOO_WIDE = """
 const parts = [...document.querySelectorAll("html, #changelist, .results")]
@@ -33,7 +36,7 @@ def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
         yield started
 
 
-def test_lists_fit_a_small_screen(shop: Shop, browser: Browser) -> None:
+def test_pages_fit_a_small_screen(shop: Shop, browser: Browser) -> None:
     with browser.pretending(width=WIDTH, language="en"):
         browser.open(f"{shop.url}/admin/login/")
         browser.click("[name=username]")
@@ -48,5 +51,12 @@ def test_lists_fit_a_small_screen(shop: Shop, browser: Browser) -> None:
             assert browser.texts("#changelist")
             found[url] = browser.run(TOO_WIDE)
 
-    assert found == dict.fromkeys(LISTS, [])
+        for url in OTHERS:
+            browser.open(f"{shop.url}{url}")
+            found[url] = browser.run(TOO_WIDE)
+        browser.open(f"{shop.url}/admin/")
+        assert len(browser.texts(".figures strong")) == 8
+        assert axe.findings(browser) == []
+
+    assert found == dict.fromkeys([*LISTS, *OTHERS], [])
     assert browser.complaints() == []
