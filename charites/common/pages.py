@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connection
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
-from charites.common.models import DEFAULT_PAGE, MAX_PAGE
+from charites.common.models import DEFAULT_PAGE, MAX_INT64, MAX_PAGE
 
 Row = TypeVar("Row", bound=Model)
 Item = TypeVar("Item")
@@ -45,33 +45,39 @@ class Page(Generic[Item]):
 
 
 def read_page(rows: QuerySet[Row], column: str, cursor: Cursor, *, keys_first: bool = False) -> Page[Row]:
-    """Reads a page of rows that are in the order of a column, upwards or downwards. `next` of a page that was come to
-    from the other side is a guess: what lay there may have gone.
+    """Reads a page of rows that are in the order of a column, upwards or downwards. What lies on the side that one came
+    from is a guess: it may have gone. An empty page behind a cursor leads back.
 
     `keys_first`: reads the column alone, which an index has, and then those rows. In one statement MariaDB would rather
     sort a table of a few thousand rows than follow an index that is not its primary key.
     """
     limit = min(cursor.limit, MAX_PAGE)
-    if cursor.before is not None:
-        rows = rows.filter(**{f"{column}__lt": cursor.before})
-    if cursor.after is not None:
-        rows = rows.filter(**{f"{column}__gt": cursor.after})
     is_downwards = str(rows.query.order_by[-1]).startswith("-")
     onwards, back = ("before", "after") if is_downwards else ("after", "before")
     is_from_behind = getattr(cursor, back) is not None
-    ordered = rows.reverse() if is_from_behind else rows
+    way, other = (back, onwards) if is_from_behind else (onwards, back)
+    ordered = (rows.reverse() if is_from_behind else rows).filter(beyond(column, cursor))
     if keys_first:
         keys = list(ordered.values_list(column, flat=True)[: limit + 1])
         ordered = ordered.filter(**{f"{column}__in": keys})
     found = list(ordered[: limit + 1])
-    items = found[:limit][::-1] if is_from_behind else found[:limit]
-    if not items:
-        return Page([], None, None)
-    first, last = getattr(items[0], column), getattr(items[-1], column)
-    is_more = len(found) > limit
-    has_next = is_more or is_from_behind
-    has_previous = is_more if is_from_behind else getattr(cursor, onwards) is not None
-    return Page(items, Turn(onwards, last) if has_next else None, Turn(back, first) if has_previous else None)
+    items, numbers = found[:limit], [getattr(row, column) for row in found[:limit]]
+    ahead = Turn(way, numbers[-1]) if len(found) > limit else None
+    behind = None
+    if (came_from := getattr(cursor, way)) is not None:
+        behind = Turn(other, numbers[0]) if numbers else including(came_from, other)
+    return Page(items[::-1], behind, ahead) if is_from_behind else Page(items, ahead, behind)
+
+
+def beyond(column: str, cursor: Cursor) -> Q:
+    """The condition that a cursor stands for."""
+    bounds = {f"{column}__lt": cursor.before, f"{column}__gt": cursor.after}
+    return Q(**{bound: number for bound, number in bounds.items() if number is not None})
+
+
+def including(number: int, way: str) -> Turn:
+    """The turn to a number and what lies behind it."""
+    return Turn(way, min(number + 1, MAX_INT64) if way == "before" else number - 1)
 
 
 def along(rows: QuerySet[Row], *order: str, **fixed: Any) -> QuerySet[Row]:

@@ -2,7 +2,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from charites.common.pages import Cursor
+from charites.common.pages import Cursor, Page
 from goods.errors import GoodsNotFound, RoomNotFound
 from goods.models import Room
 from goods.selectors import (
@@ -70,11 +70,11 @@ def test_page_of_rooms_is_of_live_ones_unless_told_otherwise_and_without_deleted
         (Cursor(), range(1, 21), True, False),
         (Cursor(after=20, limit=3), range(21, 24), True, True),
         (Cursor(after=127), range(128, 131), False, True),
-        (Cursor(after=130), (), False, False),
+        (Cursor(after=130), (), False, True),
         (Cursor(limit=101), range(1, 101), True, False),
         (Cursor(before=24, limit=3), range(21, 24), True, True),
         (Cursor(before=4), range(1, 4), True, False),
-        (Cursor(before=1), (), False, False),
+        (Cursor(before=1), (), True, False),
     ],
 )
 def test_pages_of_rooms_follow_one_another(
@@ -86,6 +86,27 @@ def test_pages_of_rooms_follow_one_another(
 
     assert [room.room_id for room in page.items] == [*expected]
     assert (page.next is not None, page.previous is not None) == (has_next, has_previous)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "beside"), [(Cursor(after=9, limit=3), range(7, 10)), (Cursor(before=1, limit=3), range(1, 4))]
+)
+def test_empty_page_behind_a_cursor_leads_back_to_the_rooms_that_are_there(
+    cursor: Cursor, beside: Iterable[int]
+) -> None:
+    Room.objects.bulk_create(Room(room_id=n, title="Room", status=Room.Status.LIVE) for n in range(1, 10))
+
+    empty = page_rooms(Room.Status.LIVE, cursor)
+    turn = empty.next or empty.previous
+
+    assert empty.items == []
+    assert turn is not None
+    back = page_rooms(Room.Status.LIVE, Cursor(**{turn.way: turn.number}, limit=3))
+    assert [room.room_id for room in back.items] == [*beside]
+
+
+def test_empty_list_has_no_pages_beside_it() -> None:
+    assert page_rooms(Room.Status.LIVE, Cursor()) == Page([], None, None)
 
 
 def test_get_room_that_is_unknown_or_deleted_is_not_found():

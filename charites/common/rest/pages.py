@@ -19,7 +19,7 @@ class PagedSerializer(StrictSerializer):
     """Which page: the base of what a list is asked for."""
 
     before = IdField(required=False, help_text="only ids below this one; `next` and `previous` are filled in for you")
-    after = IdField(required=False, help_text="only ids above this one")
+    after = IdField(required=False, min_value=0, help_text="only ids above this one")
     limit = WholeNumberField(required=False, min_value=1, max_value=MAX_PAGE, help_text=LIMIT)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
