@@ -33,7 +33,10 @@ class Message(Timestamped):
         db_table = "messaging_message"
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        indexes = [models.Index(fields=["state", "deliver_at"], name="messaging_message_due")]
+        indexes = [
+            models.Index(fields=["state", "deliver_at"], name="messaging_message_due"),
+            models.Index(fields=["topic", "id"], name="messaging_message_of_topic"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.topic} {self.key} ({self.get_state_display()})"

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from charites.common.pages import Cursor, Page, count_values, read_page
+from charites.common.pages import Cursor, Page, along, count_values, read_page
 from messaging.models import Message
 
 
@@ -30,4 +30,8 @@ def list_by_key(*, topic: str, key: str) -> list[Message]:
 
 def page_messages(cursor: Cursor, **wanted: Any) -> Page[Message]:
     """Returns a page of messages with these values, newest first."""
-    return read_page(Message.objects.filter(**wanted).order_by("-pk"), "pk", cursor)
+    messages = Message.objects.order_by("-pk")
+    name = next((name for name in ("key", "topic") if name in wanted), None)
+    if name:
+        messages = along(messages, "-pk", **{name: wanted.pop(name)})
+    return read_page(messages.filter(**wanted), "pk", cursor, keys_first=bool(name))

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.models import DEFAULT_PAGE, MAX_INT64
-from charites.common.pages import Cursor, Page, along, read_page
+from charites.common.pages import Cursor, Page, Row, along, read_page
 from orders.models import Order, OrderDetail, Payment, Refund
 from orders.selectors import OrderWithLines, with_lines
 
@@ -65,9 +65,18 @@ def placed_within(wanted: OrderFilter, orders: QuerySet[Order]) -> QuerySet[Orde
 
 def page_payments(cursor: Cursor, **wanted: Any) -> Page[Payment]:
     """Returns a page of payments with these values, newest first, by their ids."""
-    return read_page(Payment.objects.filter(**wanted).order_by("-payment_id"), "payment_id", cursor, keys_first=True)
+    return read_page(of_money(Payment.objects.all(), wanted), "payment_id", cursor, keys_first=True)
 
 
 def page_refunds(cursor: Cursor, **wanted: Any) -> Page[Refund]:
     """Returns a page of refunds with these values, newest payment first."""
-    return read_page(Refund.objects.filter(**wanted).order_by("-payment_id"), "payment_id", cursor, keys_first=True)
+    return read_page(of_money(Refund.objects.all(), wanted), "payment_id", cursor, keys_first=True)
+
+
+def of_money(rows: QuerySet[Row], wanted: dict[str, Any]) -> QuerySet[Row]:
+    """Payments or refunds with these values, newest first: of an order there are few, of a status it is an index."""
+    for name in ("order_id", "status"):
+        if name in wanted:
+            others = {other: value for other, value in wanted.items() if other != name}
+            return along(rows.filter(**others), "-payment_id", **{name: wanted[name]})
+    return rows.order_by("-payment_id")

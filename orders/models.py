@@ -180,6 +180,7 @@ class Payment(Timestamped):
         indexes = [
             models.Index(fields=["status", "order_id"], name="shopping_payment_begun"),
             models.Index(fields=["status", "next_question_at"], name="shopping_payment_to_ask"),
+            models.Index(fields=["status", "payment_id"], name="shopping_payment_of_status"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["channel", "trade_id"], name="shopping_payment_trade"),
@@ -221,7 +222,10 @@ class Refund(Timestamped):
         db_table = "shopping_refund"
         verbose_name = _("refund")
         verbose_name_plural = _("refunds")
-        indexes = [models.Index(fields=["status", "next_try_at"], name="shopping_refund_to_send")]
+        indexes = [
+            models.Index(fields=["status", "next_try_at"], name="shopping_refund_to_send"),
+            models.Index(fields=["status", "payment_id"], name="shopping_refund_of_status"),
+        ]
 
     def __str__(self) -> str:
         return _("refund of payment %(payment_id)s") % {"payment_id": self.payment_id}

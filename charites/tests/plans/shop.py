@@ -37,7 +37,13 @@ LINES = dict.fromkeys((1, 2, 3), 1)
 BATCH = 20  # orders in one call
 FEW = 200  # rows that a statement about such a batch, or about a page, may read
 # Who changes the status of an order needs their entries; see `orders.selectors.in_status`.
-OF_STATUS = {"shopping_order_due", "shopping_order_of_status", "shopping_payment_begun", "shopping_payment_to_ask"}
+OF_STATUS = {
+    "shopping_order_due",
+    "shopping_order_of_status",
+    "shopping_payment_begun",
+    "shopping_payment_to_ask",
+    "shopping_payment_of_status",
+}
 # What is read whole on purpose, by what it contains -> why.
 ON_PURPOSE = {
     "UNION ALL SELECT %s, COUNT(*) FROM (SELECT 1": "gauges of states, in an index, each up to a bound",
