@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from charites.common.pages import Cursor, Page, along, count_values, read_page
+from charites.common.pages import Cursor, Page, along, count_values, few_keys, one_by_one, read_page
 from messaging.models import Message
 
 
@@ -29,9 +29,17 @@ def list_by_key(*, topic: str, key: str) -> list[Message]:
 
 
 def page_messages(cursor: Cursor, **wanted: Any) -> Page[Message]:
-    """Returns a page of messages with these values, newest first."""
+    """Returns a page of messages with these values, newest first.
+
+    No index is in the order of a state: every message changes its own twice, some while an order is placed.
+    """
     messages = Message.objects.order_by("-pk")
+    if "key" not in wanted and "state" in wanted:
+        few = few_keys(Message.objects.filter(state=wanted["state"]), "pk")
+        if few is not None:
+            others = {name: value for name, value in wanted.items() if name != "state"}
+            return read_page(messages.filter(one_by_one(**others), pk__in=few), "pk", cursor)
     name = next((name for name in ("key", "topic") if name in wanted), None)
     if name:
         messages = along(messages, "-pk", **{name: wanted.pop(name)})
-    return read_page(messages.filter(**wanted), "pk", cursor, keys_first=bool(name))
+    return read_page(messages, "pk", cursor, keys_first=bool(name), chosen=one_by_one(**wanted))

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from charites.common.ids import CLOCKS_DIFFER, first_id_at
-from charites.common.models import DEFAULT_PAGE, MAX_INT64
-from charites.common.pages import Cursor, Page, Row, along, read_page
+from charites.common.models import DEFAULT_PAGE, MAX_INT64, MAX_PAGE
+from charites.common.pages import Cursor, Page, Row, along, few_keys, one_by_one, read_page
 from orders.models import Order, OrderDetail, Payment, Refund
 from orders.selectors import OrderWithLines, with_lines
 
@@ -27,40 +27,62 @@ class OrderFilter:
 
 def page_orders(wanted: OrderFilter, cursor: Cursor) -> Page[OrderWithLines]:
     """Returns a page of orders, newest first, by order number."""
-    return read_page(placed_within(wanted, with_values(wanted)), "order_id", cursor).of(with_lines)
+    orders, chosen = with_values(wanted)
+    chosen &= placed_within(wanted)
+    return read_page(numbered_within(wanted, orders), "order_id", cursor, chosen=chosen).of(with_lines)
 
 
 def list_orders(
     *, user_id: int | None, status: int | None = None, before_id: int | None = None, limit: int = DEFAULT_PAGE
 ) -> list[OrderWithLines]:
-    """Returns a page of orders, newest first; `before_id` is the last order number of the page before."""
-    return page_orders(OrderFilter(user_id=user_id, status=status), Cursor(before=before_id, limit=limit)).items
+    """Returns a page of orders, newest first; `before_id` is the last order number of the page before. The page is full
+    unless there are no more: nothing else tells of others behind it."""
+    wanted, limit = OrderFilter(user_id=user_id, status=status), min(limit, MAX_PAGE)
+    page = page_orders(wanted, Cursor(before=before_id, limit=limit))
+    found = page.items
+    while page.next and len(found) < limit:
+        page = page_orders(wanted, Cursor(before=page.next.number, limit=limit - len(found)))
+        found += page.items
+    return found
 
 
-def with_values(wanted: OrderFilter) -> QuerySet[Order]:
-    """Orders with these values, newest first, along the index of the one that fewest orders are likely to have."""
+def with_values(wanted: OrderFilter) -> tuple[QuerySet[Order], Q]:
+    """Orders, newest first, along the index of the value that fewest orders are likely to have; and which of them have
+    the others."""
     values = {"user_id": wanted.user_id, "room_id": wanted.room_id, "status": wanted.status}
     asked = {name: value for name, value in values.items() if value is not None}
     orders = Order.objects.order_by("-order_id")
-    if wanted.goods_id is not None:
-        lines = OrderDetail.objects.filter(goods_id=wanted.goods_id)
-        orders = orders.filter(order_id__in=lines.values("order_id"))
-    elif asked:
+    if wanted.goods_id is not None and wanted.user_id is None:
+        few = few_keys(OrderDetail.objects.filter(goods_id=wanted.goods_id), "order_id")
+        if few is not None:
+            return orders.filter(order_id__in=few), one_by_one(**asked)
+    if asked:
         name = next(iter(asked))
         orders = along(orders, "-order_id", **{name: asked.pop(name)})
-    return orders.filter(**asked)
+    return orders, one_by_one(**asked) & with_product(wanted.goods_id)
 
 
-def placed_within(wanted: OrderFilter, orders: QuerySet[Order]) -> QuerySet[Order]:
-    """Those of the orders that were placed in a span of time. Numbers grow with time, so an index leads there; a clock
+def with_product(goods_id: int | None) -> Q:
+    """The condition that orders have a line with a product, looked for order by order."""
+    if goods_id is None:
+        return Q()
+    return Q(Exists(OrderDetail.objects.filter(one_by_one(goods_id=goods_id), order_id=OuterRef("order_id"))))
+
+
+def numbered_within(wanted: OrderFilter, orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Those of the orders whose numbers are of a span of time. Numbers grow with time, so an index leads there; a clock
     that was set meanwhile is allowed for."""
     if wanted.placed_from is not None:
-        numbers = first_id_at(wanted.placed_from - CLOCKS_DIFFER)
-        orders = orders.filter(order_id__gte=min(numbers, MAX_INT64), created_at__gte=wanted.placed_from)
+        orders = orders.filter(order_id__gte=min(first_id_at(wanted.placed_from - CLOCKS_DIFFER), MAX_INT64))
     if wanted.placed_until is not None:
-        numbers = first_id_at(wanted.placed_until + CLOCKS_DIFFER)
-        orders = orders.filter(order_id__lt=min(numbers, MAX_INT64), created_at__lt=wanted.placed_until)
+        orders = orders.filter(order_id__lt=min(first_id_at(wanted.placed_until + CLOCKS_DIFFER), MAX_INT64))
     return orders
+
+
+def placed_within(wanted: OrderFilter) -> Q:
+    """The condition that orders were placed in a span of time."""
+    bounds = {"created_at__gte": wanted.placed_from, "created_at__lt": wanted.placed_until}
+    return Q(**{bound: moment for bound, moment in bounds.items() if moment is not None})
 
 
 def page_payments(cursor: Cursor, **wanted: Any) -> Page[Payment]:
@@ -78,5 +100,5 @@ def of_money(rows: QuerySet[Row], wanted: dict[str, Any]) -> QuerySet[Row]:
     for name in ("order_id", "status"):
         if name in wanted:
             others = {other: value for other, value in wanted.items() if other != name}
-            return along(rows.filter(**others), "-payment_id", **{name: wanted[name]})
+            return along(rows.filter(one_by_one(**others)), "-payment_id", **{name: wanted[name]})
     return rows.order_by("-payment_id")

@@ -6,6 +6,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connection
 from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact
 
 from charites.common.models import DEFAULT_PAGE, MAX_INT64, MAX_PAGE
 
@@ -13,6 +15,8 @@ Row = TypeVar("Row", bound=Model)
 Item = TypeVar("Item")
 Other = TypeVar("Other")
 MOST_COUNTED = 10_000
+MOST_LOOKED_AT = 10_000  # for a page of what no index leads to
+FEW = 1_000  # that may be read for a page, and sorted
 
 
 class Cursor(NamedTuple):
@@ -44,12 +48,17 @@ class Page(Generic[Item]):
         return Page(make(self.items), self.next, self.previous)
 
 
-def read_page(rows: QuerySet[Row], column: str, cursor: Cursor, *, keys_first: bool = False) -> Page[Row]:
+def read_page(
+    rows: QuerySet[Row], column: str, cursor: Cursor, *, keys_first: bool = False, chosen: Q | None = None
+) -> Page[Row]:
     """Reads a page of rows that are in the order of a column, upwards or downwards. What lies on the side that one came
     from is a guess: it may have gone. An empty page behind a cursor leads back.
 
     `keys_first`: reads the column alone, which an index has, and then those rows. In one statement MariaDB would rather
     sort a table of a few thousand rows than follow an index that is not its primary key.
+
+    `chosen`: which of the rows are meant, where no index leads to them. MOST_LOOKED_AT rows are looked at; the page may
+    then be short, even empty, with others behind it.
     """
     limit = min(cursor.limit, MAX_PAGE)
     is_downwards = str(rows.query.order_by[-1]).startswith("-")
@@ -57,12 +66,13 @@ def read_page(rows: QuerySet[Row], column: str, cursor: Cursor, *, keys_first: b
     is_from_behind = getattr(cursor, back) is not None
     way, other = (back, onwards) if is_from_behind else (onwards, back)
     ordered = (rows.reverse() if is_from_behind else rows).filter(beyond(column, cursor))
+    ordered, edge = looked_at(ordered, column, chosen, way) if chosen else (ordered, None)
     if keys_first:
         keys = list(ordered.values_list(column, flat=True)[: limit + 1])
         ordered = ordered.filter(**{f"{column}__in": keys})
     found = list(ordered[: limit + 1])
     items, numbers = found[:limit], [getattr(row, column) for row in found[:limit]]
-    ahead = Turn(way, numbers[-1]) if len(found) > limit else None
+    ahead = Turn(way, numbers[-1]) if len(found) > limit else edge
     behind = None
     if (came_from := getattr(cursor, way)) is not None:
         behind = Turn(other, numbers[0]) if numbers else including(came_from, other)
@@ -78,6 +88,26 @@ def beyond(column: str, cursor: Cursor) -> Q:
 def including(number: int, way: str) -> Turn:
     """The turn to a number and what lies behind it."""
     return Turn(way, min(number + 1, MAX_INT64) if way == "before" else number - 1)
+
+
+def looked_at(rows: QuerySet[Row], column: str, chosen: Q, way: str) -> tuple[QuerySet[Row], Turn | None]:
+    """Those of the first MOST_LOOKED_AT rows that are chosen, and the turn to the rows behind these."""
+    edge = rows.values_list(column, flat=True)[MOST_LOOKED_AT : MOST_LOOKED_AT + 1].first()
+    if edge is None:
+        return rows.filter(chosen), None
+    return rows.filter(chosen, **{f"{column}__{'gt' if way == 'before' else 'lt'}": edge}), including(edge, way)
+
+
+def one_by_one(**values: Any) -> Q:
+    """The condition that rows have these values, said so that no index is looked for: with one of a value that many
+    have, MariaDB would rather read and sort all of those than go along the index that a list is in the order of."""
+    return Q(*(Exact(Coalesce(name, name), value) for name, value in values.items()))
+
+
+def few_keys(rows: QuerySet[Row], column: str) -> list[int] | None:
+    """The keys of rows that an index leads to, unless they are more than FEW."""
+    keys = list(rows.order_by().values_list(column, flat=True)[: FEW + 1])
+    return None if len(keys) > FEW else keys
 
 
 def along(rows: QuerySet[Row], *order: str, **fixed: Any) -> QuerySet[Row]:
