@@ -202,6 +202,7 @@ MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",  # first: also what the next one refuses speaks the caller's language
     "charites.common.rest.CrossOriginMiddleware",
     "charites.common.rest.RequestMiddleware",
+    "charites.common.rest.PreflightMiddleware",
     "charites.common.rest.ContentPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -1,7 +1,7 @@
 """REST: what every endpoint stands on."""
 
 from charites.common.rest.content_policy import ContentPolicyMiddleware
-from charites.common.rest.cross_origin import CrossOriginMiddleware
+from charites.common.rest.cross_origin import CrossOriginMiddleware, PreflightMiddleware
 from charites.common.rest.documented import Answer, documented
 from charites.common.rest.endpoint import (
     BearerAuthentication,
@@ -52,6 +52,7 @@ __all__ = [
     "OpenEndpoint",
     "PageSerializer",
     "PagedSerializer",
+    "PreflightMiddleware",
     "QuantityField",
     "RequestMiddleware",
     "SecretField",

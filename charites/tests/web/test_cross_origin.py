@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from charites.common.web import Answer
 from charites.tests.web.asked import Web, as_buyer, order
+from lab.kit.log_lines import json_lines
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("shop")]
 
@@ -52,6 +54,24 @@ def test_browser_that_asks_first_is_told_what_it_may_send(web: Web, settings: An
         headers["access-control-allow-headers"].split(", ")
     )
     assert "access-control-allow-credentials" not in headers
+
+
+@pytest.mark.parametrize("origin", [SHOP_FRONT, ELSEWHERE])
+def test_browser_that_asks_first_is_counted_and_logged_and_told_its_id(web: Web, settings: Any, origin: str) -> None:
+    settings.CORS_ALLOWED_ORIGINS = [SHOP_FRONT]
+    labels = {"protocol": "http", "route": "OPTIONS -", "status": "200"}
+    before = REGISTRY.get_sample_value("charites_requests_total", labels) or 0
+
+    with json_lines() as lines:
+        answer = web.send(
+            "OPTIONS", "/api/orders", headers={**PLACING, "Origin": origin, "X-Request-ID": "asked-first"}
+        )
+
+        (line,) = (line for line in lines() if line["event"] == "request")
+    assert (line["method"], line["path"], line["status"]) == ("OPTIONS", "/api/orders", 200)
+    assert line["request_id"] == "asked-first"
+    assert dict(answer.headers)[b"x-request-id"] == b"asked-first"
+    assert REGISTRY.get_sample_value("charites_requests_total", labels) == before + 1
 
 
 def test_pages_of_the_shop_itself_are_for_nobody_else(web: Web, settings: Any) -> None:
