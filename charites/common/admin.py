@@ -203,7 +203,7 @@ def carry_out(admin: Any, request: HttpRequest, rows: list[Any], form: forms.For
     try:
         report = run(admin, request, rows, form)
     except (ServiceError, DatabaseError) as error:
-        report = Report(errors=[error])
+        report = Report(errors=[as_known(error)])
     record_or_say(admin, request, lambda: report.done, action=run.__name__, **form.cleaned_data)
     if report.done:
         number = len(report.done)
@@ -239,12 +239,15 @@ def record(request: HttpRequest, rows: Sequence[Model], *, action: str, **data: 
         )
 
 
+def as_known(error: Exception) -> Exception:
+    """What is known where this error came out. The services answer for their commits; a database's own error comes from
+    what was read or written beside them, and says nothing of how the rest ended."""
+    return OutcomeUnknown() if isinstance(error, DatabaseError) and is_outage(error) else error
+
+
 def as_text(error: Exception | Text) -> str:
-    """What an operator may read about an error. The services answer for their commits; a database's own error comes
-    from what Django wrote beside them, and says nothing of how that ended."""
-    if isinstance(error, DatabaseError) and is_outage(error):
-        error = OutcomeUnknown()
-    return as_service_error(error).message if isinstance(error, Exception) else str(error)
+    """What an operator may read about an error."""
+    return as_service_error(as_known(error)).message if isinstance(error, Exception) else str(error)
 
 
 def actor_of(request: HttpRequest) -> str:

@@ -141,18 +141,30 @@ class LossyProxy(Proxy):
 
 @contextlib.contextmanager
 def lossy_database(*, after: str, carried_out: bool, away: bool = False) -> Iterator[LossyProxy]:
-    """Every connection to MariaDB that this process opens in the block goes through a `LossyProxy`; one that is open
-    already, as the test's own, does not. So what is to meet the fault runs in a thread of its own."""
+    """This process behind a `LossyProxy`."""
+    with (
+        LossyProxy(database_address(), after=after.encode(), carried_out=carried_out, away=away) as proxy,
+        database_behind(proxy),
+    ):
+        yield proxy
+
+
+@contextlib.contextmanager
+def database_behind(proxy: Proxy) -> Iterator[None]:
+    """Every connection to MariaDB that this process opens in the block goes through a proxy; one that is open already,
+    as the test's own, does not. So what is to meet the fault runs in a thread of its own."""
     address = connection.settings_dict
     direct = {"HOST": address["HOST"], "PORT": address["PORT"]}
-    target = (direct["HOST"], int(direct["PORT"]))
-    with LossyProxy(target, after=after.encode(), carried_out=carried_out, away=away) as proxy:
-        get_strategy.cache_clear()  # its committer keeps a connection
-        address |= {"HOST": "127.0.0.1", "PORT": str(proxy.port)}
-        try:
-            yield proxy
-        finally:
-            address |= direct
+    get_strategy.cache_clear()  # its committer keeps a connection
+    address |= {"HOST": "127.0.0.1", "PORT": str(proxy.port)}
+    try:
+        yield
+    finally:
+        address |= direct
+
+
+def database_address() -> tuple[str, int]:
+    return connection.settings_dict["HOST"], int(connection.settings_dict["PORT"])
 
 
 class Point(NamedTuple):

@@ -1,12 +1,18 @@
 """What an operator reads before anything is done: what an action does, to how many at most, and to what."""
 
+import re
+from typing import Any
+
 import pytest
 from django.contrib import admin
 from django.test import Client
 
+from charites.common.errors import OutcomeUnknown
 from goods.models import Goods, RoomGoods
 from lab.kit import factories
 from lab.kit.admin_site import OUR_APPS, ask, list_url, make_operator, page_url, sign_in
+from lab.kit.interleaving import Background
+from lab.kit.proxy import ArmedProxy, Fate, Point, database_address, database_behind
 from orders.models import Order
 from stock.models import Stock
 
@@ -80,3 +86,37 @@ def test_page_that_can_be_saved_has_its_buttons(client: Client) -> None:
 
     assert 'name="_save"' in page
     assert "Back to the list" not in page
+
+
+@pytest.mark.servers
+def test_form_stays_where_the_connection_was_lost_and_the_same_can_be_sent_again(client: Client) -> None:
+    order = factories.make_order()
+    address, confirmed = list_url(Order), {**chosen("close_orders", order), "confirmed": "yes"}
+
+    with ArmedProxy(database_address()) as proxy, database_behind(proxy):
+        proxy.arm(Point(b"shopping_order.order_id IN ("), Fate.UNHEARD, lambda: None)
+        with Background(lambda: client.post(address, confirmed)) as sent:
+            page = sent.result()
+        assert proxy.fired.is_set()
+
+    assert page.status_code == 200
+    assert [str(message) for message in page.context["messages"]] == [OutcomeUnknown().message]
+    assert hidden(page) == {**confirmed, "_selected_action": str(order.pk)}
+    assert state_of(order) == Order.Status.UNPAID
+    again = client.post(address, hidden(page), follow=True)
+    assert [str(message) for message in again.context["messages"]] == ["Done for 1 row."]
+    assert state_of(order) == Order.Status.CLOSED
+
+
+def chosen(action: str, order: Order) -> dict[str, str]:
+    return {"action": action, "_selected_action": str(order.pk)}
+
+
+def hidden(page: Any) -> dict[str, str]:
+    """What the form of a page sends when its button is pressed."""
+    found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.content.decode())
+    return {name: value for name, value in found if name != "csrfmiddlewaretoken"}
+
+
+def state_of(order: Order) -> int:
+    return Order.objects.get(pk=order.pk).status
