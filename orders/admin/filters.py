@@ -18,7 +18,7 @@ from charites.common.periods import TODAY, Period, period_of, words_between
 from goods import selectors as goods_selectors
 from goods.models import Room
 from orders import selectors
-from orders.lists import OrderFilter, placed_within
+from orders.lists import OrderFilter, numbered_within, placed_within
 from orders.models import Order
 
 ROOMS_TO_FILTER_BY = 20  # of each status
@@ -64,7 +64,8 @@ class PlacedFilter(admin.SimpleListFilter):
         period = period_of(self.value() or "", clock.now())
         if period is None:
             return queryset
-        rows = placed_within(OrderFilter(placed_from=period.starts_at, placed_until=self.known_end(period)), queryset)
+        wanted = OrderFilter(placed_from=period.starts_at, placed_until=self.known_end(period))
+        rows = numbered_within(wanted, queryset).filter(placed_within(wanted))
         return rows.filter(created_at__lt=period.ends_at) if period.ends_at else rows
 
     def known_end(self, period: Period) -> datetime | None:

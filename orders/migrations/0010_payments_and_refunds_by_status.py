@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0008_orders_of_a_room'),
+        ('orders', '0009_export_lists'),
     ]
 
     operations = [
