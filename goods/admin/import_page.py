@@ -59,7 +59,9 @@ class Rows:
 
 
 class ImportAdmin(OperatorAdmin):
-    """Products that come from a file."""
+    """Products that come from a file, whose lines are forms: `line_form`."""
+
+    line_form: Any
 
     def get_urls(self) -> list[Any]:
         page = path("import/", self.admin_site.admin_view(self.import_page), name="goods_goods_import")
@@ -91,7 +93,9 @@ class ImportAdmin(OperatorAdmin):
 
     def plan(self, request: HttpRequest, rows: Rows) -> Plan:
         forms_by_kind = {
-            is_new: self.get_form(request, None if is_new else Goods(), change=not is_new, fields=list(COLUMNS))
+            is_new: self.get_form(
+                request, None if is_new else Goods(), change=not is_new, form=self.line_form, fields=list(COLUMNS)
+            )
             for is_new in (True, False)
         }
 

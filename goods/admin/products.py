@@ -58,7 +58,9 @@ class ObjectField(TypedJSONField):
         return cleaned
 
 
-class GoodsForm(ChangesOfPage, CapitalLabels, UploadForm):
+class GoodsForm(CapitalLabels, UploadForm):
+    """A product, typed or from a line of a file."""
+
     price = MoneyField(label=_("price"), least=1)
     market_price = MoneyField(label=_("market price"), initial=0)
     upload = PictureField(label=_("picture to add"))
@@ -75,12 +77,16 @@ class GoodsForm(ChangesOfPage, CapitalLabels, UploadForm):
         return typed
 
 
+class GoodsPageForm(ChangesOfPage, GoodsForm):
+    """A product on a page of its own, which may stand open for hours."""
+
+
 PRICE, PAGE = _("Price"), _("Page")
 
 
 @admin.register(Goods)
 class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
-    form = GoodsForm
+    form, line_form = GoodsPageForm, GoodsForm
     change_list_template = "goods/goods_list.html"
     list_display = (
         "goods_id",
