@@ -9,14 +9,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.admin import Report, actor_of, carry_out, confirmed
+from charites.common.admin import Report, Run, actor_of, carry_out, confirmed
 from charites.common.admin_products import ProductAdmin
 from charites.common.forms import CapitalLabels, ChangesOfPage
 from charites.common.picture_field import PictureField, UploadForm
 from charites.common.pictures import may_upload
 from goods import selectors, services
 from goods.admin.marked import MarkedRowsAdmin, deleted
-from goods.admin.shelf import OrderForm, PinForm, read_shelf
+from goods.admin.shelf import OrderForm, PinForm, UnpinForm, read_shelf
 from goods.models import Room
 
 
@@ -26,6 +26,11 @@ def shown_pinned(entry: Any) -> str:
 
 def pin(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
     services.pin_goods(room_id=rows[0].room_id, goods_id=form.cleaned_data["pin"])
+    return Report(done=rows)
+
+
+def unpin(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
+    services.unpin_goods(room_id=rows[0].room_id, goods_id=form.cleaned_data["unpin"])
     return Report(done=rows)
 
 
@@ -88,14 +93,18 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
         room = self.get_object(request, object_id) if request.method == "POST" else None
         if room is None:
             raise Http404
-        is_pin = "pin" in request.POST
-        if not self.has_change_permission(request, room) or not (is_pin or self.may_order(request)):
+        form: forms.Form
+        run: Run
+        if "pin" in request.POST:
+            form, run = PinForm(request.POST), pin
+        elif "unpin" in request.POST:
+            form, run = UnpinForm(request.POST), unpin
+        else:
+            form, run = OrderForm(selectors.list_entries(room_id=room.room_id), request.POST), order
+        if not self.has_change_permission(request, room) or (run is order and not self.may_order(request)):
             raise PermissionDenied
-        form = (
-            PinForm(request.POST) if is_pin else OrderForm(selectors.list_entries(room_id=room.room_id), request.POST)
-        )
         if form.is_valid():
-            carry_out(self, request, [room], form, pin if is_pin else order)
+            carry_out(self, request, [room], form, run)
         else:
             faults = [f"{form[name].label}: {fault}" for name, errors in form.errors.items() for fault in errors]
             self.message_user(request, " ".join(faults), messages.ERROR)
@@ -116,5 +125,6 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
     @admin.action(description=_("Unpin the product of the room"), permissions=["operate"])
     @confirmed(_("Unpin the product of this room?"), one=True)
     def unpin(self, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
-        services.pin_goods(room_id=rows[0].room_id, goods_id=None)
+        if rows[0].current_goods_id:
+            services.unpin_goods(room_id=rows[0].room_id, goods_id=rows[0].current_goods_id)
         return Report(done=rows)

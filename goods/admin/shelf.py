@@ -75,9 +75,15 @@ class OrderForm(forms.Form):
 
 
 class PinForm(forms.Form):
-    """What is to be pinned; nothing: what is pinned no longer is."""
+    """What is to be pinned."""
 
-    pin = forms.IntegerField(required=False, min_value=1, max_value=MAX_INT64)
+    pin = forms.IntegerField(min_value=1, max_value=MAX_INT64)
+
+
+class UnpinForm(forms.Form):
+    """What the page showed as pinned, and is not to be so any more."""
+
+    unpin = forms.IntegerField(min_value=1, max_value=MAX_INT64)
 
 
 def name_of(entry: RoomGoods) -> str:

@@ -73,7 +73,10 @@ def test_button_pins_and_once_more_unpins(client: Client) -> None:
     assert send(client, pin="1") == ["Done for 1 row."]
     assert room().current_goods_id == 1
 
-    assert send(client, pin="") == ["Done for 1 row."]
+    assert send(client, unpin="2") == ["Done for 1 row."]  # of a page that is older than the last pin
+    assert room().current_goods_id == 1
+
+    assert send(client, unpin="1") == ["Done for 1 row."]
     assert room().current_goods_id is None
     assert LogEntry.objects.filter(change_message="pin pin=2").count() == 1
 
