@@ -1,5 +1,6 @@
 """By what the list of orders is filtered, beside its columns."""
 
+import re
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -27,8 +28,12 @@ LATELY = {TODAY: pgettext_lazy("placed", "Today"), "24h": _("Last 24 hours"), "7
 FORMATS = {4: "Y", 7: "YEAR_MONTH_FORMAT", 10: "MONTH_DAY_FORMAT"}  # by the length of the word
 
 
+NUMBER = re.compile(r"[0-9]{1,18}")
+
+
 class RoomFilter(admin.SimpleListFilter):
-    """The first rooms that are live, and the first that are not, by their titles."""
+    """The first rooms that are live, and the first that are not, by their titles; any other by its number in the
+    address."""
 
     title = _("room")
     parameter_name = "room"
@@ -38,11 +43,15 @@ class RoomFilter(admin.SimpleListFilter):
             return []
         cursor = Cursor(limit=ROOMS_TO_FILTER_BY)
         rooms = chain.from_iterable(goods_selectors.page_rooms(status, cursor).items for status in Room.Status)
-        return [(str(room.room_id), room.title) for room in rooms]
+        words = {str(room.room_id): room.title for room in rooms}
+        if self.value() and self.value() not in words:
+            words[str(self.value())] = str(self.value())
+        return list(words.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        known = self.value() in {number for number, _title in self.lookup_choices}
-        return queryset.filter(room_id=self.value()) if known else queryset
+        if not self.value():
+            return queryset
+        return queryset.filter(room_id=self.value()) if NUMBER.fullmatch(str(self.value())) else queryset.none()
 
 
 class PlacedFilter(admin.SimpleListFilter):
