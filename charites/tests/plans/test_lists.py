@@ -112,3 +112,19 @@ def test_page_of_a_list_reads_few_rows_whatever_is_asked_for(
             most[f"{wanted} {place}"] = sum(one.rows_read for one in sent[before:])
 
     assert {asked: read for asked, read in most.items() if read > FEW} == {}
+
+
+def test_page_with_a_product_that_many_buy_ends_where_it_is_full(
+    sent: list[Sent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "FEW", 10)
+    with connection.cursor() as cursor:
+        cursor.execute(LOPSIDED[0])
+    sent.clear()
+
+    page = lists.page_orders(OrderFilter(goods_id=OFTEN_SOLD), Cursor(limit=5))
+
+    (read,) = (one.rows_read for one in sent if "EXISTS" in one.sql)
+    sent[:] = [one for one in sent if "EXISTS" not in one.sql and "OFFSET" not in one.sql]
+    assert len(page.items) == 5
+    assert read < FEW
