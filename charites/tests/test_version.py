@@ -27,3 +27,7 @@ def test_client_has_the_version_of_the_api() -> None:
     project = tomllib.loads((ROOT / "clients" / "python" / "pyproject.toml").read_text())["project"]
 
     assert project["version"] == VERSION
+
+
+def test_changelog_has_the_version() -> None:
+    assert f"\n## [{VERSION}] - 2" in (ROOT / "CHANGELOG.md").read_text()
