@@ -28,7 +28,7 @@ from charites.version import VERSION
 from lab.kit.demo_shop import demo_shop
 from lab.kit.processes.shop import START_SECONDS, Shop
 from lab.links import ROOT, pages
-from lab.site.sources import DOCS, RAN, READMES
+from lab.site.sources import RAN, is_chinese
 
 SECONDS = 300  # for the commands of a page: a bound for busy machines
 BLOCK = re.compile(
@@ -72,10 +72,6 @@ def english() -> dict[str, Path]:
         for page in pages()
         if not is_chinese(page) and any(not block.why for block in blocks(page))
     }
-
-
-def is_chinese(page: Path) -> bool:
-    return page == READMES["zh"] or page.is_relative_to(DOCS / "zh")
 
 
 def digest(page: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import sphinx.search
 
 from charites.version import VERSION
-from lab.site.chinese import Chinese
+from lab.site.search import Chinese, English
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,4 +36,4 @@ html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
 
-sphinx.search.languages["zh"] = Chinese
+sphinx.search.languages |= {"en": English, "zh": Chinese}

@@ -28,6 +28,11 @@ LAST_RUN = {
     "zh": "本页的命令最近一次运行于 {on}，版本 {version}。",
 }
 
+NOT_TRANSLATED = "本页还没有中文翻译，以下为英文。"
+NOT_SEARCHED = ("mutants", "project/changelog")  # lists of lines that have a word in them, and no answer
+UNSEARCHED = "---\nnosearch: true\n---\n"
+
+TITLE = re.compile(r"^# .*$", re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[((?:`[^`]*`|[^\]\[`])+)\]\(([^)\s]+)\)")  # words in backticks may have brackets
 PICTURE = re.compile(r"""(!\[[^\]]*\]\(|<img src=")([^)\s"]+)""")
 OTHER_LANGUAGE = re.compile(r"^\[(?:中文|English)\]\(README[\w.-]*\)\n+", re.MULTILINE)
@@ -88,7 +93,10 @@ class Site:
 
     def page(self, path: Path) -> str:
         text = with_pictures(OTHER_LANGUAGE.sub("", path.read_text(), count=1))
-        return outside_code(text, lambda prose: self.with_links(prose, path)) + self.last_run(path)
+        head = UNSEARCHED if self.names[path] in NOT_SEARCHED else ""
+        if self.language == "zh" and not is_chinese(path):
+            text = TITLE.sub(lambda title: f"{title[0]}\n\n*{NOT_TRANSLATED}*", text, count=1)
+        return head + outside_code(text, lambda prose: self.with_links(prose, path)) + self.last_run(path)
 
     def last_run(self, path: Path) -> str:
         """Returns when the commands of a page were run; nothing where it has none."""
@@ -135,6 +143,10 @@ def find(name: str) -> list[Path]:
     if not found:
         raise ValueError(f"docs/site.toml: there is no page {name}")
     return found
+
+
+def is_chinese(path: Path) -> bool:
+    return path == READMES["zh"] or path.is_relative_to(DOCS / "zh")
 
 
 def chinese(path: Path) -> Path:

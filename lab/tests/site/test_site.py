@@ -3,17 +3,19 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from lab.links import ROOT, pages
 from lab.site import sources
-from lab.site.chinese import words
 from lab.site.diagrams import FOLDER, diagrams, with_pictures
-from lab.site.sources import READMES, Site
+from lab.site.search import words
+from lab.site.sources import NOT_TRANSLATED, READMES, Site
 
 pytestmark = pytest.mark.once
 
+HREF = re.compile(r' href="([^"#?:/][^"#?:]*)["#?]')  # relative ones
 NOBODYS = "of-nobody"
 FETCHED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](?:https?:)?//[^"']+""")
 
@@ -28,6 +30,19 @@ def test_site_is_made_without_a_warning_and_fetches_nothing(tmp_path):
     made = {str(page.relative_to(site).with_suffix("")) for page in site.rglob("*.html")}
     assert made >= {"index", "start", "adr/0001-web-server", "project/changelog", "zh/index", "zh/layers", "zh/tables"}
     assert [found for page in site.rglob("*.html") for found in FETCHED.findall(page.read_text())] == []
+    assert lost_links(site) == []
+    assert NOT_TRANSLATED in (site / "zh" / "tables.html").read_text()
+    assert NOT_TRANSLATED not in (site / "zh" / "layers.html").read_text()
+
+
+def lost_links(site: Path) -> list[str]:
+    """The links between files of a site that lead nowhere, the switch of the language among them."""
+    return [
+        f"{page.relative_to(site)}: {link}"
+        for page in site.rglob("*.html")
+        for link in sorted(set(HREF.findall(page.read_text())))
+        if not (page.parent / link).exists()
+    ]
 
 
 @pytest.mark.slow
@@ -110,7 +125,14 @@ def test_diagram_that_was_changed_and_not_drawn_fails():
 
 @pytest.mark.parametrize(
     ("run", "expected"),
-    [("stock", ["stock"]), ("库存", ["库存"]), ("直播间", ["直播", "播间"]), ("库", ["库"])],
+    [
+        ("stock", ["stock"]),
+        ("库存", ["库存"]),
+        ("直播间", ["直播", "播间"]),
+        ("库", ["库"]),
+        ("40010008", ["no40010008"]),
+        ("24h", ["24h"]),
+    ],
 )
-def test_chinese_is_searched_by_pairs_of_characters(run, expected):
+def test_words_of_the_search(run, expected):
     assert words(run) == expected
