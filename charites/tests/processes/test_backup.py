@@ -1,4 +1,4 @@
-"""The commands of docs/backup.md: a back-up of a shop that sells is restored, and the audit finds nothing."""
+"""The commands of docs/backup.md: a backup of a shop that sells is restored, and the audit finds nothing."""
 
 import os
 import subprocess
