@@ -24,6 +24,9 @@ def test_every_page_offers_the_other_language(reader: Client) -> None:
         assert 'name="language" value="zh-hans" lang="zh-hans">简体中文</button>' in page
         assert 'value="en"' not in page
 
+    in_chinese = reader.get("/", headers={"accept-language": "zh-hans"}).text
+    assert 'name="language" value="en" lang="en">English</button>' in in_chinese
+
 
 def test_language_that_was_chosen_stays(reader: Client) -> None:
     came_from = "http://testserver/rooms/1?goods=1"
