@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import yaml
 from honcho.environ import parse_procfile
 
 from lab.generate.document_settings import settings
+from lab.supply.dockerignore import ignored
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -150,23 +150,10 @@ def test_no_container_runs_as_root(name: str) -> None:
     )
 
 
-def left_out(folder: str, names: list[str]) -> list[str]:
-    """Returns the names in a folder of the checkout that .dockerignore keeps out of the image."""
-    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
-    paths = {name: str((Path(folder) / name).relative_to(ROOT)) for name in names}
-    anywhere = [line.removeprefix("**/") for line in lines if line.startswith("**/")]
-    return [
-        name
-        for name, path in paths.items()
-        if any(fnmatch(name, pattern) for pattern in anywhere)
-        or any(path.count("/") == line.count("/") and fnmatch(path, line) for line in lines)
-    ]
-
-
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the image is made of."""
-    return shutil.copytree(ROOT, tmp_path_factory.mktemp("image") / "charites", ignore=left_out)
+    return shutil.copytree(ROOT, tmp_path_factory.mktemp("image") / "charites", ignore=ignored(ROOT))
 
 
 def manage(image: Path, *words: str) -> subprocess.CompletedProcess[str]:
