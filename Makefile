@@ -108,6 +108,7 @@ LOCK = CUSTOM_COMPILE_COMMAND="make lock" $(IN_VENV) -m piptools compile --quiet
 lock: ## what production installs, by hash: requirements.lock, after a change of requirements.txt
 	$(BOOTSTRAP) supply
 	$(LOCK) --output-file requirements.lock requirements.txt
+	$(IN_VENV) -m lab.supply.older_pythons
 	$(LOCK) --output-file requirements-build.lock requirements-build.txt
 
 vulnerabilities: ## what is known against the packages of production; says so where it cannot ask
