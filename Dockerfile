@@ -1,4 +1,4 @@
-# One image for every process of the shop; the command says which. Checked here: nothing but its text (docs/production.md).
+# One image for every process of the shop; the command says which. What was checked of it, and what not: docs/production.md.
 FROM python:3.11-slim-bookworm AS build
 # Debian keeps one version of a package, the mended one: a pinned one could not be built any more after the next mend.
 # hadolint ignore=DL3008

@@ -12,7 +12,7 @@ SIDE_BY_SIDE = --numprocesses 3
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run run-split tour race test test-fast test-all faults mutants bench bench-quick fuzz pictures docs lint gen lock vulnerabilities digests clean
+.PHONY: help run run-split tour race test test-fast test-all faults mutants bench bench-quick fuzz pictures docs lint gen lock vulnerabilities digests image clean
 
 help: ## this list
 	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -118,6 +118,11 @@ vulnerabilities: ## what is known against the packages of production; says so wh
 digests: ## pins the images of the Dockerfile and of compose.yaml by digest, where a registry is reached
 	$(BOOTSTRAP) run
 	@$(IN_VENV) -m lab.supply.image_digests
+
+image: ## the image without a registry: the Dockerfile's own steps in a Debian root, its processes started and asked; as root
+	$(BOOTSTRAP) run
+	@$(IN_VENV) lab/setup/packages.py image
+	@exec $(IN_VENV) -m lab.supply.image $(OPTIONS)
 
 clean: ## forget .venv and var/, the shop's data included
 	@for file in var/run.pid var/split/run.pid; do \

@@ -1,5 +1,5 @@
 """Installs what `make test` needs from the system, where it is missing: `python lab/setup/packages.py`; with the word
-`bench` or `pictures`, what that target needs besides; with `ci`, what the tests look at only where it is there.
+`bench`, `image` or `pictures`, what that target needs besides; with `ci`, what the tests look at only where it is.
 
 As root with apt-get it installs; otherwise it prints the one line that does, and fails. No service is started: the
 tests run private copies of the servers.
@@ -64,7 +64,10 @@ FOR_PICTURES: list[tuple[str, str, Callable[[], bool]]] = [
     ("fontconfig", "", lambda: has("fc-list") or not has("apt-get")),
     ("fonts-wqy-zenhei", "", has_chinese_letters),
 ]
-BESIDES = {"bench": FOR_BENCH, "ci": FOR_CI, "pictures": FOR_PICTURES}
+FOR_IMAGE: list[tuple[str, str, Callable[[], bool]]] = [
+    ("debootstrap", "", lambda: has("debootstrap") or not has("apt-get")),
+]
+BESIDES = {"bench": FOR_BENCH, "ci": FOR_CI, "image": FOR_IMAGE, "pictures": FOR_PICTURES}
 
 
 def missing() -> list[tuple[str, str]]:
@@ -119,7 +122,7 @@ def main() -> int:
     still = missing()
     if not still:
         return 0
-    target = next((word for word in ("bench", "pictures") if word in sys.argv[1:]), "test")
+    target = next((word for word in ("bench", "image", "pictures") if word in sys.argv[1:]), "test")
     print(
         f"charites: `make {target}` also needs {', '.join(debian for debian, _ in still)}. Install with:\n"
         f"  {command_for(still)}",
