@@ -29,8 +29,13 @@ NO_TOKEN_IN_CHINESE = "需要有效的令牌。请发送请求头“Authorizatio
 
 
 def words_of(page: str) -> str:
-    """Returns what a reader sees of a page: neither tags nor code."""
-    for hidden in (r"<!--.*?-->", r"<(script|style|code|pre)\b.*?</\1>", r"<[^>]*>"):
+    """Returns what a reader sees of a page in its language: neither tags nor code, nor the name of another language."""
+    for hidden in (
+        r"<!--.*?-->",
+        r'<button\b[^>]*\blang="en">.*?</button>',
+        r"<(script|style|code|pre)\b.*?</\1>",
+        r"<[^>]*>",
+    ):
         page = re.sub(hidden, " ", page, flags=re.DOTALL)
     return " ".join(page.split())
 
