@@ -20,6 +20,7 @@ from charites.common.rest.fields import StrictSerializer
 
 FIELDS = "charites.common.rest.fields"
 ID = {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}
+ID_OR_ZERO = {"type": "string", "pattern": "^(0|[1-9][0-9]{0,18})$"}  # to begin before the first one
 SHOWN_ID = {"type": "string", "pattern": "^[0-9]{1,19}$"}  # "0" for what has none
 KEY = {
     "type": "string",
@@ -126,7 +127,8 @@ class IdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-c
     target_class = f"{FIELDS}.IdField"
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        return dict(ID if direction == "request" else SHOWN_ID)
+        asked = ID if self.target.min_value else ID_OR_ZERO
+        return dict(asked if direction == "request" else SHOWN_ID)
 
 
 class TextExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]

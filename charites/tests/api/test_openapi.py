@@ -100,6 +100,13 @@ def test_schema_has_ids_as_strings_and_amounts_as_integers(schema: dict[str, Any
     assert parameters["order_id"]["schema"]["type"] == "string"
 
 
+def test_schema_takes_the_cursor_that_leads_to_the_first_one(schema: dict[str, Any]) -> None:
+    parameters = {p.get("name"): p for p in schema["paths"]["/api/rooms"]["get"]["parameters"]}
+
+    assert re.match(parameters["after"]["schema"]["pattern"], "0")
+    assert not re.match(parameters["before"]["schema"]["pattern"], "0")
+
+
 def docstrings() -> set[str]:
     """The first lines of what our classes say to those who read the code."""
     classes = [Endpoint, *subclasses(Endpoint), StrictSerializer]
