@@ -16,6 +16,8 @@ OPEN = {
     "metrics": "for Prometheus",
     "api/auth/token": "where tokens come from",
     "api/auth/refresh": "carries a refresh token",
+    "media/<str:name>": "pictures, by names that nobody guesses",
+    "admin/": "leads to where operators sign in",
     "admin/login/": "where operators sign in",
     "api/schema": "documentation",
     "api/docs": "documentation",
