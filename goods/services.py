@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
-from django.db import connection
-from django.db.models import F
 from django.db.models.functions import Now
 
 from charites.common import hints
@@ -17,6 +16,7 @@ from goods import remembered
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.events import GOODS_PINNED
 from goods.models import Goods, Room, RoomGoods
+from goods.rows import append_entries, changed_by, deleted_by, move_entries, store_entries
 from goods.selectors import list_goods
 
 Result = TypeVar("Result")
@@ -125,27 +125,27 @@ def add_room_goods(*, room_id: int, entries: Sequence[Entry], actor: str) -> lis
     again is harmless.
     """
 
+    weights = {entry.goods_id: entry.weight for entry in entries}
+
     def add() -> list[RoomGoods]:
         lock_room(room_id)
-        known = {goods.goods_id for goods in list_goods(goods_ids=[entry.goods_id for entry in entries])}
-        for entry in entries:
-            if entry.goods_id not in known:
-                raise GoodsNotFound(goods_id=entry.goods_id)
-        RoomGoods.objects.bulk_create(
-            [
-                RoomGoods(
-                    room_id=room_id, goods_id=entry.goods_id, weight=entry.weight, created_by=actor, updated_by=actor
-                )
-                for entry in sorted(entries, key=lambda entry: entry.goods_id)
-            ],
-            update_conflicts=True,
-            update_fields=["weight", "is_deleted", "updated_by", "updated_at"],
-            unique_fields=conflict_target(),
-        )
-        listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=[entry.goods_id for entry in entries])
-        return list(listed.order_by("goods_id"))
+        store_entries(room_id, weights, actor)
+        return list(RoomGoods.objects.filter(room_id=room_id, goods_id__in=weights).order_by("goods_id"))
 
     return change(add, name="add_room_goods", rooms=[room_id])
+
+
+def append_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> list[int]:
+    """Puts goods behind a room's list, in this order; those that are there already stay where they are.
+
+    Returns which were put there. Raises RoomNotFound, GoodsNotFound, Busy, OutcomeUnknown. The same again is harmless.
+    """
+
+    def append() -> list[int]:
+        lock_room(room_id)
+        return append_entries(room_id, goods_ids, actor)
+
+    return change(append, name="append_room_goods", rooms=[room_id])
 
 
 def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> None:
@@ -230,15 +230,6 @@ def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
     return change(delete, name="delete_goods", goods=goods_ids)
 
 
-def changed_by(actor: str) -> dict[str, Any]:
-    """What every change of a row writes."""
-    return {"updated_by": actor, "updated_at": Now(), "version": F("version") + 1}
-
-
-def deleted_by(actor: str) -> dict[str, Any]:
-    return {"is_deleted": True, **changed_by(actor)}
-
-
 def add_room(*, room: Room) -> None:
     """Stores a new room with an empty list. Raises Invalid, IntegrityError when its room_id is taken, Busy,
     OutcomeUnknown."""
@@ -246,13 +237,29 @@ def add_room(*, room: Room) -> None:
     change(lambda: room.save(force_insert=True), name="add_room")
 
 
-def change_room(*, room_id: int, values: Mapping[str, Any]) -> None:
-    """Writes the given columns of a room and no others; pinning has a function of its own. Raises Invalid,
-    RoomNotFound, Busy, OutcomeUnknown."""
+def change_room(
+    *,
+    room_id: int,
+    values: Mapping[str, Any],
+    moved: Mapping[int, int] = MappingProxyType({}),
+    added: Sequence[int] = (),
+    actor: str = "",
+) -> None:
+    """Writes the given columns of a room and no others, gives goods of its list another weight (`moved`), and puts
+    others behind it (`added`); all or nothing. Pinning has a function of its own.
+
+    Raises Invalid, RoomNotFound, GoodsNotFound, Busy, OutcomeUnknown.
+    """
     values = typed_columns(Room, values)
     rows = Room.objects.filter(room_id=room_id, is_deleted=False)
-    if not change(lambda: rows.update(**values, updated_at=Now()), name="change_room", rooms=[room_id]):
-        raise RoomNotFound(room_id=room_id)
+
+    def write() -> None:
+        if not rows.update(**values, updated_at=Now()):
+            raise RoomNotFound(room_id=room_id)
+        move_entries(room_id, moved, actor)
+        append_entries(room_id, added, actor)
+
+    change(write, name="change_room", rooms=[room_id])
 
 
 def delete_rooms(*, room_ids: Sequence[int]) -> int:
@@ -267,8 +274,3 @@ def lock_room(room_id: int) -> Room:
     if room is None:
         raise RoomNotFound(room_id=room_id)
     return room
-
-
-def conflict_target() -> list[str] | None:
-    """The unique key of a room's list, where the database wants it named."""
-    return ["goods_id", "room_id"] if connection.features.supports_update_conflicts_with_target else None

@@ -16,7 +16,7 @@ from charites.common.picture_field import PictureField, UploadForm
 from charites.common.pictures import may_upload
 from goods import selectors, services
 from goods.admin.marked import MarkedRowsAdmin, deleted
-from goods.admin.shelf import OrderForm, PinForm, UnpinForm, read_shelf
+from goods.admin.shelf import PinForm, ShelfForm, UnpinForm, read_shelf
 from goods.models import Room
 
 
@@ -34,12 +34,7 @@ def unpin(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form)
     return Report(done=rows)
 
 
-def order(_admin: Any, request: HttpRequest, rows: list[Room], form: Any) -> Report:
-    services.add_room_goods(room_id=rows[0].room_id, entries=form.moved(), actor=actor_of(request))
-    return Report(done=rows)
-
-
-class RoomForm(ChangesOfPage, CapitalLabels, UploadForm):
+class RoomForm(ShelfForm, ChangesOfPage, CapitalLabels, UploadForm):
     upload = PictureField(label=_("another cover"))
 
 
@@ -62,6 +57,9 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
     readonly_fields = ("pinned_product", "is_deleted")
     actions = ("unpin",)
 
+    class Media:
+        js = ("goods/room.js",)
+
     @admin.display(description=_("pinned goods"), ordering="current_goods_id")
     def pinned_product(self, room: Room) -> str:
         return self.product(room)
@@ -80,29 +78,29 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
     def may_order(self, request: HttpRequest) -> bool:
         return request.user.has_perm("goods.change_roomgoods")
 
+    def get_form(self, request: HttpRequest, obj: Room | None = None, change: bool = False, **options: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **options)
+        if obj and self.has_change_permission(request, obj) and self.may_order(request):
+            form.entries = selectors.list_entries(room_id=obj.room_id)
+        return form
+
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
         room = options.get("obj")
         if room:
-            may_change = self.has_change_permission(request, room)
-            may_order = may_change and self.may_order(request)
-            context["shelf"] = read_shelf(room.room_id, may_pin=may_change, may_order=may_order)
+            may_pin = self.has_change_permission(request, room)
+            context["shelf"] = read_shelf(room.room_id, context["adminform"].form, may_pin=may_pin)
         return super().render_change_form(request, context, *args, **options)
 
     def change_shelf(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Pins a product of the room's list, or gives the list another order, and shows the room's page again."""
+        """Pins a product of the room's list, or unpins it, and shows the room's page again."""
         room = self.get_object(request, object_id) if request.method == "POST" else None
         if room is None:
             raise Http404
+        if not self.has_change_permission(request, room):
+            raise PermissionDenied
         form: forms.Form
         run: Run
-        if "pin" in request.POST:
-            form, run = PinForm(request.POST), pin
-        elif "unpin" in request.POST:
-            form, run = UnpinForm(request.POST), unpin
-        else:
-            form, run = OrderForm(selectors.list_entries(room_id=room.room_id), request.POST), order
-        if not self.has_change_permission(request, room) or (run is order and not self.may_order(request)):
-            raise PermissionDenied
+        form, run = (PinForm(request.POST), pin) if "pin" in request.POST else (UnpinForm(request.POST), unpin)
         if form.is_valid():
             carry_out(self, request, [room], form, run)
         else:
@@ -111,11 +109,11 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
         return HttpResponseRedirect(reverse("admin:goods_room_change", args=[room.pk]))
 
     def save_model(self, request: HttpRequest, obj: Room, form: Any, change: bool) -> None:
-        values = {name: form.cleaned_data[name] for name in form.changed_data if name != "upload"}
-        if address := form.cleaned_data.get("upload"):
+        values = {name: form.cleaned_data[name] for name in form.changed_data if name in self.fields}
+        if address := values.pop("upload", None):
             obj.cover = values["cover"] = address
         if change:
-            services.change_room(room_id=obj.room_id, values=values)
+            services.change_room(room_id=obj.room_id, values=values, moved=form.moved(), actor=actor_of(request))
         else:
             services.add_room(room=obj)
 

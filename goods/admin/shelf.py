@@ -11,67 +11,62 @@ from charites.common.admin_products import Product, available_of, product_of
 from charites.common.models import MAX_INT64
 from goods import selectors
 from goods.models import RoomGoods
-from goods.services import Entry
 
-FORM = "shelf"  # the element that the numbers of the table belong to: they stand in another form
+MOST_PLACES = 100  # that are typed on one page: a request has an end
 
 
 @dataclass(frozen=True, slots=True)
 class ShelfRow:
     entry: RoomGoods
     product: str
-    weight: BoundField
+    weight: BoundField | None
     available: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What the template shows. `has_stock`: this service knows how much there is."""
+    """What the template shows. `has_stock`: this service knows how much there is. `is_cut`: not every place
+    is typed."""
 
     rows: Sequence[ShelfRow]
     has_stock: bool
     may_pin: bool
-    may_order: bool
-
-
-class ShownBefore(forms.HiddenInput):
-    """The number that a page showed."""
-
-    def __init__(self) -> None:
-        super().__init__({"form": FORM})
+    is_cut: bool
 
 
 class PlaceField(forms.IntegerField):
     """The place of a product in a list. What the page showed comes back with it: what others have moved since then, and
     this form has not, stays where it is."""
 
-    hidden_widget = ShownBefore
-
     def __init__(self, entry: Any) -> None:
         super().__init__(
             initial=entry.weight,
             min_value=-MAX_INT64,
             max_value=MAX_INT64,
-            label=str(entry.goods_id),
+            label=f"{entry.goods_title} ({entry.goods_id})",
             show_hidden_initial=True,
         )
-        self.widget.attrs |= {"form": FORM, "aria-label": entry.goods_title}
+        self.widget.attrs |= {"aria-label": entry.goods_title}
 
 
-class OrderForm(forms.Form):
-    """The place of each product in a room's list."""
+class ShelfForm(forms.ModelForm):  # type: ignore[type-arg]  # of rooms
+    """The form of a room with the place of each product in its list. `entries`: what may be moved."""
 
-    def __init__(self, entries: Sequence[Any], data: Any = None) -> None:
-        super().__init__(data)
-        named = {name_of(entry): entry for entry in entries}
+    entries: Sequence[Any] = ()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        named = {name_of(entry): entry for entry in self.entries[:MOST_PLACES]}
         # What came into the list after the page was made is not on it.
-        self.entries = {name: entry for name, entry in named.items() if not data or name in data}
-        for name, entry in self.entries.items():
+        self.places = {name: entry for name, entry in named.items() if not self.is_bound or name in self.data}
+        for name, entry in self.places.items():
             self.fields[name] = PlaceField(entry)
 
-    def moved(self) -> list[Entry]:
-        """What has got another place."""
-        return [Entry(self.entries[name].goods_id, self.cleaned_data[name]) for name in self.changed_data]
+    def moved(self) -> dict[int, int]:
+        """What has got another place: goods_id -> weight."""
+        return {
+            self.places[name].goods_id: self.cleaned_data[name] for name in self.changed_data if name in self.places
+        }
 
 
 class PinForm(forms.Form):
@@ -95,11 +90,17 @@ def linked(entry: Any) -> str:
     return product_of(entry)
 
 
-def read_shelf(room_id: int, *, may_pin: bool, may_order: bool) -> Shelf:
+def read_shelf(room_id: int, form: forms.Form, *, may_pin: bool) -> Shelf:
     entries = selectors.list_entries(room_id=room_id)
-    form = OrderForm(entries)
     available = available_of([entry.goods_id for entry in entries])
     rows = [
-        ShelfRow(entry, linked(entry), form[name_of(entry)], (available or {}).get(entry.goods_id)) for entry in entries
+        ShelfRow(entry, linked(entry), place_in(form, entry), (available or {}).get(entry.goods_id))
+        for entry in entries
     ]
-    return Shelf(rows, has_stock=available is not None, may_pin=may_pin, may_order=may_order)
+    is_cut = len(entries) > MOST_PLACES and any(row.weight for row in rows)
+    return Shelf(rows, has_stock=available is not None, may_pin=may_pin, is_cut=is_cut)
+
+
+def place_in(form: forms.Form, entry: RoomGoods) -> BoundField | None:
+    name = name_of(entry)
+    return form[name] if name in form.fields else None

@@ -9,10 +9,11 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from goods.admin.shelf import MOST_PLACES
 from goods.models import Room, RoomGoods
 from goods.services import Entry, add_room_goods
 from lab.kit import factories
-from lab.kit.admin_site import make_operator, page_url, sign_in, submit
+from lab.kit.admin_site import fields_of, make_operator, page_url, sign_in, submit
 
 pytestmark = pytest.mark.django_db
 
@@ -33,11 +34,9 @@ def send(client: Client, **data: Any) -> list[str]:
     return submit(client, shelf_url(), {name.replace("_", "-"): value for name, value in data.items()})
 
 
-def save_order(client: Client, page: str, **data: Any) -> list[str]:
-    """Sends the numbers of a page, with these changed, as a browser does."""
-    fields = dict(re.findall(r'<input type="(?:number|hidden)" name="([\w-]*weight-\d+)" value="(-?\d+)"', page))
-    typed = {name.replace("_", "-"): value for name, value in data.items()}
-    return submit(client, shelf_url(), {"order": "yes", **fields, **typed})
+def save(client: Client, page: dict[str, str], **data: Any) -> list[str]:
+    """Sends the fields of a page, with these changed, as a browser does."""
+    return submit(client, page_url(room()), page | {name.replace("_", "-"): value for name, value in data.items()})
 
 
 def shelf_url() -> str:
@@ -57,13 +56,16 @@ def test_page_of_a_room_shows_the_pieces_of_each_product_and_a_button(client: Cl
     assert text.count('<input type="number" name="weight-') == 2
 
 
-def test_enter_in_a_number_saves_the_order(client: Client) -> None:
-    """A browser presses the first button of the form that the number belongs to."""
+def test_enter_in_a_field_saves(client: Client) -> None:
+    """A browser presses the first button of the form that the field belongs to."""
     text = client.get(page_url(room())).content.decode()
 
-    form = re.search(r'<input[^>]*name="weight-1"[^>]*form="(\w+)"', text)
-    assert form
-    assert re.findall(rf'<button[^>]*form="{form[1]}"[^>]*name="(\w+)"', text)[0] == "order"
+    main = text[text.index('id="room_form"') : text.index("</form>", text.index('id="room_form"'))]
+    buttons = re.findall(r'<(?:button|input type="submit")[^>]*>', main)
+    assert [button for button in buttons if "form=" not in button][0].endswith('name="_save">')
+    assert 'name="weight-1"' in main
+    assert not re.search(r'name="weight-1"[^>]* form=', main)
+    assert text.count("Pin and Unpin act at once.") == 1
 
 
 def test_button_pins_and_once_more_unpins(client: Client) -> None:
@@ -81,40 +83,67 @@ def test_button_pins_and_once_more_unpins(client: Client) -> None:
     assert LogEntry.objects.filter(change_message="pin pin=2").count() == 1
 
 
-def test_order_is_saved_as_typed_and_only_what_was_moved_is_written(client: Client) -> None:
+def test_fields_and_numbers_are_saved_together_and_only_what_was_moved_is_written(client: Client) -> None:
     before = RoomGoods.objects.get(goods_id=1).updated_at
 
-    save_order(client, client.get(page_url(room())).content.decode(), weight_2="150")
+    messages = save(client, fields_of(client, room()), title="Evening", weight_2="150")
 
-    assert weights() == {1: 100, 2: 150}
+    assert len(messages) == 1
+    assert (room().title, weights()) == ("Evening", {1: 100, 2: 150})
     assert RoomGoods.objects.get(goods_id=1).updated_at == before
     assert RoomGoods.objects.get(goods_id=2).updated_by == "operator"
 
 
 def test_what_somebody_else_moved_since_the_page_was_made_stays_there(client: Client) -> None:
-    page = client.get(page_url(room())).content.decode()
+    page = fields_of(client, room())
     RoomGoods.objects.filter(goods_id=1).update(weight=7)
 
-    save_order(client, page, weight_2="150")
+    save(client, page, weight_2="150")
 
     assert weights() == {1: 7, 2: 150}
-    assert page.count('form="shelf"') == 5  # the numbers, what they were, and the button
 
 
 @pytest.mark.parametrize("typed", ["", "first", str(2**63)])
-def test_order_that_is_none_is_refused_whole(client: Client, typed: str) -> None:
-    messages = send(client, order="yes", weight_1="7", weight_2=typed)
+def test_number_that_is_none_refuses_the_fields_too_and_keeps_what_was_typed(client: Client, typed: str) -> None:
+    title = room().title
+    changes = {"title": "Evening", "weight-1": "7", "weight-2": typed}
 
-    assert len(messages) == 1
-    assert messages[0].startswith("2: ")
+    page = client.post(page_url(room()), fields_of(client, room()) | changes)
+
+    form = page.context["adminform"].form
+    assert (page.status_code, [*form.errors]) == (200, ["weight-2"])
+    assert page.content.decode().count("errorlist") == 1
+    assert (form["title"].value(), form["weight-1"].value(), form["weight-2"].value()) == ("Evening", "7", typed)
+    assert " data-unsaved" in page.content.decode()
+    assert (room().title, weights()) == (title, {1: 100, 2: 99})
+
+
+def test_field_that_is_refused_refuses_the_numbers_too(client: Client) -> None:
+    page = client.post(page_url(room()), fields_of(client, room()) | {"title": "", "weight-2": "150"})
+
+    assert [*page.context["adminform"].form.errors] == ["title"]
+    assert page.context["adminform"].form["weight-2"].value() == "150"
     assert weights() == {1: 100, 2: 99}
 
 
+def test_long_list_is_typed_in_part_and_its_room_can_still_be_saved(client: Client) -> None:
+    ids = list(range(3, 3 + 200))
+    RoomGoods.objects.bulk_create(RoomGoods(room_id=1, goods_id=goods_id, weight=-goods_id) for goods_id in ids)
+
+    page = client.get(page_url(room()))
+    save(client, fields_of(client, room()), title="Evening", weight_2="98")
+
+    assert sum(row.weight is not None for row in page.context["shelf"].rows) == MOST_PLACES
+    assert "The numbers of the others" in page.content.decode()
+    assert (room().title, weights()[2], weights()[202]) == ("Evening", 98, -202)
+
+
 def test_what_left_the_list_meanwhile_is_neither_pinned_nor_put_back(client: Client) -> None:
+    page = fields_of(client, room())
     RoomGoods.objects.filter(goods_id=2).update(is_deleted=True)
 
     assert send(client, pin="2") == ["Product 2 is not in the list of room 1."]
-    send(client, order="yes", weight_1="1", weight_2="2")
+    save(client, page, weight_1="1", weight_2="2")
 
     assert weights() == {1: 1}
     assert room().current_goods_id is None
@@ -126,10 +155,11 @@ def test_who_may_only_look_sees_the_list_and_changes_nothing(client: Client) -> 
     text = viewer.get(page_url(room())).content.decode()
 
     assert "Goods 1" in text
-    assert 'form="shelf"' not in text
+    assert 'name="weight-1"' not in text
+    assert "Pin and Unpin" not in text
     assert 'form="pin"' not in text
-    for data in ({"pin": "1"}, {"order": "yes", "weight-1": "1", "weight-2": "2"}):
-        assert viewer.post(shelf_url(), data).status_code == 403
+    assert viewer.post(shelf_url(), {"pin": "1"}).status_code == 403
+    assert viewer.post(page_url(room()), {"title": "New", "weight-1": "1"}).status_code == 403
     assert (room().current_goods_id, weights()) == (None, {1: 100, 2: 99})
 
 
@@ -137,9 +167,9 @@ def test_who_may_change_rooms_alone_pins_and_leaves_the_order(client: Client) ->
     host = make_operator_named("host", "view_room", "change_room")
 
     assert send(host, pin="1") == ["Done for 1 row."]
-    assert host.post(shelf_url(), {"order": "yes", "weight-1": "1", "weight-2": "2"}).status_code == 403
+    save(host, fields_of(host, room()), title="Evening", weight_1="1", weight_2="2")
 
-    assert (room().current_goods_id, weights()) == (1, {1: 100, 2: 99})
+    assert (room().title, room().current_goods_id, weights()) == ("Evening", 1, {1: 100, 2: 99})
 
 
 def test_shelf_is_no_page_of_its_own(client: Client) -> None:
@@ -155,11 +185,11 @@ def make_operator_named(name: str, *codenames: str) -> Client:
 
 
 def test_order_of_a_page_is_saved_though_a_product_came_into_the_list_meanwhile(client: Client) -> None:
-    page = client.get(page_url(room())).content.decode()
+    page = fields_of(client, room())
     factories.make_goods(3)
     add_room_goods(room_id=1, entries=[Entry(3)], actor="staff")
     (before,) = RoomGoods.objects.filter(goods_id=3).values_list("weight", flat=True)
 
-    save_order(client, page, weight_2="77")
+    save(client, page, weight_2="77")
 
     assert (weights()[2], weights()[3]) == (77, before)
