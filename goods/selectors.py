@@ -45,6 +45,11 @@ def list_existing_rooms(*, room_ids: Collection[int]) -> list[Room]:
     return list(Room.objects.filter(room_id__in=room_ids, is_deleted=False).order_by("room_id"))
 
 
+def list_newest_rooms(*, limit: int) -> list[Room]:
+    """Returns the rooms that were made last and are not deleted, newest first."""
+    return list(Room.objects.filter(is_deleted=False).order_by("-pk")[:limit])
+
+
 def get_room(*, room_id: int) -> Room:
     """Returns a room. Raises RoomNotFound."""
     room = Room.objects.filter(room_id=room_id, is_deleted=False).first()

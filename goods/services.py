@@ -244,22 +244,23 @@ def change_room(
     moved: Mapping[int, int] = MappingProxyType({}),
     added: Sequence[int] = (),
     actor: str = "",
-) -> None:
+) -> list[int]:
     """Writes the given columns of a room and no others, gives goods of its list another weight (`moved`), and puts
     others behind it (`added`); all or nothing. Pinning has a function of its own.
 
-    Raises Invalid, RoomNotFound, GoodsNotFound, Busy, OutcomeUnknown.
+    Returns which were put there: what is there already stays where it is. Raises Invalid, RoomNotFound, GoodsNotFound,
+    Busy, OutcomeUnknown.
     """
     values = typed_columns(Room, values)
     rows = Room.objects.filter(room_id=room_id, is_deleted=False)
 
-    def write() -> None:
+    def write() -> list[int]:
         if not rows.update(**values, updated_at=Now()):
             raise RoomNotFound(room_id=room_id)
         move_entries(room_id, moved, actor)
-        append_entries(room_id, added, actor)
+        return append_entries(room_id, added, actor)
 
-    change(write, name="change_room", rooms=[room_id])
+    return change(write, name="change_room", rooms=[room_id])
 
 
 def delete_rooms(*, room_ids: Sequence[int]) -> int:

@@ -34,10 +34,11 @@ MAX_SECTION_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an action did: the rows that it changed, and why it left others alone."""
+    """What an action did: the rows that it changed, why it left others alone, and what else there is to say."""
 
     done: Sequence[Model] = ()
     errors: Sequence[Exception | Text] = ()
+    notes: Sequence[Text] = ()
 
 
 class OperatorAdmin(ListAdmin):
@@ -209,6 +210,8 @@ def carry_out(admin: Any, request: HttpRequest, rows: list[Any], form: forms.For
         number = len(report.done)
         done = ngettext("Done for %(number)s row.", "Done for %(number)s rows.", number) % {"number": number}
         admin.message_user(request, done, messages.SUCCESS)
+    for note in report.notes:
+        admin.message_user(request, note, messages.INFO)
     for problem in report.errors:
         admin.message_user(request, as_text(problem), messages.ERROR)
     return not any(isinstance(error, ServiceError) and error.kind is Kind.UNKNOWN for error in report.errors)

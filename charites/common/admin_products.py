@@ -49,10 +49,15 @@ def available_of(goods_ids: Collection[int]) -> Mapping[int, int] | None:
     return {goods_id: pieces for count in _counters for goods_id, pieces in count(goods_ids).items()}
 
 
+def products_of(goods_ids: Collection[int]) -> dict[int, Product]:
+    """Returns goods_id -> product, of those that are known here."""
+    return {goods_id: product for find in _finders if goods_ids for goods_id, product in find(goods_ids).items()}
+
+
 def with_products(rows: Sequence[Row], id_field: str = "goods_id") -> list[Row]:
     """Returns the rows, each of which now knows its `known_product`, or None; one query for all."""
     wanted = {goods_id for row in rows if (goods_id := getattr(row, id_field)) is not None}
-    found = {goods_id: product for find in _finders if wanted for goods_id, product in find(wanted).items()}
+    found = products_of(wanted)
     for row in rows:
         row.known_product = found.get(getattr(row, id_field))  # type: ignore[attr-defined]
     return list(rows)

@@ -1,11 +1,14 @@
 """What stands in the lists of rooms."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib.admin.options import TO_FIELD_VAR
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import OperatorAdmin, Report, actor_of, confirmed
@@ -14,8 +17,27 @@ from charites.common.errors import ServiceError
 from goods import selectors, services
 from goods.admin.marked import COMMON_FIELDS, deleted
 from goods.admin.rooms import shown_pinned
-from goods.models import RoomGoods
+from goods.models import Goods, Room, RoomGoods
 from goods.services import Entry
+
+
+class LookUp(forms.NumberInput):
+    """A number beside which a list with titles opens, in a window that brings the chosen one back: what Django does for
+    foreign keys, of which there are none here."""
+
+    template_name = "goods/look_up.html"
+
+    def __init__(self, model: type[Model], to_field: str) -> None:
+        super().__init__()
+        self.model, self.to_field = model, to_field
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        page = reverse(f"admin:{self.model._meta.app_label}_{self.model._meta.model_name}_changelist")
+        query = urlencode({TO_FIELD_VAR: self.to_field})
+        return super().get_context(name, value, attrs) | {"list_url": f"{page}?{query}"}
+
+
+LOOK_UPS = {"room_id": (Room, "room_id"), "goods_id": (Goods, "goods_id")}
 
 
 class RoomGoodsForm(forms.ModelForm):
@@ -69,6 +91,19 @@ class RoomGoodsAdmin(ProductAdmin, OperatorAdmin):
         entry = Entry(obj.goods_id, obj.weight)
         stored = services.add_room_goods(room_id=obj.room_id, entries=[entry], actor=actor_of(request))
         obj.pk = stored[0].pk
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Django's admin has widgets of its own for integers, and passes over those of the form."""
+        if widget := LOOK_UPS.get(db_field.name):
+            options["widget"] = LookUp(*widget)
+        return super().formfield_for_dbfield(db_field, request, **options)
+
+    def response_add(self, request: HttpRequest, obj: RoomGoods, post_url_continue: str | None = None) -> HttpResponse:
+        """Whoever adds another one adds it to the same room."""
+        answer = super().response_add(request, obj, post_url_continue)
+        if "_addanother" in request.POST:
+            return HttpResponseRedirect(f"{request.path}?{urlencode({'room_id': obj.room_id})}")
+        return answer
 
     def has_pin_permission(self, request: HttpRequest) -> bool:
         """What is pinned is the room's; Django asks this for actions with `permissions=["pin"]`."""

@@ -20,6 +20,7 @@ from charites.common.pictures import may_upload
 from goods import selectors, services
 from goods.admin.file_columns import file_columns
 from goods.admin.import_page import ImportAdmin
+from goods.admin.into_room import IntoRoomForm, put_into
 from goods.admin.marked import COMMON_FIELDS, MarkedRowsAdmin, deleted
 from goods.models import Goods, RoomGoods
 
@@ -82,6 +83,7 @@ class GoodsPageForm(ChangesOfPage, GoodsForm):
 
 
 PRICE, PAGE = _("Price"), _("Page")
+INTO_ROOM = _("Put these goods into which room? They come behind what is there, in this order.")
 
 
 @admin.register(Goods)
@@ -112,7 +114,11 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
         (PAGE, {"fields": ("pictures", "head_imgs", "videos", "detail", "ext_json")}),
         (_("Row"), {"fields": ("is_deleted", *COMMON_FIELDS), "classes": ("collapse",)}),
     )
-    actions = ("put_on_sale", "take_off_sale")
+    actions = ("put_on_sale", "take_off_sale", "put_into_room")
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        """Who looks for a product in a window of its own wants its id, not the key of its row."""
+        return to_field == "goods_id" or bool(super().to_field_allowed(request, to_field))
 
     @admin.display(description=_("picture"))
     def picture(self, goods: Goods) -> str:
@@ -174,3 +180,14 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
         goods_ids = [goods.goods_id for goods in rows]
         services.set_goods_status(goods_ids=goods_ids, status=status, actor=actor_of(request))
         return Report(done=rows)
+
+    def has_list_permission(self, request: HttpRequest) -> bool:
+        """What lies in a room is a row of its own; Django asks this for actions with `permissions=["list"]`."""
+        return request.user.has_perm("goods.add_roomgoods")
+
+    @admin.action(description=_("Put into a room"), permissions=["list"])
+    @confirmed(
+        _("Put these goods into which room? They come behind what is there, in this order."), form_class=IntoRoomForm
+    )
+    def put_into_room(self, request: HttpRequest, rows: list[Goods], form: IntoRoomForm) -> Report:
+        return put_into(self, request, rows, form)

@@ -6,17 +6,19 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import Report, Run, actor_of, carry_out, confirmed
-from charites.common.admin_products import ProductAdmin
+from charites.common.admin_products import ProductAdmin, products_of
 from charites.common.forms import CapitalLabels, ChangesOfPage
 from charites.common.picture_field import PictureField, UploadForm
 from charites.common.pictures import may_upload
 from goods import selectors, services
+from goods.admin.into_room import told
 from goods.admin.marked import MarkedRowsAdmin, deleted
-from goods.admin.shelf import PinForm, ShelfForm, UnpinForm, read_shelf
+from goods.admin.shelf import ADDED, PinForm, ShelfForm, TakeOutForm, UnpinForm, read_shelf
 from goods.models import Room
 
 
@@ -31,6 +33,12 @@ def pin(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form) -
 
 def unpin(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
     services.unpin_goods(room_id=rows[0].room_id, goods_id=form.cleaned_data["unpin"])
+    return Report(done=rows)
+
+
+def take_out(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
+    goods_ids = [form.cleaned_data["goods_id"]]
+    services.remove_room_goods(room_id=rows[0].room_id, goods_ids=goods_ids, actor=actor_of(request))
     return Report(done=rows)
 
 
@@ -64,6 +72,10 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
     def pinned_product(self, room: Room) -> str:
         return self.product(room)
 
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        """As that of products."""
+        return to_field == "room_id" or bool(super().to_field_allowed(request, to_field))
+
     def get_fields(self, request: HttpRequest, obj: Room | None = None) -> Any:
         may_change = obj is None or self.has_change_permission(request, obj)
         return [name for name in self.fields if name != "upload" or (may_change and may_upload())]
@@ -73,22 +85,26 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
 
     def get_urls(self) -> list[Any]:
         shelf = path("<path:object_id>/shelf/", self.admin_site.admin_view(self.change_shelf), name="goods_room_shelf")
-        return [shelf, *super().get_urls()]
+        page = self.admin_site.admin_view(self.take_out_page)
+        return [shelf, path("<path:object_id>/take-out/", page, name="goods_room_take_out"), *super().get_urls()]
 
     def may_order(self, request: HttpRequest) -> bool:
         return request.user.has_perm("goods.change_roomgoods")
 
     def get_form(self, request: HttpRequest, obj: Room | None = None, change: bool = False, **options: Any) -> Any:
         form: Any = super().get_form(request, obj, change=change, **options)
-        if obj and self.has_change_permission(request, obj) and self.may_order(request):
-            form.entries = selectors.list_entries(room_id=obj.room_id)
+        if obj and self.has_change_permission(request, obj):
+            form.entries = selectors.list_entries(room_id=obj.room_id) if self.may_order(request) else ()
+            form.may_add = request.user.has_perm("goods.add_roomgoods")
         return form
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
         room = options.get("obj")
         if room:
             may_pin = self.has_change_permission(request, room)
-            context["shelf"] = read_shelf(room.room_id, context["adminform"].form, may_pin=may_pin)
+            may_take_out = may_pin and self.may_order(request)
+            form = context["adminform"].form
+            context["shelf"] = read_shelf(room.room_id, form, may_pin=may_pin, may_take_out=may_take_out)
         return super().render_change_form(request, context, *args, **options)
 
     def change_shelf(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -108,12 +124,43 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
             self.message_user(request, " ".join(faults), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:goods_room_change", args=[room.pk]))
 
+    def take_out_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks whether a product is to leave the room's list, then takes it out and shows the room's page again."""
+        room = self.get_object(request, object_id)
+        form = TakeOutForm(request.POST or request.GET)
+        if room is None or not form.is_valid():
+            raise Http404
+        if not (self.has_change_permission(request, room) and self.may_order(request)):
+            raise PermissionDenied
+        if request.method != "POST":
+            return self.ask_to_take_out(request, room, form)
+        carry_out(self, request, [room], form, take_out)
+        return HttpResponseRedirect(reverse("admin:goods_room_change", args=[room.pk]))
+
+    def ask_to_take_out(self, request: HttpRequest, room: Room, form: TakeOutForm) -> HttpResponse:
+        named = [product.title for product in products_of([form.cleaned_data["goods_id"]]).values()]
+        context = {
+            **self.admin_site.each_context(request),
+            **{"title": _("Take this product out of the list of the room, and unpin it?"), "opts": self.opts},
+            **{"names": [f"{title} · {room}" for title in named], "label": _("Take out"), "media": self.media},
+            **{
+                "form": form,
+                "back": request.get_full_path(),
+                "cancel": reverse("admin:goods_room_change", args=[room.pk]),
+            },
+        }
+        return TemplateResponse(request, "charites_common/confirm_action.html", context)
+
     def save_model(self, request: HttpRequest, obj: Room, form: Any, change: bool) -> None:
         values = {name: form.cleaned_data[name] for name in form.changed_data if name in self.fields}
         if address := values.pop("upload", None):
             obj.cover = values["cover"] = address
         if change:
-            services.change_room(room_id=obj.room_id, values=values, moved=form.moved(), actor=actor_of(request))
+            wanted, moved, actor = form.cleaned_data.get(ADDED, []), form.moved(), actor_of(request)
+            added = services.change_room(room_id=obj.room_id, values=values, moved=moved, added=wanted, actor=actor)
+            if wanted:
+                there = [goods_id for goods_id in wanted if goods_id not in added]
+                self.message_user(request, told(obj, added, there), messages.INFO)
         else:
             services.add_room(room=obj)
 

@@ -6,13 +6,16 @@ from typing import Any
 
 from django import forms
 from django.forms.boundfield import BoundField
+from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin_products import Product, available_of, product_of
 from charites.common.models import MAX_INT64
 from goods import selectors
+from goods.admin.into_room import NumbersField
 from goods.models import RoomGoods
 
 MOST_PLACES = 100  # that are typed on one page: a request has an end
+ADDED = "added"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Shelf:
     rows: Sequence[ShelfRow]
     has_stock: bool
     may_pin: bool
+    may_take_out: bool
+    added: BoundField | None
     is_cut: bool
 
 
@@ -50,9 +55,11 @@ class PlaceField(forms.IntegerField):
 
 
 class ShelfForm(forms.ModelForm):  # type: ignore[type-arg]  # of rooms
-    """The form of a room with the place of each product in its list. `entries`: what may be moved."""
+    """The form of a room with the place of each product in its list. `entries`: what may be moved. `may_add`:
+    others may be put behind them."""
 
     entries: Sequence[Any] = ()
+    may_add = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -61,6 +68,8 @@ class ShelfForm(forms.ModelForm):  # type: ignore[type-arg]  # of rooms
         self.places = {name: entry for name, entry in named.items() if not self.is_bound or name in self.data}
         for name, entry in self.places.items():
             self.fields[name] = PlaceField(entry)
+        if self.may_add:
+            self.fields[ADDED] = NumbersField(required=False, label=_("Products to add, by their numbers"))
 
     def moved(self) -> dict[int, int]:
         """What has got another place: goods_id -> weight."""
@@ -73,6 +82,12 @@ class PinForm(forms.Form):
     """What is to be pinned."""
 
     pin = forms.IntegerField(min_value=1, max_value=MAX_INT64)
+
+
+class TakeOutForm(forms.Form):
+    """What is to leave the list."""
+
+    goods_id = forms.IntegerField(min_value=1, max_value=MAX_INT64, widget=forms.HiddenInput)
 
 
 class UnpinForm(forms.Form):
@@ -90,7 +105,7 @@ def linked(entry: Any) -> str:
     return product_of(entry)
 
 
-def read_shelf(room_id: int, form: forms.Form, *, may_pin: bool) -> Shelf:
+def read_shelf(room_id: int, form: forms.Form, *, may_pin: bool, may_take_out: bool) -> Shelf:
     entries = selectors.list_entries(room_id=room_id)
     available = available_of([entry.goods_id for entry in entries])
     rows = [
@@ -98,7 +113,8 @@ def read_shelf(room_id: int, form: forms.Form, *, may_pin: bool) -> Shelf:
         for entry in entries
     ]
     is_cut = len(entries) > MOST_PLACES and any(row.weight for row in rows)
-    return Shelf(rows, has_stock=available is not None, may_pin=may_pin, is_cut=is_cut)
+    added = form[ADDED] if ADDED in form.fields else None
+    return Shelf(rows, available is not None, may_pin, may_take_out, added, is_cut)
 
 
 def place_in(form: forms.Form, entry: RoomGoods) -> BoundField | None:

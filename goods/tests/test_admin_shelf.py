@@ -65,7 +65,7 @@ def test_enter_in_a_field_saves(client: Client) -> None:
     assert [button for button in buttons if "form=" not in button][0].endswith('name="_save">')
     assert 'name="weight-1"' in main
     assert not re.search(r'name="weight-1"[^>]* form=', main)
-    assert text.count("Pin and Unpin act at once.") == 1
+    assert text.count("Pin, Unpin and Take out do not save") == 1
 
 
 def test_button_pins_and_once_more_unpins(client: Client) -> None:
@@ -156,7 +156,7 @@ def test_who_may_only_look_sees_the_list_and_changes_nothing(client: Client) -> 
 
     assert "Goods 1" in text
     assert 'name="weight-1"' not in text
-    assert "Pin and Unpin" not in text
+    assert "Pin, Unpin" not in text
     assert 'form="pin"' not in text
     assert viewer.post(shelf_url(), {"pin": "1"}).status_code == 403
     assert viewer.post(page_url(room()), {"title": "New", "weight-1": "1"}).status_code == 403

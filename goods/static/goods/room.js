@@ -8,9 +8,19 @@ function isTyped(field) {
   return field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue;
 }
 
-document.addEventListener("submit", (event) => {
-  const { page, question, unsaved } = event.target.dataset;
-  if (!page) return;
+// `form`: the one of the buttons, which knows the page's.
+function mayGoOn(form) {
+  const { page, question, unsaved } = form.dataset;
+  if (!page) return true;
   const isLost = unsaved !== undefined || [...document.getElementById(page).elements].some(isTyped);
-  if (isLost && !window.confirm(question)) event.preventDefault();
+  return !isLost || window.confirm(question);
+}
+
+document.addEventListener("submit", (event) => {
+  if (!mayGoOn(event.target)) event.preventDefault();
+});
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-leaves]");
+  if (link && !mayGoOn(document.getElementById(link.dataset.leaves))) event.preventDefault();
 });
