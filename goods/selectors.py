@@ -120,6 +120,12 @@ def list_titles(*, goods_ids: Collection[int]) -> list[tuple[int, int, str]]:
     return list(rows.values_list("goods_id", "pk", "title"))
 
 
+def list_newest_titles(*, limit: int) -> list[tuple[int, int, str]]:
+    """Returns the same of the products that were made last and are not deleted, newest first."""
+    rows = Goods.objects.filter(is_deleted=False).order_by("-pk")
+    return list(rows.values_list("goods_id", "pk", "title")[:limit])
+
+
 def with_goods(entries: QuerySet[RoomGoods]) -> QuerySet[RoomGoods]:
     """Adds to entries of rooms' lists, in the same query: `goods_key` and `goods_title`, of the product, and whether it
     is `pinned` in its room."""

@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.admin import MAX_SECTION_ROWS, OperatorAdmin, ReadOnlyAdmin, Report, actor_of, confirmed
+from charites.common.admin import MAX_SECTION_ROWS, ReadOnlyAdmin, Report, actor_of, confirmed
 from charites.common.admin_export import Column, ExportAdmin, column, time
 from charites.common.admin_products import ProductAdmin, register_available
 from charites.common.admin_sections import Section, section
@@ -19,6 +19,7 @@ from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from stock import selectors, services
 from stock.models import Stock, StockAdjustment, StockRecord
+from stock.receive_page import ReceiveAdmin
 from stock.services import Adjustment
 
 
@@ -63,7 +64,7 @@ class FirstStockForm(AdjustForm, forms.ModelForm):
 
 
 @admin.register(Stock)
-class StockAdmin(ExportAdmin, ProductAdmin, OperatorAdmin):
+class StockAdmin(ExportAdmin, ProductAdmin, ReceiveAdmin):
     form = FirstStockForm
     list_display = ("goods_id", "product", "available", "reserved", "sold", "version", "updated_at")
     list_filter = ("updated_at",)
@@ -100,7 +101,7 @@ class StockAdmin(ExportAdmin, ProductAdmin, OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Stock, form: Any, change: bool) -> None:
         stored = services.adjust_stock(adjustments=[form.adjustment(obj.goods_id, actor_of(request))])
-        obj.pk = stored[0].pk
+        obj.pk, obj.available = stored[0].pk, stored[0].available  # which the message on the next page names
 
     @admin.action(description=_("Adjust the stock"), permissions=["operate"])
     @confirmed(_("Adjust the stock of each of these goods?"), form_class=AdjustForm)

@@ -30,11 +30,17 @@ Count = Callable[[Collection[int]], Mapping[int, int]]
 
 _finders: list[Find] = []
 _counters: list[Count] = []
+_newest: list[Callable[[int], Mapping[int, Product]]] = []
 
 
 def register_products(find: Find) -> None:
     """Lets the admin ask for the products of these ids; those that do not exist are left out of the answer."""
     _finders.append(find)
+
+
+def register_newest_products(find: Callable[[int], Mapping[int, Product]]) -> None:
+    """Lets the admin ask for so many of the newest products."""
+    _newest.append(find)
 
 
 def register_available(count: Count) -> None:
@@ -47,6 +53,16 @@ def available_of(goods_ids: Collection[int]) -> Mapping[int, int] | None:
     if not _counters:
         return None
     return {goods_id: pieces for count in _counters for goods_id, pieces in count(goods_ids).items()}
+
+
+def knows_products() -> bool:
+    """Whether products are known here: else another service knows them."""
+    return bool(_finders)
+
+
+def newest_products(limit: int) -> dict[int, Product]:
+    """Returns goods_id -> product of the newest ones, newest first; of none, where another service knows them."""
+    return {goods_id: product for find in _newest for goods_id, product in find(limit).items()}
 
 
 def products_of(goods_ids: Collection[int]) -> dict[int, Product]:

@@ -33,7 +33,7 @@ class LookUp(forms.NumberInput):
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         page = reverse(f"admin:{self.model._meta.app_label}_{self.model._meta.model_name}_changelist")
-        query = urlencode({TO_FIELD_VAR: self.to_field})
+        query = urlencode([(TO_FIELD_VAR, self.to_field)])
         return super().get_context(name, value, attrs) | {"list_url": f"{page}?{query}"}
 
 

@@ -30,6 +30,10 @@ def find_products(goods_ids: Collection[int]) -> dict[int, Product]:
     return {goods_id: Product(page, title) for goods_id, page, title in found}
 
 
+def find_newest_products(limit: int) -> dict[int, Product]:
+    return {goods_id: Product(page, title) for goods_id, page, title in selectors.list_newest_titles(limit=limit)}
+
+
 def thumbnails(addresses: Sequence[str]) -> str:
     """Pictures as pictures, in a size to know them by."""
     return format_html_join(

@@ -54,7 +54,7 @@ class PlaceField(forms.IntegerField):
         self.widget.attrs |= {"aria-label": entry.goods_title}
 
 
-class ShelfForm(forms.ModelForm):  # type: ignore[type-arg]  # of rooms
+class ShelfForm(forms.ModelForm):
     """The form of a room with the place of each product in its list. `entries`: what may be moved. `may_add`:
     others may be put behind them."""
 

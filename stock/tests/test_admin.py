@@ -73,8 +73,9 @@ def test_adjusting_with_nonsense_shows_the_form_again(client: Client, fields: di
 def test_new_stock_row_comes_with_its_first_adjustment(client: Client) -> None:
     data = {"goods_id": "3", "delta": "20", "reason": "first delivery", "key": KEY}
 
-    assert len(submit(client, add_url(Stock), data)) == 1
+    (message,) = submit(client, add_url(Stock), data)
 
+    assert "product 3: 20 available" in message
     assert factories.counts(3) == (20, 0, 0)
     assert StockAdjustment.objects.get(goods_id=3).delta == 20
 
