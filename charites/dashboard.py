@@ -141,7 +141,8 @@ def add_nearly_gone(dashboard: Dashboard, now: datetime) -> None:
     on_sale = list_on_sale(now=now, limit=LOOKED_AT, among=AMONG)
     found = list_few(goods_ids=on_sale, few=FEW, most=MOST_FEW + 1) if on_sale else []
     is_cut, found = len(found) > MOST_FEW, found[:MOST_FEW]
-    rows = list_of("stock_stock", goods_id__in=",".join(str(goods_id) for goods_id, _available in found) or "0")
+    # Of some there is no row of stock yet, so these are rows of products.
+    rows = list_of("goods_goods", goods_id__in=",".join(str(goods_id) for goods_id, _available in found) or "0")
     value = or_more(f"{len(found):,}") if is_cut else f"{len(found):,}"
     dashboard.figures.append(Figure(_("On sale, nearly gone"), value, rows, is_bad=bool(found)))
     named = found[:FEW_NAMED]

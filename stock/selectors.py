@@ -23,9 +23,11 @@ def list_stock(*, goods_ids: Sequence[int]) -> list[Stock]:
 
 def list_few(*, goods_ids: Sequence[int], few: int, most: int) -> list[tuple[int, int]]:
     """Returns goods_id and pieces available of those of the products of which there are at most `few`, fewest first,
-    and `most` of them at most."""
-    stock = Stock.objects.filter(goods_id__in=goods_ids, available__lte=few).order_by("available", "goods_id")
-    return list(stock.values_list("goods_id", "available")[:most])
+    and `most` of them at most. Of what is not counted yet there is none."""
+    counted = dict(Stock.objects.filter(goods_id__in=goods_ids).values_list("goods_id", "available"))
+    stock = [(goods_id, counted.get(goods_id, 0)) for goods_id in goods_ids]
+    found = sorted(((available, goods_id) for goods_id, available in stock if available <= few))
+    return [(goods_id, available) for available, goods_id in found[:most]]
 
 
 def page_stock(cursor: Cursor, **wanted: Any) -> Page[Stock]:

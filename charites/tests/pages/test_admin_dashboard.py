@@ -150,11 +150,13 @@ def test_products_on_sale_that_are_nearly_gone_are_named_fewest_first(client: Cl
     ]:
         factories.make_goods(goods_id, stock=stock, **columns)
 
-    assert figures(client)["On sale, nearly gone"] == "2"
+    assert figures(client)["On sale, nearly gone"] == "3"
     shown = client.get("/admin/").context["dashboard"].nearly_gone
-    assert [(title.partition(">")[2], pieces) for title, pieces in shown] == [("Goods 3</a>", 1), ("Goods 2</a>", 5)]
+    assert [(title.partition(">")[2], pieces) for title, pieces in shown] == [
+        *[("Goods 8</a>", 0), ("Goods 3</a>", 1), ("Goods 2</a>", 5)]
+    ]
     rows = leads_to(client, "On sale, nearly gone").context["cl"].result_list
-    assert [stock.goods_id for stock in rows] == [2, 3]
+    assert [goods.goods_id for goods in rows] == [2, 3, 8]
 
 
 def test_figures_are_for_whoever_may_see_their_rows(client: Client) -> None:
