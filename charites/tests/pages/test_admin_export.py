@@ -18,13 +18,13 @@ from goods.models import Goods
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in
 from lab.kit.log_lines import json_lines
-from orders.models import Order, Payment, Refund
+from orders.models import Order, OrderDetail, Payment, Refund
 from stock.models import Stock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-EXPORTED = (Order, Payment, Refund, Stock, Goods)
+EXPORTED = (Order, OrderDetail, Payment, Refund, Stock, Goods)
 
 
 @pytest.fixture
@@ -60,6 +60,30 @@ def test_orders_are_exported_as_the_filters_leave_them_newest_first(client: Clie
     assert found[0]["receive_phone"] == first.receive_phone
     numbers = [row["order_id"] for row in rows_of(export(client, Order))]
     assert numbers == [str(order.order_id) for order in (closed, second, first)]
+
+
+def test_orders_say_what_is_to_be_packed_and_where_it_was_bought(client: Client) -> None:
+    factories.make_goods(2, stock=10)
+    factories.make_room(3, goods_ids=[1, 2])
+    factories.make_order({2: 3, 1: 1}, room_id=3, now=NOON)
+    factories.make_order({1: 1}, now=NOON)
+
+    found = [(row["room_id"], row["room"], row["items (goods_id × pieces)"]) for row in rows_of(export(client, Order))]
+
+    assert found == [("", "", "1 × 1"), ("3", "Room 3", "1 × 1; 2 × 3")]
+
+
+def test_lines_of_orders_are_exported_with_status_and_room_of_their_order(client: Client) -> None:
+    factories.make_goods(2, stock=10)
+    factories.make_room(3, goods_ids=[1, 2])
+    order = factories.make_paid_order({1: 1, 2: 3}, room_id=3, now=NOON)
+
+    first, second = sorted(rows_of(export(client, OrderDetail)), key=lambda row: row["goods_id"])
+
+    assert (first["order_id"], first["status"], first["room"]) == (str(order.order_id), "paid", "Room 3")
+    assert (first["title"], first["pieces"]) == ("'=cmd|' /C calc'!A0", "1")
+    assert (second["goods_id"], second["pieces"], second["pay_amount (CNY)"]) == ("2", "3", "298.50")
+    assert "receive_name" not in first
 
 
 def test_xlsx_has_the_same_rows_and_exact_numbers(client: Client) -> None:
