@@ -165,14 +165,14 @@ def read_csv(content: bytes) -> Iterator[Line]:
 
 
 def read_xlsx(content: bytes, most: int) -> list[Line]:
-    """Reads the first sheet; of a formula, the value that it had."""
+    """Reads the first sheet; of a formula, the value that it had: one that no spreadsheet has computed is refused."""
     try:
         check_parts(content)
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # they are what the file says, whatever it holds
-        rows = sheet.iter_rows(max_row=MOST_EMPTY * most + 1, max_col=MOST_COLUMNS, values_only=True)
-        lines = [Line(number, [as_text(value) for value in row]) for number, row in enumerate(rows, start=1)]
+        values, typed_rows = (sheet_rows(content, MOST_EMPTY * most + 1, data_only=only) for only in (True, False))
+        lines = []
+        for number, (row, as_written) in enumerate(zip(values, typed_rows, strict=True), start=1):
+            check_computed(number, row, as_written)
+            lines.append(Line(number, [as_text(value) for value in row]))
     except Unreadable:
         raise
     except Exception as error:  # whatever is wrong in it: the library raises what it stumbles over
@@ -180,6 +180,21 @@ def read_xlsx(content: bytes, most: int) -> list[Line]:
     if len(lines) > MOST_EMPTY * most:
         raise Unreadable(_("There are more than %(most)s rows.") % {"most": most})
     return lines
+
+
+def sheet_rows(content: bytes, most: int, *, data_only: bool) -> Iterator[Sequence[Any]]:
+    """The rows of the first sheet; `data_only`: the values of formulas, else the formulas."""
+    sheet: Any = load_workbook(io.BytesIO(content), read_only=True, data_only=data_only).worksheets[0]
+    sheet.reset_dimensions()  # they are what the file says, whatever it holds
+    rows: Iterator[Sequence[Any]] = sheet.iter_rows(max_row=most, max_col=MOST_COLUMNS, values_only=True)
+    return rows
+
+
+def check_computed(number: int, values: Sequence[Any], as_written: Sequence[Any]) -> None:
+    """Raises Unreadable, where a formula has no value: what it means is not nothing."""
+    if any(value is None and written is not None for value, written in zip(values, as_written, strict=True)):
+        text = _("A formula in line %(line)s has no value yet. Open the file in a spreadsheet, and save it.")
+        raise Unreadable(text % {"line": number})
 
 
 def check_parts(content: bytes) -> None:

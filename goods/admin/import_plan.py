@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -20,6 +20,8 @@ from goods.models import Goods
 from goods.services import NewValues
 
 HEADING = re.compile(r"(\w+)(?: ?\((.*)\))?")
+TIME = re.compile(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})[ T]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
+MAY_BE_ZERO = ("category_id", "code", "market_price", "limit_per_buyer")  # what an empty cell makes of them
 STATUSES = {status.name.lower(): str(status.value) for status in Goods.Status}
 
 MakeForm = Callable[[Goods | None, Mapping[str, Any] | None], forms.ModelForm]
@@ -145,9 +147,9 @@ def add_step(plan: Plan, line: int, cells: Mapping[str, str], goods: Goods | Non
     form = make_form(goods, after)
     if not form.is_valid():
         plan.faults += [
-            Fault(line, "" if name == NON_FIELD_ERRORS else name, str(reason))
-            for name, reasons in form.errors.items()
-            for reason in reasons
+            Fault(line, "" if name == NON_FIELD_ERRORS else name, reason)
+            for name, errors in form.errors.as_data().items()
+            for reason in reasons_of(name, errors)
         ]
         return
     names = [name for name in form.changed_data if name != ID]
@@ -155,8 +157,21 @@ def add_step(plan: Plan, line: int, cells: Mapping[str, str], goods: Goods | Non
         plan.unchanged += 1
         return
     shown = [Difference(name, shown_of(before, name) if goods else "", shown_of(after, name)) for name in names]
+    if goods is None and "status" not in names:  # whether it can be bought at once
+        shown.insert(0, Difference("status", "", shown_of(after, "status")))
     values = {name: form.cleaned_data[name] for name in names}
     plan.steps.append(Step(line, form.instance, goods is None, shown, values))
+
+
+def reasons_of(name: str, errors: Sequence[ValidationError]) -> Iterator[str]:
+    """What is wrong with a cell, in words that say how it would be right."""
+    for error in errors:
+        if name == "status":
+            yield _("It has to be one of these: %(words)s.") % {"words": ", ".join(STATUSES)}
+        elif name in TIMES and error.code:  # of the field; what the form says of both has none
+            yield _("Type a time such as %(example)s.") % {"example": "2026-06-01 20:00:00"}
+        else:
+            yield from map(str, error.messages)
 
 
 def typed_values(form: forms.ModelForm) -> Iterator[tuple[str, str]]:
@@ -174,15 +189,22 @@ def typed_cells(cells: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, text in cells.items():
         if name in TIMES:
             yield from typed_time(name, text)
+        elif name in MAY_BE_ZERO:
+            yield name, text or "0"
         else:
             yield name, STATUSES.get(text, text) if name == "status" else text
 
 
 def typed_time(name: str, text: str) -> Iterator[tuple[str, str]]:
-    """A time is typed into two fields."""
-    date, _blank, time_of_day = text.partition(" ")
-    yield f"{name}_0", date
-    yield f"{name}_1", time_of_day
+    """A time is typed into two fields. Spreadsheets write it with other marks, and without what is 0; the orders of
+    days and months that a language has besides are not guessed."""
+    if found := TIME.fullmatch(text):
+        year, _mark, month, day, hour, minute, second = found.groups(default="00")
+        yield f"{name}_0", f"{year}-{month:0>2}-{day:0>2}"
+        yield f"{name}_1", f"{hour:0>2}:{minute}:{second}"
+    else:
+        yield f"{name}_0", text
+        yield f"{name}_1", ""
 
 
 def shown_of(typed: Mapping[str, str], name: str) -> str:

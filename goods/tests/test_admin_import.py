@@ -72,7 +72,7 @@ def test_file_adds_and_changes_products_once_it_is_confirmed(client: Client) -> 
     assert differences(page) == [
         *[(1, "status", "on_sale", "off_sale"), (1, "title", "Tea", "Green tea"), (1, "price", "9.90", "19.90")],
         (1, "sale_starts_at", "", "2026-06-01 20:00:00"),
-        *[(7, "title", "", "Cup"), (7, "price", "", "5")],
+        *[(7, "status", "", "on_sale"), (7, "title", "", "Cup"), (7, "price", "", "5")],
     ]
     assert page.context["plan"].unchanged == 1
     assert Goods.objects.count() == 2
@@ -115,10 +115,10 @@ def test_every_wrong_cell_is_named_with_its_line_and_nothing_is_done(client: Cli
     page = send(client, content)
 
     assert faults(page) == [
-        (2, "status", "Select a valid choice. gone is not one of the available choices."),
+        (2, "status", "It has to be one of these: on_sale, off_sale."),
         (2, "title", "This field is required."),
         (2, "price", "2 places after the point at most."),
-        (2, "sale_starts_at", "Enter a valid time."),
+        (2, "sale_starts_at", "Type a time such as 2026-06-01 20:00:00."),
         (2, "head_imgs", "is not valid JSON"),
         (3, "goods_id", "This is no id of a product."),
         (5, "price", "This field is required."),
@@ -129,6 +129,43 @@ def test_every_wrong_cell_is_named_with_its_line_and_nothing_is_done(client: Cli
     ]
     assert 'name="rows"' not in page.content.decode()
     assert Goods.objects.count() == 2
+
+
+@pytest.mark.parametrize("typed", ["2026/6/1 20:00", "2026.06.01 20:00:00", "2026-6-1T20:00", "2026-06-01 20:00"])
+def test_time_is_taken_as_spreadsheets_write_it(client: Client, typed: str) -> None:
+    page = send(client, f"goods_id,title,price,sale_starts_at\n7,Cup,5,{typed}\n")
+
+    assert differences(page)[-1] == (7, "sale_starts_at", "", "2026-06-01 20:00:00")
+    confirm(client, page)
+    assert Goods.objects.get().sale_starts_at == datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("typed", ["tomorrow", "2026-13-01 20:00", "2026/6-1 20:00", "1/6/2026 20:00"])
+def test_time_that_is_none_names_its_form(client: Client, typed: str) -> None:
+    page = send(client, f"goods_id,title,price,sale_ends_at\n7,Cup,5,{typed}\n")
+
+    assert faults(page) == [(2, "sale_ends_at", "Type a time such as 2026-06-01 20:00:00.")]
+
+
+def test_empty_cell_of_a_number_that_may_be_0_is_0(client: Client) -> None:
+    factories.make_goods(1, limit_per_buyer=3, market_price=500)
+
+    page = send(client, "goods_id,title,price,limit_per_buyer,market_price,code,category_id\n1,Goods 1,99.50,,,,\n")
+
+    assert (faults(page), differences(page)) == (
+        [],
+        [(1, "market_price", "5.00", "0"), (1, "limit_per_buyer", "3", "0")],
+    )
+
+
+def test_formula_without_a_value_is_refused_and_not_taken_for_nothing(client: Client) -> None:
+    book, file = Workbook(), io.BytesIO()
+    for row in (["goods_id", "title", "price"], [1, "Cup", 5], [2, "Tea", "=4+1"]):
+        book.worksheets[0].append(row)
+    book.save(file)
+
+    fault = "A formula in line 3 has no value yet. Open the file in a spreadsheet, and save it."
+    assert told(send(client, file.getvalue())) == [fault]
 
 
 @pytest.mark.parametrize(
