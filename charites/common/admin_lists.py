@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from django.contrib.admin import ModelAdmin, ShowFacets
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
@@ -36,10 +37,11 @@ class NewestRows(ChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         try:
             super().__init__(request, *args, **kwargs)
-        except (OverflowError, ValueError) as error:
+        except (OverflowError, ValueError, DisallowedModelAdminLookup) as error:
             if not request.GET:
                 raise
-            raise IncorrectLookupParameters from error  # of an address that was made by hand: the year 99999
+            # Of an address that was made by hand: the year 99999, or a column that nobody is asked for.
+            raise IncorrectLookupParameters from error
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
