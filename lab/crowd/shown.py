@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from lab.crowd import runs
 from lab.crowd.reset import seeded_rooms
 from lab.crowd.runs import Run, State, Told
+from live import hosts
 
 TAG = "crowd"  # of messages that a desk shows
 CUT_OFF = "cut off"
@@ -46,6 +48,14 @@ class Shown:
     @property
     def is_running(self) -> bool:
         return self.state == State.RUNNING
+
+
+def may_restock(request: HttpRequest) -> bool:
+    """Whether the stock may be set here. Whoever has not signed in on this machine is the demo's own staff."""
+    if not request.user.is_authenticated:
+        return True
+    host = hosts.host_of(request)
+    return host is not None and host.may(hosts.Part.RESTOCK)
 
 
 def read_shown(room_id: int) -> Shown:

@@ -13,13 +13,13 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from charites.common import clock
-from charites.common.errors import Invalid, Kind, as_service_error
+from charites.common.errors import Forbidden, Invalid, Kind, as_service_error
 from charites.common.logs import log_unforeseen
 from charites.common.rest import refusing
 from goods.errors import GoodsNotInRoom, RoomNotFound
 from lab.crowd import runs
 from lab.crowd.reset import NotOfTheDemo, Reset, reset_room
-from lab.crowd.shown import TAG, as_json
+from lab.crowd.shown import TAG, as_json, may_restock
 from lab.crowd.start import start_run
 from lab.crowd.users import MOST_BUYERS
 from lab.web.demo import for_the_demo
@@ -35,6 +35,7 @@ FIELDS = {
     "goods_id": _("Product"),
     "stock": _("Set the stock to"),
 }
+MAY_NOT_RESTOCK = _("You may not restock, so you may not set the stock here.")
 WHY_NOT = {
     runs.RunUnderWay: _(
         "Somebody is at it already: a crowd is buying, or a room is being put back. Wait until that has ended."
@@ -54,6 +55,8 @@ def button(view: View, *, has_steps: bool = False) -> View:
             return view(request, room_id) if request.method == "POST" else redirect(desk_of(room_id))
         except RoomNotFound:
             return render(request, "live/no_room.html", status=HTTPStatus.NOT_FOUND)
+        except Forbidden as refused:
+            return refusing(refusal(request, room_id, MAY_NOT_RESTOCK), refused)
         except tuple(WHY_NOT) as refused:
             return refusal(request, room_id, WHY_NOT[type(refused)], HTTPStatus.CONFLICT)
         except Exception as cause:  # noqa: BLE001 (nothing internal leaves)
@@ -85,6 +88,8 @@ def desk_of(room_id: int, part: str = "send-crowd") -> str:
 @button
 def send(request: HttpRequest, room_id: int) -> HttpResponse:
     """Sends a crowd to buy a product of the room."""
+    if request.POST.get("stock"):
+        check_may_restock(request)
     start_run(
         room_id=room_id,
         goods_id=product_in(request, room_id),
@@ -105,10 +110,17 @@ def crowd(request: HttpRequest, room_id: int) -> HttpResponse:
 @partial(button, has_steps=True)
 def reset(request: HttpRequest, room_id: int) -> HttpResponse:
     """Puts a room back as it was seeded."""
+    check_may_restock(request)
     with runs.alone():
         done = reset_room(room_id=room_id, now=clock.now())
     messages.success(request, words_of(done), extra_tags=TAG)
     return redirect(desk_of(room_id, "reset-room"))
+
+
+def check_may_restock(request: HttpRequest) -> None:
+    """Raises Forbidden."""
+    if not may_restock(request):
+        raise Forbidden
 
 
 def number_in(request: HttpRequest, name: str, allowed: range, absent: str = "") -> int:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from django.urls import resolve
@@ -15,7 +16,7 @@ from lab.crowd import runs
 from lab.crowd.runs import Rows, Run, State, Told
 from lab.crowd.shown import read_shown
 from lab.kit.demo_addresses import demo_addresses
-from lab.kit.factories import counts, make_goods, make_room
+from lab.kit.factories import counts, make_clerk, make_goods, make_room
 from live.shelf import read_shelf
 from orders.models import Order
 
@@ -46,7 +47,9 @@ def note(run: Run) -> None:
 def shown() -> str:
     """The part of the desk, as it is now."""
     shelf = read_shelf(room_id=1, now=timezone.now())
-    return render_to_string("lab/desk.html", {"shelf": shelf}, RequestFactory().get("/rooms/1/desk"))
+    request = RequestFactory().get("/rooms/1/desk")
+    request.user = AnonymousUser()
+    return render_to_string("lab/desk.html", {"shelf": shelf}, request)
 
 
 def words_of(html: str) -> str:
@@ -116,6 +119,30 @@ def test_while_somebody_is_at_it_nobody_else_begins(address: str) -> None:
     assert "Somebody is at it already" in answer.text
     assert runs.find_last(1) is None
     assert counts(1) == (5, 0, 0)
+
+
+@pytest.mark.usefixtures("room")
+@pytest.mark.parametrize("permission", ["orders.view_order", "goods.change_room"])
+def test_who_may_not_restock_is_not_offered_to_set_the_stock_and_cannot(permission: str) -> None:
+    client = Client()
+    client.force_login(make_clerk(permission))
+
+    page = client.get("/rooms/1/desk").text
+    answers = [client.post(SEND, FORM | {"stock": "7"}), client.post(RESET)]
+
+    assert ('data-testid="desk-send"' in page, 'name="stock"' in page, RESET in page) == (True, False, False)
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert "You may not restock, so you may not set the stock here." in answers[0].text
+    assert runs.find_last(1) is None
+    assert counts(1) == (5, 0, 0)
+
+
+@pytest.mark.usefixtures("room")
+def test_who_may_restock_is_offered_to_set_the_stock() -> None:
+    client = Client()
+    client.force_login(make_clerk("stock.change_stock"))
+
+    assert 'name="stock"' in client.get("/rooms/1/desk").text
 
 
 @pytest.mark.usefixtures("room")
