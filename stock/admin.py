@@ -9,11 +9,12 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import MAX_SECTION_ROWS, ReadOnlyAdmin, Report, actor_of, confirmed
 from charites.common.admin_export import Column, ExportAdmin, column, time
-from charites.common.admin_products import ProductAdmin, register_available
+from charites.common.admin_products import ProductAdmin, register_available, register_stock_page
 from charites.common.admin_sections import Section, section
 from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
@@ -27,8 +28,17 @@ def count_available(goods_ids: Collection[int]) -> dict[int, int]:
     return {stock.goods_id: stock.available for stock in selectors.list_stock(goods_ids=list(goods_ids))}
 
 
+def stock_page(goods_id: int) -> str:
+    """Of a product that is not counted yet, the page that receives its first pieces."""
+    rows = selectors.list_stock(goods_ids=[goods_id])
+    if rows:
+        return reverse("admin:stock_stock_change", args=[rows[0].pk])
+    return f"{reverse('admin:stock_stock_receive')}?{urlencode({'goods_id': goods_id})}"
+
+
 if "stock" in settings.APPS:  # elsewhere there is no table of it
     register_available(count_available)
+    register_stock_page(stock_page)
 
 
 class AdjustForm(CapitalLabels, forms.Form):

@@ -30,6 +30,7 @@ Count = Callable[[Collection[int]], Mapping[int, int]]
 
 _finders: list[Find] = []
 _counters: list[Count] = []
+_stock_pages: list[Callable[[int], str]] = []
 _newest: list[Callable[[int], Mapping[int, Product]]] = []
 
 
@@ -46,6 +47,16 @@ def register_newest_products(find: Callable[[int], Mapping[int, Product]]) -> No
 def register_available(count: Count) -> None:
     """Lets the admin ask how many pieces there are of each of these products."""
     _counters.append(count)
+
+
+def register_stock_page(find: Callable[[int], str]) -> None:
+    """Lets the admin ask for the address of the page that shows, or begins, the stock of a product."""
+    _stock_pages.append(find)
+
+
+def stock_page_of(goods_id: int) -> str | None:
+    """Returns the address of the stock of a product; None where another service counts it."""
+    return next((find(goods_id) for find in _stock_pages), None)
 
 
 def available_of(goods_ids: Collection[int]) -> Mapping[int, int] | None:

@@ -5,13 +5,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import Report, actor_of, confirmed
 from charites.common.admin_export import Column, ExportAdmin
-from charites.common.admin_products import Product
+from charites.common.admin_products import Product, stock_page_of
 from charites.common.admin_sections import Section, section
 from charites.common.forms import CapitalLabels, ChangesOfPage, MoneyField, TypedJSONField
 from charites.common.money import money
@@ -94,6 +94,7 @@ INTO_ROOM = _("Put these goods into which room? They come behind what is there, 
 class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
     form, line_form = GoodsPageForm, GoodsForm
     change_list_template = "goods/goods_list.html"
+    change_form_template = "goods/goods_form.html"
     list_display = (
         "goods_id",
         "picture",
@@ -150,6 +151,12 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Goods | None = None) -> tuple[str, ...]:
         return ("goods_id", *self.readonly_fields) if obj else self.readonly_fields
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
+        goods = options.get("obj")
+        if goods and request.user.has_perm("stock.view_stock"):
+            context["stock_url"] = stock_page_of(goods.goods_id)
+        return super().render_change_form(request, context, *args, **options)
 
     def export_columns(self, request: HttpRequest) -> Sequence[Column]:
         return file_columns()
