@@ -7,6 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common import pictures
 
+UNFIT = _("This picture cannot be made small enough here. Choose another one.")
+
 
 class PictureInput(forms.FileInput):
     """A page with it has a script that makes a large picture smaller before it is sent."""
@@ -16,7 +18,8 @@ class PictureInput(forms.FileInput):
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         words = {"accept": pictures.ACCEPTED, "data-picture": "ready", "data-most-bytes": pictures.most_bytes()}
-        return super().get_context(name, value, {**(attrs or {}), **words})
+        told = {"data-busy": _("The picture is made smaller …"), "data-done": _("Made smaller:"), "data-unfit": UNFIT}
+        return super().get_context(name, value, {**(attrs or {}), **words, **told})
 
 
 class PictureField(forms.FileField):

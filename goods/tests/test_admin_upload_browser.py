@@ -19,6 +19,14 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 BOUND_SECONDS = 60  # for slow machines, no measurement
 # A picture of noise, which no format makes small, as if somebody had chosen its file.
 CHOOSE = """
+const row = document.querySelector("[name=upload]").closest(".form-row");
+row.classList.add("errors");
+row.insertAdjacentHTML("afterbegin", '<ul class="errorlist"><li>This is no picture.</li></ul>');
+window.said = [];
+new MutationObserver(() => {
+  const told = row.querySelector("[role=status]")?.textContent;
+  if (told && window.said.at(-1) !== told) window.said.push(told);
+}).observe(row, { subtree: true, childList: true, characterData: true });
 const canvas = document.createElement("canvas");
 [canvas.width, canvas.height] = [1400, 1000];
 const context = canvas.getContext("2d");
@@ -39,6 +47,17 @@ canvas.toBlob((blob) => {
 }, "image/png");
 """
 READY = "return window.chosenBytes && document.querySelector('[name=upload]').dataset.picture === 'ready'"
+CHOOSE_NOTHING = """
+const field = document.querySelector("[name=upload]");
+const chosen = new DataTransfer();
+chosen.items.add(new File([new Uint8Array(200000)], "DSC_0001.heic", { type: "image/heic" }));
+field.files = chosen.files;
+field.dispatchEvent(new Event("change", { bubbles: true }));
+"""
+TOLD = """
+const field = document.querySelector("[name=upload]");
+return field.dataset.picture === "ready" && field.parentElement.querySelector("[role=status]")?.textContent;
+"""
 SIZE = "return document.querySelector('[name=upload]').files[0].size"
 
 
@@ -51,20 +70,27 @@ def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
         yield started
 
 
+def sign_in(shop: Shop, browser: Browser, page: str) -> None:
+    browser.open(f"{shop.url}/admin/login/?next={page}")
+    browser.click("[name=username]")
+    browser.press(*"staff")
+    browser.click("[name=password]")
+    browser.press(*PASSWORD, "ENTER")
+    wait_until(lambda: browser.texts("label[for=id_upload]"), seconds=BOUND_SECONDS, what="the form is there")
+
+
 def test_large_picture_is_made_smaller_sent_and_seen(shop: Shop, browser: Browser, tmp_path: Path) -> None:
     goods = Goods.objects.get(goods_id=1)
     with browser.pretending(width=1280, language="en"):
-        browser.open(f"{shop.url}/admin/login/?next={page_url(goods)}")
-        browser.click("[name=username]")
-        browser.press(*"staff")
-        browser.click("[name=password]")
-        browser.press(*PASSWORD, "ENTER")
-        wait_until(lambda: browser.texts("label[for=id_upload]"), seconds=BOUND_SECONDS, what="the form is there")
+        sign_in(shop, browser, page_url(goods))
 
         browser.run(CHOOSE)
         wait_until(lambda: browser.run(READY), seconds=BOUND_SECONDS, what="the picture is small")
         assert browser.run("return window.chosenBytes") > 1_000_000
         assert browser.run(SIZE) <= most_bytes()
+        first, last = browser.run("return window.said")
+        assert (first, last[:13]) == ("The picture is made smaller …", "Made smaller:")
+        assert browser.texts(".form-row.errors, .form-row .errorlist") == []
         browser.click("[name=_continue]")
         wait_until(lambda: browser.texts(".messagelist .success"), seconds=BOUND_SECONDS, what="it is saved")
 
@@ -73,3 +99,15 @@ def test_large_picture_is_made_smaller_sent_and_seen(shop: Shop, browser: Browse
     assert stored.format == "WEBP"
     assert round(stored.width / stored.height, 1) == 1.4
     assert browser.complaints() == []
+
+
+def test_file_that_cannot_be_made_smaller_says_so_and_is_not_sent(shop: Shop, browser: Browser) -> None:
+    goods = Goods.objects.get(goods_id=1)
+    with browser.pretending(width=1280, language="en"):
+        sign_in(shop, browser, page_url(goods))
+
+        browser.run(CHOOSE_NOTHING)
+        wait_until(lambda: browser.run(TOLD), seconds=BOUND_SECONDS, what="the page has said something")
+
+        assert browser.run(TOLD) == "This picture cannot be made small enough here. Choose another one."
+        assert browser.run("return document.querySelector('[name=upload]').files.length") == 0

@@ -28,19 +28,41 @@ async function fitting(file, most) {
   return null;
 }
 
+// What is said beside the field; what an answer said of the picture before is no longer so.
+function say(field, words) {
+  const row = field.closest(".form-row");
+  row?.classList.remove("errors");
+  row?.querySelectorAll(".errorlist").forEach((list) => list.remove());
+  let told = field.parentElement.querySelector("[data-picture-told]");
+  if (!told) {
+    told = document.createElement("span");
+    told.dataset.pictureTold = "";
+    told.setAttribute("role", "status");
+    field.after(told);
+  }
+  told.textContent = words;
+}
+
 async function shrink(field) {
   const [file] = field.files;
-  const most = Number(field.dataset.mostBytes);
+  const { mostBytes, busy, done, unfit } = field.dataset;
   field.dataset.picture = "ready";
-  if (!file || file.size <= most) return;
+  say(field, "");
+  if (!file || file.size <= Number(mostBytes)) return;
   field.dataset.picture = "busy";
+  say(field, busy);
   try {
-    const blob = await fitting(file, most);
+    const blob = await fitting(file, Number(mostBytes));
+    if (field.files[0] !== file) return; // another one was chosen meanwhile, and is at it
     const kept = new DataTransfer();
     if (blob) kept.items.add(new File([blob], "picture.webp", { type: blob.type }));
     field.files = kept.files;
+    say(field, blob ? `${done} ${Math.ceil(blob.size / 1024)} KB` : unfit);
   } catch {
-    // What the browser cannot draw, the shop refuses with a sentence, unless it is too large to be sent at all.
+    // What the browser cannot draw is too large to be sent, and nothing that the shop would take.
+    if (field.files[0] !== file) return;
+    field.value = "";
+    say(field, unfit);
   }
   field.dataset.picture = "ready";
 }
