@@ -7,10 +7,15 @@ from django.test import Client
 
 from goods.models import Goods, Room
 from lab.kit import factories
-from lab.kit.admin_site import make_operator, page_url, sign_in
+from lab.kit.admin_site import page_url, sign_in
 from stock.models import Stock
 
 pytestmark = pytest.mark.django_db
+
+EVERYTHING = (
+    *("goods.view_goods", "goods.change_goods", "goods.view_room", "goods.change_room"),
+    *("stock.view_stock", "stock.add_stock", "stock.change_stock"),
+)
 
 
 @pytest.fixture
@@ -18,7 +23,7 @@ def client() -> Client:
     factories.make_goods(1, stock=5)
     factories.make_goods(2)
     factories.make_room(1, goods_ids=[1, 2])
-    return sign_in(make_operator())
+    return sign_in(factories.make_clerk(*EVERYTHING, username="operator"))
 
 
 def tools(client: Client, url: str) -> list[str]:
