@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, Min
+from django.db.models import Case, F, Min, Value, When
 from django.db.models.functions import Now
 
 from charites.common.models import MAX_INT64
@@ -49,9 +49,10 @@ def append_entries(room_id: int, goods_ids: Sequence[int], actor: str) -> list[i
 
 def move_entries(room_id: int, weights: Mapping[int, int], actor: str) -> None:
     """Gives goods (goods_id -> weight) another place; what is not in the list any more is not put back."""
-    listed = RoomGoods.objects.filter(room_id=room_id, is_deleted=False)
-    for goods_id in sorted(weights):
-        listed.filter(goods_id=goods_id).update(weight=weights[goods_id], **changed_by(actor))
+    if weights:
+        listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=weights, is_deleted=False)
+        weight = Case(*(When(goods_id=goods_id, then=Value(new)) for goods_id, new in weights.items()))
+        listed.update(weight=weight, **changed_by(actor))
 
 
 def changed_by(actor: str) -> dict[str, Any]:
