@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 from charites.common import clock
 from charites.common.errors import Forbidden, Invalid, as_service_error
 from charites.common.logs import log_unforeseen, note_actor
+from charites.common.text import whole
 from goods import services
 from goods.errors import GoodsNotInRoom
 from goods.models import Goods, Room
@@ -27,7 +28,6 @@ from goods.selectors import get_room, list_room_goods
 from live import sale_times
 from live.desk_page import page, turned_away
 from live.hosts import Host, Part, host_of
-from live.views import whole
 from stock.services import Adjustment, adjust_stock
 
 PIECES = re.compile(r"[+-]?[0-9]{1,18}")

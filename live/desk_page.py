@@ -15,6 +15,7 @@ from django.utils.functional import Promise
 from charites.common import clock
 from charites.common.errors import Forbidden, ServiceError
 from charites.common.rest import refusing
+from charites.common.text import whole
 from goods.errors import RoomNotFound
 from goods.models import Goods
 from live import sale_times
@@ -24,7 +25,7 @@ from live.events import state_of
 from live.hosts import Host
 from live.shelf import Item
 from live.sign_in import to_sign_in
-from live.views import key_of, whole
+from live.views import key_of
 from live.visitors import is_demo
 
 INSTRUMENTS = "lab/desk.html"  # what the demo brings for this page

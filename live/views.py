@@ -1,6 +1,5 @@
 """A live room: a page that sells. It works without scripts: each button is a form, and each answer is the page."""
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
@@ -20,7 +19,7 @@ from charites.common.errors import Invalid, Kind, ServiceError, as_service_error
 from charites.common.logs import log_unforeseen, note_actor
 from charites.common.models import ADDRESS_LENGTH, MAX_INT64, NAME_LENGTH, PHONE_LENGTH
 from charites.common.rest import refusing
-from charites.common.text import tidy
+from charites.common.text import tidy, whole
 from goods.errors import RoomNotFound
 from live.events import state_of
 from live.own_orders import own_order, waiting_orders
@@ -36,7 +35,6 @@ from orders.payloads import PlaceOrder
 from orders.queue import place_next
 from orders.selectors import OrderWithLines, get_order
 
-WHOLE = re.compile(r"[0-9]{1,18}")
 ORDERS_SHOWN = 5
 LONGEST = {"name": NAME_LENGTH, "phone": PHONE_LENGTH, "address": ADDRESS_LENGTH}
 RECEIVER = tuple(LONGEST)
@@ -195,11 +193,6 @@ def command_of(request: HttpRequest, room_id: int, visitor: Visitor) -> PlaceOrd
         idempotency_key=request.POST.get("key", ""),
         expected_amount=amount or None,
     )
-
-
-def whole(text: str | None) -> int | None:
-    """A number in a form or an address; None for everything else."""
-    return int(text) if text and WHOLE.fullmatch(text) else None
 
 
 def owner(request: HttpRequest) -> int:

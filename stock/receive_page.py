@@ -24,6 +24,7 @@ from charites.common.errors import ServiceError
 from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from charites.common.spreadsheets import Unreadable, read_table
+from charites.common.text import whole
 from stock import selectors, services
 from stock.models import Stock
 from stock.services import Adjustment
@@ -31,7 +32,6 @@ from stock.services import Adjustment
 MOST_LINES = 200  # rows that are locked together
 NEWEST_LOOKED_AT, NEWEST_SHOWN = 1_000, 50
 COLUMNS = ("goods_id", "pieces")
-WHOLE = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def words_of(file: Any) -> Iterator[tuple[str, Sequence[str]]]:
     header, *lines = read_table(file.read(), most=MOST_LINES)
     if set(COLUMNS) <= set(header.cells):
         places = [header.cells.index(name) for name in COLUMNS]
-    elif all(WHOLE.fullmatch(cell) for cell in header.cells):
+    elif all(whole(cell) is not None for cell in header.cells):
         places, lines = [0, 1], [header, *lines]
     else:
         raise Unreadable(_("The first line of the file has to name the columns goods_id and pieces."))
@@ -134,7 +134,7 @@ def make_plan(typed: Sequence[tuple[str, Sequence[str]]], *, may_add: bool) -> P
         return plan
     read: dict[int, tuple[str, int]] = {}
     for line, words in typed:
-        if len(words) != len(COLUMNS) or not all(WHOLE.fullmatch(word) and int(word) for word in words):
+        if len(words) != len(COLUMNS) or not all(whole(word) for word in words):
             plan.faults.append(
                 Fault(line, _("“%(text)s” is not a product and its pieces.") % {"text": " ".join(words)})
             )
@@ -177,7 +177,7 @@ class ReceiveAdmin(OperatorAdmin):
         newest = self.without_stock() if self.has_add_permission(request) else {}
         if request.method != "POST":
             wanted = request.GET.get("goods_id", "")
-            lines = f"{wanted} " if WHOLE.fullmatch(wanted) else ""
+            lines = "" if whole(wanted) is None else f"{wanted} "
             return self.show(request, ReceiveForm(newest=newest, initial={"lines": lines}))
         form = ReceiveForm(request.POST, request.FILES, newest=newest)
         if not form.is_valid():

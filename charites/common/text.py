@@ -5,6 +5,7 @@ otherwise as it was typed. Every script and every emoji may stand in it. Refused
 the direction of the text around it, and what nobody can see. Why: docs/adr/0026-texts-that-people-type.md.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -24,12 +25,20 @@ BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159")
 GROWING = (range(0x1F000, 0x1FB00), range(0x20000, 0x3FFFE))
 
 
+WHOLE = re.compile(r"[0-9]{1,18}")
+
+
 class TextRule(NamedTuple):
     """A field that people type into: its name, how many characters may stand there, and whether on several lines."""
 
     field: str
     most: int
     has_lines: bool = False
+
+
+def whole(text: str | None) -> int | None:
+    """A number in a form or an address; None for everything else."""
+    return int(text) if text and WHOLE.fullmatch(text) else None
 
 
 def tidy(text: str) -> str:

@@ -12,12 +12,12 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.admin import MAX_ROWS, Report, actor_of
 from charites.common.forms import CapitalLabels
 from charites.common.models import MAX_INT64
+from charites.common.text import whole
 from goods import selectors, services
 from goods.errors import GoodsNotFound
 from goods.models import Goods, Room
 
 ROOMS_TO_CHOOSE_FROM = 200
-NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class NumbersField(forms.CharField):
@@ -26,7 +26,7 @@ class NumbersField(forms.CharField):
     def to_python(self, value: Any) -> list[int]:  # type: ignore[override]  # a list of what is typed
         words = re.split(r"[\s,;，；、]+", super().to_python(value) or "")
         numbers = list(dict.fromkeys(word for word in words if word))
-        if wrong := [number for number in numbers if not NUMBER.fullmatch(number)]:
+        if wrong := [number for number in numbers if whole(number) is None]:
             raise forms.ValidationError(_("“%(text)s” is no number of a product.") % {"text": wrong[0]})
         if len(numbers) > MAX_ROWS:
             raise forms.ValidationError(_("At most %(most)s products at once.") % {"most": MAX_ROWS})

@@ -16,6 +16,7 @@ from charites.common import clock
 from charites.common.errors import Forbidden, Invalid, Kind, as_service_error
 from charites.common.logs import log_unforeseen
 from charites.common.rest import refusing
+from charites.common.text import whole
 from goods.errors import GoodsNotInRoom, RoomNotFound
 from lab.crowd import runs
 from lab.crowd.reset import NotOfTheDemo, Reset, reset_room
@@ -24,7 +25,6 @@ from lab.crowd.start import start_run
 from lab.crowd.users import MOST_BUYERS
 from lab.web.demo import for_the_demo
 from live.shelf import read_shelf
-from live.views import whole
 from live.words import UNKNOWN, of_faults
 
 View = Callable[[HttpRequest, int], HttpResponse]

@@ -1,6 +1,5 @@
 """By what the list of orders is filtered, beside its columns."""
 
-import re
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -16,6 +15,7 @@ from django.utils.translation import pgettext_lazy
 from charites.common import clock
 from charites.common.pages import Cursor
 from charites.common.periods import TODAY, Period, period_of, words_between
+from charites.common.text import whole
 from goods import selectors as goods_selectors
 from goods.models import Room
 from orders import selectors
@@ -26,9 +26,6 @@ ROOMS_TO_FILTER_BY = 20  # of each status
 LATER = 10_000  # orders that are looked at besides
 LATELY = {TODAY: pgettext_lazy("placed", "Today"), "24h": _("Last 24 hours"), "7d": _("Last 7 days")}
 FORMATS = {4: "Y", 7: "YEAR_MONTH_FORMAT", 10: "MONTH_DAY_FORMAT"}  # by the length of the word
-
-
-NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class RoomFilter(admin.SimpleListFilter):
@@ -51,7 +48,8 @@ class RoomFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         if not self.value():
             return queryset
-        return queryset.filter(room_id=self.value()) if NUMBER.fullmatch(str(self.value())) else queryset.none()
+        room_id = whole(self.value())
+        return queryset.none() if room_id is None else queryset.filter(room_id=room_id)
 
 
 class PlacedFilter(admin.SimpleListFilter):
