@@ -28,21 +28,21 @@ function splitQuery(query) {
 """
 
 
-class English(SearchEnglish):
+class OurWords(SearchLanguage):
     js_splitter_code = SPLIT_QUERY
 
     def split(self, text: str) -> list[str]:
         return [word for run in RUNS.findall(text) for word in words(run)]
 
 
-class Chinese(SearchLanguage):
+class English(OurWords, SearchEnglish):
+    """With Sphinx's stems and stop words."""
+
+
+class Chinese(OurWords):
     lang = "zh"
     language_name = "Chinese"
-    js_splitter_code = SPLIT_QUERY
     stopwords = frozenset()
-
-    def split(self, text: str) -> list[str]:
-        return [word for run in RUNS.findall(text) for word in words(run)]
 
     def word_filter(self, word: str) -> bool:
         return len(word) > 1
