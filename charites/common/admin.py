@@ -178,20 +178,27 @@ def confirmed(question: Text, *, form_class: type[forms.Form] = forms.Form, one:
 def confirmation_page(
     admin: Any, request: HttpRequest, rows: list[Any], form: forms.Form, question: Text, name: str
 ) -> HttpResponse:
-    """Shows what is about to be done, and to what."""
+    """Shows what an action is about to do, and to what."""
     _run, _name, label = admin.get_action(name)
+    names = [admin.described(row) for row in rows]
+    chosen = {"rows": rows, "action": name, "action_checkbox_name": ACTION_CHECKBOX_NAME}
+    return question_page(admin, request, form, question, names=names, label=label, **chosen)
+
+
+def question_page(
+    admin: Any, request: HttpRequest, form: forms.Form, question: Text, *, names: list[str], label: Text, **more: Any
+) -> HttpResponse:
+    """Asks about what has these names. `more` is for the template."""
     context = {
         **admin.admin_site.each_context(request),
         "title": question,
         "opts": admin.opts,
-        "rows": rows,
-        "names": [admin.described(row) for row in rows],
+        "names": names,
         "label": label,
         "form": form,
         "media": admin.media + form.media,
-        "action": name,
-        "action_checkbox_name": ACTION_CHECKBOX_NAME,
         "back": request.get_full_path(),
+        **more,
     }
     return TemplateResponse(request, "charites_common/confirm_action.html", context)
 

@@ -6,11 +6,10 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from charites.common.admin import Report, Run, actor_of, carry_out, confirmed
+from charites.common.admin import Report, Run, actor_of, carry_out, confirmed, question_page
 from charites.common.admin_products import ProductAdmin, products_of
 from charites.common.forms import CapitalLabels, ChangesOfPage
 from charites.common.picture_field import PictureField, UploadForm
@@ -93,9 +92,11 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
 
     def get_form(self, request: HttpRequest, obj: Room | None = None, change: bool = False, **options: Any) -> Any:
         form: Any = super().get_form(request, obj, change=change, **options)
-        if obj and self.has_change_permission(request, obj):
-            form.entries = selectors.list_entries(room_id=obj.room_id) if self.may_order(request) else ()
-            form.may_add = request.user.has_perm("goods.add_roomgoods")
+        if obj:
+            form.entries = selectors.list_entries(room_id=obj.room_id)
+            may_change = self.has_change_permission(request, obj)
+            form.may_move = may_change and self.may_order(request)
+            form.may_add = may_change and request.user.has_perm("goods.add_roomgoods")
         return form
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
@@ -104,7 +105,7 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
             may_pin = self.has_change_permission(request, room)
             may_take_out = may_pin and self.may_order(request)
             form = context["adminform"].form
-            context["shelf"] = read_shelf(room.room_id, form, may_pin=may_pin, may_take_out=may_take_out)
+            context["shelf"] = read_shelf(form, may_pin=may_pin, may_take_out=may_take_out)
         return super().render_change_form(request, context, *args, **options)
 
     def change_shelf(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -138,18 +139,10 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
         return HttpResponseRedirect(reverse("admin:goods_room_change", args=[room.pk]))
 
     def ask_to_take_out(self, request: HttpRequest, room: Room, form: TakeOutForm) -> HttpResponse:
-        named = [product.title for product in products_of([form.cleaned_data["goods_id"]]).values()]
-        context = {
-            **self.admin_site.each_context(request),
-            **{"title": _("Take this product out of the list of the room, and unpin it?"), "opts": self.opts},
-            **{"names": [f"{title} · {room}" for title in named], "label": _("Take out"), "media": self.media},
-            **{
-                "form": form,
-                "back": request.get_full_path(),
-                "cancel": reverse("admin:goods_room_change", args=[room.pk]),
-            },
-        }
-        return TemplateResponse(request, "charites_common/confirm_action.html", context)
+        names = [f"{product.title} · {room}" for product in products_of([form.cleaned_data["goods_id"]]).values()]
+        question = _("Take this product out of the list of the room, and unpin it?")
+        page = reverse("admin:goods_room_change", args=[room.pk])
+        return question_page(self, request, form, question, names=names, label=_("Take out"), cancel=page)
 
     def save_model(self, request: HttpRequest, obj: Room, form: Any, change: bool) -> None:
         values = {name: form.cleaned_data[name] for name in form.changed_data if name in self.fields}

@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin_products import Product, available_of, product_of
 from charites.common.models import MAX_INT64
-from goods import selectors
 from goods.admin.into_room import NumbersField
 from goods.models import RoomGoods
 
@@ -55,15 +54,15 @@ class PlaceField(forms.IntegerField):
 
 
 class ShelfForm(forms.ModelForm):
-    """The form of a room with the place of each product in its list. `entries`: what may be moved. `may_add`:
-    others may be put behind them."""
+    """The form of a room with the place of each product in its list. `entries`: the list. `may_move`, `may_add`: they
+    may get another place, and others may be put behind them."""
 
     entries: Sequence[Any] = ()
-    may_add = False
+    may_move = may_add = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        named = {name_of(entry): entry for entry in self.entries[:MOST_PLACES]}
+        named = {name_of(entry): entry for entry in self.entries[:MOST_PLACES] if self.may_move}
         # What came into the list after the page was made is not on it.
         self.places = {name: entry for name, entry in named.items() if not self.is_bound or name in self.data}
         for name, entry in self.places.items():
@@ -105,8 +104,8 @@ def linked(entry: Any) -> str:
     return product_of(entry)
 
 
-def read_shelf(room_id: int, form: forms.Form, *, may_pin: bool, may_take_out: bool) -> Shelf:
-    entries = selectors.list_entries(room_id=room_id)
+def read_shelf(form: ShelfForm, *, may_pin: bool, may_take_out: bool) -> Shelf:
+    entries = form.entries
     available = available_of([entry.goods_id for entry in entries])
     rows = [
         ShelfRow(entry, linked(entry), place_in(form, entry), (available or {}).get(entry.goods_id))
@@ -117,6 +116,6 @@ def read_shelf(room_id: int, form: forms.Form, *, may_pin: bool, may_take_out: b
     return Shelf(rows, available is not None, may_pin, may_take_out, added, is_cut)
 
 
-def place_in(form: forms.Form, entry: RoomGoods) -> BoundField | None:
+def place_in(form: ShelfForm, entry: RoomGoods) -> BoundField | None:
     name = name_of(entry)
     return form[name] if name in form.fields else None
