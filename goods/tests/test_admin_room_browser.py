@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from goods.models import Room
-from lab.demo.fixture_catalogue import PASSWORD
+from lab.kit.admin_browser import sign_in_as_staff
 from lab.kit.admin_site import page_url
 from lab.kit.browser import Browser
 from lab.kit.processes.shop import Shop, wait_until
@@ -42,12 +42,7 @@ def test_page_asks_before_a_button_of_the_list_loses_what_was_typed_and_enter_sa
     Room.objects.filter(room_id=1).update(current_goods_id=None)
     first = f"document.querySelector({PIN!r})"
     with browser.pretending(width=1280, language="en"):
-        browser.open(f"{shop.url}/admin/login/?next={page_url(room())}")
-        browser.click("[name=username]")
-        browser.press(*"staff")
-        browser.click("[name=password]")
-        browser.press(*PASSWORD, "ENTER")
-        wait_until(lambda: browser.texts(".shelf"), seconds=BOUND_SECONDS, what="the page is there")
+        sign_in_as_staff(browser, shop.url, page_url(room()), shown=".shelf")
 
         browser.run(f"{ANSWER % 'false'}; {TITLE}.value = 'Evening'; {first}.click()")
         assert browser.run("return window.asked") == [

@@ -9,7 +9,7 @@ from PIL import Image
 
 from charites.common.pictures import most_bytes
 from goods.models import Goods
-from lab.demo.fixture_catalogue import PASSWORD
+from lab.kit.admin_browser import sign_in_as_staff
 from lab.kit.admin_site import page_url
 from lab.kit.browser import Browser
 from lab.kit.processes.shop import Shop, wait_until
@@ -70,19 +70,10 @@ def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
         yield started
 
 
-def sign_in(shop: Shop, browser: Browser, page: str) -> None:
-    browser.open(f"{shop.url}/admin/login/?next={page}")
-    browser.click("[name=username]")
-    browser.press(*"staff")
-    browser.click("[name=password]")
-    browser.press(*PASSWORD, "ENTER")
-    wait_until(lambda: browser.texts("label[for=id_upload]"), seconds=BOUND_SECONDS, what="the form is there")
-
-
 def test_large_picture_is_made_smaller_sent_and_seen(shop: Shop, browser: Browser, tmp_path: Path) -> None:
     goods = Goods.objects.get(goods_id=1)
     with browser.pretending(width=1280, language="en"):
-        sign_in(shop, browser, page_url(goods))
+        sign_in_as_staff(browser, shop.url, page_url(goods), shown="label[for=id_upload]")
 
         browser.run(CHOOSE)
         wait_until(lambda: browser.run(READY), seconds=BOUND_SECONDS, what="the picture is small")
@@ -104,7 +95,7 @@ def test_large_picture_is_made_smaller_sent_and_seen(shop: Shop, browser: Browse
 def test_file_that_cannot_be_made_smaller_says_so_and_is_not_sent(shop: Shop, browser: Browser) -> None:
     goods = Goods.objects.get(goods_id=1)
     with browser.pretending(width=1280, language="en"):
-        sign_in(shop, browser, page_url(goods))
+        sign_in_as_staff(browser, shop.url, page_url(goods), shown="label[for=id_upload]")
 
         browser.run(CHOOSE_NOTHING)
         wait_until(lambda: browser.run(TOLD), seconds=BOUND_SECONDS, what="the page has said something")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from lab.kit.admin_browser import sign_in_as_staff
 from lab.kit.browser import Browser
 from lab.kit.processes.shop import Shop, wait_until
 
@@ -9,7 +10,6 @@ SECONDS = 120  # a bound, no measurement
 STATE = "return document.querySelector('[data-testid=order-status]')?.dataset.state"
 CROWD = "return document.querySelector('[data-testid=desk-result]')?.dataset.state"
 LINK = "return document.querySelector('[data-room]').dataset.link"
-PASSWORD = "charites"  # of all users of the demo
 
 Scene = Callable[[Browser, Shop], None]
 
@@ -80,12 +80,7 @@ def race(browser: Browser, shop: Shop) -> None:
 
 def admin(browser: Browser, shop: Shop) -> None:
     """The last scene: from here on somebody is signed in."""
-    browser.open(f"{shop.url}/admin/login/?next=/admin/orders/order/")
-    browser.click("[name=username]")
-    browser.press(*"staff")
-    browser.click("[name=password]")
-    browser.press(*PASSWORD, "ENTER")
-    wait_until(lambda: browser.texts("#result_list"), seconds=SECONDS, what="the orders are listed")
+    sign_in_as_staff(browser, shop.url, "/admin/orders/order/", shown="#result_list")
 
 
 SCENES: dict[str, Scene] = {

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from django.contrib import admin
 
-from lab.demo.fixture_catalogue import PASSWORD
 from lab.kit import axe
+from lab.kit.admin_browser import sign_in_as_staff
 from lab.kit.admin_site import OUR_APPS, list_url
 from lab.kit.browser import Browser
-from lab.kit.processes.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop
 from orders.models import Order
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -38,12 +38,7 @@ def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
 
 def test_pages_fit_a_small_screen(shop: Shop, browser: Browser) -> None:
     with browser.pretending(width=WIDTH, language="en"):
-        browser.open(f"{shop.url}/admin/login/")
-        browser.click("[name=username]")
-        browser.press(*"staff")
-        browser.click("[name=password]")
-        browser.press(*PASSWORD, "ENTER")
-        wait_until(lambda: browser.texts("#user-tools"), seconds=BOUND_SECONDS, what="staff is signed in")
+        sign_in_as_staff(browser, shop.url)
 
         found = {}
         for url in LISTS:
