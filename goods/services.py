@@ -20,6 +20,7 @@ from goods.rows import append_entries, changed_by, deleted_by, move_entries, sto
 from goods.selectors import list_goods
 
 Result = TypeVar("Result")
+ROWS_AT_ONCE = 100  # of products whose columns are written by one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +200,25 @@ def store_goods(*, added: Sequence[Goods], changed: Sequence[NewValues], actor: 
 
     def store() -> list[int]:
         locked = Goods.objects.select_for_update().filter(goods_id__in=read, is_deleted=False).order_by("goods_id")
-        versions = dict(locked.values_list("goods_id", "version"))
+        rows = list(locked)
+        versions = {goods.goods_id: goods.version for goods in rows}
         if overtaken := [goods_id for goods_id, version in read.items() if versions.get(goods_id) != version]:
             return overtaken
-        for goods_id in sorted(values):
-            Goods.objects.filter(goods_id=goods_id).update(**values[goods_id], **changed_by(actor))
+        write_values(rows, {goods_id: new | changed_by(actor) for goods_id, new in values.items()})
         Goods.objects.bulk_create(copy(goods) for goods in sorted(added, key=lambda goods: goods.goods_id))
         return []
 
     return change(store, name="store_goods", goods=[*read, *(goods.goods_id for goods in added)])
+
+
+def write_values(rows: Sequence[Goods], values: Mapping[int, Mapping[str, Any]]) -> None:
+    """Writes columns of locked rows (goods_id -> column -> value); a column that only others change is written as it
+    is."""
+    for goods in rows:
+        for name, value in values[goods.goods_id].items():
+            setattr(goods, name, value)
+    if names := sorted({name for new in values.values() for name in new}):
+        Goods.objects.bulk_update(rows, names, batch_size=ROWS_AT_ONCE)
 
 
 def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:

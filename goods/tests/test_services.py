@@ -1,4 +1,6 @@
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from charites.common.errors import Invalid
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
@@ -6,12 +8,14 @@ from goods.models import Goods, Room, RoomGoods
 from goods.selectors import get_room, list_room_goods
 from goods.services import (
     Entry,
+    NewValues,
     add_room_goods,
     change_goods,
     change_room,
     pin_goods,
     remove_room_goods,
     set_goods_status,
+    store_goods,
     unpin_goods,
 )
 from lab.kit.factories import make_goods, make_room
@@ -208,3 +212,23 @@ def test_texts_are_kept_tidy_and_may_be_empty_where_the_column_may(room):
 
     goods = Goods.objects.get(goods_id=1)
     assert (goods.title, goods.brief, goods.detail) == ("Café", "", ["1\n2"])
+
+
+def test_store_goods_writes_columns_of_many_products_in_one_statement() -> None:
+    pictures = {1: ["/a.webp"], 2: ["/b.webp"], 3: ["/c.webp"]}
+    for goods_id, addresses in pictures.items():
+        make_goods(goods_id, price=100 * goods_id, head_imgs=addresses)
+    versions = dict(Goods.objects.values_list("goods_id", "version"))
+    values = {1: {"price": 990}, 2: {"title": "Cup", "head_imgs": ["/new.webp", "/"]}, 3: {"brief": ""}}
+    changed = [NewValues(goods_id, versions[goods_id], new) for goods_id, new in values.items()]
+
+    with CaptureQueriesContext(connection) as sent:
+        assert store_goods(added=[], changed=changed, actor="staff:7") == []
+
+    assert [query["sql"].split()[0] for query in sent if "shopping_goods" in query["sql"]].count("UPDATE") == 1
+    stored = {goods.goods_id: goods for goods in Goods.objects.all()}
+    assert [stored[number].price for number in (1, 2, 3)] == [990, 200, 300]
+    assert [stored[number].head_imgs for number in (1, 2, 3)] == [["/a.webp"], ["/new.webp", "/"], ["/c.webp"]]
+    assert (stored[2].title, stored[3].brief) == ("Cup", "")
+    assert {goods.version - versions[goods.goods_id] for goods in stored.values()} == {1}
+    assert {goods.updated_by for goods in stored.values()} == {"staff:7"}
