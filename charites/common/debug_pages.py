@@ -5,7 +5,7 @@ from typing import Any
 
 from django.views.debug import SafeExceptionReporterFilter
 
-IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
+IN_ADDRESS = re.compile(r"(?<=://)[^/\s]+@")  # up to the last one: a password may have its own
 
 
 class PasswordsInAddresses(SafeExceptionReporterFilter):

@@ -59,10 +59,12 @@ def test_page_for_programmers_tells_no_password(settings: Any) -> None:
     settings.DEBUG = True
     settings.DATABASE_URL = "mysql://root:a-secret@127.0.0.1:3306/shop"
     settings.REDIS_URLS = ["redis://:a-secret@127.0.0.1:6379/0"]
-    settings.CACHES = {**settings.CACHES, "other": {"LOCATION": "redis://user:a-secret@127.0.0.1"}}
+    settings.CELERY_BROKER_URL = "amqps://shop:a-secret@10.0.0.1;amqps://shop:a-secret@10.0.0.2"
+    settings.CACHES = {**settings.CACHES, "other": {"LOCATION": "redis://user:an@a-secret@127.0.0.1"}}
 
     answer = Client().get("/", headers={"host": "elsewhere.example"})
 
     assert answer.status_code == 400
     assert "127.0.0.1:3306/shop" in answer.text
+    assert "@10.0.0.1;amqps://" in answer.text
     assert "a-secret" not in answer.text
