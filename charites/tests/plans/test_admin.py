@@ -43,6 +43,7 @@ FILTERS: Sequence[tuple[type[Model], str]] = (
     (Message, "q=payment"),
 )
 LISTS = [(admin_lists, name) for name in ("LISTED", "LOOKED_AT", "MOST_FOUND")]
+DASHBOARD = [(dashboard, name) for name in ("LOOKED_AT", "AMONG", "MOST_COUNTED")]
 
 
 def test_lists_of_the_admin_read_a_list_and_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +60,7 @@ def test_lists_of_the_admin_read_a_list_and_no_table(monkeypatch: pytest.MonkeyP
 def test_first_page_of_the_admin_and_orders_of_a_day_read_few_rows(
     monkeypatch: pytest.MonkeyPatch, sent: list[Sent]
 ) -> None:
-    for where, name in [(sales, "MOST_ORDERS"), (dashboard, "LOOKED_AT"), (dashboard, "AMONG"), *LISTS]:
+    for where, name in [(sales, "MOST_ORDERS"), *DASHBOARD, *LISTS]:
         monkeypatch.setattr(where, name, FEW // 4)
     minute = sales.NUMBERS_A_MINUTE
     before_all = first_id_at(timezone.now()) - minute * (SHOP.orders + 1)
