@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +19,7 @@ SHOP = ("charites", *APPS)
 ADAPTERS = {"rest", "rpc", "admin", "tasks", "messages", "management", "queue"}
 # The wake-ups look whether their time has passed already; the sandbox stands for a company with a clock of its own.
 EDGES = (["wakeups"], *(["payments", "sandbox", name] for name in ("page", "notices", "admin")))
+CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]+)(?:: [^=\n]+)? = ", re.MULTILINE)
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
 
@@ -30,10 +32,13 @@ def relations() -> Iterator[tuple[str, str]]:
                     yield label, field.related_model._meta.app_label
 
 
+def files_of_the_project() -> list[Path]:
+    return [path for package in LINTER["root_packages"] for path in (ROOT / package).rglob("*.py")]
+
+
 def modules() -> set[str]:
     """Returns the dotted names of all modules and packages of the project."""
-    files = [path for package in LINTER["root_packages"] for path in (ROOT / package).rglob("*.py")]
-    names = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files}
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files_of_the_project()}
     return {name.removesuffix(".__init__") for name in names}
 
 
@@ -169,6 +174,22 @@ def test_one_clock_decides():
 )
 def test_transaction_by_another_name_is_seen(code):
     assert any(map(begins_transactions, ast.walk(ast.parse(code))))
+
+
+def test_every_constant_is_used():
+    """Django reads those of charites/settings.py."""
+    files = {path: path.read_text(encoding="utf-8") for path in files_of_the_project()}
+    words = Counter(word for text in files.values() for word in re.findall(r"\b[A-Z][A-Z0-9_]+\b", text))
+
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path, text in files.items()
+        for name in CONSTANT.findall(text)
+        if words[name] == 1 and path.name != "settings.py"
+    ]
+
+    assert len(words) > 1000
+    assert found == []
 
 
 def test_foreign_keys_stay_inside_their_app():

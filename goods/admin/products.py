@@ -87,7 +87,6 @@ class GoodsPageForm(ChangesOfPage, GoodsForm):
 
 
 PRICE, PAGE = _("Price"), _("Page")
-INTO_ROOM = _("Put these goods into which room? They come behind what is there, in this order.")
 
 
 @admin.register(Goods)

@@ -24,7 +24,6 @@ from stock.models import Stock
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-EXPORTED = (Order, OrderDetail, Payment, Refund, Stock, Goods)
 
 
 @pytest.fixture
