@@ -206,7 +206,7 @@ def test_page_costs_the_same_however_much_there_is(client: Client) -> None:
 
 @pytest.mark.sqlite
 def test_sqlite_reads_no_table_whole_for_it(client: Client) -> None:
-    """MariaDB's plans are in `charites/tests/test_plans.py`."""
+    """MariaDB's plans are in `charites/tests/plans/test_admin.py`."""
     place(clock.now())
     factories.make_goods(2, stock=1)
     with CaptureQueriesContext(connection) as sent:
