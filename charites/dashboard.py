@@ -20,7 +20,9 @@ from charites.common.line_chart import Line, draw
 from charites.common.money import money
 from charites.common.periods import day_of
 from goods.selectors import list_on_sale, list_titles
+from messaging.models import Message
 from messaging.selectors import count_dead
+from orders.models import Order, Refund
 from orders.sales import HOUR, PAID, Sold, SoldLately, sum_hours
 from orders.selectors import count_pending_refunds, find_oldest_unpaid
 from stock.selectors import list_few
@@ -120,7 +122,7 @@ def sales_figures(sold: SoldLately) -> Iterator[Figure]:
 def add_oldest_unpaid(dashboard: Dashboard, now: datetime) -> None:
     order, title = find_oldest_unpaid(), _("Oldest unpaid order")
     if order is None:
-        dashboard.figures.append(Figure(title, _("none"), list_of("orders_order", status__exact=100)))
+        dashboard.figures.append(Figure(title, _("none"), list_of("orders_order", status__exact=Order.Status.UNPAID)))
         return
     age = timesince(order.created_at, now, depth=1)
     page = reverse("admin:orders_order_change", args=[order.pk])
@@ -128,12 +130,13 @@ def add_oldest_unpaid(dashboard: Dashboard, now: datetime) -> None:
 
 
 def add_refunds(dashboard: Dashboard, now: datetime) -> None:
-    number, rows = count_pending_refunds(most=MOST_COUNTED + 1), list_of("orders_refund", status__exact="pending")
+    number = count_pending_refunds(most=MOST_COUNTED + 1)
+    rows = list_of("orders_refund", status__exact=Refund.Status.PENDING)
     dashboard.figures.append(Figure(_("Refunds not sent"), counted(number), rows, is_bad=number > 0))
 
 
 def add_dead_messages(dashboard: Dashboard, now: datetime) -> None:
-    number, rows = count_dead(most=MOST_COUNTED + 1), list_of("messaging_message", state__exact="dead")
+    number, rows = count_dead(most=MOST_COUNTED + 1), list_of("messaging_message", state__exact=Message.State.DEAD)
     dashboard.figures.append(Figure(_("Dead messages"), counted(number), rows, is_bad=number > 0))
 
 
