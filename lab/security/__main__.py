@@ -6,7 +6,6 @@ With 1 it ends when a test stays green, or fails without a mutant.
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,8 @@ from xml.etree import ElementTree
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lab.security.rows import ROOT, TRANSPORTS, Mutant, Row, Wrong, each, read_parts
+from lab.checkout import copy_checkout
+from lab.security.rows import TRANSPORTS, Mutant, Row, Wrong, each, read_parts
 
 SECONDS = 600  # for the tests of one mutant
 OWN = {"TEST_DATABASE", "TEST_GRPC", "PYTEST_ADDOPTS"}
@@ -83,15 +83,6 @@ def is_case(case: str, test: str) -> bool:
     return case == wanted or case.startswith(f"{wanted}[")
 
 
-def copy_of_the_program(folder: Path) -> None:
-    """Copies what git knows, and what is new."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    for name in subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0"):
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-
-
 def survivors(folder: Path, row: Row, mutant: Mutant) -> Iterator[str]:
     """The tests that do not fail with a mutant. Raises Wrong."""
     path = folder / mutant.file
@@ -137,7 +128,7 @@ def main() -> int:
     findings: list[str] = []
     with tempfile.TemporaryDirectory(prefix="charites-mutants-") as name, Progress(*columns, console=console) as bar:
         folder = Path(name)
-        copy_of_the_program(folder)
+        copy_checkout(folder)
         task = bar.add_task("as it is", total=len(mutants))
         findings += check_green(folder, rows)
         for row, mutant in mutants:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from rich.console import Console
 from rich.progress import track
 
 from charites.version import VERSION
+from lab.checkout import copy_checkout
 from lab.kit.demo_shop import demo_shop
 from lab.kit.processes.shop import START_SECONDS, Shop
 from lab.links import ROOT, pages
@@ -90,16 +92,24 @@ def pattern(printed: str) -> re.Pattern[str]:
     return re.compile("".join(loose(part) for part in UNBROKEN.split(printed.strip())), re.DOTALL)
 
 
+@contextmanager
+def work_folder(root: Path = ROOT) -> Iterator[Path]:
+    """A checkout as its user sees it: a copy, as commands may write over what is there, which is gone afterwards. Its
+    .venv alone is that of the checkout."""
+    with tempfile.TemporaryDirectory(prefix="charites-docs-") as name:
+        folder = Path(name)
+        copy_checkout(folder, root)
+        (folder / ".venv").symlink_to(root / ".venv")
+        yield folder
+
+
 def run_page(name: str, page: Path, shop: Shop) -> Iterator[Difference]:
     """Runs the commands of a page and yields what is not as the page says; a command that fails is, too."""
     run = [block for block in blocks(page) if not block.why]
     script = "".join(f"{block.commands}\necho '{END}'\n" for block in run)
     for there, here in (("127.0.0.1:8000", f"127.0.0.1:{shop.http_port}"), ("127.0.0.1:8081", shop.grpc_address)):
         script = script.replace(there, here)
-    with tempfile.TemporaryDirectory() as name_of_folder:
-        folder = Path(name_of_folder)  # a checkout as its user sees it; what the commands write is gone afterwards
-        for file in ROOT.iterdir():
-            (folder / file.name).symlink_to(file)
+    with work_folder() as folder:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{script}"],
             cwd=folder,

@@ -14,6 +14,7 @@ from lab.site.commands import Block
 pytestmark = pytest.mark.once
 
 PLACE = re.compile(r"[\w/.]+(?:\.py|/)(?= )")
+MINE = ("README.md", "orders-private.pem", "docs/start.md", "var/shop.sqlite3")  # of whoever runs the commands
 PAGE = """
 ```sh
 echo one
@@ -82,3 +83,19 @@ def test_blocks_have_what_they_print_and_why_they_are_not_run(tmp_path):
 )
 def test_numbers_and_spaces_may_differ_and_nothing_else(printed, output, is_the_same):
     assert bool(commands.pattern(printed).search(output)) is is_the_same
+
+
+def test_what_commands_write_stays_in_their_work_folder(tmp_path):
+    for name in (*MINE, ".venv/bin/python"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+
+    with commands.work_folder(tmp_path) as folder:
+        for name in MINE:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("written by a command")
+        python = (folder / ".venv" / "bin" / "python").read_text()
+
+    assert {(tmp_path / name).read_text() for name in MINE} == {"mine"}
+    assert python == "mine"
+    assert not folder.exists()
