@@ -5,6 +5,7 @@ import argparse
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -30,8 +31,7 @@ def build(language: str, into: Path, sources: Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.site", description=__doc__)
     parser.add_argument("--into", type=Path, default=ROOT / "var" / "site", help="replaced by the site")
-    into = parser.parse_args().into
-    console, sources = Console(), into.with_name(f"{into.name}-sources")
+    into, console = parser.parse_args().into.resolve(), Console()
     if into.exists() and any(into.iterdir()) and not (into / "objects.inv").exists():
         console.print(
             f"charites: {into} holds something else than a site of the documentation: name another folder.",
@@ -39,14 +39,17 @@ def main() -> int:
         )
         return 1
     shutil.rmtree(into, ignore_errors=True)
+    sources = Path(tempfile.mkdtemp(prefix="charites-site-"))  # kept where it has faults: they are named by its files
     for language, name in LANGUAGES.items():
         with console.status(f"charites: the documentation, {name}"):
             code = build(language, into / ("" if language == "en" else language), sources / language)
         if code:
             console.print(
-                f"charites: the documentation ({name}) has the faults above, in what was laid out in {sources}"
+                f"charites: the documentation ({name}) has the faults above, in what was laid out in {sources}",
+                soft_wrap=True,
             )
             return 1
+    shutil.rmtree(sources)
     console.print(f"charites: the documentation is at {(into / 'index.html').as_uri()}", soft_wrap=True)
     return 0
 

@@ -67,10 +67,10 @@ class Site:
         return names
 
     def lay_out(self, folder: Path) -> None:
-        """Writes what Sphinx reads. Raises ValueError where a document of the repository is in no section."""
+        """Writes what Sphinx reads into a folder of its own. Raises ValueError where a document of the repository is in
+        no section."""
         if lost := [str(page.relative_to(ROOT)) for page in pages() if page not in self.names]:
             raise ValueError(f"in no section of docs/site.toml: {', '.join(lost)}")
-        shutil.rmtree(folder, ignore_errors=True)
         for pattern in PICTURES:
             for picture in DOCS.glob(pattern):
                 copy = folder / picture.relative_to(DOCS)

@@ -1,5 +1,6 @@
 """The site of the documentation: every link leads somewhere, nothing comes from elsewhere, Chinese is found."""
 
+import os
 import re
 import subprocess
 import sys
@@ -22,17 +23,26 @@ FETCHED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=
 
 @pytest.mark.slow
 def test_site_is_made_without_a_warning_and_fetches_nothing(tmp_path):
-    site = tmp_path / "site"
+    site, beside = tmp_path / "public", tmp_path / "public-sources" / "en" / "letter.txt"
+    beside.parent.mkdir(parents=True)
+    beside.write_text("mine")
 
-    done = subprocess.run([sys.executable, "-m", "lab.site", "--into", site], cwd=ROOT, capture_output=True, text=True)
+    done = make_site("public", cwd=tmp_path)
 
     assert (done.returncode, done.stderr) == (0, "")
+    assert (site / "index.html").as_uri() in done.stdout
+    assert beside.read_text() == "mine"
     made = {str(page.relative_to(site).with_suffix("")) for page in site.rglob("*.html")}
     assert made >= {"index", "start", "adr/0001-web-server", "project/changelog", "zh/index", "zh/layers", "zh/tables"}
     assert [found for page in site.rglob("*.html") for found in FETCHED.findall(page.read_text())] == []
     assert lost_links(site) == []
     assert NOT_TRANSLATED in (site / "zh" / "tables.html").read_text()
     assert NOT_TRANSLATED not in (site / "zh" / "layers.html").read_text()
+
+
+def make_site(into: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lab.site", "--into", into]
+    return subprocess.run(command, cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
 
 
 def lost_links(site: Path) -> list[str]:
@@ -49,9 +59,7 @@ def lost_links(site: Path) -> list[str]:
 def test_folder_with_something_else_is_left_alone(tmp_path):
     (tmp_path / "letter.txt").write_text("mine")
 
-    done = subprocess.run(
-        [sys.executable, "-m", "lab.site", "--into", tmp_path], cwd=ROOT, capture_output=True, text=True
-    )
+    done = make_site(".", cwd=tmp_path)
 
     assert done.returncode == 1
     assert "holds something else" in done.stdout
