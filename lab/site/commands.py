@@ -3,8 +3,8 @@
 With `--note` it notes in docs/ran.json when that was, which the site says at the end of each page.
 
 A block of `sh` is run, one page after the other, in one shell a page, by a demo shop of its own; its addresses stand
-for those of `make run`. What is not run has a comment in front of it: `<!-- not run: ... -->`. The
-block of `text` behind it is what it prints: numbers may be others, `…` is anything.
+for those of `make run`. What it prints is what the page says: numbers may be others, `…` is anything. Where a comment
+says why it is not run, it is not: lab/site/blocks.py.
 """
 
 import argparse
@@ -30,24 +30,13 @@ from lab.checkout import copy_checkout
 from lab.kit.demo_shop import demo_shop
 from lab.kit.processes.shop import START_SECONDS, Shop
 from lab.links import ROOT, pages
+from lab.site.blocks import blocks
 from lab.site.sources import RAN, is_chinese
 
 SECONDS = 300  # for the commands of a page: a bound for busy machines
-BLOCK = re.compile(
-    r"(?:^<!-- not run: (?P<why>.*?) -->\n)?^```sh\n(?P<commands>.*?)^```$(?:\n\n^```text\n(?P<printed>.*?)^```$)?",
-    re.MULTILINE | re.DOTALL,
-)
 END = "--- end of block ---"
 UNBROKEN = re.compile(r"(\s+|\d+|…)")
 LOOSE = {"…": ".*?"}
-
-
-class Block(NamedTuple):
-    """Commands of a page; `why` it is not run, and what it prints, where the page says so."""
-
-    commands: str
-    printed: str = ""
-    why: str = ""
 
 
 class Difference(NamedTuple):
@@ -58,13 +47,6 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.page}:\n{self.commands}\nprints\n{self.printed}\nand not\n{self.expected}"
-
-
-def blocks(page: Path) -> list[Block]:
-    return [
-        Block(found["commands"], found["printed"] or "", found["why"] or "")
-        for found in BLOCK.finditer(page.read_text())
-    ]
 
 
 def english() -> dict[str, Path]:

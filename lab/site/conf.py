@@ -13,7 +13,7 @@ project = "charites"
 release = VERSION
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
-myst_enable_extensions = ["html_image"]
+myst_enable_extensions = ["html_image", "attrs_block"]
 
 html_theme = "furo"
 html_title = f"charites {release}"

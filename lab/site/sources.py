@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.links import FENCED, ROOT, anchors, pages
+from lab.site.blocks import ASIDE, blocks, with_reasons
 from lab.site.diagrams import with_pictures
 
 DOCS = ROOT / "docs"
@@ -24,9 +25,10 @@ PICTURES = ("*.svg", "pictures/*", "diagrams/*")
 
 RAN = DOCS / "ran.json"  # when the commands of a page were last run; lab/site/commands.py writes it
 LAST_RUN = {
-    "en": "The commands of this page were last run on {on}, with version {version}.",
-    "zh": "本页的命令最近一次运行于 {on}，版本 {version}。",
+    "en": "Blocks of commands of this page that are run: {run} of {all}, last on {on}, with version {version}.",
+    "zh": "本页 {all} 个命令块中运行了 {run} 个，最近一次运行于 {on}，版本 {version}。",
 }
+NOT_RUN = {"en": "Not run for this page: {why}.", "zh": "此命令块未随本页运行：{why}。"}
 
 NOT_TRANSLATED = "本页还没有中文翻译，以下为英文。"
 NOT_SEARCHED = ("mutants", "project/changelog")  # lists of lines that have a word in them, and no answer
@@ -93,16 +95,22 @@ class Site:
 
     def page(self, path: Path) -> str:
         text = with_pictures(OTHER_LANGUAGE.sub("", path.read_text(), count=1))
+        text = with_reasons(text, NOT_RUN[language_of(path)])
         head = UNSEARCHED if self.names[path] in NOT_SEARCHED else ""
         if self.language == "zh" and not is_chinese(path):
-            text = TITLE.sub(lambda title: f"{title[0]}\n\n*{NOT_TRANSLATED}*", text, count=1)
+            text = TITLE.sub(lambda title: f"{title[0]}\n\n{ASIDE}{NOT_TRANSLATED}", text, count=1)
         return head + outside_code(text, lambda prose: self.with_links(prose, path)) + self.last_run(path)
 
     def last_run(self, path: Path) -> str:
-        """Returns when the commands of a page were run; nothing where it has none."""
+        """Returns how many of the commands of a page were run, and when; nothing where none were."""
         ran = json.loads(RAN.read_text())
         name = next((name for name in ran if self.names[ROOT / name] == self.names[path]), None)
-        return f"\n*{LAST_RUN[self.language].format(**ran[name])}*\n" if name else ""
+        if not name:
+            return ""
+        found = blocks(path)
+        run = [block for block in found if not block.why]
+        said = LAST_RUN[language_of(path)].format(run=len(run), all=len(found), **ran[name])
+        return f"\n{ASIDE}{said}\n"
 
     def with_links(self, prose: str, path: Path) -> str:
         prose = PICTURE.sub(lambda found: found[1] + self.picture(found[2], path), prose)
@@ -147,6 +155,10 @@ def find(name: str) -> list[Path]:
 
 def is_chinese(path: Path) -> bool:
     return path == READMES["zh"] or path.is_relative_to(DOCS / "zh")
+
+
+def language_of(path: Path) -> str:
+    return "zh" if is_chinese(path) else "en"
 
 
 def chinese(path: Path) -> Path:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from lab.kit.factories import make_goods, make_order, make_paid_order
 from lab.kit.interleaving import Background
 from lab.kit.processes.shop import ROOT
-from lab.site.commands import blocks
+from lab.site.blocks import blocks
 from orders.models import Order
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(transaction=True)]

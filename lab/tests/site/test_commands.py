@@ -9,12 +9,14 @@ import pytest
 
 from lab.links import ROOT, pages
 from lab.site import commands
-from lab.site.commands import Block
+from lab.site.blocks import Block, blocks
+from lab.site.sources import DOCS, READMES
 
 pytestmark = pytest.mark.once
 
-PLACE = re.compile(r"[\w/.]+(?:\.py|/)(?= )")
+PLACE = re.compile(r"`([^`]+)`")
 MINE = ("README.md", "orders-private.pem", "docs/start.md", "var/shop.sqlite3")  # of whoever runs the commands
+TRANSLATED = [(READMES["en"], READMES["zh"]), *((DOCS / page.name, page) for page in (DOCS / "zh").glob("*.md"))]
 PAGE = """
 ```sh
 echo one
@@ -53,17 +55,22 @@ def test_commands_were_noted_as_they_are_now():
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_block_of_commands_is_read_and_who_runs_it_instead_is_there(page):
-    found = commands.blocks(page)
+    found = blocks(page)
 
     assert len(found) == page.read_text().count("\n```sh\n")
-    assert [place for block in found for place in PLACE.findall(f"{block.why} ") if not (ROOT / place).exists()] == []
+    assert [place for block in found for place in PLACE.findall(block.why) if not (ROOT / place).exists()] == []
+
+
+@pytest.mark.parametrize(("english", "chinese"), TRANSLATED, ids=[page.name for page, _ in TRANSLATED])
+def test_chinese_page_leaves_out_the_same_commands(english, chinese):
+    assert [bool(block.why) for block in blocks(chinese)] == [bool(block.why) for block in blocks(english)]
 
 
 def test_blocks_have_what_they_print_and_why_they_are_not_run(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(PAGE)
 
-    assert commands.blocks(page) == [
+    assert blocks(page) == [
         Block("echo one\n", printed="one\n"),
         Block("sleep 1000\n", why="stays"),
         Block("echo two\n"),

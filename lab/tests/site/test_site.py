@@ -10,6 +10,7 @@ import pytest
 
 from lab.links import ROOT, pages
 from lab.site import sources
+from lab.site.blocks import ASIDE, with_reasons
 from lab.site.diagrams import FOLDER, diagrams, with_pictures
 from lab.site.search import words
 from lab.site.sources import NOT_TRANSLATED, READMES, Site
@@ -110,12 +111,34 @@ def test_page_without_a_translation_is_english_in_the_chinese_site():
     assert site.version(ROOT / "docs" / "tables.md") == ROOT / "docs" / "tables.md"
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "were last run on 20"), ("zh", "最近一次运行于 20")])
-def test_page_with_commands_says_when_they_were_run(language, words):
+@pytest.mark.parametrize(
+    ("language", "said", "why"),
+    [
+        ("en", "that are run: 1 of 3, last on 20", "Not run for this page: `lab/tests/test_tour.py` runs it."),
+        (
+            "zh",
+            "3 个命令块中运行了 1 个，最近一次运行于 20",
+            "此命令块未随本页运行：由 `lab/tests/test_tour.py` 运行。",
+        ),
+    ],
+    ids=["en", "zh"],
+)
+def test_page_says_how_many_of_its_commands_were_run_and_why_others_were_not(language, said, why):
     site = Site(language)
 
-    assert words in site.page(READMES[language])
-    assert words not in site.page(ROOT / "docs" / "tables.md")
+    page = site.page(READMES[language])
+
+    assert said in page.splitlines()[-1]
+    assert f"```sh\nmake tour\n```\n\n{ASIDE}{why}\n" in page
+    assert said not in site.page(ROOT / "docs" / "tables.md")
+
+
+def test_reason_stands_below_what_the_commands_print():
+    page = "<!-- not run: it does not end -->\n```sh\na\n```\n\n```text\nb\n```\n\n```sh\nc\n```\n"
+
+    shown = with_reasons(page, "Not run: {why}.")
+
+    assert shown == page.replace("b\n```\n", f"b\n```\n\n{ASIDE}Not run: it does not end.\n")
 
 
 def test_code_is_left_as_it_is():
