@@ -1,8 +1,10 @@
 """How Sphinx makes the site. `python -m lab.site` calls it; the language comes from there."""
 
+from gettext import NullTranslations
 from pathlib import Path
 
 import sphinx.search
+from sphinx.application import Sphinx
 
 from charites.version import VERSION
 from lab.site.search import Chinese, English
@@ -37,3 +39,24 @@ html_copy_source = False
 html_show_sourcelink = False
 
 sphinx.search.languages |= {"en": English, "zh": Chinese}
+
+# What Furo says, and Sphinx's own Chinese does not have.
+CHINESE = {
+    "Back to top": "回到顶部",
+    "Home": "首页",
+    "Made with ": "主题：",
+    "Next": "下一页",
+    "On this page": "本页内容",
+    "Previous": "上一页",
+    "Skip to content": "跳到正文",
+}
+
+
+class OfTheTheme(NullTranslations):
+    def gettext(self, message: str) -> str:
+        return CHINESE.get(message, message)
+
+
+def setup(app: Sphinx) -> None:
+    if app.config.language == "zh_CN":
+        app.translator.add_fallback(OfTheTheme())

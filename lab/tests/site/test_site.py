@@ -18,6 +18,7 @@ from lab.site.sources import NOT_TRANSLATED, READMES, Site
 pytestmark = pytest.mark.once
 
 HREF = re.compile(r' href="([^"#?:/][^"#?:]*)["#?]')  # relative ones
+OF_THE_THEME = re.compile(r">\s*(Back to top|Home|Made with|Next|On this page|Previous|Skip to content)\s*<")
 NOBODYS = "of-nobody"
 FETCHED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](?:https?:)?//[^"']+""")
 
@@ -39,6 +40,8 @@ def test_site_is_made_without_a_warning_and_fetches_nothing(tmp_path):
     assert lost_links(site) == []
     assert NOT_TRANSLATED in (site / "zh" / "tables.html").read_text()
     assert NOT_TRANSLATED not in (site / "zh" / "layers.html").read_text()
+    assert OF_THE_THEME.findall((site / "layers.html").read_text())
+    assert OF_THE_THEME.findall((site / "zh" / "layers.html").read_text()) == []
 
 
 def make_site(into: str, cwd: Path) -> subprocess.CompletedProcess[str]:
