@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -20,7 +21,7 @@ from django.utils.cache import add_never_cache_headers
 
 from charites.common import clock
 from charites.common.admin_lists import ListAdmin
-from charites.common.spreadsheets import Amount, Cell, as_csv, as_xlsx
+from charites.common.spreadsheets import Amount, Cell, Unwritable, as_csv, as_xlsx
 
 log = structlog.get_logger(__name__)
 
@@ -95,17 +96,23 @@ class ExportAdmin(ListAdmin):
         return super().changelist_view(request, {**(extra_context or {}), **exports})
 
     def export(self, request: HttpRequest, kind: str) -> HttpResponse:
-        """Answers the file; for a filter that there is not, the list, as the list itself does."""
+        """Answers the file; for a filter that there is not, the list, as the list itself does; for what such a file
+        cannot hold, the list with the reason."""
         if not self.has_export_permission(request) or kind not in KINDS:
             raise PermissionDenied
+        page = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
         try:
             rows = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:
-            return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
+            return HttpResponseRedirect(reverse(page))
         keys = list(rows.values_list("pk", flat=True)[: MOST_ROWS + 1])
         is_cut, keys = len(keys) > MOST_ROWS, keys[:MOST_ROWS]
         columns = self.export_columns(request)
-        body = KINDS[kind].write([name for name, _value in columns], self.export_rows(rows, keys, columns))
+        try:
+            body = KINDS[kind].write([name for name, _value in columns], self.export_rows(rows, keys, columns))
+        except Unwritable as reason:
+            self.message_user(request, str(reason), messages.ERROR)
+            return HttpResponseRedirect(reverse(page, query=request.GET))
         log.info("admin_export", actor=f"staff:{request.user.pk}", model=self.opts.label, kind=kind, rows=len(keys))
         answer = HttpResponse(body, content_type=KINDS[kind].content_type)
         name = file_name(f"{self.opts.model_name}{f'-first-{MOST_ROWS}' if is_cut else ''}", kind)

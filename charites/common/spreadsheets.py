@@ -25,6 +25,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 TEXT = "'"  # spreadsheets' own mark for: what follows is a text
 DELIMITERS = ",;\t"
 MOST_EXACT = 10**15  # a number of XLSX has as many digits
+MOST_IN_CELL = 32_767  # of XLSX, in units of UTF-16; of a longer text its library keeps the beginning without a word
 MOST_UNPACKED_BYTES = 8 * 1024 * 1024  # of the parts of an XLSX
 MOST_COLUMNS = 64
 MOST_EMPTY = 10  # rows of a sheet for each that may hold something
@@ -51,6 +52,10 @@ class Line(NamedTuple):
 
 class Unreadable(Exception):
     """A file that is no such table; the text is for whoever sent it."""
+
+
+class Unwritable(Exception):
+    """A table that this kind of file cannot hold; the text is for whoever asked for it."""
 
 
 def defused(text: str) -> str:
@@ -91,14 +96,27 @@ def csv_cell(cell: Cell) -> str | int:
 
 
 def as_xlsx(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
-    """Returns a file of one sheet. Rows go through a temporary file; none is kept in memory."""
+    """Returns a file of one sheet. Rows go through a temporary file; none is kept in memory. Raises Unwritable, which
+    names a row by its first cell."""
     book, file = Workbook(write_only=True), io.BytesIO()
     sheet = book.create_sheet()
     sheet.append(list(header))
-    for row in rows:
-        sheet.append([xlsx_cell(sheet, cell) for cell in row])
-    book.save(file)
+    try:
+        for row in rows:
+            check_lengths(header, row)
+            sheet.append([xlsx_cell(sheet, cell) for cell in row])
+    finally:
+        book.save(file)  # only then its temporary file is taken away
     return file.getvalue()
+
+
+def check_lengths(header: Sequence[str], row: Sequence[Cell]) -> None:
+    """Raises Unwritable: whoever takes the file for all that there is would bring half of it back."""
+    for column, cell in zip(header, row, strict=True):
+        if isinstance(cell, str) and len(cell.encode("utf-16-le")) > 2 * MOST_IN_CELL:
+            text = _("%(column)s of %(row)s has more than the %(most)s characters of a cell of XLSX. Take CSV.")
+            words = {"column": column, "row": f"{header[0]} {row[0]}", "most": f"{MOST_IN_CELL:,}"}
+            raise Unwritable(text % words)
 
 
 def xlsx_cell(sheet: Any, cell: Cell) -> Any:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from openpyxl import Workbook, load_workbook
 
 from charites.common import spreadsheets
-from charites.common.spreadsheets import Amount, Line, Unreadable, as_csv, as_xlsx, read_table
+from charites.common.spreadsheets import Amount, Line, Unreadable, Unwritable, as_csv, as_xlsx, read_table
 
 NOON = datetime(2026, 6, 1, 12, 0, 0, 5, tzinfo=UTC)
 EVENING = datetime(2026, 6, 1, 20, tzinfo=UTC).replace(tzinfo=None)
@@ -67,6 +67,31 @@ def test_no_text_is_a_formula(text):
 def test_text_that_was_written_is_read_as_it_was(text):
     for write in (as_csv, as_xlsx):
         assert read_table(write(["a"], [[text]]), most=1)[1].cells == [text]
+
+
+@pytest.mark.parametrize("text", ["x" * 32_767, "茶" * 32_767, "🍵" * 16_383])
+def test_longest_text_of_a_cell_is_written_whole(text):
+    assert read_table(as_xlsx(["a"], [[text]]), most=1)[1].cells == [text]
+
+
+@pytest.mark.parametrize("text", ["x" * 32_768, "=" + "x" * 32_767, "🍵" * 16_384])
+def test_text_that_no_cell_of_xlsx_holds_is_refused_and_named_and_csv_has_it(text):
+    header, rows = ["id", "detail"], [[7, "short"], [8, text]]
+
+    with pytest.raises(Unwritable) as refusal:
+        as_xlsx(header, rows)
+
+    assert str(refusal.value) == "detail of id 8 has more than the 32,767 characters of a cell of XLSX. Take CSV."
+    assert read_table(as_csv(header, rows), most=2)[2].cells == ["8", text]
+
+
+def test_file_that_is_not_written_to_its_end_leaves_none_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    with pytest.raises(Unwritable):
+        as_xlsx(["a"], [["first"], ["x" * 32_768]])
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

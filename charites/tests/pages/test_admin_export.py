@@ -96,6 +96,19 @@ def test_xlsx_has_the_same_rows_and_exact_numbers(client: Client) -> None:
     assert str(found["created_at (Asia/Shanghai)"]) == "2026-06-01 20:00:00"
 
 
+def test_text_that_xlsx_cannot_hold_is_named_on_the_list_and_csv_has_it(client: Client) -> None:
+    Goods.objects.filter(goods_id=1).update(detail=["x" * 40_000])
+
+    answer = export(client, Goods, "xlsx", status__exact="0")
+
+    assert (answer.status_code, answer["Location"]) == (302, f"{list_url(Goods)}?status__exact=0")
+    (told,) = client.get(answer["Location"]).context["messages"]
+    reason = "detail of goods_id 1 has more than the 32,767 characters of a cell of XLSX. Take CSV."
+    assert (told.level_tag, str(told)) == ("error", reason)
+    (row,) = rows_of(export(client, Goods))
+    assert row["detail"] == f'["{"x" * 40_000}"]'
+
+
 def test_payments_refunds_and_stock_are_exported_in_their_currency_and_by_title(client: Client) -> None:
     order = factories.make_order(now=NOON)
     columns: dict[str, Any] = {"order_id": order.order_id, "amount": 1990, "currency": "JPY"}
