@@ -27,6 +27,7 @@ DELIMITERS = ",;\t"
 MOST_EXACT = 10**15  # a number of XLSX has as many digits
 MOST_IN_CELL = 32_767  # of XLSX, in units of UTF-16; of a longer text its library keeps the beginning without a word
 MOST_UNPACKED_BYTES = 8 * 1024 * 1024  # of the parts of an XLSX
+COMPUTED_TEXT = "str"  # what a cell of XLSX says of itself
 MOST_COLUMNS = 64
 MOST_EMPTY = 10  # rows of a sheet for each that may hold something
 TIME = "%Y-%m-%d %H:%M:%S"
@@ -188,9 +189,9 @@ def read_xlsx(content: bytes, most: int) -> list[Line]:
         check_parts(content)
         values, typed_rows = (sheet_rows(content, MOST_EMPTY * most + 1, data_only=only) for only in (True, False))
         lines = []
-        for number, (row, as_written) in enumerate(zip(values, typed_rows, strict=True), start=1):
-            check_computed(number, row, as_written)
-            lines.append(Line(number, [as_text(value) for value in row]))
+        for number, (cells, as_written) in enumerate(zip(values, typed_rows, strict=True), start=1):
+            check_computed(number, cells, as_written)
+            lines.append(Line(number, [as_text(cell.value) for cell in cells]))
     except Unreadable:
         raise
     except Exception as error:  # whatever is wrong in it: the library raises what it stumbles over
@@ -201,16 +202,21 @@ def read_xlsx(content: bytes, most: int) -> list[Line]:
 
 
 def sheet_rows(content: bytes, most: int, *, data_only: bool) -> Iterator[Sequence[Any]]:
-    """The rows of the first sheet; `data_only`: the values of formulas, else the formulas."""
+    """The cells of the first sheet, row by row; `data_only`: the values of formulas, else the formulas."""
     sheet: Any = load_workbook(io.BytesIO(content), read_only=True, data_only=data_only).worksheets[0]
     sheet.reset_dimensions()  # they are what the file says, whatever it holds
-    rows: Iterator[Sequence[Any]] = sheet.iter_rows(max_row=most, max_col=MOST_COLUMNS, values_only=True)
+    rows: Iterator[Sequence[Any]] = sheet.iter_rows(max_row=most, max_col=MOST_COLUMNS)
     return rows
 
 
-def check_computed(number: int, values: Sequence[Any], as_written: Sequence[Any]) -> None:
-    """Raises Unreadable, where a formula has no value: what it means is not nothing."""
-    if any(value is None and written is not None for value, written in zip(values, as_written, strict=True)):
+def check_computed(number: int, cells: Sequence[Any], as_written: Sequence[Any]) -> None:
+    """Raises Unreadable, where a formula has no value: what it means is not nothing. One that is computed to an empty
+    text has none either, but the file says that it is a text."""
+    missing = (
+        cell.value is None and cell.data_type != COMPUTED_TEXT and written.value is not None
+        for cell, written in zip(cells, as_written, strict=True)
+    )
+    if any(missing):
         text = _("A formula in line %(line)s has no value yet. Open the file in a spreadsheet, and save it.")
         raise Unreadable(text % {"line": number})
 
@@ -227,8 +233,8 @@ def check_parts(content: bytes) -> None:
 
 def as_text(value: Any) -> str:
     """The value of a cell as one would type it."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, float):  # of which a spreadsheet shows 15 digits: there 1.1 + 2.2 is 3.3
+        return f"{Decimal(f'{value:.15g}'):f}"
     if isinstance(value, datetime):
         return f"{value:{TIME}}"
     return "" if value is None else str(value).strip()

@@ -30,6 +30,18 @@ def xlsx(*rows) -> bytes:
     return file.getvalue()
 
 
+def rewritten(content: bytes, *changes: tuple[str, str]) -> bytes:
+    """A file as other programs write it: with other words in its parts."""
+    parts, file = zipfile.ZipFile(io.BytesIO(content)), io.BytesIO()
+    with zipfile.ZipFile(file, "w") as changed:
+        for name in parts.namelist():
+            text = parts.read(name).decode()
+            for old, new in changes:
+                text = text.replace(old, new)
+            changed.writestr(name, text)
+    return file.getvalue()
+
+
 def test_csv_has_amounts_in_their_places_and_times_of_the_active_zone():
     row = ["茶, green", NUMBER, Amount(1990, "CNY"), Amount(1990, "JPY"), Amount(-5, "CNY"), NOON, None]
 
@@ -110,6 +122,37 @@ def test_xlsx_is_read_as_it_would_be_typed():
     ]
 
 
+@pytest.mark.parametrize(
+    ("stored", "typed"),
+    [
+        ("3.3000000000000003", "3.3"),
+        ("0.30000000000000004", "0.3"),
+        ("19.899999999999999", "19.9"),
+        ("1.0000000000000001E-5", "0.00001"),
+        ("2.9999999999999996", "3"),
+        ("1.23456789012345E+17", "123456789012345000"),
+    ],
+)
+def test_number_is_read_with_the_digits_that_a_spreadsheet_shows(stored, typed):
+    content = rewritten(xlsx(["price"], [4711]), ("<v>4711</v>", f"<v>{stored}</v>"))
+
+    assert read_table(content, most=1)[1].cells == [typed]
+
+
+@pytest.mark.parametrize("value", ["<v></v>", "<v/>", ""])
+def test_formula_that_is_computed_to_an_empty_text_is_empty(value):
+    cell = f'<c r="B2" t="str"><f>""</f>{value}</c>'
+    content = rewritten(xlsx(["id", "brief"], [1, '=""']), ('<c r="B2"><f>""</f><v /></c>', cell))
+
+    assert cell in zipfile.ZipFile(io.BytesIO(content)).read("xl/worksheets/sheet1.xml").decode()
+    assert read_table(content, most=1) == [Line(1, ["id", "brief"]), Line(2, ["1"])]
+
+
+def test_formula_that_nobody_has_computed_is_refused():
+    with pytest.raises(Unreadable, match="A formula in line 2 has no value yet"):
+        read_table(xlsx(["id", "brief"], [1, '=""']), most=1)
+
+
 def with_part(name: str, text: str) -> bytes:
     file = io.BytesIO(xlsx(["id"], [1]))
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as parts:
@@ -153,14 +196,10 @@ def test_sheet_without_a_workbook_is_refused():
 
 
 def test_row_that_says_it_is_far_below_costs_no_million_rows():
-    parts = zipfile.ZipFile(io.BytesIO(xlsx(["a"], [1])))
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as changed:
-        for name in parts.namelist():
-            changed.writestr(name, parts.read(name).replace(b'r="2"', b'r="1048576"').replace(b'"A2"', b'"A1048576"'))
+    content = rewritten(xlsx(["a"], [1]), ('r="2"', 'r="1048576"'), ('"A2"', '"A1048576"'))
 
     with pytest.raises(Unreadable) as refusal:
-        read_table(file.getvalue(), most=2)
+        read_table(content, most=2)
 
     assert str(refusal.value) == "There are more than 2 rows."
     assert spreadsheets.MOST_EMPTY == 10
