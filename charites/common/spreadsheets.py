@@ -27,6 +27,7 @@ DELIMITERS = ",;\t"
 MOST_EXACT = 10**15  # a number of XLSX has as many digits
 MOST_IN_CELL = 32_767  # of XLSX, in units of UTF-16; of a longer text its library keeps the beginning without a word
 MOST_UNPACKED_BYTES = 8 * 1024 * 1024  # of the parts of an XLSX
+DOCTYPES = tuple("<!DOCTYPE".encode(name) for name in ("utf-8", "utf-16-le", "utf-16-be"))  # what parsers know unasked
 COMPUTED_TEXT = "str"  # what a cell of XLSX says of itself
 MOST_COLUMNS = 64
 MOST_EMPTY = 10  # rows of a sheet for each that may hold something
@@ -227,7 +228,8 @@ def check_parts(content: bytes) -> None:
         if sum(part.file_size for part in parts.infolist()) > MOST_UNPACKED_BYTES:
             raise Unreadable(_("This XLSX file is too large."))
         for part in parts.infolist():
-            if b"<!DOCTYPE" in parts.read(part):
+            text = parts.read(part)
+            if any(doctype in text for doctype in DOCTYPES):
                 raise Unreadable(_("This XLSX file cannot be read."))
 
 

@@ -16,6 +16,7 @@ NOON = datetime(2026, 6, 1, 12, 0, 0, 5, tzinfo=UTC)
 EVENING = datetime(2026, 6, 1, 20, tzinfo=UTC).replace(tzinfo=None)
 NUMBER = 650487761299570701  # longer than what XLSX has digits for
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1"]
+DOCTYPE, ENCODINGS = '<!DOCTYPE a [<!ENTITY b "c">]>', ("utf-8", "utf-16", "utf-16-le", "utf-16-be")
 
 
 def sheet_of(content: bytes):
@@ -153,7 +154,7 @@ def test_formula_that_nobody_has_computed_is_refused():
         read_table(xlsx(["id", "brief"], [1, '=""']), most=1)
 
 
-def with_part(name: str, text: str) -> bytes:
+def with_part(name: str, text: str | bytes) -> bytes:
     file = io.BytesIO(xlsx(["id"], [1]))
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as parts:
         parts.writestr(name, text)
@@ -171,7 +172,7 @@ def with_part(name: str, text: str) -> bytes:
         (xlsx(["a"], [1], [2], [3]), "There are more than 2 rows."),
         (xlsx(["a"], *[[None]] * 50, [1]), "There are more than 2 rows."),
         (b"PK\x03\x04 and no more", "This XLSX file cannot be read."),
-        (with_part("x.xml", '<!DOCTYPE a [<!ENTITY b "c">]>'), "This XLSX file cannot be read."),
+        *((with_part("x.xml", DOCTYPE.encode(name)), "This XLSX file cannot be read.") for name in ENCODINGS),
     ],
 )
 def test_what_is_no_table_is_refused_with_the_reason(content, reason):
@@ -179,6 +180,12 @@ def test_what_is_no_table_is_refused_with_the_reason(content, reason):
         read_table(content, most=2)
 
     assert str(refusal.value) == reason
+
+
+def test_part_that_is_no_text_is_no_reason_to_refuse():
+    content = with_part("xl/printerSettings/printerSettings1.bin", "HP LaserJet\0".encode("utf-16-le"))
+
+    assert read_table(content, most=1) == [Line(1, ["id"]), Line(2, ["1"])]
 
 
 def test_sheet_that_unpacks_to_much_more_is_refused():
