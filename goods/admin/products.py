@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.forms.models import construct_instance
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
@@ -86,12 +88,25 @@ class GoodsPageForm(ChangesOfPage, GoodsForm):
     """A product on a page of its own, which may stand open for hours."""
 
 
+class GoodsLineForm(GoodsForm):
+    """A product of a line of a file, among many: the database is not asked about each. Which of them there are the plan
+    knows, and what the table's constraints say, the fields and `clean` have said before."""
+
+    def _post_clean(self) -> None:
+        exclude = self._get_validation_exclusions()  # type: ignore[attr-defined]
+        try:
+            self.instance = construct_instance(self, self.instance, self._meta.fields, self._meta.exclude)
+            self.instance.full_clean(exclude, validate_unique=False, validate_constraints=False)
+        except ValidationError as error:
+            self._update_errors(error)  # type: ignore[attr-defined]
+
+
 PRICE, PAGE = _("Price"), _("Page")
 
 
 @admin.register(Goods)
 class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
-    form, line_form = GoodsPageForm, GoodsForm
+    form, line_form = GoodsPageForm, GoodsLineForm
     change_list_template = "goods/goods_list.html"
     change_form_template = "goods/goods_form.html"
     list_display = (
