@@ -17,8 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from charites.common.admin import OperatorAdmin, actor_of, as_text, record_or_say
-from charites.common.errors import ServiceError
+from charites.common.errors import Invalid, ServiceError
 from charites.common.spreadsheets import Line, Unreadable, read_table
+from charites.common.strict_json import read_text
 from goods import selectors, services
 from goods.admin.file_columns import COLUMNS
 from goods.admin.import_plan import Plan, make_plan
@@ -50,12 +51,19 @@ class Rows:
     def unpacked(text: str) -> "Rows":
         """Raises Unreadable: whoever sends it may have written anything."""
         try:
-            lines = [Line(int(number), [str(cell) for cell in cells]) for number, cells in json.loads(text)]
-        except (ValueError, TypeError, RecursionError) as error:
+            lines = [checked(number, cells) for number, cells in read_text(text)]
+        except (Invalid, ValueError, TypeError) as error:
             raise Unreadable(_("The file is empty.")) from error
         if not 0 < len(lines) <= MOST_ROWS + 1:
             raise Unreadable(_("There are more than %(most)s rows.") % {"most": MOST_ROWS})
         return Rows(lines)
+
+
+def checked(number: Any, cells: Any) -> Line:
+    """A line, as `packed` has written it. Raises TypeError."""
+    if type(number) is not int or not isinstance(cells, list) or not all(isinstance(cell, str) for cell in cells):
+        raise TypeError(number, cells)
+    return Line(number, cells)
 
 
 class ImportAdmin(OperatorAdmin):

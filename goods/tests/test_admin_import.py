@@ -209,9 +209,12 @@ def test_file_that_is_too_long_or_none_is_refused(client: Client, monkeypatch: p
     assert "This field is required." in client.post(URL, {}).content.decode()
 
 
-@pytest.mark.parametrize(
-    "rows", ["", "{}", "[]", "[[1]]", '[["x", []]]', "[" * 10_000, '[[1, ["goods_id"]], [2, ["9"]]]']
-)
+ODD = ("[[Infinity, [%s]]]", "[[1e400, [%s]]]", "[[1.5, [%s]]]", "[[true, [%s]]]", "[[1, [[%s]]]]", "[[1, %s]]")
+NEVER_SHOWN = ["", "{}", "[]", "[[1]]", '[["x", []]]', "[" * 10_000, '[[1, ["goods_id"]], [2, ["9"]]]']
+HALF = '[[1, ["goods_id", "title"]], [2, ["9", "\\ud800"]]]'
+
+
+@pytest.mark.parametrize("rows", [*NEVER_SHOWN, *(text % '"goods_id"' for text in ODD), HALF])
 def test_rows_that_nobody_was_shown_are_not_taken(client: Client, rows: str) -> None:
     page = client.post(URL, {"rows": rows, "mark": "x"})
 
