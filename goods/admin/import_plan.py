@@ -99,8 +99,6 @@ def make_plan(lines: Sequence[Line], make_form: MakeForm) -> Plan:
             plan.faults.append(
                 Fault(number, ID, _("This product is in line %(line)s, too.") % {"line": seen[goods_id]})
             )
-        elif goods and goods.is_deleted:
-            plan.faults.append(Fault(number, ID, _("This product is deleted.")))
         else:
             seen[goods_id] = number
             add_step(plan, number, cells, goods, make_form)
@@ -141,20 +139,24 @@ def whole(text: str) -> int | None:
 
 
 def add_step(plan: Plan, line: int, cells: Mapping[str, str], goods: Goods | None, make_form: MakeForm) -> None:
-    """Adds what one row would do, or what is wrong with it."""
+    """Adds what one row would do, or what is wrong with it. Deleted products are in files that were exported: there
+    they may stay, as long as nothing is to become of them."""
     before = dict(typed_values(make_form(goods, None)))
     after = before | dict(typed_cells(cells))
     form = make_form(goods, after)
+    names = [name for name in form.changed_data if name != ID]
+    if goods and not names:
+        plan.unchanged += 1
+        return
+    if goods and goods.is_deleted:
+        plan.faults.append(Fault(line, ID, _("This product is deleted.")))
+        return
     if not form.is_valid():
         plan.faults += [
             Fault(line, "" if name == NON_FIELD_ERRORS else name, reason)
             for name, errors in form.errors.as_data().items()
             for reason in reasons_of(name, errors)
         ]
-        return
-    names = [name for name in form.changed_data if name != ID]
-    if goods and not names:
-        plan.unchanged += 1
         return
     shown = [Difference(name, shown_of(before, name) if goods else "", shown_of(after, name)) for name in names]
     if goods is None and "status" not in names:  # whether it can be bought at once

@@ -101,6 +101,21 @@ def test_what_is_exported_comes_back_and_changes_nothing(client: Client) -> None
         assert (faults(page), differences(page), page.context["plan"].unchanged) == ([], [], 2), kind
 
 
+def test_deleted_products_of_an_exported_file_stay_as_they_are_while_others_change(client: Client) -> None:
+    factories.make_goods(1)
+    factories.make_goods(2, is_deleted=True)
+    exported = client.get(f"{list_url(Goods)}export.csv").content
+
+    page = send(client, exported.replace(b"Goods 1", b"Green tea"))
+
+    assert (faults(page), page.context["plan"].unchanged) == ([], 1)
+    assert confirm(client, page) == ["Products added: 0. Products changed: 1."]
+    rows = Goods.objects.order_by("goods_id").values_list("title", "is_deleted", "version")
+    assert list(rows) == [("Green tea", False, 1), ("Goods 2", True, 0)]
+    page = send(client, exported.replace(b"Goods 2", b"Black tea"))
+    assert faults(page) == [(3, "goods_id", "This product is deleted.")]
+
+
 def test_every_wrong_cell_is_named_with_its_line_and_nothing_is_done(client: Client) -> None:
     factories.make_goods(1)
     factories.make_goods(3, is_deleted=True)
