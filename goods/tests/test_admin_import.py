@@ -17,6 +17,7 @@ from goods.admin import import_page
 from goods.models import Goods
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in
+from lab.kit.interleaving import Parked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -247,18 +248,14 @@ def test_change_that_came_between_is_shown_before_anything_is_done(client: Clien
     assert Goods.objects.get().title == "White tea"
 
 
-def test_change_at_the_last_moment_undoes_all_of_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_at_the_last_moment_undoes_all_of_it(client: Client) -> None:
     factories.make_goods(1, title="Tea", price=990)
     page = send(client, "goods_id,title,price\n1,Green tea,9.90\n2,Cup,1\n")
-    store = services.store_goods
 
-    def overtaken(**words: Any) -> list[int]:
+    with Parked(lambda: confirm(client, page), at="^BEGIN|FOR UPDATE") as importing:
         services.set_goods_status(goods_ids=[1], status=Goods.Status.OFF_SALE, actor="another")
-        return store(**words)
+        assert importing.go() == ["Something has changed meanwhile: look at it again."]
 
-    monkeypatch.setattr(services, "store_goods", overtaken)
-
-    assert confirm(client, page) == ["Something has changed meanwhile: look at it again."]
     assert [goods.title for goods in Goods.objects.all()] == ["Tea"]
 
 
