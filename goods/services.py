@@ -169,21 +169,36 @@ def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: s
     return change(lambda: rows.update(**changed_by(actor), status=status), name="set_goods_status", goods=goods_ids)
 
 
-def add_goods(*, goods: Goods, actor: str) -> None:
-    """Stores a new product, without stock. Raises Invalid, IntegrityError when its goods_id is taken, Busy,
-    OutcomeUnknown."""
+def add_goods(*, goods: Goods, added_picture: str = "", actor: str) -> None:
+    """Stores a new product, without stock; `added_picture`: an address that comes behind its pictures. Raises Invalid,
+    IntegrityError when its goods_id is taken, Busy, OutcomeUnknown."""
     tidy_row(goods)
     goods.created_by = goods.updated_by = actor
+    goods.head_imgs = with_picture(goods.head_imgs, added_picture)
     change(lambda: goods.save(force_insert=True), name="add_goods")
 
 
-def change_goods(*, goods_id: int, values: Mapping[str, Any], actor: str) -> None:
-    """Writes the given columns of a product and no others. Raises Invalid, GoodsNotFound, also for a deleted one, Busy,
-    OutcomeUnknown."""
+def change_goods(*, goods_id: int, values: Mapping[str, Any], added_picture: str = "", actor: str) -> None:
+    """Writes the given columns of a product and no others; `added_picture`: an address that comes behind the pictures
+    that are given or, without any, behind those that it has by then. Raises Invalid, GoodsNotFound, also for a deleted
+    one, Busy, OutcomeUnknown."""
     values = typed_columns(Goods, values)
     rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
-    if not change(lambda: rows.update(**values, **changed_by(actor)), name="change_goods", goods=[goods_id]):
+
+    def write() -> int:
+        columns = dict(values)
+        if added_picture:
+            locked = rows.select_for_update().first()
+            before = columns.get("head_imgs", locked.head_imgs if locked else [])
+            columns["head_imgs"] = with_picture(before, added_picture)
+        return rows.update(**columns, **changed_by(actor))
+
+    if not change(write, name="change_goods", goods=[goods_id]):
         raise GoodsNotFound(goods_id=goods_id)
+
+
+def with_picture(addresses: Sequence[str], added: str) -> list[str]:
+    return [*addresses, added] if added else [*addresses]
 
 
 def store_goods(*, added: Sequence[Goods], changed: Sequence[NewValues], actor: str) -> list[int]:

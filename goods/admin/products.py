@@ -181,12 +181,11 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
 
     def save_model(self, request: HttpRequest, obj: Goods, form: Any, change: bool) -> None:
         values = {name: form.cleaned_data[name] for name in form.changed_data if name != "upload"}
-        if address := form.cleaned_data.get("upload"):
-            obj.head_imgs = values["head_imgs"] = [*obj.head_imgs, address]
+        picture, actor = form.cleaned_data.get("upload") or "", actor_of(request)
         if change:
-            services.change_goods(goods_id=obj.goods_id, values=values, actor=actor_of(request))
+            services.change_goods(goods_id=obj.goods_id, values=values, added_picture=picture, actor=actor)
         else:
-            services.add_goods(goods=obj, actor=actor_of(request))
+            services.add_goods(goods=obj, added_picture=picture, actor=actor)
 
     def mark(self, request: HttpRequest, rows: list[Any]) -> None:
         services.delete_goods(goods_ids=[goods.goods_id for goods in rows], actor=actor_of(request))

@@ -9,9 +9,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
+from goods import services
 from goods.models import Goods, Room
 from lab.kit import factories
-from lab.kit.admin_site import add_url, make_operator, page_url, sign_in
+from lab.kit.admin_site import add_url, fields_of, make_operator, page_url, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,6 +57,18 @@ def test_picture_is_added_to_those_of_a_product(client: Client, folder: Path) ->
     assert stored(second, folder).format == "WEBP"
     assert f'src="{second}"' in client.get(page_url(goods)).content.decode()
     assert client.get(second).status_code == 200
+
+
+def test_picture_comes_behind_those_that_others_have_added_meanwhile(client: Client) -> None:
+    goods = factories.make_goods(1, head_imgs=["/static/a.svg"])
+    page = fields_of(client, goods)
+    services.change_goods(goods_id=1, values={"head_imgs": ["/static/a.svg", "/static/b.svg"]}, actor="another")
+
+    assert client.post(page_url(goods), {**page, "upload": upload()}).status_code == 302
+
+    *before, last = Goods.objects.get().head_imgs
+    assert before == ["/static/a.svg", "/static/b.svg"]
+    assert client.get(last).status_code == 200
 
 
 def test_new_product_has_the_picture_that_came_with_it(client: Client, folder: Path) -> None:

@@ -214,6 +214,34 @@ def test_texts_are_kept_tidy_and_may_be_empty_where_the_column_may(room):
     assert (goods.title, goods.brief, goods.detail) == ("Café", "", ["1\n2"])
 
 
+def test_added_picture_comes_behind_what_is_given_or_what_there_is() -> None:
+    make_goods(1, head_imgs=["/a.webp"])
+
+    change_goods(goods_id=1, values={"title": "Tea"}, added_picture="/b.webp", actor="staff")
+    assert Goods.objects.get().head_imgs == ["/a.webp", "/b.webp"]
+
+    change_goods(goods_id=1, values={"head_imgs": ["/c.webp"]}, added_picture="/d.webp", actor="staff")
+    assert Goods.objects.get().head_imgs == ["/c.webp", "/d.webp"]
+
+    with pytest.raises(GoodsNotFound):
+        change_goods(goods_id=2, values={}, added_picture="/e.webp", actor="staff")
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_pictures_that_are_added_at_once_are_all_there() -> None:
+    make_goods(1)
+
+    def add(address: str) -> None:
+        change_goods(goods_id=1, values={}, added_picture=address, actor="staff")
+
+    with Parked(lambda: add("/a.webp"), at="FOR UPDATE", after=True) as first, Background(lambda: add("/b.webp")):
+        await_lock_wait()
+        first.go()
+
+    assert Goods.objects.get().head_imgs == ["/a.webp", "/b.webp"]
+
+
 def test_store_goods_writes_columns_of_many_products_in_one_statement() -> None:
     pictures = {1: ["/a.webp"], 2: ["/b.webp"], 3: ["/c.webp"]}
     for goods_id, addresses in pictures.items():
