@@ -42,14 +42,17 @@ class PictureField(forms.FileField):
 
 
 class UploadForm(forms.ModelForm):  # type: ignore[type-arg]  # of any model
-    """A form with a field `upload`. Valid, it has stored the picture, and has its address."""
+    """A form with a field `upload`. Valid, it has stored the picture, with the address `uploaded`; who names it then,
+    in a row, does so under `pictures.unless_refused`."""
 
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        picture = cleaned.get("upload")
+    uploaded = ""
+
+    def _post_clean(self) -> None:
+        """Comes after every `clean`, and looks at the row: what is stored for a form that is wrong stays for good."""
+        super()._post_clean()  # type: ignore[misc]  # Django's own hook, which its stubs leave out
+        picture = self.cleaned_data.get("upload")
         if picture and not self.errors:
             try:
-                cleaned["upload"] = pictures.store(picture)
+                self.uploaded = pictures.store(picture)
             except pictures.Unfit as reason:
                 self.add_error("upload", str(reason))
-        return cleaned

@@ -1,15 +1,21 @@
 """Pictures that staff upload: made anew from what was sent, so that nothing else of it is kept, under a name that
-nobody guesses. A folder holds them, MEDIA_ROOT, and nothing takes one away: orders keep the addresses of their time."""
+nobody guesses. A folder holds them, MEDIA_ROOT, and nothing takes one away that a row has named: orders keep the
+addresses of their time."""
 
 import io
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.conf import settings
+from django.db import IntegrityError
 from django.utils.translation import gettext as _
 from PIL import Image, ImageOps
+
+from charites.common.errors import Kind, ServiceError
 
 KINDS = ("JPEG", "PNG", "WEBP")  # SVG is a program
 ACCEPTED = "image/jpeg,image/png,image/webp"
@@ -71,6 +77,24 @@ def store(picture: bytes) -> str:
     except OSError as error:
         raise Unfit(_("The picture could not be stored.")) from error
     return f"{settings.MEDIA_URL}{name}"
+
+
+@contextmanager
+def unless_refused(address: str) -> Iterator[None]:
+    """Around a service that names a picture, if one was stored (else the address is empty), in a row. Takes the picture
+    away again where the service refuses: nobody would find it. Where nobody knows how it ended, it stays."""
+    try:
+        yield
+    except (ServiceError, IntegrityError) as error:
+        if address and getattr(error, "kind", None) is not Kind.UNKNOWN:
+            with suppress(OSError):
+                path_of(address).unlink()
+        raise
+
+
+def path_of(address: str) -> Path:
+    """Where a picture with this address of ours lies."""
+    return Path(settings.MEDIA_ROOT) / address.removeprefix(settings.MEDIA_URL)
 
 
 def find(name: str) -> bytes | None:

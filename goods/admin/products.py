@@ -18,7 +18,7 @@ from charites.common.admin_sections import Section, section
 from charites.common.forms import CapitalLabels, ChangesOfPage, MoneyField, TypedJSONField
 from charites.common.money import money
 from charites.common.picture_field import PictureField, UploadForm
-from charites.common.pictures import may_upload
+from charites.common.pictures import may_upload, unless_refused
 from goods import selectors, services
 from goods.admin.file_columns import file_columns
 from goods.admin.import_page import ImportAdmin
@@ -77,7 +77,7 @@ class GoodsForm(CapitalLabels, UploadForm):
     ext_json = ObjectField(label=_("further data"), required=False, initial=dict)
 
     def clean(self) -> dict[str, Any]:
-        typed = super().clean()
+        typed: dict[str, Any] = super().clean() or self.cleaned_data
         starts_at, ends_at = typed.get("sale_starts_at"), typed.get("sale_ends_at")
         if starts_at and ends_at and ends_at <= starts_at:
             self.add_error("sale_ends_at", _("The sale must end after it has started."))
@@ -181,11 +181,12 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
 
     def save_model(self, request: HttpRequest, obj: Goods, form: Any, change: bool) -> None:
         values = {name: form.cleaned_data[name] for name in form.changed_data if name != "upload"}
-        picture, actor = form.cleaned_data.get("upload") or "", actor_of(request)
-        if change:
-            services.change_goods(goods_id=obj.goods_id, values=values, added_picture=picture, actor=actor)
-        else:
-            services.add_goods(goods=obj, added_picture=picture, actor=actor)
+        picture, actor = form.uploaded, actor_of(request)
+        with unless_refused(picture):
+            if change:
+                services.change_goods(goods_id=obj.goods_id, values=values, added_picture=picture, actor=actor)
+            else:
+                services.add_goods(goods=obj, added_picture=picture, actor=actor)
 
     def mark(self, request: HttpRequest, rows: list[Any]) -> None:
         services.delete_goods(goods_ids=[goods.goods_id for goods in rows], actor=actor_of(request))

@@ -13,7 +13,7 @@ from charites.common.admin import Report, Run, actor_of, carry_out, confirmed, q
 from charites.common.admin_products import ProductAdmin, products_of
 from charites.common.forms import CapitalLabels, ChangesOfPage
 from charites.common.picture_field import PictureField, UploadForm
-from charites.common.pictures import may_upload
+from charites.common.pictures import may_upload, unless_refused
 from goods import selectors, services
 from goods.admin.into_room import told
 from goods.admin.marked import MarkedRowsAdmin, deleted
@@ -145,17 +145,19 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
         return question_page(self, request, form, question, names=names, label=_("Take out"), cancel=page)
 
     def save_model(self, request: HttpRequest, obj: Room, form: Any, change: bool) -> None:
-        values = {name: form.cleaned_data[name] for name in form.changed_data if name in self.fields}
-        if address := values.pop("upload", None):
-            obj.cover = values["cover"] = address
-        if change:
-            wanted, moved, actor = form.cleaned_data.get(ADDED, []), form.moved(), actor_of(request)
-            added = services.change_room(room_id=obj.room_id, values=values, moved=moved, added=wanted, actor=actor)
-            if wanted:
-                there = [goods_id for goods_id in wanted if goods_id not in added]
-                self.message_user(request, told(obj, added, there), messages.INFO)
-        else:
-            services.add_room(room=obj)
+        columns = [name for name in form.changed_data if name in self.fields and name != "upload"]
+        values = {name: form.cleaned_data[name] for name in columns}
+        if form.uploaded:
+            obj.cover = values["cover"] = form.uploaded
+        with unless_refused(form.uploaded):
+            if change:
+                wanted, moved, actor = form.cleaned_data.get(ADDED, []), form.moved(), actor_of(request)
+                added = services.change_room(room_id=obj.room_id, values=values, moved=moved, added=wanted, actor=actor)
+                if wanted:
+                    there = [goods_id for goods_id in wanted if goods_id not in added]
+                    self.message_user(request, told(obj, added, there), messages.INFO)
+            else:
+                services.add_room(room=obj)
 
     def mark(self, request: HttpRequest, rows: list[Any]) -> None:
         services.delete_rooms(room_ids=[room.room_id for room in rows])

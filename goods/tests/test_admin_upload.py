@@ -13,6 +13,7 @@ from goods import services
 from goods.models import Goods, Room
 from lab.kit import factories
 from lab.kit.admin_site import add_url, fields_of, make_operator, page_url, sign_in
+from lab.kit.interleaving import Parked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,6 +72,20 @@ def test_picture_comes_behind_those_that_others_have_added_meanwhile(client: Cli
     assert client.get(last).status_code == 200
 
 
+def test_picture_of_a_product_that_somebody_deletes_at_this_moment_does_not_stay(client: Client, folder: Path) -> None:
+    goods = factories.make_goods(1)
+    data = {**fields_of(client, goods), "upload": upload()}
+
+    with Parked(lambda: client.post(page_url(goods), data, follow=True), at="^BEGIN|FOR UPDATE") as sending:
+        assert len(list(folder.iterdir())) == 1
+        services.delete_goods(goods_ids=[1], actor="another")
+        messages = [str(message) for message in sending.go().context["messages"]]
+
+    assert messages == ["There is no product 1."]
+    assert Goods.objects.get().head_imgs == []
+    assert list(folder.iterdir()) == []
+
+
 def test_new_product_has_the_picture_that_came_with_it(client: Client, folder: Path) -> None:
     data = fields(client, add_url(Goods)) | {"goods_id": "7", "title": "Cup", "price": "5"}
 
@@ -100,11 +115,39 @@ def test_what_is_no_picture_changes_nothing_and_is_told_at_its_field(client: Cli
     assert list(folder.iterdir()) == []
 
 
-def test_picture_beside_a_wrong_field_is_not_stored(client: Client, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("price", {"price": "x"}),
+        (
+            "sale_ends_at",
+            {
+                **{"sale_starts_at_0": "2026-06-02", "sale_starts_at_1": "12:00:00"},
+                **{"sale_ends_at_0": "2026-06-01", "sale_ends_at_1": "12:00:00"},
+            },
+        ),
+    ],
+)
+def test_picture_beside_a_wrong_field_is_not_stored(
+    client: Client, folder: Path, field: str, typed: dict[str, str]
+) -> None:
     goods = factories.make_goods(1)
-    data = fields(client, page_url(goods)) | {"price": "x"}
+    data = fields(client, page_url(goods)) | typed
 
-    assert "price" in client.post(page_url(goods), {**data, "upload": upload()}).context["adminform"].errors
+    page = client.post(page_url(goods), {**data, "upload": upload()})
+
+    assert list(page.context["adminform"].errors) == [field]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("model", [Goods, Room])
+def test_picture_of_what_there_is_already_is_not_stored(client: Client, folder: Path, model: Any) -> None:
+    factories.make_goods(7)
+    factories.make_room(7)
+    data = fields(client, add_url(model)) | {"goods_id": "7", "room_id": "7", "title": "Cup", "price": "5"}
+
+    assert client.post(add_url(model), {**data, "upload": upload()}).status_code == 200
+
     assert list(folder.iterdir()) == []
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import DatabaseError, IntegrityError, OperationalError
 from django.test import Client
 from PIL import Image
 
 from charites.common import pictures
-from charites.common.pictures import Unfit, find, made_anew, store
+from charites.common.errors import Busy, NotFound, OutcomeUnknown, ServiceError
+from charites.common.pictures import Unfit, find, made_anew, store, unless_refused
 
 TOO_MANY = "This picture has too many pixels: 12 million at most."
 NONE = "This is no picture in JPEG, PNG or WebP."
@@ -113,6 +115,29 @@ def test_picture_is_stored_under_a_name_that_says_nothing(folder: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted([first.removeprefix("/media/"), second.removeprefix("/media/")])
     assert all(pictures.NAME.fullmatch(name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        *[(NotFound(), False), (Busy(), False), (IntegrityError(1062), False)],
+        *[(OutcomeUnknown(), True), (OperationalError(2013), True)],
+    ],
+    ids=repr,
+)
+def test_picture_that_no_row_names_is_taken_away_and_one_that_may_be_named_stays(
+    folder: Path, error: ServiceError | DatabaseError, stays: bool
+) -> None:
+    store(b"of another")
+    address = store(b"one")
+
+    with pytest.raises(type(error)), unless_refused(address):
+        raise error
+    with pytest.raises(type(error)), unless_refused(""):
+        raise error
+
+    assert (find(address.removeprefix("/media/")) is not None) == stays
+    assert len(list(folder.iterdir())) == 1 + stays
 
 
 def test_folder_that_cannot_be_written_is_said(folder: Path) -> None:
