@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import pictures
@@ -17,7 +18,8 @@ class PictureInput(forms.FileInput):
         js = ("charites_common/pictures.js",)
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        words = {"accept": pictures.ACCEPTED, "data-picture": "ready", "data-most-bytes": pictures.most_bytes()}
+        most = settings.REQUEST_MAX_BYTES  # of all of the form: what else is in it, the script knows
+        words = {"accept": pictures.ACCEPTED, "data-picture": "ready", "data-request-bytes": most}
         told = {"data-busy": _("The picture is made smaller …"), "data-done": _("Made smaller:"), "data-unfit": UNFIT}
         return super().get_context(name, value, {**(attrs or {}), **words, **told})
 

@@ -22,7 +22,6 @@ ACCEPTED = "image/jpeg,image/png,image/webp"
 MOST_PIXELS = 12_000_000  # four bytes each, while it is read
 MOST_SIDE = 1600
 QUALITY = 82
-OVERHEAD_BYTES = 16 * 1024  # of a request, for the other fields of the page
 NAME = re.compile(r"[0-9a-f]{32}\.webp")
 
 
@@ -32,11 +31,6 @@ class Unfit(Exception):
 
 def may_upload() -> bool:
     return bool(settings.MEDIA_ROOT)
-
-
-def most_bytes() -> int:
-    """Of a file; the script of the page makes larger pictures smaller."""
-    return max(1024, settings.REQUEST_MAX_BYTES - OVERHEAD_BYTES)
 
 
 def made_anew(content: bytes) -> bytes:
