@@ -13,8 +13,8 @@ from django.urls import reverse
 from charites.common.spreadsheets import as_csv, as_xlsx
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in, submit
+from stock.admin.receive_plan import MOST_LINES
 from stock.models import Stock, StockAdjustment
-from stock.receive_page import MOST_LINES
 
 pytestmark = pytest.mark.django_db
 

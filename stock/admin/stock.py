@@ -1,4 +1,4 @@
-"""What there is of each product. Nothing is typed into a row: adjustments go through the service, with a reason."""
+"""Stock, its records and its adjustments, as staff see them."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
@@ -14,13 +13,13 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import MAX_SECTION_ROWS, ReadOnlyAdmin, Report, actor_of, confirmed
 from charites.common.admin_export import Column, ExportAdmin, column, time
-from charites.common.admin_products import ProductAdmin, register_available, register_stock_page
+from charites.common.admin_products import ProductAdmin
 from charites.common.admin_sections import Section, section
 from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from stock import selectors, services
+from stock.admin.receive_page import ReceiveAdmin
 from stock.models import Stock, StockAdjustment, StockRecord
-from stock.receive_page import ReceiveAdmin
 from stock.services import Adjustment
 
 
@@ -34,11 +33,6 @@ def stock_page(goods_id: int) -> str:
     if rows:
         return reverse("admin:stock_stock_change", args=[rows[0].pk])
     return f"{reverse('admin:stock_stock_receive')}?{urlencode({'goods_id': goods_id})}"
-
-
-if "stock" in settings.APPS:  # elsewhere there is no table of it
-    register_available(count_available)
-    register_stock_page(stock_page)
 
 
 class AdjustForm(CapitalLabels, forms.Form):

@@ -3,7 +3,6 @@ nothing."""
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -19,60 +18,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from charites.common.admin import OperatorAdmin, actor_of, as_text, record_or_say
-from charites.common.admin_products import Product, knows_products, newest_products, product_link, products_of
+from charites.common.admin_products import Product, newest_products, product_link
 from charites.common.errors import ServiceError
 from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
-from charites.common.spreadsheets import Unreadable, read_table
+from charites.common.spreadsheets import Unreadable
 from charites.common.text import whole
 from stock import selectors, services
+from stock.admin.receive_plan import COLUMNS, MOST_LINES, Plan, make_plan, words_of
 from stock.models import Stock
 from stock.services import Adjustment
 
-MOST_LINES = 200  # rows that are locked together
 NEWEST_LOOKED_AT, NEWEST_SHOWN = 1_000, 50
-COLUMNS = ("goods_id", "pieces")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    line: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What becomes of one product; `before` is None where it is not counted yet."""
-
-    goods_id: int
-    product: Product | None
-    pieces: int
-    before: int | None
-
-    @property
-    def title(self) -> str:
-        return product_link(self.product, self.product.title) if self.product else ""
-
-    @property
-    def after(self) -> int:
-        return (self.before or 0) + self.pieces
-
-
-@dataclass(slots=True)
-class Plan:
-    """What would be done; nothing, where there are faults."""
-
-    steps: list[Step] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-
-    @property
-    def lines(self) -> str:
-        """As they could have been typed."""
-        return "\n".join(f"{step.goods_id} {step.pieces}" for step in self.steps)
-
-    @property
-    def pieces(self) -> int:
-        return sum(step.pieces for step in self.steps)
 
 
 class ReceiveForm(CapitalLabels, forms.Form):
@@ -110,52 +67,6 @@ class ReceiveForm(CapitalLabels, forms.Form):
         """For the template: the fields of the newest products, each beside its product."""
         links = {goods_id: product_link(product, product.title) for goods_id, product in self.newest.items()}
         return [(self[f"pieces-{goods_id}"], link, goods_id) for goods_id, link in links.items()]  # type: ignore[misc]
-
-
-def words_of(file: Any) -> Iterator[tuple[str, Sequence[str]]]:
-    """The lines of a file, with a header or without. Raises Unreadable."""
-    header, *lines = read_table(file.read(), most=MOST_LINES)
-    if set(COLUMNS) <= set(header.cells):
-        places = [header.cells.index(name) for name in COLUMNS]
-    elif all(whole(cell) is not None for cell in header.cells):
-        places, lines = [0, 1], [header, *lines]
-    else:
-        raise Unreadable(_("The first line of the file has to name the columns goods_id and pieces."))
-    for line in lines:
-        cells = [*line.cells, *[""] * len(header.cells)]
-        yield str(line.number), [cells[place] for place in places]
-
-
-def make_plan(typed: Sequence[tuple[str, Sequence[str]]], *, may_add: bool) -> Plan:
-    """Returns what these lines would do, or all that is wrong with them."""
-    plan = Plan()
-    if len(typed) > MOST_LINES:
-        plan.faults.append(Fault("", _("There are more than %(most)s rows.") % {"most": MOST_LINES}))
-        return plan
-    read: dict[int, tuple[str, int]] = {}
-    for line, words in typed:
-        if len(words) != len(COLUMNS) or not all(whole(word) for word in words):
-            plan.faults.append(
-                Fault(line, _("“%(text)s” is not a product and its pieces.") % {"text": " ".join(words)})
-            )
-        elif (goods_id := int(words[0])) in read:
-            faulty = {"goods_id": goods_id, "line": read[goods_id][0]}
-            plan.faults.append(Fault(line, _("Product %(goods_id)s is in line %(line)s, too.") % faulty))
-        else:
-            read[goods_id] = (line, int(words[1]))
-    products = products_of(read)
-    counted = {stock.goods_id: stock.available for stock in selectors.list_stock(goods_ids=list(read))}
-    for goods_id, (line, pieces) in read.items():
-        if goods_id not in counted and knows_products() and goods_id not in products:
-            plan.faults.append(Fault(line, _("There is no product %(goods_id)s.") % {"goods_id": goods_id}))
-        elif goods_id not in counted and not may_add:
-            text = _("Product %(goods_id)s has no stock yet, and you may not add any.")
-            plan.faults.append(Fault(line, text % {"goods_id": goods_id}))
-        else:
-            plan.steps.append(Step(goods_id, products.get(goods_id), pieces, counted.get(goods_id)))
-    if not typed:
-        plan.faults.append(Fault("", _("Type at least one line.")))
-    return plan
 
 
 class ReceiveAdmin(OperatorAdmin):
