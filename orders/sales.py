@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
 from charites.common.ids import CLOCKS_DIFFER, first_id_at
-from charites.common.sums import halves, whole
+from charites.common.sums import halves, sum_of_halves
 from orders.models import Order, OrderDetail
 from orders.selectors import OrderWithLines, with_lines
 
@@ -91,7 +91,7 @@ def sum_minutes(goods_ids: Sequence[int], first_line: int) -> dict[int, tuple[in
     minutes = lines.annotate(first=F("order_id") - F("order_id") % NUMBERS_A_MINUTE).values("first").order_by("first")
     paid = halves("pay_amount", only=Q(pay_time__isnull=False))
     sums = minutes.annotate(orders=Count("order_id", distinct=True), **paid)
-    return {row["first"]: (row["orders"], whole(row)) for row in sums}
+    return {row["first"]: (row["orders"], sum_of_halves(row)) for row in sums}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +123,12 @@ def sum_hours(*, now: datetime, hours: int, today: datetime) -> SoldLately:
     known = lately.filter(order_id__gte=cut[0]) if len(cut) > 1 else lately
     known_from = known.order_by("order_id").values_list("created_at", flat=True)[0] if len(cut) > 1 else asked_from
     rows = rows_by_hour(known.filter(created_at__gte=asked_from), now, hours, today)
-    by_hour = {row["ago"]: Sold(row["orders"], whole(row)) for row in rows if row["ago"] <= hours}
+    by_hour = {row["ago"]: Sold(row["orders"], sum_of_halves(row)) for row in rows if row["ago"] <= hours}
     known_hours = [ago for ago in range(hours, 0, -1) if now - HOUR * ago >= known_from] or [1]
     return SoldLately(
         hours=[by_hour.get(ago, Sold()) for ago in known_hours],
         lately=together(by_hour.values()),
-        today=together(Sold(row["orders_today"], whole(row, TODAY)) for row in rows),
+        today=together(Sold(row["orders_today"], sum_of_halves(row, TODAY)) for row in rows),
         is_cut=known_from > now - HOUR * hours,
         is_today_cut=known_from > today,
     )

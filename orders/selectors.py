@@ -13,7 +13,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.pages import MOST_COUNTED, along, count_values
-from charites.common.sums import halves, whole
+from charites.common.sums import halves, sum_of_halves
 from orders.errors import OrderNotFound
 from orders.models import Order, OrderDetail, Payment, Refund
 
@@ -46,7 +46,7 @@ class Due(NamedTuple):
 
 def sum_amounts(orders: QuerySet[Order]) -> int:
     """Returns what these orders are for, all together, in cents."""
-    return whole(orders.order_by().aggregate(**halves("pay_amount")))
+    return sum_of_halves(orders.order_by().aggregate(**halves("pay_amount")))
 
 
 def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:
