@@ -18,12 +18,11 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from charites.common.models import MAX_INT64
+from charites.common.text import whole
 
 LISTED = 10_000
 LOOKED_AT = 200_000  # where rows have to be read to know whether they are meant
 MOST_FOUND = 1_000  # by each column that the search looks at
-MOST_DIGITS = len(str(MAX_INT64))  # Python refuses to read very long ones
 SEARCH_IS_CUT = "search_is_cut"  # on a request: its search has not looked at, or not found, everything
 
 
@@ -166,8 +165,8 @@ class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
         self, rows: QuerySet[Any], term: str, prefixes: Sequence[str], newest: Q | None
     ) -> Iterator[QuerySet[Any]]:
         """The rows that a search may mean. `newest`: where `prefixes`, texts without an index, are looked for."""
-        if term.isascii() and term.isdigit() and len(term) <= MOST_DIGITS and int(term) <= MAX_INT64:
-            yield from (rows.filter(**{name: int(term)}) for name in self.id_fields)
+        if (number := whole(term)) is not None:
+            yield from (rows.filter(**{name: number}) for name in self.id_fields)
         if self.search_user_id:
             users = get_user_model().objects.filter(username=term).values_list("pk", flat=True)
             yield from (rows.filter(user_id=user_id) for user_id in users)

@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid
-from charites.common.models import KEY_LENGTH
+from charites.common.models import KEY_LENGTH, MAX_INT64
 
 UNPRINTABLE = {"Cc", "Cs", "Cn", "Zl", "Zp"}  # controls, halves of characters, unassigned ones, separators of lines
 # Embeddings, overrides and isolates. The plain marks of direction stay: people's keyboards set them.
@@ -25,7 +25,7 @@ BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159")
 GROWING = (range(0x1F000, 0x1FB00), range(0x20000, 0x3FFFE))
 
 
-WHOLE = re.compile(r"[0-9]{1,18}")
+WHOLE = re.compile(r"[0-9]{1,19}")  # as many digits as MAX_INT64 has
 
 
 class TextRule(NamedTuple):
@@ -37,8 +37,9 @@ class TextRule(NamedTuple):
 
 
 def whole(text: str | None) -> int | None:
-    """A number in a form or an address; None for everything else."""
-    return int(text) if text and WHOLE.fullmatch(text) else None
+    """A number in a form or an address, from 0 to 2^63-1; None for everything else."""
+    number = int(text) if text and WHOLE.fullmatch(text) else None
+    return number if number is not None and number <= MAX_INT64 else None
 
 
 def tidy(text: str) -> str:

@@ -12,8 +12,8 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from charites.common.models import MAX_INT64
 from charites.common.spreadsheets import Line, local_time
+from charites.common.text import whole
 from goods import selectors
 from goods.admin.file_columns import COLUMNS, ID, PRICES, TIMES
 from goods.models import Goods
@@ -87,7 +87,7 @@ def make_plan(lines: Sequence[Line], make_form: MakeForm) -> Plan:
     if plan.faults:
         return plan
     wanted = {line.number: cells_of(line, names, plan) for line in rows}
-    ids = {number: whole(cells.get(ID, "")) for number, cells in wanted.items()}
+    ids = {number: whole(cells.get(ID, "")) or None for number, cells in wanted.items()}
     stored = {goods.goods_id: goods for goods in selectors.list_stored(goods_ids=[*filter(None, ids.values())])}
     seen: dict[int, int] = {}
     for number, cells in wanted.items():
@@ -131,11 +131,6 @@ def cells_of(line: Line, names: Sequence[str], plan: Plan) -> dict[str, str]:
     if len(line.cells) > len(names):
         plan.faults.append(Fault(line.number, "", _("There are more cells than columns.")))
     return dict(zip(names, [*line.cells, *[""] * len(names)], strict=False))
-
-
-def whole(text: str) -> int | None:
-    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_INT64))
-    return int(text) if is_number and 0 < int(text) <= MAX_INT64 else None
 
 
 def add_step(plan: Plan, line: int, cells: Mapping[str, str], goods: Goods | None, make_form: MakeForm) -> None:

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from charites.common.models import MAX_INT64
 from goods.admin import into_room
 from goods.models import Goods, Room, RoomGoods
 from goods.selectors import list_entries
@@ -127,6 +128,14 @@ def test_page_of_a_room_adds_products_by_their_numbers_with_its_fields(client: C
 
     assert messages[0].endswith("Products added: 4, 3. There already: 1.")
     assert (room().title, listed()) == ("Evening", [(2, 100), (1, 99), (4, 89), (3, 79)])
+
+
+def test_page_of_a_room_adds_a_product_with_as_long_a_number_as_there_is(client: Client) -> None:
+    factories.make_goods(MAX_INT64)
+
+    submit(client, page_url(room()), fields_of(client, room()) | {"added": str(MAX_INT64)})
+
+    assert listed() == [(2, 100), (1, 99), (MAX_INT64, 89)]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from charites.common.models import MAX_INT64
 from charites.common.spreadsheets import as_csv, as_xlsx
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in, submit
@@ -101,6 +102,14 @@ def test_newest_products_without_stock_have_a_field_each(client: Client) -> None
     submit(client, page_url(), hidden(look(client, "1 20", **{"pieces-3": "7", "pieces-2": ""})))
 
     assert counted() == {1: 30, 3: 7}
+
+
+def test_product_with_as_long_a_number_as_there_is_is_received(client: Client) -> None:
+    factories.make_goods(MAX_INT64)
+
+    submit(client, page_url(), hidden(look(client, f"{MAX_INT64} 5")))
+
+    assert counted() == {1: 10, MAX_INT64: 5}
 
 
 @pytest.mark.parametrize(

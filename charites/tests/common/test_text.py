@@ -5,7 +5,8 @@ import unicodedata
 import pytest
 
 from charites.common.errors import Invalid
-from charites.common.text import TextRule, check_json, check_key, check_texts, find_fault, tidy
+from charites.common.models import MAX_INT64
+from charites.common.text import TextRule, check_json, check_key, check_texts, find_fault, tidy, whole
 
 FINE = {
     "ASCII": "1 Harbour Road",
@@ -119,3 +120,13 @@ def test_key_of_other_characters_is_refused(key: str, fault: str) -> None:
         check_key(key)
 
     check_key("a-Key: 1~")
+
+
+@pytest.mark.parametrize("number", [0, 7, 10**18, MAX_INT64])
+def test_whole_number_is_read_as_far_as_an_id_goes(number: int) -> None:
+    assert whole(str(number)) == number
+
+
+@pytest.mark.parametrize("text", [None, "", " 7", "+7", "-7", "7.0", "٧", "seven", str(MAX_INT64 + 1), "9" * 20])
+def test_text_that_is_no_whole_number_is_none(text: str | None) -> None:
+    assert whole(text) is None
