@@ -57,17 +57,18 @@ class Plan:
 
 
 def words_of(file: Any) -> Iterator[tuple[str, Sequence[str]]]:
-    """The lines of a file, with a header or without. Raises Unreadable."""
+    """The lines of a file: of one with a header the two columns, of one without all that stands there. Raises
+    Unreadable."""
     header, *lines = read_table(file.read(), most=MOST_LINES)
     if set(COLUMNS) <= set(header.cells):
         places = [header.cells.index(name) for name in COLUMNS]
+        for line in lines:
+            cells = [*line.cells, *[""] * len(header.cells)]
+            yield str(line.number), [cells[place] for place in places]
     elif all(whole(cell) is not None for cell in header.cells):
-        places, lines = [0, 1], [header, *lines]
+        yield from ((str(line.number), line.cells) for line in (header, *lines))
     else:
         raise Unreadable(_("The first line of the file has to name the columns goods_id and pieces."))
-    for line in lines:
-        cells = [*line.cells, *[""] * len(header.cells)]
-        yield str(line.number), [cells[place] for place in places]
 
 
 def make_plan(typed: Sequence[tuple[str, Sequence[str]]], *, may_add: bool) -> Plan:

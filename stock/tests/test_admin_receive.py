@@ -149,6 +149,13 @@ def test_file_that_is_no_table_is_refused_beside_its_field(client: Client) -> No
     assert page.context["form"].errors == {"file": [fault]}
 
 
+def test_file_without_a_header_has_two_cells_a_line(client: Client) -> None:
+    page = look(client, file=SimpleUploadedFile("delivery.csv", b"1,101,20\n2,5\n"), key="0" * 32)
+
+    assert faults(page) == [("1", "“1 101 20” is not a product and its pieces.")]
+    assert counted() == {1: 10}
+
+
 def test_who_may_not_change_stock_has_no_such_page(client: Client) -> None:
     viewer = clerk("viewer", "view_stock")
 
