@@ -2,7 +2,7 @@
 nothing."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -18,22 +18,24 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from charites.common.admin import OperatorAdmin, actor_of, as_text, record_or_say
-from charites.common.admin_products import Product, newest_products, product_link
+from charites.common.admin_products import Product, newest_products, products_of
 from charites.common.errors import ServiceError
 from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from charites.common.spreadsheets import Unreadable
 from charites.common.text import whole
 from stock import selectors, services
-from stock.admin.receive_plan import COLUMNS, MOST_LINES, Plan, make_plan, words_of
+from stock.admin.receive_plan import COLUMNS, MOST_LINES, Plan, make_plan, titled, words_of
 from stock.models import Stock
 from stock.services import Adjustment
 
 NEWEST_LOOKED_AT, NEWEST_SHOWN = 1_000, 50
+FIELD = re.compile(r"pieces-([1-9][0-9]*)")
 
 
 class ReceiveForm(CapitalLabels, forms.Form):
-    """What came, and why. `newest`: products without stock, each with a field of its own."""
+    """What came, and why. `newest`: products without stock, each with a field of its own; whatever comes back with a
+    number has one, too: somebody may have received some of it since the page was made."""
 
     lines = forms.CharField(
         label=gettext_lazy("lines of goods_id and pieces"),
@@ -43,13 +45,16 @@ class ReceiveForm(CapitalLabels, forms.Form):
     file = forms.FileField(label=gettext_lazy("CSV or XLSX"), required=False)
     reason = TypedField(label=gettext_lazy("reason"), max_length=REASON_LENGTH)
 
-    def __init__(self, *args: Any, newest: dict[int, Product], **options: Any) -> None:
+    def __init__(self, *args: Any, newest: Mapping[int, Product], **options: Any) -> None:
         super().__init__(*args, **options)
-        for goods_id, product in newest.items():
-            pieces = forms.IntegerField(label=product.title, required=False, min_value=1, max_value=MAX_INT64)
-            pieces.widget.attrs["aria-label"] = product.title
-            self.fields[f"pieces-{goods_id}"] = pieces
-        self.newest = newest
+        others = [goods_id for goods_id in numbers_in(self.data) if goods_id not in newest]
+        found = products_of(others)
+        self.products: dict[int, Product | None] = {**newest, **{goods_id: found.get(goods_id) for goods_id in others}}
+        for goods_id, product in self.products.items():
+            title = product.title if product else str(goods_id)
+            pieces = forms.IntegerField(label=title, required=False, min_value=1, max_value=MAX_INT64)
+            pieces.widget.attrs["aria-label"] = title
+            self.fields[name_of(goods_id)] = pieces
 
     def typed(self) -> Iterator[tuple[str, Sequence[str]]]:
         """Yields what came, however it was said: a line as people know it, and its words. Raises Unreadable."""
@@ -59,14 +64,23 @@ class ReceiveForm(CapitalLabels, forms.Form):
                 yield str(number), words
         if file := self.cleaned_data["file"]:
             yield from words_of(file)
-        for goods_id in self.newest:
-            if pieces := self.cleaned_data.get(f"pieces-{goods_id}"):
+        for goods_id in self.products:
+            if pieces := self.cleaned_data.get(name_of(goods_id)):
                 yield str(goods_id), [str(goods_id), str(pieces)]
 
-    def rows(self) -> list[tuple[Any, str]]:
-        """For the template: the fields of the newest products, each beside its product."""
-        links = {goods_id: product_link(product, product.title) for goods_id, product in self.newest.items()}
-        return [(self[f"pieces-{goods_id}"], link, goods_id) for goods_id, link in links.items()]  # type: ignore[misc]
+    def rows(self) -> list[tuple[Any, str, int]]:
+        """For the template: the fields of the products, each beside its product."""
+        return [(self[name_of(goods_id)], titled(product), goods_id) for goods_id, product in self.products.items()]
+
+
+def name_of(goods_id: int) -> str:
+    return f"pieces-{goods_id}"
+
+
+def numbers_in(data: Mapping[str, Any]) -> list[int]:
+    """The products for which a form that was sent holds pieces in fields of their own."""
+    typed = [match[1] for name in data if (match := FIELD.fullmatch(name)) and data[name].strip()]
+    return [number for text in typed if (number := whole(text))]
 
 
 class ReceiveAdmin(OperatorAdmin):

@@ -32,7 +32,7 @@ class Step:
 
     @property
     def title(self) -> str:
-        return product_link(self.product, self.product.title) if self.product else ""
+        return titled(self.product)
 
     @property
     def after(self) -> int:
@@ -54,6 +54,11 @@ class Plan:
     @property
     def pieces(self) -> int:
         return sum(step.pieces for step in self.steps)
+
+
+def titled(product: Product | None) -> str:
+    """The title of a product, which leads to it; nothing, where it is not known here."""
+    return product_link(product, product.title) if product else ""
 
 
 def words_of(file: Any) -> Iterator[tuple[str, Sequence[str]]]:

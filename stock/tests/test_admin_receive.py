@@ -46,6 +46,10 @@ def faults(page: Any) -> list[tuple[str, str]]:
     return [(fault.line, fault.reason) for fault in page.context["plan"].faults]
 
 
+def steps(page: Any) -> list[tuple[int, int | None, int]]:
+    return [(step.goods_id, step.before, step.after) for step in page.context["plan"].steps]
+
+
 def counted() -> dict[int, int]:
     return dict(Stock.objects.values_list("goods_id", "available"))
 
@@ -57,8 +61,7 @@ def test_list_of_stock_leads_there(client: Client) -> None:
 def test_lines_are_shown_with_titles_and_nothing_is_done(client: Client) -> None:
     page = look(client, "1 20\r\n2, 5")
 
-    steps = [(step.goods_id, step.before, step.after) for step in page.context["plan"].steps]
-    assert steps == [(1, 10, 30), (2, None, 5)]
+    assert steps(page) == [(1, 10, 30), (2, None, 5)]
     text = page.content.decode()
     assert "Goods 1</a>" in text
     assert "Goods 2</a>" in text
@@ -102,6 +105,24 @@ def test_newest_products_without_stock_have_a_field_each(client: Client) -> None
     submit(client, page_url(), hidden(look(client, "1 20", **{"pieces-3": "7", "pieces-2": ""})))
 
     assert counted() == {1: 30, 3: 7}
+
+
+def test_product_that_is_counted_since_the_page_was_made_keeps_what_was_typed_for_it(client: Client) -> None:
+    assert 'name="pieces-3"' in client.get(page_url()).content.decode()
+    factories.make_stock(3, 4)
+
+    page = look(client, **{"pieces-3": "7", "pieces-2": "5"})
+
+    assert steps(page) == [(2, None, 5), (3, 4, 11)]
+    assert counted() == {1: 10, 3: 4}
+
+
+def test_field_of_no_product_is_a_fault_and_stays_on_the_page(client: Client) -> None:
+    page = look(client, **{"pieces-77": "5", "pieces-2": "6"}, key="0" * 32)
+
+    assert faults(page) == [("77", "There is no product 77.")]
+    assert re.findall(r'name="pieces-(\d+)" value="(\d+)"', page.content.decode()) == [("2", "6"), ("77", "5")]
+    assert counted() == {1: 10}
 
 
 def test_product_with_as_long_a_number_as_there_is_is_received(client: Client) -> None:
@@ -168,7 +189,7 @@ def test_who_may_not_change_stock_has_no_such_page(client: Client) -> None:
 def test_who_may_not_add_stock_receives_what_is_counted_alone(client: Client) -> None:
     host = clerk("host", "view_stock", "change_stock")
 
-    assert not host.get(page_url()).context["form"].newest
+    assert not host.get(page_url()).context["form"].products
     assert faults(look(host, "2 5", key="0" * 32)) == [("1", "Product 2 has no stock yet, and you may not add any.")]
     submit(host, page_url(), hidden(look(host, "1 5")))
 
