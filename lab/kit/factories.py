@@ -51,7 +51,7 @@ def make_goods(goods_id: int = 1, *, stock: int | None = None, **columns: Any) -
 
 def make_stock(goods_id: int = 1, available: int = 10) -> Stock:
     """Adds `available` pieces to a product, as staff do."""
-    return adjust_stock(adjustments=[Adjustment(goods_id, "delivery", "staff", delta=available)])[0]
+    return adjust_stock(adjustments=[Adjustment(goods_id, "delivery", "staff", delta=available)]).rows[0]
 
 
 def make_room(room_id: int = 1, *, goods_ids: Sequence[int] = (), **columns: Any) -> Room:

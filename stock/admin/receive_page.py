@@ -26,7 +26,6 @@ from charites.common.spreadsheets import Unreadable
 from charites.common.text import whole
 from stock import selectors, services
 from stock.admin.receive_plan import COLUMNS, MOST_LINES, Plan, make_plan, titled, words_of
-from stock.models import Stock
 from stock.services import Adjustment
 
 NEWEST_LOOKED_AT, NEWEST_SHOWN = 1_000, 50
@@ -139,11 +138,12 @@ class ReceiveAdmin(OperatorAdmin):
             for step in plan.steps
         ]
         try:
-            stored: list[Stock] = services.adjust_stock(adjustments=adjustments)
+            rows, new = services.adjust_stock(adjustments=adjustments)
         except (ServiceError, DatabaseError) as error:
             self.message_user(request, as_text(error), messages.ERROR)
             return self.show(request, form, plan, key)
-        record_or_say(self, request, lambda: stored, action="receive", reason=reason)
+        booked = [stock for stock in rows if stock.goods_id in new]
+        record_or_say(self, request, lambda: booked, action="receive", reason=reason)
         counts = {"pieces": f"{plan.pieces:,}", "products": len(plan.steps)}
         text = _("Received: pieces %(pieces)s, of products %(products)s.") % counts
         self.message_user(request, text, messages.SUCCESS)

@@ -104,15 +104,17 @@ class StockAdmin(ExportAdmin, ProductAdmin, ReceiveAdmin):
         return f"{request.path}?{urlencode(fields)}"
 
     def save_model(self, request: HttpRequest, obj: Stock, form: Any, change: bool) -> None:
-        stored = services.adjust_stock(adjustments=[form.adjustment(obj.goods_id, actor_of(request))])
+        stored = services.adjust_stock(adjustments=[form.adjustment(obj.goods_id, actor_of(request))]).rows
         obj.pk, obj.available = stored[0].pk, stored[0].available  # which the message on the next page names
 
     @admin.action(description=_("Adjust the stock"), permissions=["operate"])
     @confirmed(_("Adjust the stock of each of these goods?"), form_class=AdjustForm)
     def adjust(self, request: HttpRequest, rows: list[Stock], form: AdjustForm) -> Report:
-        actor = actor_of(request)
-        services.adjust_stock(adjustments=[form.adjustment(stock.goods_id, actor) for stock in rows])
-        return Report(done=rows)
+        adjustments = [form.adjustment(stock.goods_id, actor_of(request)) for stock in rows]
+        new = services.adjust_stock(adjustments=adjustments).new
+        before = ", ".join(str(stock.goods_id) for stock in rows if stock.goods_id not in new)
+        text = _("Done before, and not again: products %(products)s.") % {"products": before}
+        return Report(done=[stock for stock in rows if stock.goods_id in new], notes=[text] if before else [])
 
 
 @admin.register(StockRecord)

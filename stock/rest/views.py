@@ -84,7 +84,7 @@ class StockView(Endpoint):
             may_add=identity_of(request).may(Permission.ADD_STOCK),
             idempotency_key=idempotency_key(request, body.get("idempotency_key")),
         )
-        return Response(shown(StockSerializer, services.adjust_stock(adjustments=[adjustment])[0]))
+        return Response(shown(StockSerializer, services.adjust_stock(adjustments=[adjustment]).rows[0]))
 
 
 class AdjustmentView(Endpoint):
@@ -115,4 +115,4 @@ class AdjustmentView(Endpoint):
             may_add=identity_of(request).may(Permission.ADD_STOCK),
             idempotency_key=key,
         )
-        return Response(shown(StockSerializer, services.adjust_stock(adjustments=[adjustment])[0]), 201)
+        return Response(shown(StockSerializer, services.adjust_stock(adjustments=[adjustment]).rows[0]), 201)

@@ -27,7 +27,7 @@ class StockServicer(Servicer):
             may_add=call.identity.may(Role.SERVICE, Permission.ADD_STOCK),
             idempotency_key=call.idempotency_key(),
         )
-        stock = services.adjust_stock(adjustments=[adjustment])[0]
+        stock = services.adjust_stock(adjustments=[adjustment]).rows[0]
         return StockLevel(goods_id=stock.goods_id, num=stock.available)
 
     def GetStock(self, request: StockLevel, call: Call) -> StockLevel:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 from uuid import uuid4
 
 from django.db import IntegrityError, connection
@@ -42,8 +43,16 @@ class Adjustment:
     may_add: bool = True
 
 
-def adjust_stock(*, adjustments: Sequence[Adjustment]) -> list[Stock]:
-    """Applies adjustments, all or none, in one transaction. Returns their rows as they are then, in the order given.
+class Adjusted(NamedTuple):
+    """`rows`: the stock as it is then, in the order of the adjustments. `new`: the products of those that this call has
+    applied: the others were before."""
+
+    rows: list[Stock]
+    new: frozenset[int]
+
+
+def adjust_stock(*, adjustments: Sequence[Adjustment]) -> Adjusted:
+    """Applies adjustments, all or none, in one transaction.
 
     An adjustment whose key was used for the same change before is not applied again. One without a key gets one that
     nobody knows: by it a COMMIT without a reply is looked up.
@@ -67,7 +76,7 @@ def adjust_stock(*, adjustments: Sequence[Adjustment]) -> list[Stock]:
         hints.tell(goods=goods_ids)
     for row in log:
         STOCK_ADJUSTED.tell(str(row.goods_id), row.delta)
-    return rows
+    return Adjusted(rows, frozenset(row.goods_id for row in log))
 
 
 def apply_adjustments(adjustments: Sequence[Adjustment], log: list[StockAdjustment]) -> list[Stock]:

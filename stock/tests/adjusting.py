@@ -6,7 +6,7 @@ from stock.services import Adjustment, adjust_stock
 
 
 def adjust(delta: int = 0, goods_id: int = 1, **fields) -> Stock:
-    return adjust_stock(adjustments=[Adjustment(goods_id, "count", "staff:1", delta=delta, **fields)])[0]
+    return adjust_stock(adjustments=[Adjustment(goods_id, "count", "staff:1", delta=delta, **fields)]).rows[0]
 
 
 def deltas(goods_id: int = 1) -> list[int]:

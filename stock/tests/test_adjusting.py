@@ -86,7 +86,7 @@ def test_adjust_of_many_is_all_or_nothing():
 
 
 def test_adjust_of_many_returns_the_rows_in_the_order_asked_for():
-    rows = adjust_stock(adjustments=[Adjustment(n, "count", "staff", delta=n) for n in (3, 1, 2)])
+    rows = adjust_stock(adjustments=[Adjustment(n, "count", "staff", delta=n) for n in (3, 1, 2)]).rows
 
     assert [(row.goods_id, row.available) for row in rows] == [(3, 3), (1, 1), (2, 2)]
 
@@ -94,7 +94,7 @@ def test_adjust_of_many_returns_the_rows_in_the_order_asked_for():
 def test_adjust_of_one_product_twice_in_one_call_does_both():
     rows = adjust_stock(
         adjustments=[Adjustment(1, "delivery", "staff", delta=5), Adjustment(1, "broken", "staff", delta=-2)]
-    )
+    ).rows
 
     assert [row.available for row in rows] == [3, 3]
     assert deltas() == [5, -2]
@@ -171,10 +171,18 @@ def test_adjust_with_the_key_of_another_adjustment_is_refused(other):
 def test_adjust_with_one_key_twice_in_one_call_is_done_once():
     same = Adjustment(1, "delivery", "staff", delta=3, idempotency_key="k")
 
-    rows = adjust_stock(adjustments=[same, same])
+    rows = adjust_stock(adjustments=[same, same]).rows
 
     assert [row.available for row in rows] == [3, 3]
     assert deltas() == [3]
+
+
+def test_adjust_tells_which_products_this_call_has_changed():
+    first, second = (Adjustment(n, "delivery", "staff", delta=3, idempotency_key=f"key:{n}") for n in (1, 2))
+
+    told = [adjust_stock(adjustments=some).new for some in ([first], [first, second], [first, second])]
+
+    assert told == [{1}, {2}, set()]
 
 
 def test_adjust_with_one_key_for_two_goods_in_one_call_is_refused():

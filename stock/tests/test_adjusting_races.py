@@ -89,7 +89,7 @@ def test_lost_commit_of_adjustments_of_which_one_was_there_before_is_told_by_the
 
     with LostCommit(carried_out=carried_out, error=OperationalError(2013, "Lost connection")):
         if carried_out:
-            assert [row.available for row in adjust_stock(adjustments=both)] == [15, 15]
+            assert [row.available for row in adjust_stock(adjustments=both).rows] == [15, 15]
         else:
             with pytest.raises(Busy):
                 adjust_stock(adjustments=both)

@@ -41,10 +41,14 @@ def test_adjusting_writes_the_change_with_reason_and_name(client: Client) -> Non
 
 
 def test_adjusting_sent_twice_is_done_once(client: Client) -> None:
-    for _ in range(2):
-        confirm(client, "adjust", rows(), delta="5", reason="delivery", key=KEY)
+    fields, before = {"delta": "5", "reason": "delivery", "key": KEY}, "Done before, and not again: products"
+    assert confirm(client, "adjust", rows()[:1], **fields) == ["Done for 1 row."]
 
-    assert factories.counts(1) == (15, 0, 0)
+    for said in (["Done for 1 row.", f"{before} 1."], [f"{before} 1, 2."]):
+        assert confirm(client, "adjust", rows(), **fields) == said
+
+    assert (factories.counts(1), factories.counts(2)) == ((15, 0, 0), (15, 0, 0))
+    assert LogEntry.objects.count() == 2
 
 
 def test_adjusting_below_zero_is_refused_for_all(client: Client) -> None:
