@@ -85,9 +85,9 @@ def pin_goods(*, room_id: int, goods_id: int | None) -> Room:
     return room
 
 
-def unpin_goods(*, room_id: int, goods_id: int) -> None:
-    """Unpins a product; another one that is pinned in the room by now stays so. Raises Busy, OutcomeUnknown. The same
-    again is harmless."""
+def unpin_goods(*, room_id: int, goods_id: int) -> bool:
+    """Unpins a product; another one that is pinned in the room by now stays so. Returns whether it was pinned. Raises
+    Busy, OutcomeUnknown. The same again is harmless."""
     pinned = Room.objects.filter(room_id=room_id, is_deleted=False, current_goods_id=goods_id)
 
     def find() -> bool | Undone:
@@ -97,8 +97,10 @@ def unpin_goods(*, room_id: int, goods_id: int) -> None:
     def unpin() -> bool:
         return pinned.update(current_goods_id=None, updated_at=Now()) > 0
 
-    if change(unpin, name="unpin_goods", rooms=[room_id], find=find):
+    was_pinned = change(unpin, name="unpin_goods", rooms=[room_id], find=find)
+    if was_pinned:
         tell_pinned(room_id, None)
+    return was_pinned
 
 
 def tell_pinned(room_id: int, goods_id: int | None) -> None:
@@ -149,24 +151,33 @@ def append_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> 
     return change(append, name="append_room_goods", rooms=[room_id])
 
 
-def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> None:
-    """Takes goods out of a room's list, and unpins them. Raises RoomNotFound, Busy, OutcomeUnknown."""
+def remove_room_goods(*, room_id: int, goods_ids: Sequence[int], actor: str) -> list[int]:
+    """Takes goods out of a room's list, and unpins them. Returns which were there. Raises RoomNotFound, Busy,
+    OutcomeUnknown."""
 
-    def remove() -> None:
+    def remove() -> list[int]:
         room = lock_room(room_id)
         listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=goods_ids, is_deleted=False)
+        there = list(listed.order_by("goods_id").values_list("goods_id", flat=True))
         listed.update(**deleted_by(actor))
         if room.current_goods_id in goods_ids:
             write_pin(room, None)
             after_commit(partial(tell_pinned, room_id, None))
+        return there
 
-    change(remove, name="remove_room_goods", rooms=[room_id])
+    return change(remove, name="remove_room_goods", rooms=[room_id])
 
 
-def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: str) -> int:
-    """Puts goods on or off sale; returns how many changed. Raises Busy, OutcomeUnknown."""
-    rows = Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).exclude(status=status)
-    return change(lambda: rows.update(**changed_by(actor), status=status), name="set_goods_status", goods=goods_ids)
+def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: str) -> list[int]:
+    """Puts goods on or off sale; returns which of them were not so. Raises Busy, OutcomeUnknown."""
+
+    def write() -> list[int]:
+        others = Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).exclude(status=status)
+        changed = list(others.select_for_update().order_by("goods_id").values_list("goods_id", flat=True))
+        Goods.objects.filter(goods_id__in=changed).update(**changed_by(actor), status=status)
+        return changed
+
+    return change(write, name="set_goods_status", goods=goods_ids)
 
 
 def add_goods(*, goods: Goods, added_picture: str = "", actor: str) -> None:

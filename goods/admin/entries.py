@@ -16,7 +16,7 @@ from charites.common.admin_products import ProductAdmin
 from charites.common.errors import ServiceError
 from goods import selectors, services
 from goods.admin.marked import COMMON_FIELDS, deleted
-from goods.admin.rooms import shown_pinned
+from goods.admin.rooms import not_listed, shown_pinned
 from goods.models import Goods, Room, RoomGoods
 from goods.services import Entry
 
@@ -121,6 +121,7 @@ class RoomGoodsAdmin(ProductAdmin, OperatorAdmin):
     def take_out(self, request: HttpRequest, rows: list[RoomGoods], form: forms.Form) -> Report:
         if len({entry.room_id for entry in rows}) > 1:
             return Report(errors=[_("Choose goods of one room only.")])
-        goods_ids = [entry.goods_id for entry in rows]
-        services.remove_room_goods(room_id=rows[0].room_id, goods_ids=goods_ids, actor=actor_of(request))
-        return Report(done=rows)
+        room_id, goods_ids = rows[0].room_id, [entry.goods_id for entry in rows]
+        there = services.remove_room_goods(room_id=room_id, goods_ids=goods_ids, actor=actor_of(request))
+        notes = [not_listed(room_id, goods_id) for goods_id in goods_ids if goods_id not in there]
+        return Report(done=[entry for entry in rows if entry.goods_id in there], notes=notes)

@@ -203,8 +203,10 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
 
     def set_status(self, request: HttpRequest, rows: list[Goods], status: Goods.Status) -> Report:
         goods_ids = [goods.goods_id for goods in rows]
-        services.set_goods_status(goods_ids=goods_ids, status=status, actor=actor_of(request))
-        return Report(done=rows)
+        changed = services.set_goods_status(goods_ids=goods_ids, status=status, actor=actor_of(request))
+        left = ", ".join(str(goods_id) for goods_id in goods_ids if goods_id not in changed)
+        text = _("Left as they were: products %(products)s.") % {"products": left}
+        return Report(done=[goods for goods in rows if goods.goods_id in changed], notes=[text] if left else [])
 
     def has_list_permission(self, request: HttpRequest) -> bool:
         """What lies in a room is a row of its own; Django asks this for actions with `permissions=["list"]`."""

@@ -18,6 +18,7 @@ from goods import selectors, services
 from goods.admin.into_room import told
 from goods.admin.marked import MarkedRowsAdmin, deleted
 from goods.admin.shelf import ADDED, PinForm, ShelfForm, TakeOutForm, UnpinForm, read_shelf
+from goods.errors import GoodsNotInRoom
 from goods.models import Room
 
 
@@ -31,14 +32,24 @@ def pin(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form) -
 
 
 def unpin(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
-    services.unpin_goods(room_id=rows[0].room_id, goods_id=form.cleaned_data["unpin"])
-    return Report(done=rows)
+    return unpinned(rows[0], form.cleaned_data["unpin"])
+
+
+def unpinned(room: Room, goods_id: int) -> Report:
+    """Unpins a product in a room, and says where another one, or none, is pinned there by now."""
+    if services.unpin_goods(room_id=room.room_id, goods_id=goods_id):
+        return Report(done=[room])
+    return Report(notes=[_("Product %(goods_id)s was not pinned.") % {"goods_id": goods_id}])
 
 
 def take_out(_admin: Any, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
-    goods_ids = [form.cleaned_data["goods_id"]]
-    services.remove_room_goods(room_id=rows[0].room_id, goods_ids=goods_ids, actor=actor_of(request))
-    return Report(done=rows)
+    room_id, goods_id = rows[0].room_id, form.cleaned_data["goods_id"]
+    there = services.remove_room_goods(room_id=room_id, goods_ids=[goods_id], actor=actor_of(request))
+    return Report(done=rows) if there else Report(notes=[not_listed(room_id, goods_id)])
+
+
+def not_listed(room_id: int, goods_id: int) -> str:
+    return GoodsNotInRoom(goods_id=goods_id, room_id=room_id).message
 
 
 class RoomForm(ShelfForm, ChangesOfPage, CapitalLabels, UploadForm):
@@ -165,6 +176,6 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
     @admin.action(description=_("Unpin the product of the room"), permissions=["operate"])
     @confirmed(_("Unpin the product of this room?"), one=True)
     def unpin(self, request: HttpRequest, rows: list[Room], form: forms.Form) -> Report:
-        if rows[0].current_goods_id:
-            services.unpin_goods(room_id=rows[0].room_id, goods_id=rows[0].current_goods_id)
-        return Report(done=rows)
+        if pinned := rows[0].current_goods_id:
+            return unpinned(rows[0], pinned)
+        return Report(notes=[_("Nothing is pinned in this room.")])

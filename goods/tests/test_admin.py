@@ -79,6 +79,12 @@ def test_unpin_leaves_nothing_pinned(client: Client) -> None:
     assert current() is None
 
 
+def test_unpin_where_nothing_is_pinned_says_so(client: Client) -> None:
+    assert confirm(client, "unpin", [Room.objects.get(room_id=1)]) == ["Nothing is pinned in this room."]
+
+    assert LogEntry.objects.count() == 0
+
+
 def test_take_out_unpins_the_goods_too(client: Client) -> None:
     confirm(client, "pin_goods", [entry(2)])
 
@@ -87,6 +93,15 @@ def test_take_out_unpins_the_goods_too(client: Client) -> None:
     assert current() is None
     assert [row.is_deleted for row in RoomGoods.objects.filter(room_id=1)] == [True, True]
     assert not entry(1, room_id=2).is_deleted
+
+
+def test_take_out_says_what_was_not_in_the_list(client: Client) -> None:
+    confirm(client, "take_out", [entry(1)])
+
+    messages = confirm(client, "take_out", [entry(1), entry(2)])
+
+    assert messages == ["Done for 1 row.", "Product 1 is not in the list of room 1."]
+    assert LogEntry.objects.filter(change_message="take_out").count() == 2
 
 
 def test_take_out_of_two_rooms_at_once_is_refused(client: Client) -> None:
@@ -212,6 +227,17 @@ def test_sale_actions_set_the_status(client: Client, action: str, status: int) -
     assert confirm(client, action, list(Goods.objects.all())) == ["Done for 3 rows."]
 
     assert set(Goods.objects.values_list("status", "version", "updated_by")) == {(status, 1, "operator")}
+
+
+def test_sale_actions_say_what_was_so_already(client: Client) -> None:
+    Goods.objects.filter(goods_id=2).update(status=Goods.Status.OFF_SALE)
+
+    assert confirm(client, "take_off_sale", list(Goods.objects.order_by("goods_id"))) == [
+        "Done for 2 rows.",
+        "Left as they were: products 2.",
+    ]
+    assert dict(Goods.objects.values_list("goods_id", "version")) == {1: 1, 2: 0, 3: 1}
+    assert LogEntry.objects.count() == 2
 
 
 def test_room_page_lists_its_goods_and_goods_page_its_rooms(client: Client) -> None:

@@ -167,6 +167,9 @@ def test_product_is_taken_out_on_the_page_of_its_room_after_a_question(client: C
     assert submit(client, page, {"goods_id": "2"}) == ["Done for 1 row."]
     assert (listed(), room().current_goods_id) == ([(1, 99)], None)
 
+    assert submit(client, page, {"goods_id": "2"}) == ["Product 2 is not in the list of room 1."]
+    assert LogEntry.objects.filter(change_message__startswith="take_out").count() == 1
+
 
 def test_nothing_is_put_in_or_taken_out_by_who_may_only_change_the_room(client: Client) -> None:
     user = factories.make_user("clerk")

@@ -75,12 +75,13 @@ def test_button_pins_and_once_more_unpins(client: Client) -> None:
     assert send(client, pin="1") == ["Done for 1 row."]
     assert room().current_goods_id == 1
 
-    assert send(client, unpin="2") == ["Done for 1 row."]  # of a page that is older than the last pin
+    assert send(client, unpin="2") == ["Product 2 was not pinned."]  # of a page that is older than the last pin
     assert room().current_goods_id == 1
 
     assert send(client, unpin="1") == ["Done for 1 row."]
     assert room().current_goods_id is None
-    assert LogEntry.objects.filter(change_message="pin pin=2").count() == 1
+    done = list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True))
+    assert done == ["pin pin=2", "pin pin=1", "unpin unpin=1"]
 
 
 def test_fields_and_numbers_are_saved_together_and_only_what_was_moved_is_written(client: Client) -> None:

@@ -59,11 +59,10 @@ def test_pin_goods_replaces_the_one_before(room):
 def test_unpin_goods_leaves_another_one_that_is_pinned(room):
     pin_goods(room_id=1, goods_id=2)
 
-    unpin_goods(room_id=1, goods_id=1)
+    assert not unpin_goods(room_id=1, goods_id=1)
     assert current() == 2
 
-    for _ in range(2):
-        unpin_goods(room_id=1, goods_id=2)
+    assert [unpin_goods(room_id=1, goods_id=2) for _ in range(2)] == [True, False]
     assert current() is None
 
 
@@ -155,7 +154,7 @@ def test_remove_unpins_the_goods(room):
 def test_remove_of_another_product_leaves_the_pinned_one_alone(room):
     pin_goods(room_id=1, goods_id=2)
 
-    remove_room_goods(room_id=1, goods_ids=[1, 404], actor="staff")
+    assert [remove_room_goods(room_id=1, goods_ids=[1, 404], actor="staff") for _ in range(2)] == [[1], []]
 
     assert (listed(), current()) == ([2], 2)
 
@@ -168,9 +167,9 @@ def test_remove_from_one_room_leaves_the_other_alone(room):
     assert (listed(1), listed(2)) == ([2], [1, 2])
 
 
-def test_set_goods_status_counts_those_that_changed(room):
-    assert set_goods_status(goods_ids=[1, 2, 404], status=Goods.Status.OFF_SALE, actor="staff") == 2
-    assert set_goods_status(goods_ids=[1, 2], status=Goods.Status.OFF_SALE, actor="staff") == 0
+def test_set_goods_status_tells_those_that_changed(room):
+    assert set_goods_status(goods_ids=[1, 2, 404], status=Goods.Status.OFF_SALE, actor="staff") == [1, 2]
+    assert set_goods_status(goods_ids=[1, 2], status=Goods.Status.OFF_SALE, actor="staff") == []
 
     goods = Goods.objects.get(goods_id=1)
     assert (goods.status, goods.updated_by, goods.version) == (Goods.Status.OFF_SALE, "staff", 1)
