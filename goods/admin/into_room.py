@@ -36,6 +36,10 @@ class NumbersField(forms.CharField):
             raise forms.ValidationError(GoodsNotFound(goods_id=missing[0]).message)
         return goods_ids
 
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Django compares nothing typed with an empty text, and here that is an empty list."""
+        return super().has_changed(initial or [], data)
+
 
 class IntoRoomForm(CapitalLabels, forms.Form):
     """Which room. Where there are more than one can choose from, another one is named by its number."""

@@ -130,6 +130,14 @@ def test_page_of_a_room_adds_products_by_their_numbers_with_its_fields(client: C
     assert (room().title, listed()) == ("Evening", [(2, 100), (1, 99), (4, 89), (3, 79)])
 
 
+def test_history_names_the_fields_that_were_typed_into_and_no_others(client: Client) -> None:
+    for typed in ({"title": "Evening", "added": ""}, {"added": " "}, {"added": "3"}):
+        submit(client, page_url(room()), fields_of(client, room()) | typed)
+
+    told = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+    assert told == ["Changed Title.", "No fields changed.", "Changed Products to add, by their numbers."]
+
+
 def test_page_of_a_room_adds_a_product_with_as_long_a_number_as_there_is(client: Client) -> None:
     factories.make_goods(MAX_INT64)
 
