@@ -27,10 +27,11 @@ class Product:
 Row = TypeVar("Row")
 Find = Callable[[Collection[int]], Mapping[int, Product]]
 Count = Callable[[Collection[int]], Mapping[int, int]]
+FindPage = Callable[[int, Any], str | None]
 
 _finders: list[Find] = []
 _counters: list[Count] = []
-_stock_pages: list[Callable[[int], str]] = []
+_stock_pages: list[FindPage] = []
 _newest: list[Callable[[int], Mapping[int, Product]]] = []
 
 
@@ -49,14 +50,16 @@ def register_available(count: Count) -> None:
     _counters.append(count)
 
 
-def register_stock_page(find: Callable[[int], str]) -> None:
-    """Lets the admin ask for the address of the page that shows, or begins, the stock of a product."""
+def register_stock_page(find: FindPage) -> None:
+    """Lets the admin ask for the address of the page that shows, or begins, the stock of a product to a user: None for
+    who may not go there."""
     _stock_pages.append(find)
 
 
-def stock_page_of(goods_id: int) -> str | None:
-    """Returns the address of the stock of a product; None where another service counts it."""
-    return next((find(goods_id) for find in _stock_pages), None)
+def stock_page_of(goods_id: int, user: Any) -> str | None:
+    """Returns the address of the stock of a product, for who may go there; else, and where another service counts it,
+    None."""
+    return next((find(goods_id, user) for find in _stock_pages), None)
 
 
 def available_of(goods_ids: Collection[int]) -> Mapping[int, int] | None:

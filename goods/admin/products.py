@@ -167,9 +167,8 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
         return ("goods_id", *self.readonly_fields) if obj else self.readonly_fields
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
-        goods = options.get("obj")
-        if goods and request.user.has_perm("stock.view_stock"):
-            context["stock_url"] = stock_page_of(goods.goods_id)
+        if goods := options.get("obj"):
+            context["stock_url"] = stock_page_of(goods.goods_id, request.user)
         return super().render_change_form(request, context, *args, **options)
 
     def export_columns(self, request: HttpRequest) -> Sequence[Column]:

@@ -15,6 +15,7 @@ from charites.common.admin import MAX_SECTION_ROWS, ReadOnlyAdmin, Report, actor
 from charites.common.admin_export import Column, ExportAdmin, column, time
 from charites.common.admin_products import ProductAdmin
 from charites.common.admin_sections import Section, section
+from charites.common.auth import Permission
 from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import MAX_INT64, REASON_LENGTH
 from stock import selectors, services
@@ -27,11 +28,14 @@ def count_available(goods_ids: Collection[int]) -> dict[int, int]:
     return {stock.goods_id: stock.available for stock in selectors.list_stock(goods_ids=list(goods_ids))}
 
 
-def stock_page(goods_id: int) -> str:
-    """Of a product that is not counted yet, the page that receives its first pieces."""
-    rows = selectors.list_stock(goods_ids=[goods_id])
-    if rows:
+def stock_page(goods_id: int, user: Any) -> str | None:
+    """Of a product that is not counted yet, the page that receives its first pieces, for who may add them."""
+    if not user.has_perm("stock.view_stock"):
+        return None
+    if rows := selectors.list_stock(goods_ids=[goods_id]):
         return reverse("admin:stock_stock_change", args=[rows[0].pk])
+    if not user.has_perms([Permission.CHANGE_STOCK, Permission.ADD_STOCK]):
+        return None
     return f"{reverse('admin:stock_stock_receive')}?{urlencode({'goods_id': goods_id})}"
 
 

@@ -41,6 +41,16 @@ def test_product_leads_to_its_stock_or_to_where_its_first_pieces_are_received(cl
     assert client.get(receive).context["form"]["lines"].value() == "2 "
 
 
+@pytest.mark.parametrize("further", [(), ("stock.change_stock",), ("stock.add_stock",)])
+def test_product_leads_no_clerk_to_a_page_that_refuses_him(client: Client, further: tuple[str, ...]) -> None:
+    clerk = sign_in(factories.make_clerk("goods.view_goods", "stock.view_stock", *further))
+    first, second = (tools(clerk, page_url(goods)) for goods in Goods.objects.order_by("goods_id"))
+
+    assert page_url(Stock.objects.get(goods_id=1)) in first
+    assert not [url for url in second if "stock" in url]
+    assert {clerk.get(url).status_code for url in [*first, *second]} == {200}
+
+
 def test_room_leads_to_its_page_and_for_who_may_change_it_to_its_desk(client: Client) -> None:
     url = page_url(Room.objects.get())
     viewer = sign_in(factories.make_clerk("goods.view_room"))
