@@ -31,6 +31,7 @@ class DatabaseClock:
     """One instance per process; safe for threads.
 
     `read` returns the database's time, or None where that is this machine's own; it raises where it does not answer.
+    `connect` does before what `read` would else have to: it may take long, and is no part of the answer's way.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class DatabaseClock:
         read: Callable[[], datetime | None],
         monotonic: Callable[[], float] = time.monotonic,
         may_read: Callable[[], bool] = lambda: True,
+        connect: Callable[[], object] = lambda: None,
     ) -> None:
-        self._read, self._monotonic, self._may_read = read, monotonic, may_read
+        self._read, self._monotonic, self._may_read, self._connect = read, monotonic, may_read, connect
         self.forget()
 
     def forget(self) -> None:
@@ -83,27 +85,33 @@ class DatabaseClock:
 
     def _measure(self) -> Reading | None:
         """Reads the database's clock: it said so half way between question and answer."""
+        self._connect()
         asked = self._monotonic()
         told = self._read()
         self._is_ours = told is None
         return Reading(told, (asked + self._monotonic()) / 2) if told else None
 
 
+def connect_to_database() -> None:
+    """Raises Django's errors."""
+    if connection.vendor == "mysql":
+        connection.ensure_connection()
+
+
 def read_database_time() -> datetime | None:
-    """Asks the database for its time; None where it is this machine's own (SQLite).
+    """Asks the database that we are connected to for its time; None where it is this machine's own (SQLite).
 
     Past Django's cursor: a look at the clock is no statement of whoever asks for the time. Raises Django's errors.
     """
     if connection.vendor != "mysql":
         return None
-    connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         cursor.execute("SELECT UTC_TIMESTAMP(6)")
         told: datetime = cursor.fetchone()[0]
     return told.replace(tzinfo=UTC)
 
 
-_clock = DatabaseClock(read_database_time, may_read=lambda: not connection.in_atomic_block)
+_clock = DatabaseClock(read_database_time, may_read=lambda: not connection.in_atomic_block, connect=connect_to_database)
 os.register_at_fork(after_in_child=_clock.forget)
 
 

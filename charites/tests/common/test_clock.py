@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, OperationalError, connection
 
 from charites.common import clock
-from charites.common.clock import READ_EVERY_SECONDS, DatabaseClock, Reading, read_database_time
+from charites.common.clock import READ_EVERY_SECONDS, DatabaseClock, Reading, connect_to_database, read_database_time
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -48,6 +48,15 @@ def test_a_slow_answer_is_of_the_middle_of_the_question() -> None:
     found = make(database).now()
 
     assert found == database.time
+
+
+def test_what_it_takes_to_connect_does_not_set_the_clock_ahead() -> None:
+    database = Database()
+
+    def connect() -> None:
+        database.monotonic += 2.0
+
+    assert DatabaseClock(database.read, lambda: database.monotonic, connect=connect).now() == database.time
 
 
 def test_between_two_readings_the_monotonic_clock_carries_on() -> None:
@@ -184,6 +193,7 @@ def test_connection_that_was_cut_is_an_error_that_services_know() -> None:
         read_database_time()
 
     connection.close()
+    connect_to_database()
     assert read_database_time()
 
 
