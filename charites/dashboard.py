@@ -22,9 +22,9 @@ from charites.common.periods import day_of
 from goods.selectors import list_on_sale, list_titles
 from messaging.models import Message
 from messaging.selectors import count_dead
-from orders.models import Order, Refund
+from orders.models import ON_ITS_WAY, Order
 from orders.sales import HOUR, PAID, Sold, SoldLately, sum_hours
-from orders.selectors import count_pending_refunds, find_oldest_unpaid
+from orders.selectors import count_unsent_refunds, find_oldest_unpaid
 from stock.selectors import list_few
 
 HOURS = 24
@@ -130,8 +130,8 @@ def add_oldest_unpaid(dashboard: Dashboard, now: datetime) -> None:
 
 
 def add_refunds(dashboard: Dashboard, now: datetime) -> None:
-    number = count_pending_refunds(most=MOST_COUNTED + 1)
-    rows = list_of("orders_refund", status__exact=Refund.Status.PENDING)
+    number = count_unsent_refunds(most=MOST_COUNTED + 1)
+    rows = list_of("orders_refund", status__in=",".join(ON_ITS_WAY))
     dashboard.figures.append(Figure(_("Refunds not sent"), counted(number), rows, is_bad=number > 0))
 
 

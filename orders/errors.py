@@ -47,6 +47,30 @@ class TooLateToPay(ServiceError):
     example = {"order_id": 1}
 
 
+class RefundTooLarge(ServiceError):
+    """More than is left of the money that paid the order. What is on its way back counts as gone."""
+
+    kind = Kind.CONFLICT
+    code = 50010016
+    text = _("Of order %(order_id)s %(left)s can be refunded, not %(amount)s.")
+    example = {"order_id": 1, "left": 9950, "amount": 19900, "currency": "CNY"}
+
+    @property
+    def message(self) -> str:
+        """For people in the currency's own places; `details` keep its smallest units."""
+        amounts = {name: money(self.details[name], self.details.get("currency")) for name in ("left", "amount")}
+        return str(self.text) % {**self.details, **amounts}
+
+
+class ReturnTooLarge(ServiceError):
+    """More pieces than the order has of the product, less those that came back before."""
+
+    kind = Kind.CONFLICT
+    code = 50010017
+    text = _("Of product %(goods_id)s %(left)s can come back with order %(order_id)s, not %(requested)s.")
+    example = {"order_id": 1, "goods_id": 1, "left": 1, "requested": 2}
+
+
 class OrdersOpen(ServiceError):
     """A buyer is not forgotten while something is to be sent, or to be paid."""
 

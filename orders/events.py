@@ -29,13 +29,23 @@ REFUND_MADE = Event(
     "Money came in that pays no order: it is to be sent back, for this `reason`.",
     ("payment_id", "order_id", "reason", "amount", "currency"),
 )
+REFUND_REQUESTED = Event(
+    "refund_requested",
+    "A person (`actor`) asked for money of a paid order to be sent back.",
+    ("refund_id", "payment_id", "order_id", "actor", "amount", "currency"),
+)
 REFUND_DONE = Event(
     "refund_done",
     "The provider sent the money back.",
-    ("payment_id", "order_id", "amount", "currency"),
+    ("refund_id", "payment_id", "order_id", "amount", "currency"),
 )
 REFUND_FAILED = Event(
     "refund_failed",
     "A try to send money back failed; it is tried again. `attempts`: tries so far.",
-    ("payment_id", "order_id", "attempts", "amount", "currency"),
+    ("refund_id", "payment_id", "order_id", "attempts", "amount", "currency"),
+)
+REFUND_REFUSED = Event(
+    "refund_refused",
+    "The provider refused for good to send back what a person asked for; nothing was sent.",
+    ("refund_id", "payment_id", "order_id", "amount", "currency"),
 )

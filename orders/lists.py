@@ -91,18 +91,21 @@ def placed_within(wanted: OrderFilter) -> Q:
 
 def page_payments(cursor: Cursor, **wanted: Any) -> Page[Payment]:
     """Returns a page of payments with these values, newest first, by their ids."""
-    return read_page(of_money(Payment.objects.all(), wanted), "payment_id", cursor, keys_first=True)
+    payments = of_money(Payment.objects.all(), "payment_id", wanted)
+    return read_page(payments, "payment_id", cursor, keys_first=True)
 
 
 def page_refunds(cursor: Cursor, **wanted: Any) -> Page[Refund]:
-    """Returns a page of refunds with these values, newest payment first."""
-    return read_page(of_money(Refund.objects.all(), wanted), "payment_id", cursor, keys_first=True)
+    """Returns a page of refunds with these values, newest first, by their ids."""
+    refunds = of_money(Refund.objects.all(), "refund_id", wanted)
+    return read_page(refunds, "refund_id", cursor, keys_first=True)
 
 
-def of_money(rows: QuerySet[Row], wanted: dict[str, Any]) -> QuerySet[Row]:
-    """Payments or refunds with these values, newest first: of an order there are few, of a status it is an index."""
+def of_money(rows: QuerySet[Row], column: str, wanted: dict[str, Any]) -> QuerySet[Row]:
+    """Payments or refunds with these values, by their ids downwards: of an order there are few, of a status it is an
+    index."""
     for name in ("order_id", "status"):
         if name in wanted:
             others = {other: value for other, value in wanted.items() if other != name}
-            return along(rows.filter(one_by_one(**others)), "-payment_id", **{name: wanted[name]})
-    return rows.order_by("-payment_id")
+            return along(rows.filter(one_by_one(**others)), f"-{column}", **{name: wanted[name]})
+    return rows.order_by(f"-{column}")

@@ -11,7 +11,7 @@ from messaging.models import Message
 from messaging.registry import RETRY_LADDER, register
 from orders import services
 from orders.payments import calls, sandbox
-from orders.refunds import REFUND_TOPIC
+from orders.refunds import REFUND_TOPIC, REQUESTED_TOPIC, RETURN_TOPIC
 
 # Another service of ours is back sooner than somebody else's.
 NOTIFICATION_LADDER = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=5), *RETRY_LADDER)
@@ -19,9 +19,22 @@ NOTIFICATION_LADDER = (timedelta(seconds=1), timedelta(seconds=3), timedelta(sec
 
 def send_refunds(messages: Sequence[Message]) -> None:
     """Topic `payment_refund`: sends money back that did not pay an order. Raises DeliveryFailed."""
-    payment_ids = [int(message.payload["payment_id"]) for message in messages]
-    for error in services.send_refunds(payment_ids=payment_ids, now=clock.now()).values():
+    send([int(message.payload["payment_id"]) for message in messages])  # which such a refund is known by
+
+
+def send_requested_refunds(messages: Sequence[Message]) -> None:
+    """Topic `order_refund`: sends money back that a person asked for. Raises DeliveryFailed."""
+    send([int(message.payload["refund_id"]) for message in messages])
+
+
+def send(refund_ids: Sequence[int]) -> None:
+    for error in services.send_refunds(refund_ids=refund_ids, now=clock.now()).values():
         raise DeliveryFailed(reason=calls.reason_of(error)) from error
+
+
+def return_stock(messages: Sequence[Message]) -> None:
+    """Topic `stock_returned`: pieces that came back with a refund are available again. Raises what stock raises."""
+    services.return_pieces(refund_ids=[int(message.payload["refund_id"]) for message in messages])
 
 
 def confirm_stock(messages: Sequence[Message]) -> None:
@@ -42,6 +55,8 @@ def register_topics() -> None:
         register_notifications()
     register(sandbox.NOTIFY_TOPIC, sandbox.send_notice, ladder=sandbox.notify_ladder())
     register(REFUND_TOPIC, send_refunds)
+    register(REQUESTED_TOPIC, send_requested_refunds)
+    register(RETURN_TOPIC, return_stock)
 
 
 def register_notifications() -> None:

@@ -1,7 +1,8 @@
-"""Orders, their lines, payments, refunds, and the sandbox provider's own ledger."""
+"""Orders, their lines, payments, refunds and what came back with them, and the sandbox provider's own ledger."""
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -10,6 +11,7 @@ from charites.common.models import (
     KEY_LENGTH,
     NAME_LENGTH,
     PHONE_LENGTH,
+    REASON_LENGTH,
     ExactCharField,
     Inherited,
     Timestamped,
@@ -166,6 +168,7 @@ class Payment(Timestamped):
     currency = models.CharField(_("currency"), max_length=CURRENCY_LENGTH)
     status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.BEGUN)
     trade_id = ExactCharField(_("trade id"), max_length=TRADE_LENGTH, null=True, blank=True)  # noqa: DJ001 (NULL until captured)
+    captured_at = models.DateTimeField(_("money came in"), null=True, db_index=True)  # as the provider says
     # Who asks the provider about it, asks alone until then.
     leased_until = models.DateTimeField(_("leased until"), null=True)
     # The present version's predecessor writes none of these: they have defaults in the database.
@@ -193,29 +196,53 @@ class Payment(Timestamped):
 
 
 class Refund(Timestamped):
-    """Money that came in and did not pay an order, on its way back. The row is the truth: its message may be lost."""
+    """Money on its way back. The row is the truth: its message may be lost.
+
+    What came in and paid no order goes back by itself, all of a payment at once: `pending`, then `done`. What paid an
+    order goes back when a person asks for it, in parts if need be: `requested`, then `done`, or `refused` by the
+    provider, for good. Two words for what is on its way, since the version before this one sends what is pending, and
+    takes it for all of its payment.
+    """
 
     class Reason(models.TextChoices):
         LATE = "late", _("late")
         DOUBLE = "double", _("double")
         AMOUNT = "amount", _("wrong amount")
         STOCK = "stock", _("no stock")
+        STAFF = "staff", _("by staff")
 
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")
+        REQUESTED = "requested", _("requested")
         DONE = "done", _("done")
+        REFUSED = "refused", _("refused")
 
-    payment_id = models.BigIntegerField(_("payment id"), unique=True)
+    # What the provider and everybody else know the refund by: its payment's number where all of that goes back by
+    # itself, a number of its own where a person asked for it.
+    refund_id = models.GeneratedField(
+        verbose_name=_("refund id"),
+        expression=Coalesce("own_id", "payment_id"),
+        output_field=models.BigIntegerField(),
+        db_persist=False,
+        unique=True,
+    )
+    own_id = models.BigIntegerField(_("own number"), null=True)
+    payment_id = models.BigIntegerField(_("payment id"), db_index=True)
     order_id = models.BigIntegerField(_("order id"), db_index=True)
     amount = models.BigIntegerField(_("amount, cents"))
     currency = models.CharField(_("currency"), max_length=CURRENCY_LENGTH)
     reason = models.CharField(_("reason"), max_length=8, choices=Reason)
-    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.PENDING)
+    status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.PENDING)
+    # Who asked for it, why, and under which key; empty where it goes back by itself.
+    actor = models.CharField(_("asked for by"), max_length=NAME_LENGTH, default="", db_default="")
+    note = models.CharField(_("note"), max_length=REASON_LENGTH, default="", db_default="")
+    idempotency_key = ExactCharField(_("idempotency key"), max_length=KEY_LENGTH, default="", db_default="")
+    request_digest = models.CharField(_("request digest"), max_length=64, default="", db_default="")
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     # Who sends the money back, sends it alone until then.
     leased_until = models.DateTimeField(_("leased until"), null=True)
     next_try_at = models.DateTimeField(_("next try"), null=True)
-    done_at = models.DateTimeField(_("sent back"), null=True)
+    done_at = models.DateTimeField(_("sent back"), null=True, db_index=True)
     last_error = models.CharField(_("last error"), max_length=ERROR_LENGTH, default="", db_default="")
 
     class Meta:
@@ -224,11 +251,41 @@ class Refund(Timestamped):
         verbose_name_plural = _("refunds")
         indexes = [
             models.Index(fields=["status", "next_try_at"], name="shopping_refund_to_send"),
-            models.Index(fields=["status", "payment_id"], name="shopping_refund_of_status"),
+            models.Index(fields=["status", "refund_id"], name="shopping_refund_by_status"),
+        ]
+        constraints = [
+            # A key stands for one refund of a payment; that which goes back by itself has the empty one.
+            models.UniqueConstraint(fields=["payment_id", "idempotency_key"], name="shopping_refund_key"),
         ]
 
     def __str__(self) -> str:
-        return _("refund of payment %(payment_id)s") % {"payment_id": self.payment_id}
+        words = {"refund_id": self.own_id or self.payment_id, "order_id": self.order_id}
+        return _("refund %(refund_id)s of order %(order_id)s") % words
+
+
+ON_ITS_WAY = (Refund.Status.PENDING, Refund.Status.REQUESTED)
+
+
+class RefundLine(Timestamped):
+    """Pieces of an order that came back with a refund, and are available again."""
+
+    refund_id = models.BigIntegerField(_("refund id"))
+    order_id = models.BigIntegerField(_("order id"), db_index=True)
+    goods_id = models.BigIntegerField(_("goods id"))
+    num = models.BigIntegerField(_("quantity"))
+
+    class Meta:
+        db_table = "shopping_refund_line"
+        verbose_name = _("returned pieces")
+        verbose_name_plural = _("returned pieces")
+        constraints = [
+            models.UniqueConstraint(fields=["refund_id", "goods_id"], name="shopping_refund_line_unique"),
+            models.CheckConstraint(condition=Q(num__gte=1), name="shopping_refund_line_num"),
+        ]
+
+    def __str__(self) -> str:
+        words = {"refund_id": self.refund_id, "quantity": self.num, "goods_id": self.goods_id}
+        return _("refund %(refund_id)s: %(quantity)s of product %(goods_id)s") % words
 
 
 class SandboxPayment(Timestamped):
@@ -259,3 +316,19 @@ class SandboxPayment(Timestamped):
 
     def __str__(self) -> str:
         return _("sandbox payment %(payment_id)s") % {"payment_id": self.payment_id}
+
+
+class SandboxRefund(Timestamped):
+    """What the sandbox has sent back: once under each of the shop's numbers."""
+
+    refund_id = models.BigIntegerField(_("refund id"), unique=True)
+    payment_id = models.BigIntegerField(_("payment id"), db_index=True)
+    amount = models.BigIntegerField(_("amount, cents"))
+
+    class Meta:
+        db_table = "sandbox_refund"
+        verbose_name = _("sandbox refund")
+        verbose_name_plural = _("sandbox refunds")
+
+    def __str__(self) -> str:
+        return _("sandbox refund %(refund_id)s") % {"refund_id": self.refund_id}

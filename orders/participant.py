@@ -19,7 +19,7 @@ from orders.errors import PaymentNotFound
 from orders.limits import BuyerRules, add_pieces, check_orders, give_back_pieces
 from orders.models import Order, OrderDetail, Payment, Refund
 from orders.payloads import Capture, Closing, Paying, Placing
-from orders.refunds import NewRefund, store_refunds
+from orders.refunds import NewRefund, left_of, store_refunds
 from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, find_keys, insert_orders
 from orders.selectors import in_status, with_keys
 from stock.moves import NO_RULES, OK, REPEATED, Move, Outcome, Rules, Status
@@ -229,7 +229,7 @@ def store_captures(moves: Sequence[Move], payments: Mapping[int, str]) -> None:
     """Writes what came in into the payment rows: amount and currency are the provider's word, not what we asked for."""
     first = [move.payload.capture for move in moves if payment_id_of(move, payments) == move.payload.capture.payment_id]
     if first:
-        stored = STORE_CAPTURES.run([(c.payment_id, c.trade_id, c.amount, c.currency) for c in first])
+        stored = STORE_CAPTURES.run([(c.payment_id, c.trade_id, c.amount, c.currency, c.captured_at) for c in first])
         expect_rows(stored, len(first))
     Payment.objects.bulk_create(
         Payment(
@@ -240,6 +240,7 @@ def store_captures(moves: Sequence[Move], payments: Mapping[int, str]) -> None:
             currency=move.payload.capture.currency,
             status=Payment.Status.CAPTURED,
             trade_id=move.payload.capture.trade_id,
+            captured_at=move.payload.capture.captured_at,
         )
         for move in moves
         if payment_id_of(move, payments) != move.payload.capture.payment_id
@@ -285,6 +286,10 @@ def write_refused(order_ids: Sequence[int]) -> list[NewRefund]:
         return []
     OrderDetail.objects.filter(order_id__in=paid).update(pay_time=None, updated_at=Now())
     close_locked(list(paid), Order.ClosedBy.STOCK, was=Order.Status.PAID)
-    refunds = [NewRefund(p.payment_id, p.order_id, p.amount, p.currency, Refund.Reason.STOCK) for p in paid.values()]
+    earlier = list(Refund.objects.filter(payment_id__in=[payment.payment_id for payment in paid.values()]))
+    left = [(payment, left_of(payment, earlier)) for payment in paid.values()]  # somebody may have refunded a part
+    refunds = [
+        NewRefund(p.payment_id, p.order_id, amount, p.currency, Refund.Reason.STOCK) for p, amount in left if amount
+    ]
     store_refunds(refunds)
     return refunds

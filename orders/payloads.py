@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -30,6 +31,28 @@ class PlaceOrder:
         if self.expected_amount is None:  # as versions that did not know of it made the digest
             del command["expected_amount"]
         command["quantities"] = sorted(self.quantities.items())
+        return hashlib.sha256(json.dumps(command, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOrder:
+    """What an operator asks to be sent back of a paid order: `amount` cents, for this `reason`. `currency`: another one
+    than the payment's is refused. Pieces that came back become available: those of `returned` (goods_id -> pieces), or
+    with `returns_all` whatever has not come back yet. The money does not depend on them."""
+
+    order_id: int
+    amount: int
+    reason: str
+    actor: str
+    idempotency_key: str
+    currency: str | None = None
+    returned: Mapping[int, int] = field(default_factory=dict)
+    returns_all: bool = False
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical command: two requests with one key must agree in it."""
+        command = {name: value for name, value in asdict(self).items() if name != "idempotency_key"}
+        command["returned"] = sorted(self.returned.items())
         return hashlib.sha256(json.dumps(command, sort_keys=True).encode()).hexdigest()
 
 

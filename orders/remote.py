@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 from django.conf import settings
+from google.protobuf.message import Message
 
 from charites.common.auth import SHOP_NAME, service_header
 from charites.common.errors import ServiceError
@@ -22,8 +23,9 @@ from goods.rpc.goods_pb2 import GoodsDetail, GoodsDetailsRequest, RoomsRequest
 from goods.rpc.goods_pb2_grpc import GoodsStub
 from orders.errors import GoodsCallFailed, StockCallFailed
 from stock import errors as stock_errors
-from stock.rpc.stock_pb2 import OrderStockRequest, StockLine
+from stock.rpc.stock_pb2 import AdjustStockRequest, OrderStockRequest, StockChange, StockLine
 from stock.rpc.stock_pb2_grpc import StockStub
+from stock.services import Adjustment
 
 GOODS_PAGE = 100  # most goods or rooms that one call may name
 NOTIFICATION_SECONDS = 5.0  # for what nobody waits for
@@ -155,6 +157,16 @@ def refusal(error: Any) -> ServiceError | None:
     return rebuild(found, REFUSALS[found.code])
 
 
+def adjust_stock(adjustments: Sequence[Adjustment]) -> None:
+    """Adjusts stock, all or none; again is fine, by the keys. Raises the stock service's error, or StockCallFailed."""
+    changes = [
+        StockChange(goods_id=a.goods_id, delta=a.delta, reason=a.reason, idempotency_key=str(a.idempotency_key))
+        for a in adjustments
+    ]
+    if changes:
+        tell(stock_stub().AdjustStock, AdjustStockRequest(changes=changes))
+
+
 def confirm_stock(*, order_id: int) -> None:
     """What the order reserved becomes sold; again is fine. Raises the stock service's error, or StockCallFailed."""
     tell(stock_stub().ConfirmStock, OrderStockRequest(order_id=order_id))
@@ -167,7 +179,7 @@ def roll_back_stock(*, order_id: int, goods_ids: Collection[int] = ()) -> None:
     tell(stock_stub().RollbackStock, OrderStockRequest(order_id=order_id, items=items))
 
 
-def tell(method: Any, request: OrderStockRequest) -> None:
+def tell(method: Any, request: Message) -> None:
     """Makes a call for which nobody waits; the ladder of its message tries again."""
     try:
         method(request, timeout=NOTIFICATION_SECONDS)

@@ -93,7 +93,8 @@ INSERT_PAYMENTS = SetStatement(
 STORE_CAPTURES = SetUpdate(
     "shopping_payment",
     f"status = '{Payment.Status.CAPTURED.value}', trade_id = captured_trade, amount = captured_amount, "
-    "currency = captured_currency, next_question_at = NULL, last_error = '', updated_at = {now}",
+    "currency = captured_currency, captured_at = came_in_at, next_question_at = NULL, last_error = '', "
+    "updated_at = {now}",
     on="payment_id = captured_payment",
     # Hidden from the planner, which would go by an index of states where few are open, and lock others' payments.
     still=f"COALESCE(status, '') <> '{Payment.Status.CAPTURED.value}'",
@@ -102,6 +103,7 @@ STORE_CAPTURES = SetUpdate(
         "captured_trade": "text",
         "captured_amount": "number",
         "captured_currency": "text",
+        "came_in_at": "time",
     },
 )
 

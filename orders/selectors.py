@@ -15,7 +15,7 @@ from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.pages import MOST_COUNTED, along, count_values
 from charites.common.sums import halves, sum_of_halves
 from orders.errors import OrderNotFound
-from orders.models import Order, OrderDetail, Payment, Refund
+from orders.models import ON_ITS_WAY, Order, OrderDetail, Payment, Refund, RefundLine
 
 ENDED = (Order.Status.CLOSED, Order.Status.COMPLETED)
 
@@ -185,9 +185,9 @@ def find_oldest_unpaid() -> Order | None:
     return along(Order.objects.all(), "order_id", status=Order.Status.UNPAID).first()
 
 
-def count_pending_refunds(*, most: int) -> int:
-    """Returns how many refunds are not made yet, `most` at most."""
-    return Refund.objects.filter(status=Refund.Status.PENDING).order_by().values("pk")[:most].count()
+def count_unsent_refunds(*, most: int) -> int:
+    """Returns how many refunds are on their way, `most` at most."""
+    return Refund.objects.filter(status__in=ON_ITS_WAY).order_by().values("pk")[:most].count()
 
 
 def count_due(*, now: datetime) -> int:
@@ -252,15 +252,16 @@ def list_uncaptured(*, payment_ids: Sequence[int]) -> list[Payment]:
     return list(payments.order_by("pk"))
 
 
-def list_pending_refunds(*, payment_ids: Sequence[int]) -> list[DueRefund]:
-    """Returns those of the refunds that are not done yet, oldest first."""
-    pending = Refund.objects.filter(payment_id__in=payment_ids, status=Refund.Status.PENDING)
-    return with_trades(list(pending.order_by("pk")))
+def list_refunds_to_send(*, refund_ids: Sequence[int]) -> list[DueRefund]:
+    """Returns those of the refunds that are on their way, oldest first."""
+    found = Refund.objects.filter(refund_id__in=refund_ids, status__in=ON_ITS_WAY)
+    return with_trades(list(found.order_by("pk")))
 
 
 def list_forgotten_refunds(*, due_before: datetime, now: datetime, limit: int) -> list[DueRefund]:
-    """Returns pending refunds that nobody is sending and whose try was due before a time, the longest due first."""
-    free = Refund.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now), status=Refund.Status.PENDING)
+    """Returns refunds on their way that nobody is sending and whose try was due before a time, the longest due
+    first."""
+    free = Refund.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now), status__in=ON_ITS_WAY)
     due = free.filter(Q(next_try_at__lt=due_before) | Q(next_try_at=None, created_at__lt=due_before))
     return with_trades(list(due.order_by("next_try_at", "pk")[:limit]))
 
@@ -283,6 +284,11 @@ def list_payments(*, order_id: int) -> list[Payment]:
 def list_refunds(*, order_id: int) -> list[Refund]:
     """Returns the refunds of an order's payments, oldest first."""
     return list(Refund.objects.filter(order_id=order_id).order_by("pk"))
+
+
+def list_returned(*, refund_ids: Sequence[int]) -> list[RefundLine]:
+    """Returns the pieces that came back with these refunds, in order of refund and product."""
+    return list(RefundLine.objects.filter(refund_id__in=refund_ids).order_by("refund_id", "goods_id"))
 
 
 def list_order_ids_of_payments(*, payment_ids: Sequence[int]) -> dict[int, int]:

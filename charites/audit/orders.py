@@ -64,26 +64,83 @@ ORDERS = (
     ),
     Check(
         "I9-refunded-once",
-        "money is not sent back twice, nor when it paid its order",
+        "money goes back by itself once, and not when it paid its order",
         """
-        SELECT refund.payment_id FROM shopping_refund refund GROUP BY refund.payment_id HAVING COUNT(*) > 1
+        SELECT refund.payment_id
+        FROM shopping_refund refund
+        WHERE refund.reason <> 'staff'
+        GROUP BY refund.payment_id HAVING COUNT(*) > 1
         UNION
         SELECT refund.payment_id
         FROM shopping_refund refund
         JOIN shopping_payment payment ON payment.payment_id = refund.payment_id
         JOIN shopping_order orders ON orders.order_id = payment.order_id
-        WHERE orders.trade_id = payment.trade_id AND orders.pay_channel = payment.channel
+        WHERE refund.reason <> 'staff'
+            AND orders.trade_id = payment.trade_id AND orders.pay_channel = payment.channel
         """,
     ),
     Check(
         "I9-refund-amount",
-        "a refund is of the amount and the order that came in",
+        "a refund is of the currency and order that came in; by itself goes back all that is left",
         """
         SELECT refund.payment_id
         FROM shopping_refund refund
         JOIN shopping_payment payment ON payment.payment_id = refund.payment_id
-        WHERE refund.amount <> payment.amount OR refund.currency <> payment.currency
-            OR refund.order_id <> payment.order_id
+        WHERE refund.currency <> payment.currency OR refund.order_id <> payment.order_id OR refund.amount < 1
+            OR (refund.reason <> 'staff' AND refund.amount <> payment.amount - (
+                SELECT COALESCE(SUM(asked.amount), 0) FROM shopping_refund asked
+                WHERE asked.payment_id = payment.payment_id AND asked.reason = 'staff' AND asked.status <> 'refused'
+            ))
+        """,
+    ),
+    Check(
+        # Captured = kept + sent back + on its way: what is kept is never below nothing.
+        "I9-refunded-more",
+        "of what came in no more is sent back, or on its way back, than came in",
+        """
+        SELECT payment.payment_id
+        FROM shopping_payment payment
+        JOIN (
+            SELECT payment_id, SUM(amount) AS total FROM shopping_refund WHERE status <> 'refused' GROUP BY payment_id
+        ) gone ON gone.payment_id = payment.payment_id
+        WHERE payment.amount < gone.total
+        """,
+    ),
+    Check(
+        # Of the sandbox alone: another provider's ledger is elsewhere.
+        "I9-refund-not-in-ledger",
+        "the sandbox has sent back what is written down as sent, and perhaps what is on its way",
+        """
+        SELECT payment.payment_id
+        FROM shopping_payment payment
+        JOIN sandbox_payment sandbox ON sandbox.trade_id = payment.trade_id
+        LEFT JOIN (
+            SELECT payment_id,
+                SUM(CASE WHEN status = 'done' THEN amount ELSE 0 END) AS done,
+                SUM(CASE WHEN status = 'refused' THEN 0 ELSE amount END) AS gone
+            FROM shopping_refund
+            GROUP BY payment_id
+        ) refunds ON refunds.payment_id = payment.payment_id
+        WHERE payment.channel = 'sandbox' AND payment.status = 'captured'
+            AND (sandbox.refunded < COALESCE(refunds.done, 0) OR sandbox.refunded > COALESCE(refunds.gone, 0))
+        """,
+    ),
+    Check(
+        "I9-returned-pieces",
+        "with a refund come back no more pieces than the order has, and with one that there is",
+        """
+        SELECT returned.order_id, returned.goods_id
+        FROM shopping_refund_line returned
+        LEFT JOIN shopping_order_detail line
+            ON line.order_id = returned.order_id AND line.goods_id = returned.goods_id
+        GROUP BY returned.order_id, returned.goods_id
+        HAVING SUM(returned.num) > COALESCE(MAX(line.num), 0)
+        UNION
+        SELECT returned.order_id, returned.goods_id
+        FROM shopping_refund_line returned
+        LEFT JOIN shopping_refund refund
+            ON refund.refund_id = returned.refund_id AND refund.order_id = returned.order_id
+        WHERE refund.refund_id IS NULL
         """,
     ),
     Check(
@@ -173,7 +230,8 @@ ORDERS = (
         """
         SELECT refund.payment_id
         FROM shopping_refund refund
-        WHERE refund.status = 'pending' AND COALESCE(refund.next_try_at, refund.created_at) < %(grace_end)s
+        WHERE refund.status IN ('pending', 'requested')
+            AND COALESCE(refund.next_try_at, refund.created_at) < %(grace_end)s
         """,
     ),
     Check(
@@ -182,11 +240,11 @@ ORDERS = (
         """
         SELECT refund.payment_id
         FROM shopping_refund refund
-        WHERE refund.status = 'pending' AND refund.created_at < %(grace_end)s
+        WHERE refund.status IN ('pending', 'requested') AND refund.created_at < %(grace_end)s
             AND NOT EXISTS (
                 SELECT 1 FROM messaging_message message
-                WHERE message.key = CAST(refund.payment_id AS CHAR) AND message.topic = 'payment_refund'
-                    AND message.state = 'ready'
+                WHERE message.key = CAST(refund.refund_id AS CHAR) AND message.state = 'ready'
+                    AND message.topic = CASE refund.status WHEN 'pending' THEN 'payment_refund' ELSE 'order_refund' END
             )
         """,
     ),

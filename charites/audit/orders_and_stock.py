@@ -7,6 +7,24 @@ from charites.audit.check import Check
 
 OWN = "('service:orders', 'service:0')"  # the shop's own service; without a name where an earlier version signed for it
 
+# Where one database holds both: of what came back the other service knows by its keys alone.
+RETURNED = (
+    Check(
+        "I3-returned-not-added",
+        "past its grace period, what came back with a refund is added to its stock, once",
+        """
+        SELECT returned.refund_id, returned.goods_id
+        FROM shopping_refund_line returned
+        LEFT JOIN shopping_stock_adjustment adjustment
+            ON adjustment.idempotency_key =
+                REPLACE(REPLACE('refund:R:G', 'R', returned.refund_id), 'G', returned.goods_id)
+        WHERE returned.created_at < %(grace_end)s
+            AND (adjustment.goods_id IS NULL OR adjustment.goods_id <> returned.goods_id
+                OR adjustment.delta <> returned.num)
+        """,
+    ),
+)
+
 ORDERS_AND_STOCK = (
     Check(
         "I3-line-without-record",

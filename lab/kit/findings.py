@@ -21,7 +21,8 @@ def wrong_endings(order_ids: list[int]) -> dict[int, str]:
     captured: dict[int, list[Payment]] = defaultdict(list)
     for payment in Payment.objects.filter(order_id__in=order_ids, status=Payment.Status.CAPTURED):
         captured[payment.order_id].append(payment)
-    refunds = Counter(Refund.objects.filter(order_id__in=order_ids).values_list("payment_id", flat=True))
+    by_themselves = Refund.objects.filter(order_id__in=order_ids).exclude(reason=Refund.Reason.STAFF)
+    refunds = Counter(by_themselves.values_list("payment_id", flat=True))
     faults = {order.order_id: wrong_ending(order, captured[order.order_id], refunds) for order in orders}
     return {order_id: fault for order_id, fault in faults.items() if fault}
 

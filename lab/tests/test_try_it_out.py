@@ -48,7 +48,7 @@ def test_every_operation_can_be_tried_as_it_is_filled_in() -> None:
             order_id=orders.pop() if name in {"pay_order", "cancel_order"} else orders[0], **examples(operation)
         )
         caller = buyer if name in OF_BUYERS else staff
-        if name != "complete_order":  # of an order that is paid
+        if name not in {"complete_order", "refund_order"}:  # of an order that is paid
             answers[name] = caller.send(method, filled, find_body(name)).status_code
 
     assert {name: status for name, status in answers.items() if status >= 300} == REFUSED

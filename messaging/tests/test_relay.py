@@ -138,7 +138,7 @@ def test_register_of_a_topic_twice_is_refused(receive):
 
 
 def test_topics_of_orders_are_registered():
-    assert list_topics() == ["payment_notify", "payment_refund"]
+    assert list_topics() == ["order_refund", "payment_notify", "payment_refund", "stock_returned"]
     assert find_registration(Message(topic="payment_refund", payload={"v": 1})).topic == "payment_refund"
 
 

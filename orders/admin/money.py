@@ -12,15 +12,16 @@ from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, confirmed
 from charites.common.admin_export import Column, ExportAdmin, column, time
 from charites.common.admin_export import amount as exported
+from charites.common.admin_products import product_of, with_products
 from charites.common.admin_sections import Section, section
 from charites.common.money import money
 from messaging.models import Message
 from messaging.selectors import list_by_key
 from orders import selectors, services
-from orders.models import Payment, Refund
+from orders.models import ON_ITS_WAY, Payment, Refund, RefundLine
 from orders.payments import sandbox
 from orders.payments.sandbox import NOTIFY_TOPIC
-from orders.refunds import REFUND_TOPIC
+from orders.refunds import REFUND_TOPIC, REQUESTED_TOPIC, RETURN_TOPIC
 
 
 def amount(row: Any) -> str:
@@ -34,7 +35,7 @@ def payments_section(payments: list[Payment]) -> Section:
 
 
 def refunds_section(refunds: list[Refund]) -> Section:
-    names = ("payment_id", "amount", "reason", "status", "attempts", "created_at")
+    names = ("refund_id", "amount", "reason", "note", "actor", "status", "attempts", "created_at")
     return section(_("Refunds"), Refund, refunds, *names, labels={"amount": _("amount")}, amount=amount)
 
 
@@ -102,14 +103,15 @@ class PaymentAdmin(MoneyAdmin):
 @admin.register(Refund)
 class RefundAdmin(MoneyAdmin):
     fields = (
-        *("payment_id", "order_id", "shown_amount", "reason", "status", "attempts", "leased_until", "next_try_at"),
-        *("done_at", "last_error", "created_at", "updated_at"),
+        *("refund_id", "payment_id", "order_id", "shown_amount", "reason", "note", "actor", "status", "attempts"),
+        *("leased_until", "next_try_at", "done_at", "last_error", "created_at", "updated_at"),
     )
     list_display = (
-        "payment_id",
+        "refund_id",
         "order_id",
         "shown_amount",
         "reason",
+        "note",
         "status",
         "attempts",
         "next_try_at",
@@ -118,26 +120,36 @@ class RefundAdmin(MoneyAdmin):
     list_filter = ("status", "reason", "created_at")
     indexed_filters = ("status",)
     ordering = ("-id",)
-    id_fields = ("payment_id", "order_id")
+    id_fields = ("refund_id", "payment_id", "order_id")
     actions = ("send_now",)
 
     def export_columns(self, request: HttpRequest) -> Sequence[Column]:
         return [
-            *(column("payment_id"), column("order_id"), exported("amount"), column("currency"), column("reason")),
-            *(column("status"), column("attempts"), column("last_error")),
+            *(column("refund_id"), column("payment_id"), column("order_id"), exported("amount"), column("currency")),
+            *(column("reason"), column("note"), column("actor"), column("status"), column("attempts")),
+            *(column("last_error"),),
             *(time("next_try_at"), time("done_at"), time("created_at")),
         ]
 
     def sections(self, obj: Refund) -> list[Section]:
-        return [messages_section(list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id)))]
+        lines = selectors.list_returned(refund_ids=[obj.refund_id])
+        with_products(lines)
+        topics = (REQUESTED_TOPIC, RETURN_TOPIC) if obj.own_id else (REFUND_TOPIC,)
+        found = [message for topic in topics for message in list_by_key(topic=topic, key=str(obj.refund_id))]
+        labels = {"goods_id": _("product")}
+        return [
+            section(_("Returned pieces"), RefundLine, lines, "goods_id", "num", labels=labels, linked=product_of),
+            messages_section(found),
+        ]
 
     @admin.action(description=_("Send the money back now"), permissions=["operate"])
-    @confirmed(_("Try to send this money back now? Only pending refunds are sent."))
+    @confirmed(_("Try to send this money back now? Only what is on its way is sent."))
     def send_now(self, request: HttpRequest, rows: list[Refund], form: forms.Form) -> Report:
-        errors = services.send_refunds(payment_ids=[refund.payment_id for refund in rows], now=clock.now())
-        pending = [refund for refund in rows if refund.status == Refund.Status.PENDING]
-        text = _("The money of payment %(payment_id)s was sent back before.")
-        sent = [text % {"payment_id": refund.payment_id} for refund in rows if refund not in pending]
+        errors = services.send_refunds(refund_ids=[refund.refund_id for refund in rows], now=clock.now())
+        due = [refund for refund in rows if refund.status in ON_ITS_WAY]
+        text = _("Refund %(refund_id)s is %(status)s.")
+        ended = [(refund.refund_id, refund.get_status_display()) for refund in rows if refund not in due]
+        left = [text % {"refund_id": refund_id, "status": status} for refund_id, status in ended]
         return Report(
-            done=[refund for refund in pending if refund.payment_id not in errors], errors=[*errors.values(), *sent]
+            done=[refund for refund in due if refund.refund_id not in errors], errors=[*errors.values(), *left]
         )

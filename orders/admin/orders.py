@@ -22,6 +22,7 @@ from goods.selectors import list_existing_rooms
 from orders import selectors, services
 from orders.admin.filters import PlacedFilter, RoomFilter
 from orders.admin.money import payments_section, refunds_section
+from orders.admin.refund_page import RefundableAdmin
 from orders.models import Order, OrderDetail
 from orders.personal_data import masked
 from stock import selectors as stock_selectors
@@ -62,7 +63,7 @@ class UserNames(ReadOnlyAdmin):
 
 
 @admin.register(Order)
-class OrderAdmin(ExportAdmin, UserNames):
+class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
     list_display = ("order_id", "user", "status", "shown_amount", "created_at", "expires_in", "closed_by")
     list_filter = ("status", PlacedFilter, RoomFilter, "closed_by")
     ordered_filters = ("status", PlacedFilter.parameter_name)

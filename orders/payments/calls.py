@@ -14,7 +14,7 @@ from charites.common.text import is_key
 from orders.errors import BadSignature, PaymentsUnavailable, PaymentUnanswered
 from orders.models import Payment
 from orders.payloads import Capture
-from orders.payments.port import PaymentRequest, Provider, RefundRequest, get_provider, wrong_fields
+from orders.payments.port import PaymentRequest, Provider, RefundRefused, RefundRequest, get_provider, wrong_fields
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ def query(payment: Payment) -> Capture | None:
 
 
 def refund(request: RefundRequest, *, channel: str, now: datetime) -> None:
-    """Sends money back. Raises PaymentsUnavailable."""
+    """Sends money back. Raises RefundRefused, PaymentsUnavailable."""
     ask(
         "refund",
         channel,
@@ -99,6 +99,9 @@ def ask(
         with tracing.span(f"provider {what}", kind="CLIENT", channel=channel, payment_id=str(payment_id)):
             answer = question(provider)
             check(answer)
+    except RefundRefused as error:
+        log.warning("refund_refused_by_provider", payment_id=payment_id, error=str(error))
+        raise
     except PaymentsUnavailable as error:
         log.warning("provider_not_asked", payment_id=payment_id, error=reason_of(error))
         raise

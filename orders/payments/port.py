@@ -30,12 +30,18 @@ class PaymentRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """What we ask a provider to send back: all `amount` cents that came in by `trade_id`."""
+    """What we ask a provider to send back: `amount` cents of those that came in by `trade_id`, under our `refund_id`,
+    which is the payment's where all of it goes back."""
 
+    refund_id: int
     payment_id: int
     trade_id: str
     amount: int
     currency: str
+
+
+class RefundRefused(Exception):
+    """A provider's word that it sends nothing back under this number, now or later. Its text is for operators."""
 
 
 def wrong_fields(capture: Any) -> list[str]:
@@ -85,7 +91,8 @@ class Provider(Protocol):
         """Returns the capture of a payment, or None while there is none."""
 
     def refund(self, request: RefundRequest, *, timeout_seconds: float, now: datetime) -> None:
-        """Sends money back. Once per trade: the same again, also at the same moment, is harmless."""
+        """Sends money back. Once per `refund_id`: the same again, also at the same moment, is harmless. Raises
+        RefundRefused, which is no missing answer but an answer."""
 
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
         """Returns the capture that a callback reports. Raises BadSignature, Invalid."""

@@ -58,6 +58,7 @@ A_PAYMENT = {
     "created_at": "2026-06-01T12:01:00.000000Z",
 }
 A_REFUND = {
+    "refund_id": "649238400000000003",
     "payment_id": "649238400000000003",
     "order_id": "649238400000000001",
     "amount": 19900,
@@ -68,9 +69,29 @@ A_REFUND = {
     "created_at": "2026-06-01T12:02:00.000000Z",
     "done_at": "2026-06-01T12:02:01.000000Z",
 }
+A_STAFF_REFUND = {**A_REFUND, "actor": "", "note": "", "last_error": ""}
+A_REFUND_REQUEST = {
+    "amount": 9950,
+    "reason": "one mug arrived broken",
+    "items": [{"goods_id": "1", "quantity": 1}],
+    "idempotency_key": "return-2026-06-01-0001",
+}
+A_REQUESTED_REFUND = {
+    **A_REFUND,
+    "refund_id": "649238400000000004",
+    "payment_id": "649238400000000002",
+    "amount": 9950,
+    "reason": "staff",
+    "status": "requested",
+    "attempts": 0,
+    "done_at": None,
+    "actor": "staff:3",
+    "note": "one mug arrived broken",
+    "last_error": "",
+}
 MONEY_OF_AN_ORDER = {"payments": [A_PAYMENT], "refunds": []}
 PAYMENTS = {"payments": [A_PAYMENT], "next": None, "previous": None}
-REFUNDS = {"refunds": [A_REFUND], "next": None, "previous": None}
+REFUNDS = {"refunds": [A_STAFF_REFUND], "next": None, "previous": None}
 A_NOTICE = {
     "payment_id": "1",
     "trade_id": "T-1",

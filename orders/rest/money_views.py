@@ -9,6 +9,7 @@ from charites.common import clock
 from charites.common.auth import Permission
 from charites.common.errors import Forbidden
 from charites.common.rest import (
+    IDEMPOTENCY_KEY,
     Answer,
     Endpoint,
     allowed,
@@ -16,10 +17,13 @@ from charites.common.rest import (
     documented,
     identity_of,
     paged,
+    required_key,
     shown,
+    valid_body,
     valid_query,
 )
 from orders import errors, lists, selectors, services
+from orders.payloads import RefundOrder
 from orders.rest import examples
 from orders.rest.serializers import (
     ListPaymentsSerializer,
@@ -28,6 +32,8 @@ from orders.rest.serializers import (
     NoticeAnswerSerializer,
     PaymentListSerializer,
     RefundListSerializer,
+    RefundOrderSerializer,
+    StaffRefundSerializer,
 )
 from stock.errors import StockBusy
 
@@ -44,6 +50,46 @@ class MoneyOfOrderView(Endpoint):
         selectors.get_order(order_id=order_id, user_id=identity_of(request).visible_user_id)
         payments, refunds = selectors.list_payments(order_id=order_id), selectors.list_refunds(order_id=order_id)
         return Response(shown(MoneySerializer, {"payments": payments, "refunds": refunds}))
+
+
+class RefundOrderView(Endpoint):
+    permission_classes = [allowed(Permission.ADD_REFUND)]
+
+    @documented(
+        "Refund a paid order, whole or in part",
+        description="For staff who may add refunds. The money leaves a moment later: the refund's `status` says "
+        "whether the provider has sent it. The order keeps its status. Of two refunds at once that are more than is "
+        "left, one is refused. The same key is answered with the same refund.",
+        operation_id="refund_order",
+        parameters=[IDEMPOTENCY_KEY],
+        request=RefundOrderSerializer,
+        example=examples.A_REFUND_REQUEST,
+        answers=[
+            Answer(StaffRefundSerializer, "The money is on its way.", examples.A_REQUESTED_REFUND, 201),
+            Answer(StaffRefundSerializer, "It was asked for before, by the same key.", examples.A_REQUESTED_REFUND),
+        ],
+        errors=[
+            Forbidden,
+            errors.OrderNotFound,
+            errors.OrderStateConflict,
+            errors.RefundTooLarge,
+            errors.ReturnTooLarge,
+        ],
+    )
+    def post(self, request: Request, order_id: int) -> Response:
+        body = valid_body(RefundOrderSerializer, request)
+        command = RefundOrder(
+            order_id=order_id,
+            amount=body["amount"],
+            currency=body.get("currency"),
+            reason=body["reason"],
+            actor=identity_of(request).actor,
+            returned=body.get("items", {}),
+            returns_all=body["return_stock"],
+            idempotency_key=required_key(request, body.get("idempotency_key")),
+        )
+        requested = services.refund_order(command=command)
+        return Response(shown(StaffRefundSerializer, requested.refund), 201 if requested.is_new else 200)
 
 
 class PaymentListView(Endpoint):
@@ -68,7 +114,7 @@ class RefundListView(Endpoint):
 
     @documented(
         "List refunds, newest first",
-        description="For staff who may see refunds. Their `payment_id` is that of the payment that brought the money.",
+        description="For staff who may see refunds. ",
         operation_id="list_refunds",
         parameters=[ListRefundsSerializer],
         answers=Answer(RefundListSerializer, "A page of refunds.", examples.REFUNDS),

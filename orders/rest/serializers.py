@@ -6,11 +6,13 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from charites.common.models import ADDRESS_LENGTH, MAX_LINES, NAME_LENGTH, PHONE_LENGTH
+from charites.common.models import ADDRESS_LENGTH, MAX_LINES, NAME_LENGTH, PHONE_LENGTH, REASON_LENGTH
 from charites.common.rest import (
     AmountField,
     CountField,
+    FlagField,
     IdField,
+    KeyField,
     MomentField,
     NamedStatusField,
     PagedSerializer,
@@ -20,7 +22,7 @@ from charites.common.rest import (
     TextField,
 )
 from charites.common.times import as_utc
-from orders.models import Order, OrderDetail, Payment, Refund
+from orders.models import CURRENCY_LENGTH, Order, OrderDetail, Payment, Refund
 from orders.selectors import OrderWithLines
 
 OUTCOMES = [("now", "pay at once"), ("page", "wait for the pay page")]
@@ -29,6 +31,14 @@ OUTCOMES = [("now", "pay at once"), ("page", "wait for the pay page")]
 class ItemSerializer(StrictSerializer):
     goods_id = IdField()
     quantity = QuantityField()
+
+
+def merged(items: list[dict[str, int]]) -> dict[int, int]:
+    """Lines for the same product are one."""
+    quantities: Counter[int] = Counter()
+    for item in items:
+        quantities[item["goods_id"]] += item["quantity"]
+    return dict(quantities)
 
 
 class PlaceOrderSerializer(StrictSerializer):
@@ -44,11 +54,7 @@ class PlaceOrderSerializer(StrictSerializer):
     )
 
     def validate_items(self, items: list[dict[str, int]]) -> dict[int, int]:
-        """Lines for the same product are merged."""
-        quantities: Counter[int] = Counter()
-        for item in items:
-            quantities[item["goods_id"]] += item["quantity"]
-        return dict(quantities)
+        return merged(items)
 
 
 class PayOrderSerializer(StrictSerializer):
@@ -164,16 +170,52 @@ class PaymentSerializer(serializers.Serializer[Payment]):
     created_at = serializers.DateTimeField()
 
 
+class RefundOrderSerializer(StrictSerializer):
+    """What an operator may say. Never more goes back than came in."""
+
+    amount = QuantityField(help_text="in cents; at most what is left of the order's payment")
+    currency = TextField(
+        max_length=CURRENCY_LENGTH, required=False, help_text="if given, it has to be that of the payment"
+    )
+    reason = TextField(max_length=REASON_LENGTH, help_text="for staff, who find it as the refund's `note`")
+    return_stock = FlagField(
+        required=False,
+        default=False,
+        help_text="all pieces of the order that have not come back yet are available again",
+    )
+    items = ItemSerializer(  # type: ignore[call-arg]
+        many=True, required=False, max_length=MAX_LINES, help_text="or these pieces alone"
+    )
+    idempotency_key = KeyField(
+        required=False, help_text="or the header Idempotency-Key; one of the two has to be there"
+    )
+
+    def validate_items(self, items: list[dict[str, int]]) -> dict[int, int]:
+        return merged(items)
+
+
 class RefundSerializer(serializers.Serializer[Refund]):
-    payment_id = IdField()
+    refund_id = IdField()
+    payment_id = IdField(help_text="the payment that brought the money")
     order_id = IdField()
     amount = AmountField(help_text="in cents")
     currency = serializers.CharField(help_text="by ISO 4217")
-    reason = serializers.ChoiceField(Refund.Reason.choices)
-    status = serializers.ChoiceField(Refund.Status.choices)
+    reason = serializers.ChoiceField(Refund.Reason.choices, help_text="`staff`: a person asked for it")
+    status = serializers.ChoiceField(
+        Refund.Status.choices,
+        help_text="on its way: `pending` by itself, `requested` by a person; the provider has sent it, or refused it",
+    )
     attempts = CountField(help_text="how often it was tried to send it")
     created_at = serializers.DateTimeField()
     done_at = serializers.DateTimeField(allow_null=True)
+
+
+class StaffRefundSerializer(RefundSerializer):
+    """What staff may know besides."""
+
+    actor = serializers.CharField(help_text="who asked for it; empty where it goes back by itself")
+    note = serializers.CharField(help_text="why")
+    last_error = serializers.CharField(help_text="of the provider")
 
 
 class MoneySerializer(serializers.Serializer[Any]):
@@ -186,7 +228,7 @@ class PaymentListSerializer(PageSerializer):
 
 
 class RefundListSerializer(PageSerializer):
-    refunds = RefundSerializer(many=True)
+    refunds = StaffRefundSerializer(many=True)
 
 
 class NoticeAnswerSerializer(serializers.Serializer[Any]):

@@ -9,6 +9,7 @@ urlpatterns = [
     path("orders/<id:order_id>/cancel", views.CancelView.as_view()),
     path("orders/<id:order_id>/complete", views.CompleteView.as_view()),
     path("orders/<id:order_id>/money", money_views.MoneyOfOrderView.as_view()),
+    path("orders/<id:order_id>/refunds", money_views.RefundOrderView.as_view()),
     path("payments", money_views.PaymentListView.as_view()),
     path("payments/notify", money_views.NotifyView.as_view()),
     path("refunds", money_views.RefundListView.as_view()),

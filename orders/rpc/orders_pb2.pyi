@@ -135,3 +135,39 @@ class PayOrderReply(_message.Message):
     pay_url: str
     status: str
     def __init__(self, payment_id: _Optional[int] = ..., pay_url: _Optional[str] = ..., status: _Optional[str] = ...) -> None: ...
+
+class RefundOrderRequest(_message.Message):
+    __slots__ = ("order_id", "amount", "reason", "currency", "return_stock", "items", "idempotency_key")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    RETURN_STOCK_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    order_id: int
+    amount: int
+    reason: str
+    currency: str
+    return_stock: bool
+    items: _containers.RepeatedCompositeFieldContainer[OrderLine]
+    idempotency_key: str
+    def __init__(self, order_id: _Optional[int] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., currency: _Optional[str] = ..., return_stock: _Optional[bool] = ..., items: _Optional[_Iterable[_Union[OrderLine, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class RefundReply(_message.Message):
+    __slots__ = ("refund_id", "payment_id", "order_id", "amount", "currency", "status", "created_at")
+    REFUND_ID_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    refund_id: int
+    payment_id: int
+    order_id: int
+    amount: int
+    currency: str
+    status: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, refund_id: _Optional[int] = ..., payment_id: _Optional[int] = ..., order_id: _Optional[int] = ..., amount: _Optional[int] = ..., currency: _Optional[str] = ..., status: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

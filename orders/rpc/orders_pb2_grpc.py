@@ -59,6 +59,11 @@ class OrderStub:
                 request_serializer=orders_dot_rpc_dot_orders__pb2.OrderRequest.SerializeToString,
                 response_deserializer=orders_dot_rpc_dot_orders__pb2.OrderReply.FromString,
                 _registered_method=True)
+        self.RefundOrder = channel.unary_unary(
+                '/Order/RefundOrder',
+                request_serializer=orders_dot_rpc_dot_orders__pb2.RefundOrderRequest.SerializeToString,
+                response_deserializer=orders_dot_rpc_dot_orders__pb2.RefundReply.FromString,
+                _registered_method=True)
 
 
 class OrderServicer:
@@ -99,6 +104,14 @@ class OrderServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RefundOrder(self, request, context):
+        """Sends money of a paid order back, whole or in part; for staff who may add refunds. It leaves a moment later. With
+        metadata `idempotency-key`, or the field: the same again gets the same refund; one of the two has to be there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrderServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +139,11 @@ def add_OrderServicer_to_server(servicer, server):
                     servicer.CancelOrder,
                     request_deserializer=orders_dot_rpc_dot_orders__pb2.OrderRequest.FromString,
                     response_serializer=orders_dot_rpc_dot_orders__pb2.OrderReply.SerializeToString,
+            ),
+            'RefundOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundOrder,
+                    request_deserializer=orders_dot_rpc_dot_orders__pb2.RefundOrderRequest.FromString,
+                    response_serializer=orders_dot_rpc_dot_orders__pb2.RefundReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -263,6 +281,33 @@ class Order:
             '/Order/CancelOrder',
             orders_dot_rpc_dot_orders__pb2.OrderRequest.SerializeToString,
             orders_dot_rpc_dot_orders__pb2.OrderReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/Order/RefundOrder',
+            orders_dot_rpc_dot_orders__pb2.RefundOrderRequest.SerializeToString,
+            orders_dot_rpc_dot_orders__pb2.RefundReply.FromString,
             options,
             channel_credentials,
             insecure,

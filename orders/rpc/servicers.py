@@ -10,12 +10,12 @@ from charites.common import clock
 from charites.common.auth import Identity, Permission
 from charites.common.errors import Invalid
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
-from charites.common.rpc import Call, Job, Servicer, in_loop, merged, required_id
+from charites.common.rpc import Call, Job, Servicer, allow, in_loop, merged, required_id
 from charites.common.text import tidy
 from goods.models import Goods
 from orders import lists, selectors, services
 from orders.models import Order, OrderDetail
-from orders.payloads import NewOrder, PlaceOrder, Placing
+from orders.payloads import NewOrder, PlaceOrder, Placing, RefundOrder
 from orders.personal_data import as_seen_by
 from orders.queue import PLACING, Queued, in_queue
 from orders.rpc import orders_pb2
@@ -29,6 +29,8 @@ from orders.rpc.orders_pb2 import (
     OrderRequest,
     PayOrderReply,
     PayOrderRequest,
+    RefundOrderRequest,
+    RefundReply,
 )
 from orders.selectors import OrderWithLines
 
@@ -88,6 +90,37 @@ class OrderServicer(Servicer):
             order_id=order_id, user_id=call.identity.changeable_user_id, closed_by=closed_by, now=clock.now()
         )
         return reply_to(call.identity, cancelled)
+
+    @allow(Permission.ADD_REFUND)
+    def RefundOrder(self, request: RefundOrderRequest, call: Call) -> RefundReply:
+        key = call.idempotency_key(request.idempotency_key)
+        if key is None:
+            raise Invalid("idempotency_key", _("is missing"))
+        command = RefundOrder(
+            order_id=required_id("order_id", request.order_id),
+            amount=request.amount,
+            currency=request.currency or None,
+            reason=tidy(request.reason),
+            actor=call.identity.actor,
+            returned=merged(request.items),
+            returns_all=request.return_stock,
+            idempotency_key=key,
+        )
+        return refund_reply(services.refund_order(command=command))
+
+
+def refund_reply(requested: services.RequestedRefund) -> RefundReply:
+    refund = requested.refund
+    assert refund  # or its error was raised
+    return RefundReply(
+        refund_id=refund.refund_id,
+        payment_id=refund.payment_id,
+        order_id=refund.order_id,
+        amount=refund.amount,
+        currency=refund.currency,
+        status=refund.status,
+        created_at=refund.created_at,
+    )
 
 
 def reply_to(identity: Identity, found: OrderWithLines) -> OrderReply:

@@ -21,11 +21,14 @@ from orders.services.paying import (
 from orders.services.placing import TIMEOUT_TASK, Placed, place_order, place_orders
 from orders.services.reconciling import ask_about_order, ask_about_payments, ask_now, reconcile
 from orders.services.refunding import send_forgotten_refunds, send_refunds
+from orders.services.requesting_refunds import RequestedRefund, refund_order, refund_orders
+from orders.services.returning import return_pieces
 
 __all__ = [
     "TIMEOUT_TASK",
     "BegunPayment",
     "Placed",
+    "RequestedRefund",
     "ask_about_order",
     "ask_about_payments",
     "ask_now",
@@ -46,7 +49,10 @@ __all__ = [
     "receive_notice",
     "reconcile",
     "record_captures",
+    "refund_order",
+    "refund_orders",
     "refund_refused",
+    "return_pieces",
     "send_forgotten_refunds",
     "send_refunds",
 ]

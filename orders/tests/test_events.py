@@ -175,10 +175,10 @@ def test_money_that_pays_nothing_is_told_made_failed_and_done(lines: Lines, sett
     services.record_captures(captures=[make_capture(payment, amount=5)])
     settings.PAYMENT_PROVIDER = "lab.kit.providers.Away"
     now = timezone.now()
-    services.send_refunds(payment_ids=[payment.payment_id], now=now)
+    services.send_refunds(refund_ids=[payment.payment_id], now=now)
     settings.PAYMENT_PROVIDER = "lab.kit.providers.Scripted"
     for _ in range(2):
-        services.send_refunds(payment_ids=[payment.payment_id], now=later(60, start=now))
+        services.send_refunds(refund_ids=[payment.payment_id], now=later(60, start=now))
 
     made, failed, done = lines()[3:]
     about = {
@@ -190,6 +190,7 @@ def test_money_that_pays_nothing_is_told_made_failed_and_done(lines: Lines, sett
         "actor": "",
     }
     assert made == {"event": "refund_made", "reason": "amount", **about}
+    about |= {"refund_id": about["payment_id"]}
     assert failed == {"event": "refund_failed", "attempts": 1, **about}
     assert done == {"event": "refund_done", **about}
 

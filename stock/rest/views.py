@@ -1,11 +1,10 @@
 """Stock over REST."""
 
-from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common.auth import Permission
-from charites.common.errors import Forbidden, Invalid
+from charites.common.errors import Forbidden
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
     Answer,
@@ -16,6 +15,7 @@ from charites.common.rest import (
     idempotency_key,
     identity_of,
     paged,
+    required_key,
     shown,
     valid_body,
     valid_query,
@@ -104,15 +104,12 @@ class AdjustmentView(Endpoint):
     )
     def post(self, request: Request, goods_id: int) -> Response:
         body = valid_body(AdjustmentSerializer, request)
-        key = idempotency_key(request, body.get("idempotency_key"))
-        if key is None:
-            raise Invalid("idempotency_key", _("is missing: send the header Idempotency-Key, or the field"))
         adjustment = services.Adjustment(
             goods_id=goods_id,
             delta=body["delta"],
             reason=body["reason"],
             actor=identity_of(request).actor,
             may_add=identity_of(request).may(Permission.ADD_STOCK),
-            idempotency_key=key,
+            idempotency_key=required_key(request, body.get("idempotency_key")),
         )
         return Response(shown(StockSerializer, services.adjust_stock(adjustments=[adjustment]).rows[0]), 201)

@@ -6,11 +6,20 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.auth import Permission, Role
 from charites.common.errors import Invalid
+from charites.common.models import MAX_LINES
 from charites.common.rpc import Call, Job, Servicer, allow, in_loop, merged, required_id
+from charites.common.text import tidy
 from stock import selectors, services
 from stock.queue import MOVING, Queued, in_queue
 from stock.rpc import stock_pb2
-from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel
+from stock.rpc.stock_pb2 import (
+    AdjustStockReply,
+    AdjustStockRequest,
+    OrderStockReply,
+    OrderStockRequest,
+    StockChange,
+    StockLevel,
+)
 from stock.services import Adjustment, Moved
 
 
@@ -68,6 +77,29 @@ class StockServicer(Servicer):
         goods_ids = [required_id("goods_id", line.goods_id) for line in request.items]
         what = services.rolling_back(order_id=request.order_id, goods_ids=goods_ids, owner=call.identity.actor)
         return Job(MOVING, in_queue(what), as_reply)
+
+    @allow(Role.SERVICE, Permission.CHANGE_STOCK)
+    def AdjustStock(self, request: AdjustStockRequest, call: Call) -> AdjustStockReply:
+        if not 0 < len(request.changes) <= MAX_LINES:
+            raise Invalid("changes", _("must be 1 to %(limit)s lines"), limit=MAX_LINES)
+        may_add = call.identity.may(Role.SERVICE, Permission.ADD_STOCK)
+        adjustments = [as_adjustment(change, call.identity.actor, may_add=may_add) for change in request.changes]
+        stock = services.adjust_stock(adjustments=adjustments)
+        return AdjustStockReply(levels=[StockLevel(goods_id=row.goods_id, num=row.available) for row in stock])
+
+
+def as_adjustment(change: StockChange, actor: str, *, may_add: bool) -> Adjustment:
+    """What is asked for. Raises Invalid without a key: again, nobody would know whether it was done."""
+    if not change.idempotency_key:
+        raise Invalid("idempotency_key", _("is missing"))
+    return Adjustment(
+        goods_id=change.goods_id,
+        delta=change.delta,
+        reason=tidy(change.reason),
+        actor=actor,
+        may_add=may_add,
+        idempotency_key=change.idempotency_key,
+    )
 
 
 def as_level(goods_id: int, moved: Moved) -> StockLevel:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15stock/rpc/stock.proto\x1a\x1cgoogle/api/annotations.proto\"T\n\nStockLevel\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\x12\x19\n\x08order_id\x18\x03 \x01(\x03R\x07OrderId\"8\n\tStockLine\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\"P\n\x11OrderStockRequest\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\x12 \n\x05items\x18\x02 \x03(\x0b\x32\n.StockLineR\x05Items\",\n\x0fOrderStockReply\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId2\xff\x02\n\x05Stock\x12=\n\x08SetStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/setstock:\x01*\x12@\n\x08GetStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/getstock:\x01*\x12\x43\n\x0bReduceStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/reducestock:\x01*\x12\x39\n\x0cReserveStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x12\x39\n\x0c\x43onfirmStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x12:\n\rRollbackStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15stock/rpc/stock.proto\x1a\x1cgoogle/api/annotations.proto\"T\n\nStockLevel\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\x12\x19\n\x08order_id\x18\x03 \x01(\x03R\x07OrderId\"8\n\tStockLine\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x10\n\x03num\x18\x02 \x01(\x03R\x03Num\"P\n\x11OrderStockRequest\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\x12 \n\x05items\x18\x02 \x03(\x0b\x32\n.StockLineR\x05Items\",\n\x0fOrderStockReply\x12\x19\n\x08order_id\x18\x01 \x01(\x03R\x07OrderId\"\x7f\n\x0bStockChange\x12\x19\n\x08goods_id\x18\x01 \x01(\x03R\x07GoodsId\x12\x14\n\x05\x64\x65lta\x18\x02 \x01(\x03R\x05\x44\x65lta\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06Reason\x12\'\n\x0fidempotency_key\x18\x04 \x01(\tR\x0eIdempotencyKey\"<\n\x12\x41\x64justStockRequest\x12&\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x0c.StockChangeR\x07\x43hanges\"7\n\x10\x41\x64justStockReply\x12#\n\x06levels\x18\x01 \x03(\x0b\x32\x0b.StockLevelR\x06Levels2\xbb\x03\n\x05Stock\x12=\n\x08SetStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/setstock:\x01*\x12@\n\x08GetStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/getstock:\x01*\x12\x43\n\x0bReduceStock\x12\x0b.StockLevel\x1a\x0b.StockLevel\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/reducestock:\x01*\x12\x39\n\x0cReserveStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x12\x39\n\x0c\x43onfirmStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x12:\n\rRollbackStock\x12\x12.OrderStockRequest\x1a\x10.OrderStockReply\"\x03\x90\x02\x02\x12:\n\x0b\x41\x64justStock\x12\x13.AdjustStockRequest\x1a\x11.AdjustStockReply\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOCK'].methods_by_name['ConfirmStock']._serialized_options = b'\220\002\002'
   _globals['_STOCK'].methods_by_name['RollbackStock']._loaded_options = None
   _globals['_STOCK'].methods_by_name['RollbackStock']._serialized_options = b'\220\002\002'
+  _globals['_STOCK'].methods_by_name['AdjustStock']._loaded_options = None
+  _globals['_STOCK'].methods_by_name['AdjustStock']._serialized_options = b'\220\002\002'
   _globals['_STOCKLEVEL']._serialized_start=55
   _globals['_STOCKLEVEL']._serialized_end=139
   _globals['_STOCKLINE']._serialized_start=141
@@ -52,6 +54,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERSTOCKREQUEST']._serialized_end=279
   _globals['_ORDERSTOCKREPLY']._serialized_start=281
   _globals['_ORDERSTOCKREPLY']._serialized_end=325
-  _globals['_STOCK']._serialized_start=328
-  _globals['_STOCK']._serialized_end=711
+  _globals['_STOCKCHANGE']._serialized_start=327
+  _globals['_STOCKCHANGE']._serialized_end=454
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=456
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=516
+  _globals['_ADJUSTSTOCKREPLY']._serialized_start=518
+  _globals['_ADJUSTSTOCKREPLY']._serialized_end=573
+  _globals['_STOCK']._serialized_start=576
+  _globals['_STOCK']._serialized_end=1019
 # @@protoc_insertion_point(module_scope)

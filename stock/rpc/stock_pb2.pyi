@@ -38,3 +38,27 @@ class OrderStockReply(_message.Message):
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     order_id: int
     def __init__(self, order_id: _Optional[int] = ...) -> None: ...
+
+class StockChange(_message.Message):
+    __slots__ = ("goods_id", "delta", "reason", "idempotency_key")
+    GOODS_ID_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    goods_id: int
+    delta: int
+    reason: str
+    idempotency_key: str
+    def __init__(self, goods_id: _Optional[int] = ..., delta: _Optional[int] = ..., reason: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class AdjustStockRequest(_message.Message):
+    __slots__ = ("changes",)
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[StockChange]
+    def __init__(self, changes: _Optional[_Iterable[_Union[StockChange, _Mapping]]] = ...) -> None: ...
+
+class AdjustStockReply(_message.Message):
+    __slots__ = ("levels",)
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    levels: _containers.RepeatedCompositeFieldContainer[StockLevel]
+    def __init__(self, levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ...) -> None: ...

@@ -64,6 +64,11 @@ class StockStub:
                 request_serializer=stock_dot_rpc_dot_stock__pb2.OrderStockRequest.SerializeToString,
                 response_deserializer=stock_dot_rpc_dot_stock__pb2.OrderStockReply.FromString,
                 _registered_method=True)
+        self.AdjustStock = channel.unary_unary(
+                '/Stock/AdjustStock',
+                request_serializer=stock_dot_rpc_dot_stock__pb2.AdjustStockRequest.SerializeToString,
+                response_deserializer=stock_dot_rpc_dot_stock__pb2.AdjustStockReply.FromString,
+                _registered_method=True)
 
 
 class StockServicer:
@@ -114,6 +119,14 @@ class StockServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdjustStock(self, request, context):
+        """Adds pieces to products, or takes some away: all of the changes or none, each once under its key. For staff and
+        services. Replies with what is available then, in the order of the changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StockServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +159,11 @@ def add_StockServicer_to_server(servicer, server):
                     servicer.RollbackStock,
                     request_deserializer=stock_dot_rpc_dot_stock__pb2.OrderStockRequest.FromString,
                     response_serializer=stock_dot_rpc_dot_stock__pb2.OrderStockReply.SerializeToString,
+            ),
+            'AdjustStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjustStock,
+                    request_deserializer=stock_dot_rpc_dot_stock__pb2.AdjustStockRequest.FromString,
+                    response_serializer=stock_dot_rpc_dot_stock__pb2.AdjustStockReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +328,33 @@ class Stock:
             '/Stock/RollbackStock',
             stock_dot_rpc_dot_stock__pb2.OrderStockRequest.SerializeToString,
             stock_dot_rpc_dot_stock__pb2.OrderStockReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjustStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/Stock/AdjustStock',
+            stock_dot_rpc_dot_stock__pb2.AdjustStockRequest.SerializeToString,
+            stock_dot_rpc_dot_stock__pb2.AdjustStockReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     CHANGE_ORDER = "orders.change_order"  # pay, cancel and complete them
     VIEW_PAYMENT = "orders.view_payment"  # everybody's payments
     VIEW_REFUND = "orders.view_refund"  # everybody's refunds
+    ADD_REFUND = "orders.add_refund"  # send money of a paid order back
     VIEW_MESSAGE = "messaging.view_message"  # what the shop sends to itself and to others
     VIEW_PERSONAL_DATA = "orders.view_personal_data"  # names, phones and addresses of others
 

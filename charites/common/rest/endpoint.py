@@ -122,6 +122,14 @@ def idempotency_key(request: Asked, given: str | None = None) -> str | None:
     return one_key(request.headers.get("Idempotency-Key"), given)
 
 
+def required_key(request: Asked, given: str | None = None) -> str:
+    """The same where nothing is done without a key. Raises Invalid when there is none."""
+    key = idempotency_key(request, given)
+    if key is None:
+        raise Invalid("idempotency_key", _("is missing: send the header Idempotency-Key, or the field"))
+    return key
+
+
 def identity_of(request: Asked) -> auth.Identity:
     """Returns who calls. Raises Unauthenticated when nobody does."""
     if not isinstance(request.user, auth.Identity):

@@ -118,6 +118,15 @@ class CountField(serializers.IntegerField):
         super().__init__(**{"min_value": 0, "max_value": MAX_INT64, **kwargs})
 
 
+class FlagField(serializers.BooleanField):
+    """true or false, and no other way to say it."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
 class AmountField(CountField):
     """Money in the currency's smallest unit, in answers."""
 

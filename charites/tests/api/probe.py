@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from charites.common.auth import Permission
 from charites.common.rpc import Call, Method, Servicer, allow, methods_of
 from stock.rpc import stock_pb2
-from stock.rpc.stock_pb2 import OrderStockReply, OrderStockRequest, StockLevel
+from stock.rpc.stock_pb2 import AdjustStockReply, AdjustStockRequest, OrderStockReply, OrderStockRequest, StockLevel
 
 WAIT_SECONDS = 60.0  # a bound for busy machines, no measurement
 
@@ -35,6 +35,10 @@ class Probe(Servicer):
         return OrderStockReply()
 
     ConfirmStock = RollbackStock = ReserveStock
+
+    def AdjustStock(self, request: AdjustStockRequest, call: Call) -> Message:
+        self.calls.append(call)
+        return AdjustStockReply()
 
 
 def probe(behaviour: Callable[[Any, Call], Message] | None = None) -> tuple[list[Call], list[Method]]:

@@ -196,7 +196,17 @@ def test_schema_takes_no_other_fields_than_the_views(schema: dict[str, Any]) -> 
     components = schema["components"]["schemas"]
     strict = {name for name, component in components.items() if component.get("additionalProperties") is False}
 
-    assert strict == {"PlaceOrder", "Item", "PayOrder", "SetStock", "Adjustment", "CurrentGoods", "SignIn", "Refresh"}
+    assert strict == {
+        "PlaceOrder",
+        "Item",
+        "PayOrder",
+        "RefundOrder",
+        "SetStock",
+        "Adjustment",
+        "CurrentGoods",
+        "SignIn",
+        "Refresh",
+    }
     assert components["PlaceOrder"]["properties"]["items"]["minItems"] == 1
     assert components["PlaceOrder"]["properties"]["name"] == {"type": "string", "minLength": 1, "maxLength": 128}
 
@@ -210,7 +220,7 @@ def test_schema_names_every_status(schema: dict[str, Any]) -> None:
         "PaymentStatus": ["begun", "captured", "closed"],
         "RoomStatus": ["live", "off"],
         "GoodsStatus": [0, 1],
-        "RefundStatus": ["pending", "done"],
+        "RefundStatus": ["pending", "requested", "done", "refused"],
     }
     assert components["OrderStatus"]["x-enum-varnames"] == ["UNPAID", "PAID", "CLOSED", "COMPLETED"]
 

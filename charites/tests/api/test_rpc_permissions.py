@@ -26,8 +26,8 @@ from lab.kit.factories import (
 from lab.kit.grpc_server import Caller, Callers, grpc_callers
 from lab.kit.rest_client import RestClient
 from orders.models import Order
-from orders.rpc.orders_pb2 import ListOrdersRequest, OrderRequest
-from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel, StockLine
+from orders.rpc.orders_pb2 import ListOrdersRequest, OrderRequest, RefundOrderRequest
+from stock.rpc.stock_pb2 import AdjustStockRequest, OrderStockRequest, StockChange, StockLevel, StockLine
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,6 +112,24 @@ DEEDS = {
     "cancel over REST": Deed(CHANGE_ORDER, lambda doors: doors.rest.post(f"/api/orders/{unpaid()}/cancel"), HIDDEN),
     "cancel over gRPC": Deed(
         CHANGE_ORDER, lambda doors: doors.rpc.order.CancelOrder(OrderRequest(order_id=unpaid())), HIDDEN
+    ),
+    "refund over REST": Deed(
+        Permission.ADD_REFUND,
+        lambda doors: doors.rest.post(
+            f"/api/orders/{paid()}/refunds", {"amount": 1, "reason": "broken", "idempotency_key": "k"}
+        ),
+    ),
+    "refund over gRPC": Deed(
+        Permission.ADD_REFUND,
+        lambda doors: doors.rpc.order.RefundOrder(
+            RefundOrderRequest(order_id=paid(), amount=1, reason="broken", idempotency_key="k")
+        ),
+    ),
+    "adjust stock over gRPC": Deed(
+        CHANGE_STOCK,
+        lambda doors: doors.rpc.stock.AdjustStock(
+            AdjustStockRequest(changes=[StockChange(goods_id=1, delta=1, reason="found", idempotency_key="k")])
+        ),
     ),
     "complete over REST": Deed(CHANGE_ORDER, lambda doors: doors.rest.post(f"/api/orders/{paid()}/complete")),
 }

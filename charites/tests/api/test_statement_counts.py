@@ -86,6 +86,13 @@ REST: dict[str, tuple[Ask, int]] = {
     "POST /api/orders/{order_id}/pay": (lambda: buyer().post(f"/api/orders/{newest()}/pay", {"outcome": "page"}), 7),
     "POST /api/orders/{order_id}/cancel": (lambda: buyer().post(f"/api/orders/{newest()}/cancel"), 15),
     "POST /api/orders/{order_id}/complete": (lambda: boss().post(f"/api/orders/{newest()}/complete"), 4),
+    "POST /api/orders/{order_id}/refunds": (
+        lambda: boss().post(
+            f"/api/orders/{newest()}/refunds",
+            {"amount": 1, "reason": "broken", "return_stock": True, "idempotency_key": "k"},
+        ),
+        9,  # payments, orders, refunds, lines, pieces; a refund, its pieces, their messages; the refund as it is stored
+    ),
     "GET /api/orders/{order_id}/money": (lambda: buyer().get(f"/api/orders/{newest()}/money"), 4),
     "GET /api/payments": (lambda: boss().get("/api/payments"), 2),
     "GET /api/refunds": (lambda: boss().get("/api/refunds"), 1),  # there are none: 2 otherwise
@@ -111,20 +118,24 @@ RPC: dict[str, tuple[dict[str, Any], int]] = {
     "Stock.ReserveStock": ({"OrderId": 7, "Items": [{"GoodsId": 1, "Num": 1}]}, 2),
     "Stock.ConfirmStock": ({"order_id": 0}, 3),
     "Stock.RollbackStock": ({"order_id": 0}, 3),
+    "Stock.AdjustStock": (
+        {"Changes": [{"GoodsId": g, "Delta": 0, "Reason": "counted", "IdempotencyKey": f"k{g}"} for g in (1, 2, 3)]},
+        3,
+    ),
     "Order.CreateOrder": ({"GoodsId": 1, "Num": 1, "UserId": BUYER_ID, **RECEIVER}, 8),
     "Order.ListOrders": ({"limit": 100}, 2),
 }
 
 
 # The same services as over REST.
-SAME_AS_REST = {"Order.GetOrder", "Order.PayOrder", "Order.CancelOrder"}
+SAME_AS_REST = {"Order.GetOrder", "Order.PayOrder", "Order.CancelOrder", "Order.RefundOrder"}
 
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("operation", REST)
 def test_endpoint_sends_no_more_statements_than_it_needs(operation: str) -> None:
     ask, most = REST[operation]
-    make = make_paid_order if operation.endswith(("/complete", "/payments")) else make_order
+    make = make_paid_order if operation.endswith(("/complete", "/refunds", "/payments")) else make_order
     counts = []
     with override_settings(PAYMENT_PROVIDER=SANDBOX):
         for orders in SIZES:

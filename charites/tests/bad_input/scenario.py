@@ -44,6 +44,8 @@ NO_ORDER = ("not found", 50010003)
 TOO_MANY_UNPAID = ("conflict", 50010008)
 TOO_MANY_ORDERS = ("limited", 10000007)
 WRONG_STATE = ("conflict", 50010006)
+REFUND_TOO_LARGE = ("conflict", 50010016)
+RETURN_TOO_LARGE = ("conflict", 50010017)
 TOO_LATE = ("conflict", 50010015)
 Expected = tuple[str, int]
 

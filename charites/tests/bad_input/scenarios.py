@@ -28,7 +28,9 @@ from charites.tests.bad_input.scenario import (
     PRICE_CHANGED,
     PROTO,
     RECEIVER,
+    REFUND_TOO_LARGE,
     REST,
+    RETURN_TOO_LARGE,
     SALE_OVER,
     SERVICE,
     STAFF,
@@ -243,7 +245,64 @@ STEPS = [
     Scenario("a status", "pay", {"status": 200}, INVALID, order="unpaid", on=(REST,)),
 ]
 
+A_REFUND = {"amount": 1, "reason": "broken", "idempotency_key": "r"}
+REFUNDS = [
+    *[
+        Scenario(state, "refund", A_REFUND, WRONG_STATE, order=state, who=STAFF)
+        for state in ("unpaid", "begun", "closed")
+    ],
+    Scenario("unknown", "refund", {**A_REFUND, "order_id": 1}, NO_ORDER, who=STAFF),
+    Scenario("zero", "refund", {**A_REFUND, "order_id": 0}, INVALID, who=STAFF, instead={REST: NO_SUCH_ADDRESS}),
+    Scenario("by a buyer", "refund", A_REFUND, FORBIDDEN, order="paid"),
+    Scenario("by a service", "refund", A_REFUND, FORBIDDEN, order="paid", who=SERVICE),
+    *[
+        Scenario(f"{name} {value!r}", "refund", {**A_REFUND, name: value}, INVALID, order="paid", who=STAFF)
+        for name, value in [
+            ("amount", 0),
+            ("amount", -1),
+            ("reason", ""),
+            ("reason", "r" * 256),
+            ("reason", UNFIT["an override of direction"]),
+            ("currency", "EUR"),
+            ("idempotency_key", "k" * 65),
+            ("items", [{"goods_id": 1, "quantity": 0}]),
+            ("items", [{"goods_id": 0, "quantity": 1}]),
+        ]
+    ],
+    Scenario("amount a fraction", "refund", {**A_REFUND, "amount": 1.5}, INVALID, order="paid", who=STAFF, on=(REST,)),
+    Scenario(
+        "all pieces and some",
+        "refund",
+        {**A_REFUND, "return_stock": True, "items": [{"goods_id": 1, "quantity": 1}]},
+        INVALID,
+        order="paid",
+        who=STAFF,
+    ),
+    Scenario("without a key", "refund", {"amount": 1, "reason": "r"}, INVALID, order="paid", who=STAFF),
+    Scenario("more than was paid", "refund", {**A_REFUND, "amount": 9951}, REFUND_TOO_LARGE, order="paid", who=STAFF),
+    Scenario(
+        "as large as an int64", "refund", {**A_REFUND, "amount": BIGGEST}, REFUND_TOO_LARGE, order="paid", who=STAFF
+    ),
+    Scenario(
+        "more pieces than bought",
+        "refund",
+        {**A_REFUND, "items": [{"goods_id": 1, "quantity": 2}]},
+        RETURN_TOO_LARGE,
+        order="paid",
+        who=STAFF,
+    ),
+    Scenario(
+        "pieces of another product",
+        "refund",
+        {**A_REFUND, "items": [{"goods_id": 2, "quantity": 1}]},
+        RETURN_TOO_LARGE,
+        order="paid",
+        who=STAFF,
+    ),
+]
+
 ONE_PIECE = {"goods_id": 1, "quantity": 1}
+A_CHANGE = {"goods_id": 7, "delta": 1, "reason": "r", "idempotency_key": "k"}
 MANY = [{"goods_id": goods_id, "quantity": 1} for goods_id in range(1, 102)]
 ONE_LINE = {"order_id": 77, "items": [ONE_PIECE]}
 STOCK = [
@@ -301,6 +360,16 @@ STOCK = [
         INVALID,
         who=STAFF,
     ),
+    Scenario("by a buyer", "change_stock", {"changes": [A_CHANGE]}, FORBIDDEN),
+    Scenario("none", "change_stock", {"changes": []}, INVALID, who=SERVICE),
+    Scenario("over 100", "change_stock", {"changes": [A_CHANGE] * 101}, INVALID, who=SERVICE),
+    Scenario("below zero", "change_stock", {"changes": [{**A_CHANGE, "delta": -6}]}, NOT_ENOUGH, who=SERVICE),
+    Scenario("beyond int64", "change_stock", {"changes": [{**A_CHANGE, "delta": BIGGEST}]}, INVALID, who=SERVICE),
+    Scenario("of product 0", "change_stock", {"changes": [{**A_CHANGE, "goods_id": 0}]}, INVALID, who=SERVICE),
+    *[
+        Scenario(f"{name} missing", "change_stock", {"changes": [{**A_CHANGE, name: ""}]}, INVALID, who=SERVICE)
+        for name in ("reason", "idempotency_key")
+    ],
     Scenario("by a buyer", "pin_goods", {"room_id": 1, "goods_id": "2"}, FORBIDDEN),
     Scenario("of goods elsewhere", "pin_goods", {"room_id": 1, "goods_id": "7"}, ("conflict", 30010004), who=STAFF),
     Scenario("of deleted goods", "pin_goods", {"room_id": 1, "goods_id": "900"}, NO_GOODS, who=STAFF),
@@ -350,4 +419,4 @@ TOKEN = [
 # Whoever has no token learns nothing else: not even that the body is broken.
 TOKEN.append(place("token missing and body broken", b"{", UNAUTHENTICATED, authorization=""))
 
-SCENARIOS = [*PLACING, *BROKEN, *HUGE, *TOO_LARGE, *READING, *STEPS, *STOCK, *TOKEN]
+SCENARIOS = [*PLACING, *BROKEN, *HUGE, *TOO_LARGE, *READING, *STEPS, *REFUNDS, *STOCK, *TOKEN]

@@ -88,6 +88,11 @@ def refund_state(_number: int, refund: Refund) -> str:
     return f"refund {stored.status}, provider sent {len(sent)}"
 
 
+def requested_state(_number: int, order: Order) -> str:
+    amounts = Refund.objects.filter(order_id=order.order_id).values_list("amount", flat=True)
+    return f"{len(amounts)} refunds of {sum(amounts)} cents"
+
+
 def trades_of(refund: Refund) -> list[str]:
     return list(Payment.objects.filter(payment_id=refund.payment_id).values_list("trade_id", flat=True))
 
@@ -148,6 +153,7 @@ PAY_AT_ONCE = Deed(fresh_order, order_state, "unpaid, payment begun, provider ca
 CANCEL = Deed(fresh_order, order_state, "closed")
 CANCEL_BEGUN = Deed(begun_order, order_state, "closed, payment closed, provider closed")
 COMPLETE = Deed(paid_order, order_state, "completed, payment captured, provider open")
+REQUEST_REFUND = Deed(paid_order, requested_state, "1 refunds of 100 cents")
 NOTICE = Deed(noticed_order, order_state, "paid, payment captured, provider captured")
 PAGE = Deed(begun_order, order_state, "unpaid, payment begun, provider captured")
 REFUND = Deed(pending_refund, refund_state, "refund done, provider sent 1")

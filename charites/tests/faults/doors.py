@@ -72,6 +72,7 @@ class Grpc(Door):
     def __init__(self, callers: Callers) -> None:
         self.buyer: Caller = callers.buyer()
         self.service: Caller = callers.service()
+        self.staff: Caller = callers.staff()
 
     @staticmethod
     def call(method: Any, request: Any, **options: Any) -> Raw:

@@ -21,15 +21,18 @@ from charites.tests.faults.writing_requests import (
     admin_off_sale,
     admin_pin,
     admin_refund,
+    admin_request_refund,
     admin_send_again,
     admin_take_out,
     admin_unpin,
     cancel,
     complete,
+    grpc_adjust,
     grpc_cancel,
     grpc_deduct,
     grpc_pay,
     grpc_place,
+    grpc_request_refund,
     grpc_reserve_one,
     grpc_set,
     grpc_step,
@@ -38,6 +41,7 @@ from charites.tests.faults.writing_requests import (
     pay_on_page,
     pin,
     place,
+    request_refund,
     set_through_gateway,
     set_with_key,
     set_without_key,
@@ -67,6 +71,7 @@ UNRESOLVED = (Said.UNKNOWN, Said.UNKNOWN)
 STOCK, ADJUSTMENT = "UPDATE shopping_stock ", "INSERT INTO shopping_stock_adjustment"
 BEGUN, AT_PROVIDER = "INSERT INTO shopping_payment", "INSERT INTO sandbox_payment"
 CHANGED_AT_PROVIDER = "UPDATE sandbox_payment"
+REFUND = "INSERT INTO shopping_refund "
 
 
 def three_commits(title: str, door: type[Door], send: Callable[..., Raw]) -> list[Call]:
@@ -85,6 +90,7 @@ CALLS = [
     Call("set, without a key", Rest, deeds.SET, set_without_key, ADJUSTMENT, looks_first=True),
     Call("set, without a key, /v1", Rest, deeds.SET, set_through_gateway, ADJUSTMENT, looks_first=True),
     Call("set, without a key", Grpc, deeds.SET, partial(grpc_set, metadata=False), ADJUSTMENT, looks_first=True),
+    Call("adjust, with a key", Grpc, deeds.ADJUST, grpc_adjust, ADJUSTMENT),
     Call("sell without an order", Grpc, deeds.DEDUCT, grpc_deduct, STOCK, looks_first=True),
     Call("reserve one product", Grpc, deeds.RESERVE, grpc_reserve_one, STOCK),
     Call("reserve", Grpc, deeds.RESERVE, partial(grpc_step, method="ReserveStock"), STOCK),
@@ -119,6 +125,9 @@ CALLS = [
     *three_commits("cancel, payment begun", Admin, admin_cancel),
     Call("complete", Rest, deeds.COMPLETE, complete, "UPDATE shopping_order "),
     Call("complete", Admin, deeds.COMPLETE, admin_complete, "UPDATE shopping_order "),
+    Call("ask for a refund", Rest, deeds.REQUEST_REFUND, request_refund, REFUND),
+    Call("ask for a refund", Grpc, deeds.REQUEST_REFUND, grpc_request_refund, REFUND),
+    Call("ask for a refund", Admin, deeds.REQUEST_REFUND, admin_request_refund, REFUND),
     Call("send money back", Admin, deeds.REFUND, admin_refund, "attempts + 1", commit="the lease"),
     Call("send money back", Admin, deeds.REFUND, admin_refund, CHANGED_AT_PROVIDER, UNRESOLVED, "sent by the provider"),
     Call(

@@ -14,9 +14,9 @@ from messaging.models import Message
 from orders.models import Order, Payment, Refund, SandboxPayment
 from orders.payments import sandbox, signing
 from orders.payments.sandbox.notices import notice_of
-from orders.rpc.orders_pb2 import CreateOrderRequest, OrderRequest, PayOrderRequest
+from orders.rpc.orders_pb2 import CreateOrderRequest, OrderRequest, PayOrderRequest, RefundOrderRequest
 from stock.models import Stock
-from stock.rpc.stock_pb2 import OrderStockRequest, StockLevel, StockLine
+from stock.rpc.stock_pb2 import AdjustStockRequest, OrderStockRequest, StockChange, StockLevel, StockLine
 
 
 def keyed(number: int) -> dict[str, str]:
@@ -115,6 +115,25 @@ def complete(door: Rest, _n: int, order: Order, _last: Any) -> Raw:
 
 def admin_complete(door: Admin, _n: int, order: Order, last: Answer | None) -> Raw:
     return door.act("complete_orders", order, last)
+
+
+def request_refund(door: Rest, n: int, order: Order, _last: Any) -> Raw:
+    body = {"amount": 100, "reason": "broken"}
+    return door.staff.post(f"/api/orders/{order.order_id}/refunds", body, keyed(n))
+
+
+def grpc_request_refund(door: Grpc, n: int, order: Order, _last: Any) -> Raw:
+    request = RefundOrderRequest(order_id=order.order_id, amount=100, reason="broken", idempotency_key=f"key-{n}")
+    return door.call(door.staff.order.RefundOrder, request)
+
+
+def admin_request_refund(door: Admin, _n: int, order: Order, last: Answer | None) -> Raw:
+    return door.fill(page_url(order, "refund"), last, amount="1.00", reason="broken")
+
+
+def grpc_adjust(door: Grpc, n: int, _made: Any, _last: Any) -> Raw:
+    change = StockChange(goods_id=n, delta=5, reason="delivery", idempotency_key=f"key-{n}")
+    return door.call(door.service.stock.AdjustStock, AdjustStockRequest(changes=[change]))
 
 
 def admin_refund(door: Admin, _n: int, refund: Refund, last: Answer | None) -> Raw:

@@ -67,8 +67,8 @@ def test_state_counts_money_messages_and_what_is_due() -> None:
     assert found["charites_payments_by_status"] == {"begun": 1, "captured": 2, "closed": 0}
     assert (
         found["charites_refunds_by_status"]
-        == {"pending": Refund.objects.count(), "done": 0}
-        == {"pending": 1, "done": 0}
+        == {"pending": Refund.objects.count(), "requested": 0, "done": 0, "refused": 0}
+        == {"pending": 1, "requested": 0, "done": 0, "refused": 0}
     )
     assert found["charites_messages"]["ready"] == Message.objects.count() == 2
     assert found["charites_due_orders"] == {"": 2}

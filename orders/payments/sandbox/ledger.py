@@ -7,10 +7,11 @@ from functools import partial
 
 from django.db import connection
 
-from charites.common.transactions import run
-from orders.models import SandboxPayment
+from charites.common.transactions import expect_rows, run
+from orders.errors import PaymentNotFound
+from orders.models import SandboxPayment, SandboxRefund
 from orders.payloads import Capture
-from orders.payments.port import PaymentRequest
+from orders.payments.port import PaymentRequest, RefundRefused, RefundRequest
 from orders.payments.sandbox.notices import announce, as_capture, notice_of
 
 LATE_CALLBACK = timedelta(seconds=5)  # after a payment was taken though closed: the shop has closed the order by then
@@ -79,6 +80,29 @@ def write_close(payment_id: int, *, now: datetime) -> bool:
         # What no provider should do, and some do: its word is that the payment is closed.
         write_capture(payment_id, now=now, though_closed=True)
     return closed == 1
+
+
+def write_refund(request: RefundRequest, *, now: datetime) -> None:
+    """Sends money of a trade back inside the caller's transaction, once under each number. Raises PaymentNotFound,
+    RefundRefused."""
+    trades = SandboxPayment.objects.filter(trade_id=request.trade_id, status=SandboxPayment.Status.CAPTURED)
+    row = trades.select_for_update().first()
+    if row is None:
+        raise PaymentNotFound(payment_id=request.payment_id)
+    if SandboxRefund.objects.filter(refund_id=request.refund_id).exists() or is_sent_back(row, request):
+        return
+    left = row.amount - row.refunded
+    if (request.amount, request.currency) != (min(request.amount, left), row.currency):
+        raise RefundRefused(f"of trade {row.trade_id} {left} {row.currency} are left")
+    about = {"refund_id": request.refund_id, "payment_id": row.payment_id, "amount": request.amount}
+    SandboxRefund.objects.create(**about, created_at=now, updated_at=now)
+    changed = SandboxPayment.objects.filter(pk=row.pk, refunded=row.refunded)
+    expect_rows(changed.update(refunded=row.refunded + request.amount, updated_at=now), 1)
+
+
+def is_sent_back(row: SandboxPayment, request: RefundRequest) -> bool:
+    """Whether the version before this one has sent it, which kept no rows of its refunds: all of a trade, once."""
+    return request.refund_id == request.payment_id and row.refunded == request.amount == row.amount
 
 
 def take_payments(requests: Sequence[PaymentRequest], *, now: datetime) -> list[Capture]:

@@ -10,12 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.errors import Invalid
 from charites.common.strict_json import read_json
 from charites.common.transactions import run
-from orders.errors import PaymentNotFound
 from orders.models import SandboxPayment
 from orders.payloads import Capture
 from orders.payments import signing
 from orders.payments.port import PaymentRequest, RefundRequest, wrong_fields
-from orders.payments.sandbox.ledger import insert_open, write_capture, write_close
+from orders.payments.sandbox.ledger import insert_open, write_capture, write_close, write_refund
 from orders.payments.sandbox.notices import CHANNEL, as_capture, notice_of
 
 
@@ -44,10 +43,7 @@ class Sandbox:
         return as_capture(notice_of(row)) if row else None
 
     def refund(self, request: RefundRequest, *, timeout_seconds: float, now: datetime) -> None:
-        captured = SandboxPayment.objects.filter(trade_id=request.trade_id, status=SandboxPayment.Status.CAPTURED)
-        covered = captured.filter(amount__gte=request.amount, currency=request.currency)
-        if not run(lambda: covered.update(refunded=request.amount, updated_at=now), name="sandbox_refund"):
-            raise PaymentNotFound(payment_id=request.payment_id)
+        run(lambda: write_refund(request, now=now), name="sandbox_refund")
 
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
         accepted = [settings.PAYMENT_SECRET, *settings.PAYMENT_SECRET_FALLBACKS]

@@ -26,6 +26,7 @@ from orders import remote, services
 from orders.errors import GoodsCallFailed, StockCallFailed
 from orders.flows import half_message
 from orders.models import Order, Refund
+from orders.payloads import RefundOrder
 from orders.tests.flows.half_messages import (
     DEDUCTED,
     RESERVED,
@@ -65,6 +66,20 @@ def test_paying_sells_what_was_reserved(stock: StockService) -> None:
     assert deliver() == 1
     assert stock.records(order.order_id) == [(1, 2, DEDUCTED)]
     assert stock.counts(1) == (3, 0, sold + 2)
+
+
+def test_pieces_that_come_back_are_available_elsewhere(stock: StockService) -> None:
+    left, _reserved, sold = stock.counts(1)
+    order = make_paid_order({1: 2})
+    command = RefundOrder(order.order_id, 100, "broken", "staff:3", "k1", returned={1: 1})
+
+    services.refund_order(command=command)
+    deliver()
+    Message.objects.filter(topic="stock_returned").update(state=Message.State.READY)
+    deliver()
+
+    assert states("stock_returned") == ["done"]
+    assert stock.counts(1) == (left - 1, 0, sold + 2)
 
 
 def test_paying_twice_tells_stock_once(stock: StockService) -> None:

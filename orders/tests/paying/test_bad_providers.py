@@ -164,7 +164,7 @@ def test_refund_without_a_sensible_answer_stays_pending(provider, nonsense):
     record_captures(captures=[make_capture(payment, amount=5)])
     provider.script["refund"] = nonsense
 
-    assert list(send_refunds(payment_ids=[payment.payment_id], now=NOW)) == [payment.payment_id]
+    assert list(send_refunds(refund_ids=[payment.payment_id], now=NOW)) == [payment.payment_id]
 
     assert Refund.objects.get().status == Refund.Status.PENDING
 
@@ -202,7 +202,7 @@ def test_everything_at_a_provider_that_hangs_ends_and_is_tried_again(settings, m
     Mute.waits.clear()
     monkeypatch.setattr(Mute, "_wait", wait_less)
 
-    assert list(send_refunds(payment_ids=[wrong.payment_id], now=NOW)) == [wrong.payment_id]
+    assert list(send_refunds(refund_ids=[wrong.payment_id], now=NOW)) == [wrong.payment_id]
     close_overdue_payments(now=later(TIMEOUT))
     close_overdue_payments(now=later(TIMEOUT + 600))
     ask_about_payments(now=later(TIMEOUT + 660))

@@ -41,7 +41,7 @@ def sent(provider) -> int:
 
 
 def send(refund: Refund, now) -> dict[int, Exception]:
-    return send_refunds(payment_ids=[refund.payment_id], now=now)
+    return send_refunds(refund_ids=[refund.payment_id], now=now)
 
 
 # One try

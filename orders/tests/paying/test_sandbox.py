@@ -9,8 +9,8 @@ from lab.kit.factories import SANDBOX as SANDBOX_PATH
 from lab.kit.interleaving import Background, Parked, await_lock_wait
 from messaging.models import Message
 from orders.errors import PaymentNotFound
-from orders.models import SandboxPayment
-from orders.payments.port import PaymentRequest, RefundRequest
+from orders.models import SandboxPayment, SandboxRefund
+from orders.payments.port import PaymentRequest, RefundRefused, RefundRequest
 from orders.payments.sandbox import Sandbox, act, capture_payment, notify_ladder
 from orders.payments.sandbox.page import read_link
 
@@ -33,7 +33,7 @@ def query(payment_id: int = 5):
 
 
 def refund(trade_id: str, amount: int = 9950, currency: str = "CNY") -> None:
-    SANDBOX.refund(RefundRequest(5, trade_id, amount, currency), timeout_seconds=5, now=NOW)
+    SANDBOX.refund(RefundRequest(5, 5, trade_id, amount, currency), timeout_seconds=5, now=NOW)
 
 
 def test_begin_opens_a_payment_and_waits_for_the_page():
@@ -141,16 +141,43 @@ def test_refund_again_is_harmless():
 
 
 @pytest.mark.parametrize(
-    ("trade_id", "amount", "currency"), [("nobody's", 1, "CNY"), (None, 9951, "CNY"), (None, 9950, "USD")]
+    ("trade_id", "amount", "currency", "refusal"),
+    [
+        ("nobody's", 1, "CNY", PaymentNotFound),
+        (None, 9951, "CNY", RefundRefused),
+        (None, 9950, "USD", RefundRefused),
+    ],
 )
-def test_refund_of_what_never_came_in_is_refused(trade_id, amount, currency):
+def test_refund_of_what_never_came_in_is_refused(trade_id, amount, currency, refusal):
     begin("now")
     trade_id = trade_id or SandboxPayment.objects.get().trade_id
 
-    with pytest.raises(PaymentNotFound):
+    with pytest.raises(refusal):
         refund(trade_id, amount, currency)
 
     assert SandboxPayment.objects.get().refunded == 0
+
+
+def test_parts_add_up_to_what_came_in_and_no_further():
+    begin("now")
+    trade_id = SandboxPayment.objects.get().trade_id
+
+    for number, amount in ((11, 9000), (12, 950), (11, 9000)):
+        SANDBOX.refund(RefundRequest(number, 5, trade_id, amount, "CNY"), timeout_seconds=5, now=NOW)
+    with pytest.raises(RefundRefused):
+        SANDBOX.refund(RefundRequest(13, 5, trade_id, 1, "CNY"), timeout_seconds=5, now=NOW)
+
+    assert SandboxPayment.objects.get().refunded == 9950
+    assert list(SandboxRefund.objects.values_list("refund_id", "amount")) == [(11, 9000), (12, 950)]
+
+
+def test_refund_that_the_version_before_has_sent_is_not_sent_again():
+    begin("now")
+    SandboxPayment.objects.update(refunded=9950)  # which is all that it writes down
+
+    refund(SandboxPayment.objects.get().trade_id)
+
+    assert SandboxPayment.objects.get().refunded == 9950
 
 
 def test_link_that_is_forged_or_of_nobody_is_not_found():

@@ -21,8 +21,8 @@ def test_send_refunds_returns_the_money_once():
     cancel_order(order_id=order.order_id, user_id=7, closed_by=Order.ClosedBy.USER, now=NOW)
     record(make_capture(payment, trade_id=ledger.trade_id))
 
-    send_refunds(payment_ids=[payment.payment_id], now=later(1))
-    send_refunds(payment_ids=[payment.payment_id], now=later(2))
+    send_refunds(refund_ids=[payment.payment_id], now=later(1))
+    send_refunds(refund_ids=[payment.payment_id], now=later(2))
 
     refund = Refund.objects.get()
     assert (refund.status, refund.attempts, refund.reason) == (Refund.Status.DONE, 1, "late")
@@ -36,7 +36,7 @@ def test_send_refunds_with_the_provider_away_leaves_them_pending(settings):
     record(make_capture(payment, amount=5))
     settings.PAYMENT_PROVIDER = AWAY
 
-    errors = send_refunds(payment_ids=[payment.payment_id], now=NOW)
+    errors = send_refunds(refund_ids=[payment.payment_id], now=NOW)
 
     assert {payment_id: type(error) for payment_id, error in errors.items()} == {
         payment.payment_id: PaymentsUnavailable

@@ -40,6 +40,7 @@ from .receive_payment_notice_body import ReceivePaymentNoticeBody
 from .refresh import Refresh
 from .refund import Refund
 from .refund_list import RefundList
+from .refund_order import RefundOrder
 from .refund_reason import RefundReason
 from .refund_status import RefundStatus
 from .role import Role
@@ -50,6 +51,7 @@ from .room_status import RoomStatus
 from .sale import Sale
 from .set_stock import SetStock
 from .sign_in import SignIn
+from .staff_refund import StaffRefund
 from .state import State
 from .state_goods import StateGoods
 from .stock import Stock
@@ -97,6 +99,7 @@ __all__ = (
     "Refresh",
     "Refund",
     "RefundList",
+    "RefundOrder",
     "RefundReason",
     "RefundStatus",
     "Role",
@@ -107,6 +110,7 @@ __all__ = (
     "Sale",
     "SetStock",
     "SignIn",
+    "StaffRefund",
     "State",
     "StateGoods",
     "Stock",

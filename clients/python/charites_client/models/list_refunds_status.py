@@ -4,6 +4,8 @@ from enum import StrEnum
 class ListRefundsStatus(StrEnum):
     DONE = "done"
     PENDING = "pending"
+    REFUSED = "refused"
+    REQUESTED = "requested"
 
     def __str__(self) -> str:
         return str(self.value)

@@ -17,7 +17,8 @@ T = TypeVar("T", bound="Refund")
 class Refund:
     """
     Attributes:
-        payment_id (str):
+        refund_id (str):
+        payment_id (str): the payment that brought the money
         order_id (str):
         amount (int): in cents
         currency (str): by ISO 4217
@@ -25,13 +26,17 @@ class Refund:
             * `double` - double
             * `amount` - wrong amount
             * `stock` - no stock
+            * `staff` - by staff
         status (RefundStatus): * `pending` - pending
+            * `requested` - requested
             * `done` - done
+            * `refused` - refused
         attempts (int): how often it was tried to send it
         created_at (datetime.datetime):
         done_at (datetime.datetime | None):
     """
 
+    refund_id: str
     payment_id: str
     order_id: str
     amount: int
@@ -44,6 +49,8 @@ class Refund:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        refund_id = self.refund_id
+
         payment_id = self.payment_id
 
         order_id = self.order_id
@@ -70,6 +77,7 @@ class Refund:
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
+                "refund_id": refund_id,
                 "payment_id": payment_id,
                 "order_id": order_id,
                 "amount": amount,
@@ -87,6 +95,8 @@ class Refund:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
+        refund_id = d.pop("refund_id")
+
         payment_id = d.pop("payment_id")
 
         order_id = d.pop("order_id")
@@ -119,6 +129,7 @@ class Refund:
         done_at = _parse_done_at(d.pop("done_at"))
 
         refund = cls(
+            refund_id=refund_id,
             payment_id=payment_id,
             order_id=order_id,
             amount=amount,

@@ -7,7 +7,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 if TYPE_CHECKING:
-    from ..models.refund import Refund
+    from ..models.staff_refund import StaffRefund
 
 
 T = TypeVar("T", bound="RefundList")
@@ -20,12 +20,12 @@ class RefundList:
     Attributes:
         next_ (None | str): the address of the next page; null on the last one
         previous (None | str): the address of the page before; null on the first one
-        refunds (list[Refund]):
+        refunds (list[StaffRefund]):
     """
 
     next_: None | str
     previous: None | str
-    refunds: list[Refund]
+    refunds: list[StaffRefund]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class RefundList:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        from ..models.refund import Refund
+        from ..models.staff_refund import StaffRefund
 
         d = dict(src_dict)
 
@@ -75,7 +75,7 @@ class RefundList:
         refunds = []
         _refunds = d.pop("refunds")
         for refunds_item_data in _refunds:
-            refunds_item = Refund.from_dict(refunds_item_data)
+            refunds_item = StaffRefund.from_dict(refunds_item_data)
 
             refunds.append(refunds_item)
 

@@ -5,6 +5,7 @@ class RefundReason(StrEnum):
     AMOUNT = "amount"
     DOUBLE = "double"
     LATE = "late"
+    STAFF = "staff"
     STOCK = "stock"
 
     def __str__(self) -> str:

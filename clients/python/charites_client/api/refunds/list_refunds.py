@@ -114,7 +114,7 @@ def sync_detailed(
 ) -> Response[Error | RefundList]:
     """List refunds, newest first
 
-     For staff who may see refunds. Their `payment_id` is that of the payment that brought the money.
+     For staff who may see refunds.
 
     Args:
         after (str | Unset):
@@ -160,7 +160,7 @@ def sync(
 ) -> Error | RefundList | None:
     """List refunds, newest first
 
-     For staff who may see refunds. Their `payment_id` is that of the payment that brought the money.
+     For staff who may see refunds.
 
     Args:
         after (str | Unset):
@@ -201,7 +201,7 @@ async def asyncio_detailed(
 ) -> Response[Error | RefundList]:
     """List refunds, newest first
 
-     For staff who may see refunds. Their `payment_id` is that of the payment that brought the money.
+     For staff who may see refunds.
 
     Args:
         after (str | Unset):
@@ -245,7 +245,7 @@ async def asyncio(
 ) -> Error | RefundList | None:
     """List refunds, newest first
 
-     For staff who may see refunds. Their `payment_id` is that of the payment that brought the money.
+     For staff who may see refunds.
 
     Args:
         after (str | Unset):

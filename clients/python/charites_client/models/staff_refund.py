@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..models.refund_reason import RefundReason
+from ..models.refund_status import RefundStatus
+
+T = TypeVar("T", bound="StaffRefund")
+
+
+@_attrs_define
+class StaffRefund:
+    """What staff may know besides.
+
+    Attributes:
+        refund_id (str):
+        payment_id (str): the payment that brought the money
+        order_id (str):
+        amount (int): in cents
+        currency (str): by ISO 4217
+        reason (RefundReason): * `late` - late
+            * `double` - double
+            * `amount` - wrong amount
+            * `stock` - no stock
+            * `staff` - by staff
+        status (RefundStatus): * `pending` - pending
+            * `requested` - requested
+            * `done` - done
+            * `refused` - refused
+        attempts (int): how often it was tried to send it
+        created_at (datetime.datetime):
+        done_at (datetime.datetime | None):
+        actor (str): who asked for it; empty where it goes back by itself
+        note (str): why
+        last_error (str): of the provider
+    """
+
+    refund_id: str
+    payment_id: str
+    order_id: str
+    amount: int
+    currency: str
+    reason: RefundReason
+    status: RefundStatus
+    attempts: int
+    created_at: datetime.datetime
+    done_at: datetime.datetime | None
+    actor: str
+    note: str
+    last_error: str
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        refund_id = self.refund_id
+
+        payment_id = self.payment_id
+
+        order_id = self.order_id
+
+        amount = self.amount
+
+        currency = self.currency
+
+        reason = self.reason.value
+
+        status = self.status.value
+
+        attempts = self.attempts
+
+        created_at = self.created_at.isoformat()
+
+        done_at: None | str
+        if isinstance(self.done_at, datetime.datetime):
+            done_at = self.done_at.isoformat()
+        else:
+            done_at = self.done_at
+
+        actor = self.actor
+
+        note = self.note
+
+        last_error = self.last_error
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "refund_id": refund_id,
+                "payment_id": payment_id,
+                "order_id": order_id,
+                "amount": amount,
+                "currency": currency,
+                "reason": reason,
+                "status": status,
+                "attempts": attempts,
+                "created_at": created_at,
+                "done_at": done_at,
+                "actor": actor,
+                "note": note,
+                "last_error": last_error,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        refund_id = d.pop("refund_id")
+
+        payment_id = d.pop("payment_id")
+
+        order_id = d.pop("order_id")
+
+        amount = d.pop("amount")
+
+        currency = d.pop("currency")
+
+        reason = RefundReason(d.pop("reason"))
+
+        status = RefundStatus(d.pop("status"))
+
+        attempts = d.pop("attempts")
+
+        created_at = datetime.datetime.fromisoformat(d.pop("created_at"))
+
+        def _parse_done_at(data: object) -> datetime.datetime | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                done_at_type_0 = datetime.datetime.fromisoformat(data)
+
+                return done_at_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(datetime.datetime | None, data)
+
+        done_at = _parse_done_at(d.pop("done_at"))
+
+        actor = d.pop("actor")
+
+        note = d.pop("note")
+
+        last_error = d.pop("last_error")
+
+        staff_refund = cls(
+            refund_id=refund_id,
+            payment_id=payment_id,
+            order_id=order_id,
+            amount=amount,
+            currency=currency,
+            reason=reason,
+            status=status,
+            attempts=attempts,
+            created_at=created_at,
+            done_at=done_at,
+            actor=actor,
+            note=note,
+            last_error=last_error,
+        )
+
+        staff_refund.additional_properties = d
+        return staff_refund
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,126 @@
+"""The page of an order on which money of it is sent back, and the pieces that came back are counted."""
+
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.admin import OperatorAdmin, Report, actor_of, carry_out, question_page
+from charites.common.admin_products import products_of
+from charites.common.auth import Permission
+from charites.common.forms import CapitalLabels, MoneyField, TypedField
+from charites.common.models import KEY_LENGTH, MAX_INT64, REASON_LENGTH
+from charites.common.money import money
+from orders import services
+from orders.models import Order
+from orders.payloads import RefundOrder
+from orders.refunds import REFUNDABLE, Account, read_accounts
+
+PIECES = "pieces-"
+
+
+class RefundForm(CapitalLabels, forms.Form):
+    """How much goes back and why, and which pieces have come back. `left`: what the page showed as left."""
+
+    amount = MoneyField(label=_("amount"), least=1)
+    reason = TypedField(label=_("reason"), max_length=REASON_LENGTH)
+    key = forms.CharField(max_length=KEY_LENGTH, widget=forms.HiddenInput)
+    left = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, account: Account, **options: Any) -> None:
+        super().__init__(*args, **options)
+        products = products_of(account.kept)
+        for goods_id, kept in account.kept.items():
+            title = products[goods_id].title if goods_id in products else str(goods_id)
+            self.fields[f"{PIECES}{goods_id}"] = forms.IntegerField(
+                label=_("came back: %(title)s") % {"title": title},
+                help_text=_("0 to %(most)s; they can be sold again") % {"most": kept},
+                initial=0,
+                required=False,
+                min_value=0,
+                max_value=MAX_INT64,
+            )
+
+    @property
+    def returned(self) -> dict[int, int]:
+        """goods_id -> pieces."""
+        pieces = {name: value for name, value in self.cleaned_data.items() if name.startswith(PIECES) and value}
+        return {int(name.removeprefix(PIECES)): value for name, value in pieces.items()}
+
+
+def refund(_admin: Any, request: HttpRequest, rows: list[Order], form: Any) -> Report:
+    """Asks for what the form says."""
+    command = RefundOrder(
+        order_id=rows[0].order_id,
+        amount=form.cleaned_data["amount"],
+        currency=settings.CURRENCY,  # in which it was typed
+        reason=form.cleaned_data["reason"],
+        actor=actor_of(request),
+        returned=form.returned,
+        idempotency_key=form.cleaned_data["key"],
+    )
+    services.refund_order(command=command)
+    return Report(done=rows)
+
+
+class RefundableAdmin(OperatorAdmin):
+    """Orders, each with a page to refund it."""
+
+    change_form_template = "orders/order_form.html"
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(self.refund_page)
+        return [path("<path:object_id>/refund/", page, name="orders_order_refund"), *super().get_urls()]
+
+    def may_refund(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(Permission.ADD_REFUND)) and self.has_view_permission(request)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
+        order = options.get("obj")
+        context["may_refund"] = order is not None and order.status in REFUNDABLE and self.may_refund(request)
+        return super().render_change_form(request, context, *args, **options)
+
+    def refund_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks how much, then has it sent back and shows the order again."""
+        order = self.get_object(request, object_id)
+        account = read_accounts(order_ids=[order.order_id]).get(order.order_id) if order else None
+        if account is None:
+            raise Http404
+        if not self.may_refund(request):
+            raise PermissionDenied
+        back = HttpResponseRedirect(reverse("admin:orders_order_change", args=[account.order.pk]))
+        if request.method != "POST":
+            if account.is_refundable and account.left:
+                return self.ask_to_refund(request, account, new_form(account))
+            self.message_user(request, _("Of this order there is nothing to refund."), messages.WARNING)
+            return back
+        form = RefundForm(request.POST, account=account)
+        if not form.is_valid():
+            return self.ask_to_refund(request, account, form)
+        if form.cleaned_data["left"] != account.left and not account.find(form.cleaned_data["key"]):
+            self.message_user(
+                request, _("Somebody else has refunded this order meanwhile. Look again."), messages.WARNING
+            )
+            return self.ask_to_refund(request, account, new_form(account))
+        is_known = carry_out(self, request, [account.order], form, refund)
+        return back if is_known else self.ask_to_refund(request, account, form)
+
+    def ask_to_refund(self, request: HttpRequest, account: Account, form: RefundForm) -> HttpResponse:
+        order = account.order
+        question = _("Send money of this order back? %(left)s of %(paid)s are left.")
+        words = {"left": money(account.left), "paid": money(order.pay_amount)}
+        page = reverse("admin:orders_order_change", args=[order.pk])
+        label = _("Send it back")
+        return question_page(self, request, form, question % words, names=[str(order)], label=label, cancel=page)
+
+
+def new_form(account: Account) -> RefundForm:
+    """The form for all that is left, under a key of its own."""
+    initial = {"amount": account.left, "key": uuid4().hex, "left": account.left}
+    return RefundForm(initial=initial, account=account)

@@ -1,0 +1,121 @@
+"""Refunds that an operator asks for on the page of an order."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from lab.kit.admin_site import make_operator, page_url, sign_in, submit
+from lab.kit.factories import make_clerk, make_closed_order, make_goods, make_paid_order
+from orders.models import Order, Refund, RefundLine
+from orders.payloads import RefundOrder
+from orders.services import refund_order
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def order() -> Order:
+    make_goods(1, stock=10, title="Mug")
+    return make_paid_order({1: 2})
+
+
+def refund_url(order: Order) -> str:
+    return page_url(order, "refund")
+
+
+def form_of(client: Client, order: Order) -> dict[str, str]:
+    """What a browser sends when nothing was typed but the reason."""
+    page = client.get(refund_url(order)).content.decode()
+    fields = re.findall(r'<input[^>]* name="([^"]+)"[^>]*?(?: value="([^"]*)")', page)
+    return {name: unescape(value) for name, value in fields if name != "csrfmiddlewaretoken"} | {"reason": "broken"}
+
+
+def test_page_of_a_paid_order_leads_to_its_refund(order: Order) -> None:
+    client = sign_in(make_operator())
+
+    assert refund_url(order) in client.get(page_url(order)).content.decode()
+    page = client.get(refund_url(order)).content.decode()
+
+    assert "199.00\u00a0CNY of 199.00\u00a0CNY are left" in page
+    assert "came back: Mug" in page.replace("Came back", "came back")
+
+
+def test_all_that_is_left_is_sent_back_unless_less_is_typed(order: Order) -> None:
+    client = sign_in(make_operator())
+
+    shown = submit(client, refund_url(order), form_of(client, order) | {"pieces-1": "1"})
+
+    assert shown[0] == "Done for 1 row."
+    refund = Refund.objects.get()
+    assert (refund.amount, refund.note, refund.actor, refund.status) == (19_900, "broken", "operator", "requested")
+    assert [(line.goods_id, line.num) for line in RefundLine.objects.all()] == [(1, 1)]
+    page = client.get(page_url(order)).content.decode()
+    assert refund_url(order) not in page.replace(refund_url(order), "", 1)  # at most the button itself
+    assert str(refund.refund_id) in page
+
+
+def test_same_form_twice_is_one_refund(order: Order) -> None:
+    client = sign_in(make_operator())
+    form = form_of(client, order) | {"amount": "10.00"}
+
+    for _ in range(2):
+        submit(client, refund_url(order), form)
+
+    assert [refund.amount for refund in Refund.objects.all()] == [1000]
+
+
+def test_form_that_showed_what_was_left_before_somebody_else_came_sends_nothing(order: Order) -> None:
+    client = sign_in(make_operator())
+    form = form_of(client, order) | {"amount": "10.00"}
+    refund_order(command=RefundOrder(order.order_id, 1000, "broken", "somebody", "k"))
+
+    page = client.post(refund_url(order), form)
+
+    assert "Somebody else has refunded this order meanwhile" in page.content.decode()
+    assert "189.00\u00a0CNY of 199.00\u00a0CNY are left" in page.content.decode()
+    assert Refund.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"amount": "0"}, {"amount": "199.01"}, {"amount": "x"}, {"reason": ""}, {"pieces-1": "3"}, {"pieces-1": "-1"}],
+)
+def test_wrong_field_is_refused_and_nothing_is_sent(order: Order, changes: dict[str, str]) -> None:
+    client = sign_in(make_operator())
+
+    client.post(refund_url(order), form_of(client, order) | changes)
+
+    assert not Refund.objects.exists()
+
+
+def test_nothing_is_left_and_the_page_says_so(order: Order) -> None:
+    client = sign_in(make_operator())
+    submit(client, refund_url(order), form_of(client, order))
+
+    page = client.get(refund_url(order), follow=True)
+
+    assert [str(message) for message in page.context["messages"]][-1] == "Of this order there is nothing to refund."
+
+
+def test_closed_order_has_no_refund() -> None:
+    make_goods(1, stock=10)
+    order = make_closed_order({1: 1})
+    client = sign_in(make_operator())
+
+    assert refund_url(order) not in client.get(page_url(order)).content.decode()
+    assert client.get(refund_url(order)).status_code == 302
+
+
+@pytest.mark.parametrize("permissions", [["orders.view_order", "orders.change_order"], ["orders.add_refund"]])
+def test_who_may_not_see_orders_or_add_refunds_is_kept_out(order: Order, permissions: list[str]) -> None:
+    form: dict[str, Any] = form_of(sign_in(make_operator()), order)
+    client = sign_in(make_clerk(*permissions))
+
+    assert client.get(refund_url(order)).status_code in (403, 404, 302)
+    assert client.post(refund_url(order), form).status_code in (403, 404, 302)
+    assert not Refund.objects.exists()
+    if "orders.view_order" in permissions:
+        assert refund_url(order) not in client.get(page_url(order)).content.decode()
