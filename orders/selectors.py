@@ -12,11 +12,12 @@ from typing import NamedTuple
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from charites.common.ids import CLOCKS_DIFFER, first_id_at
-from charites.common.pages import MOST_COUNTED, along, count_values
+from charites.common.pages import MOST_COUNTED, Row, along, count_values
 from charites.common.sums import halves, sum_of_halves
 from orders.errors import OrderNotFound
 from orders.models import ON_ITS_WAY, Order, OrderDetail, Payment, Refund, RefundLine
 
+PAGE = 500  # rows that are read together
 ENDED = (Order.Status.CLOSED, Order.Status.COMPLETED)
 
 
@@ -289,6 +290,40 @@ def list_refunds(*, order_id: int) -> list[Refund]:
 def list_returned(*, refund_ids: Sequence[int]) -> list[RefundLine]:
     """Returns the pieces that came back with these refunds, in order of refund and product."""
     return list(RefundLine.objects.filter(refund_id__in=refund_ids).order_by("refund_id", "goods_id"))
+
+
+def list_by_trades(*, channel: str, trade_ids: Sequence[str]) -> dict[str, Payment]:
+    """Returns trade_id -> the payment that holds its money, for those that are stored."""
+    payments = Payment.objects.filter(channel=channel, trade_id__in=trade_ids)
+    return {str(payment.trade_id): payment for payment in payments}
+
+
+def list_by_refund_ids(refund_ids: Sequence[int]) -> list[Refund]:
+    """Returns those of the refunds that exist."""
+    return list(Refund.objects.filter(refund_id__in=refund_ids).order_by("pk"))
+
+
+def each_captured(*, channel: str, since: datetime, until: datetime) -> Iterator[Payment]:
+    """Yields the payments of a channel whose money came in from a time until before another, by that time."""
+    captured = Payment.objects.filter(captured_at__gte=since, captured_at__lt=until).order_by("captured_at", "pk")
+    for page in pages_by_time(captured, "captured_at"):
+        yield from (payment for payment in page if payment.channel == channel)
+
+
+def each_refunded(*, channel: str, since: datetime, until: datetime) -> Iterator[tuple[Refund, str]]:
+    """Yields the refunds of a channel that were sent from a time until before another, each with its trade id."""
+    sent = Refund.objects.filter(done_at__gte=since, done_at__lt=until).order_by("done_at", "pk")
+    for page in pages_by_time(sent, "done_at"):
+        yield from ((due.refund, due.trade_id) for due in with_trades(page) if due.channel == channel)
+
+
+def pages_by_time(rows: QuerySet[Row], column: str) -> Iterator[list[Row]]:
+    """Yields rows in the order of a time that an index has, a page at a time."""
+    beyond = Q()
+    while page := list(rows.filter(beyond)[:PAGE]):
+        yield page
+        moment, pk = getattr(page[-1], column), page[-1].pk
+        beyond = Q(**{f"{column}__gt": moment}) | Q(**{column: moment}, pk__gt=pk)
 
 
 def list_order_ids_of_payments(*, payment_ids: Sequence[int]) -> dict[int, int]:

@@ -8,6 +8,7 @@ from orders.services.closing import (
     complete_order,
     complete_orders,
 )
+from orders.services.comparing import Booking, Comparison, Difference, Finding, book_missing, compare_statement
 from orders.services.forgetting import forget_buyer, forget_old, forget_order
 from orders.services.paying import (
     BegunPayment,
@@ -27,6 +28,10 @@ from orders.services.returning import return_pieces
 __all__ = [
     "TIMEOUT_TASK",
     "BegunPayment",
+    "Booking",
+    "Comparison",
+    "Difference",
+    "Finding",
     "Placed",
     "RequestedRefund",
     "ask_about_order",
@@ -34,10 +39,12 @@ __all__ = [
     "ask_now",
     "begin_payment",
     "begin_payments",
+    "book_missing",
     "cancel_order",
     "cancel_orders",
     "close_due",
     "close_overdue_payments",
+    "compare_statement",
     "complete_order",
     "complete_orders",
     "forget_buyer",

@@ -1,6 +1,6 @@
 """The sandbox as the shop sees it, through the port."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from django.conf import settings
@@ -16,6 +16,8 @@ from orders.payments import signing
 from orders.payments.port import PaymentRequest, RefundRequest, wrong_fields
 from orders.payments.sandbox.ledger import insert_open, write_capture, write_close, write_refund
 from orders.payments.sandbox.notices import CHANNEL, as_capture, notice_of
+from orders.payments.sandbox.statement import read_lines
+from orders.payments.statements import StatementLine
 
 
 class Sandbox:
@@ -44,6 +46,9 @@ class Sandbox:
 
     def refund(self, request: RefundRequest, *, timeout_seconds: float, now: datetime) -> None:
         run(lambda: write_refund(request, now=now), name="sandbox_refund")
+
+    def read_statement(self, lines: Iterable[str]) -> Iterator[StatementLine]:
+        return read_lines(lines)
 
     def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
         accepted = [settings.PAYMENT_SECRET, *settings.PAYMENT_SECRET_FALLBACKS]

@@ -1,0 +1,159 @@
+"""`manage.py reconcile FILE`: a payment provider's statement of a day against the shop's own ledger.
+
+Names what is missing here, missing there, or different, and changes nothing; exit code 1 then, 2 for a file that cannot
+be read. `--book` takes the money that is missing here, as any other news of money.
+"""
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, TextColumn
+from rich.table import Table
+
+from charites.common.errors import ServiceError
+from orders import services as orders
+from orders.payments.statements import (
+    StatementLine,
+    StatementUnreadable,
+    find_reader,
+    read_statement,
+)
+
+MOST_LINES_SHOWN = 100
+WIDTH_WITHOUT_TERMINAL = 160
+UNREADABLE = 2  # the exit code
+
+Done = TypeVar("Done")
+
+
+class Command(BaseCommand):
+    help = "Compare a provider's statement of a day with the payments and refunds here; exit code 1 when they differ."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE", help="the provider's file, such as a CSV")
+        parser.add_argument("--day", type=as_day, help="which day it is of; without it, the day of its first line")
+        parser.add_argument(
+            "--zone", type=as_zone, default=UTC, help="whose day, such as Asia/Shanghai; without it UTC"
+        )
+        parser.add_argument("--book", action="store_true", help="record the money that is missing here")
+        parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found to this file as well")
+
+    def handle(self, *args: Any, file: Path, zone: Any, book: bool, **options: Any) -> None:
+        with told_as_errors(file):
+            reader = find_reader()
+            lines = partial(read_statement, file, reader)
+            day = options["day"] or day_of(lines(), zone)
+            since = datetime.combine(day, time.min, zone)
+            until = datetime.combine(day + timedelta(days=1), time.min, zone)
+            compare = partial(orders.compare_statement, lines=lines, channel=reader.channel, since=since, until=until)
+            found = with_progress("compared", compare)
+        self.tell(found, day, file)
+        if options["json"]:
+            options["json"].write_text(json.dumps(as_json(found), indent=2) + "\n")
+        left = found.counts.total()
+        if book:
+            with told_as_errors(file):
+                left -= self.book(partial(orders.book_missing, lines=lines, channel=reader.channel))
+        if left:
+            raise CommandError(f"Differences: {left}.")
+
+    def book(self, booking: Callable[..., orders.Booking]) -> int:
+        """Records what is missing here; returns how much of it."""
+        done = with_progress("booked", booking)
+        self.stdout.write(f"Recorded: {done.booked} payments that were missing here.")
+        for reason in done.errors[:MOST_LINES_SHOWN]:
+            self.stdout.write(f"Not recorded, {reason}")
+        return done.booked
+
+    def tell(self, found: orders.Comparison, day: date, file: Path) -> None:
+        if found.findings:
+            console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)  # type: ignore[arg-type]
+            console.print(as_table(found))
+        shown = min(len(found.findings), MOST_LINES_SHOWN)
+        if found.counts.total() > shown:
+            self.stdout.write(f"Shown: {shown} of {found.counts.total()}; --json has up to 1,000.")
+        counted = ", ".join(f"{count} {difference}" for difference, count in sorted(found.counts.items()))
+        lines = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(found.lines.items())) or "nothing"
+        self.stdout.write(f"{day}, {file.name}: {lines}; {counted or 'everything agrees'}.")
+
+
+@contextmanager
+def told_as_errors(file: Path) -> Iterator[None]:
+    """What keeps a file from being read, in a sentence and with its exit code."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}.", returncode=UNREADABLE) from error
+    except StatementUnreadable as error:
+        raise CommandError(str(error), returncode=UNREADABLE) from error
+    except ServiceError as error:
+        raise CommandError(error.message, returncode=UNREADABLE) from error
+
+
+def as_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no day; type one as 2026-06-01") from error
+
+
+def as_zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ArgumentTypeError(f"{text!r} is no zone; type one as Asia/Shanghai") from error
+
+
+def day_of(lines: Iterator[StatementLine], zone: Any) -> date:
+    """The day of the first line. Raises StatementUnreadable."""
+    first = next(lines, None)
+    if first is None:
+        raise StatementUnreadable("The file has no lines: say with --day which day it is of.")
+    return first.happened_at.astimezone(zone).date()
+
+
+def with_progress(word: str, work: Callable[..., Done]) -> Done:
+    """Runs something with a counter of lines that leaves nothing behind; without a terminal there is none."""
+    columns = (TextColumn("{task.description}"), TextColumn("{task.completed:,} lines"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(word, total=None)
+        return work(advance=lambda lines: progress.update(task, advance=lines))
+
+
+def as_table(found: orders.Comparison) -> Table:
+    table = Table("line", "what", "ours", "trade", "is", "")
+    for finding in found.findings[:MOST_LINES_SHOWN]:
+        line = "" if finding.line is None else str(finding.line)
+        words = (finding.number, finding.trade_id, finding.difference, finding.words)
+        table.add_row(line, finding.kind, *(escape(str(word)) for word in words))
+    return table
+
+
+def as_json(found: orders.Comparison) -> dict[str, Any]:
+    return {
+        "since": found.since.isoformat(),
+        "until": found.until.isoformat(),
+        "lines": dict(found.lines),
+        "counts": dict(found.counts),
+        "findings": [
+            {
+                "difference": finding.difference,
+                "kind": finding.kind,
+                "number": finding.number,
+                "trade_id": finding.trade_id,
+                "line": finding.line,
+                "words": finding.words,
+            }
+            for finding in found.findings
+        ],
+    }

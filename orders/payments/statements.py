@@ -1,0 +1,97 @@
+"""What a provider says it has done in a day, read line by line from its file. Hostile until looked at, as its calls
+are."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from django.utils.translation import gettext as _
+
+from charites.common.text import is_key
+from orders.models import TRADE_LENGTH
+from orders.payments.port import get_provider, is_count, is_currency, is_time
+
+LONGEST_LINE_BYTES = 64 * 1024
+
+
+class Kind(StrEnum):
+    CAPTURE = "capture"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """Money that came in for our `payment_id`, or went back under our `refund_id`, by the provider's `trade_id`.
+    `number`: of the line in the file, from 1."""
+
+    number: int
+    kind: Kind
+    trade_id: str
+    our_id: int
+    amount: int
+    currency: str
+    happened_at: datetime
+
+
+class StatementUnreadable(Exception):
+    """A file that is no such statement; its text says which line is wrong, and how. Nothing was booked."""
+
+
+class WithStatements(Protocol):
+    """A provider that can read its own statements. What it raises other than StatementUnreadable is a defect."""
+
+    channel: str
+
+    def read_statement(self, lines: Iterable[str]) -> Iterator[StatementLine]:
+        """Yields the lines that are about money; fees and the like are passed over. Raises StatementUnreadable."""
+
+
+def find_reader() -> WithStatements:
+    """Returns the provider in charge. Raises PaymentsUnavailable when there is none, StatementUnreadable when it reads
+    no statements."""
+    provider: Any = get_provider()
+    if not hasattr(provider, "read_statement"):
+        raise StatementUnreadable(_("The provider %(channel)s reads no statements.") % {"channel": provider.channel})
+    reader: WithStatements = provider
+    return reader
+
+
+def read_statement(path: Path, reader: WithStatements) -> Iterator[StatementLine]:
+    """Yields the lines of a file. Raises StatementUnreadable, OSError."""
+    for line in reader.read_statement(read_texts(path)):
+        if wrong := wrong_fields(line):
+            raise unreadable(line.number, _("%(fields)s cannot be") % {"fields": ", ".join(wrong)})
+        yield line
+
+
+def read_texts(path: Path) -> Iterator[str]:
+    """Yields the lines of a file in UTF-8, of which no part is held but one line."""
+    with path.open("rb") as file:
+        number = 0
+        while raw := file.readline(LONGEST_LINE_BYTES + 1):
+            number += 1
+            if len(raw) > LONGEST_LINE_BYTES:
+                raise unreadable(number, _("it is longer than %(most)s bytes") % {"most": LONGEST_LINE_BYTES})
+            try:
+                yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise unreadable(number, _("it is no UTF-8")) from error
+
+
+def wrong_fields(line: StatementLine) -> list[str]:
+    """Returns the fields of a line that cannot be true."""
+    fine = {
+        "trade_id": is_key(line.trade_id, TRADE_LENGTH),
+        "our_id": is_count(line.our_id),
+        "amount": is_count(line.amount),
+        "currency": is_currency(line.currency),
+        "happened_at": is_time(line.happened_at),
+    }
+    return [name for name, is_fine in fine.items() if not is_fine]
+
+
+def unreadable(number: int, reason: str) -> StatementUnreadable:
+    return StatementUnreadable(_("Line %(number)s: %(reason)s.") % {"number": number, "reason": reason})

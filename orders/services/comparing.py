@@ -1,0 +1,193 @@
+"""A provider's statement of a day against our own ledger: what is missing here, missing there, or different.
+
+The file is read once in portions, each looked up as a set; then what we have of that time and the file has not. Nothing
+is changed by that. `book_missing` reads it once more, and takes what is missing here as any other news of money.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+
+from charites.common.errors import ServiceError
+from orders import selectors
+from orders.models import ON_ITS_WAY, Payment, Refund
+from orders.payloads import Capture
+from orders.payments.statements import Kind, StatementLine
+from orders.services.paying import record_captures
+
+PORTION = 500
+MOST_SHOWN = 1_000  # findings that are kept; all are counted
+# A refund is written down after the provider has sent it: one of the last hour may be in the next day's file, or of the
+# first in that of the day before.
+REFUND_MARGIN = timedelta(hours=1)
+
+Lines = Callable[[], Iterator[StatementLine]]
+
+
+class Difference(StrEnum):
+    MISSING_HERE = "missing here"
+    MISSING_THERE = "missing there"
+    DIFFERENT = "different"
+    TWICE = "twice in the file"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not agree. `line`: of the file; None where it is missing there."""
+
+    difference: Difference
+    kind: Kind
+    number: str  # ours: of the payment or the refund
+    trade_id: str
+    line: int | None
+    words: str
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a statement and our ledger have agreed on, and what not."""
+
+    since: datetime
+    until: datetime
+    lines: Counter[Kind] = field(default_factory=Counter)
+    counts: Counter[Difference] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, finding: Finding) -> None:
+        self.counts[finding.difference] += 1
+        if len(self.findings) < MOST_SHOWN:
+            self.findings.append(finding)
+
+
+@dataclass(slots=True)
+class Booking:
+    """What became of what was missing here: `booked` captures, and why others were not."""
+
+    booked: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+def compare_statement(
+    *, lines: Lines, channel: str, since: datetime, until: datetime, advance: Callable[[int], None] = lambda lines: None
+) -> Comparison:
+    """Compares the lines of a file, and what happened from `since` until before `until`; changes nothing. `advance` is
+    told how many lines were looked at. Raises StatementUnreadable."""
+    comparison, seen = Comparison(since, until), set[int]()
+    for portion in portions(lines()):
+        fresh = []
+        for line in portion:
+            comparison.lines[line.kind] += 1
+            if (mark := mark_of(line.kind, line.trade_id if line.kind is Kind.CAPTURE else line.our_id)) in seen:
+                comparison.add(of_line(Difference.TWICE, line, ""))
+            else:
+                seen.add(mark)
+                fresh.append(line)
+        for finding in look_up(fresh, channel):
+            comparison.add(finding)
+        advance(len(portion))
+    for finding in missing_there(seen, channel, since, until):
+        comparison.add(finding)
+    return comparison
+
+
+def portions(lines: Iterable[StatementLine]) -> Iterator[list[StatementLine]]:
+    lines = iter(lines)
+    while portion := list(islice(lines, PORTION)):
+        yield portion
+
+
+def mark_of(kind: Kind, number: str | int) -> int:
+    """Eight bytes for a line: of a million lines that is what is held."""
+    return int.from_bytes(hashlib.blake2b(f"{kind}:{number}".encode(), digest_size=8).digest())
+
+
+def of_line(difference: Difference, line: StatementLine, words: str) -> Finding:
+    return Finding(difference, line.kind, str(line.our_id), line.trade_id, line.number, words)
+
+
+def look_up(lines: Sequence[StatementLine], channel: str) -> Iterator[Finding]:
+    """What of a portion of a file is not as we have it."""
+    captures = [line for line in lines if line.kind is Kind.CAPTURE]
+    refunds = [line for line in lines if line.kind is Kind.REFUND]
+    by_trade = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in lines])
+    orders = selectors.list_order_ids_of_payments(payment_ids=[line.our_id for line in captures])
+    stored = {refund.refund_id: refund for refund in selectors.list_by_refund_ids([line.our_id for line in refunds])}
+    for line in captures:
+        if finding := compare_capture(line, by_trade.get(line.trade_id), orders):
+            yield finding
+    for line in refunds:
+        if finding := compare_refund(line, stored.get(line.our_id), by_trade.get(line.trade_id)):
+            yield finding
+
+
+def compare_capture(line: StatementLine, payment: Payment | None, orders: dict[int, int]) -> Finding | None:
+    if payment is None:
+        words = "" if line.our_id in orders else "there is no such payment"
+        return of_line(Difference.MISSING_HERE, line, words)
+    ours = {"amount": payment.amount, "currency": payment.currency, "order": payment.order_id}
+    # Second money of a payment has a payment of its own here, of the same order.
+    theirs = {"amount": line.amount, "currency": line.currency, "order": orders.get(line.our_id)}
+    return differing(line, ours, theirs)
+
+
+def compare_refund(line: StatementLine, refund: Refund | None, payment: Payment | None) -> Finding | None:
+    if refund is None:
+        return of_line(Difference.MISSING_HERE, line, "there is no such refund")
+    if refund.status in ON_ITS_WAY:
+        return of_line(Difference.MISSING_HERE, line, f"the refund is {refund.status} here, and tried again by itself")
+    ours = {"amount": refund.amount, "currency": refund.currency, "payment": refund.payment_id, "status": refund.status}
+    of_payment = payment.payment_id if payment else None
+    theirs = {"amount": line.amount, "currency": line.currency, "payment": of_payment, "status": Refund.Status.DONE}
+    return differing(line, ours, theirs)
+
+
+def differing(line: StatementLine, ours: dict[str, object], theirs: dict[str, object]) -> Finding | None:
+    """A finding that names every value that differs, ours first."""
+    words = [f"{name}: {ours[name]} here, {theirs[name]} there" for name in ours if ours[name] != theirs[name]]
+    return of_line(Difference.DIFFERENT, line, "; ".join(words)) if words else None
+
+
+def missing_there(seen: set[int], channel: str, since: datetime, until: datetime) -> Iterator[Finding]:
+    """What we have of a time and the file has not."""
+    for payment in selectors.each_captured(channel=channel, since=since, until=until):
+        if mark_of(Kind.CAPTURE, str(payment.trade_id)) not in seen:
+            number, trade_id = str(payment.payment_id), str(payment.trade_id)
+            yield Finding(Difference.MISSING_THERE, Kind.CAPTURE, number, trade_id, None, "")
+    margin = REFUND_MARGIN
+    for refund, trade_id in selectors.each_refunded(channel=channel, since=since + margin, until=until - margin):
+        if mark_of(Kind.REFUND, refund.refund_id) not in seen:
+            yield Finding(Difference.MISSING_THERE, Kind.REFUND, str(refund.refund_id), trade_id, None, "")
+
+
+def book_missing(*, lines: Lines, channel: str, advance: Callable[[int], None] = lambda lines: None) -> Booking:
+    """Takes the captures of a file that are missing here, through the one function for news of money; the same again
+    has no effect. What is different, and refunds, are left to people. Raises StatementUnreadable."""
+    booking = Booking()
+    for portion in portions(lines()):
+        captures = [line for line in portion if line.kind is Kind.CAPTURE]
+        known = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in captures])
+        news = list({line.trade_id: line for line in captures if line.trade_id not in known}.values())
+        errors = record_captures(captures=[as_capture(line, channel) for line in news])
+        for line, error in zip(news, errors, strict=True):
+            if error is None:
+                booking.booked += 1
+            else:
+                reason = error.message if isinstance(error, ServiceError) else repr(error)
+                booking.errors.append(f"line {line.number}: {reason}")
+        advance(len(portion))
+    return booking
+
+
+def as_capture(line: StatementLine, channel: str) -> Capture:
+    return Capture(
+        payment_id=line.our_id,
+        channel=channel,
+        trade_id=line.trade_id,
+        amount=line.amount,
+        currency=line.currency,
+        captured_at=line.happened_at,
+    )

@@ -1,0 +1,249 @@
+"""A provider's statement against the ledger: exactly what differs is named, and nothing is changed by looking."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from lab.kit.factories import NOW, make_goods, make_order, make_payment, stored
+from lab.kit.findings import findings
+from messaging.models import Message
+from orders.models import Order, Payment, Refund
+from orders.payloads import RefundOrder
+from orders.payments import sandbox
+from orders.payments.sandbox.statement import COLUMNS, write_lines
+from orders.payments.statements import StatementUnreadable, find_reader, read_statement
+from orders.services import compare_statement, record_captures, refund_order, send_refunds
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
+
+DAY = datetime(2026, 6, 1, tzinfo=UTC)
+NEXT = DAY + timedelta(days=1)
+Rows = list[list[Any]]
+
+
+def pay(order: Order, *, recorded: bool = True) -> Payment:
+    """The sandbox takes the money; the shop hears of it, or not yet."""
+    payment = make_payment(order, outcome="now")
+    if recorded:
+        capture = sandbox.Sandbox().query(payment.payment_id, timeout_seconds=1)
+        assert record_captures(captures=[capture]) == [None]
+    return Payment.objects.get(pk=payment.pk)
+
+
+@pytest.fixture
+def day() -> list[Payment]:
+    """Five orders paid and one refund sent at noon of 1 June."""
+    make_goods(1, stock=100)
+    payments = [pay(make_order({1: 1})) for _ in range(5)]
+    refund = refund_order(command=RefundOrder(payments[0].order_id, 100, "broken", "staff", "k")).refund
+    assert send_refunds(refund_ids=[refund.refund_id], now=NOW) == {}
+    return payments
+
+
+def file_of(rows: Sequence[Sequence[Any]], folder: Path) -> Path:
+    file = folder / "statement.csv"
+    file.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+    return file
+
+
+def statement() -> Rows:
+    return [list(row) for row in write_lines(since=DAY, until=NEXT)]
+
+
+def compare(rows: Rows, folder: Path) -> list[tuple[str, str, str]]:
+    reader, file = find_reader(), file_of(rows, folder)
+    found = compare_statement(lines=lambda: read_statement(file, reader), channel=reader.channel, since=DAY, until=NEXT)
+    assert found.counts.total() == len(found.findings)
+    return [(finding.difference, finding.kind, finding.number) for finding in found.findings]
+
+
+def test_file_of_the_sandbox_agrees(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+
+    assert [row[0] for row in rows] == ["kind", *["capture"] * 5, "refund"]
+    assert compare(rows, tmp_path) == []
+
+
+def test_exactly_what_was_changed_is_named(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+    rows[1][3] += 1  # another amount
+    rows[2][4] = "EUR"
+    del rows[3]
+    rows[4:4] = [["capture", 77, "T-77", 5, "CNY", NOW.isoformat()]]
+    rows.append(rows[-2])
+    rows[-2][3] -= 1  # the refund's
+
+    assert sorted(compare(rows, tmp_path)) == sorted(
+        [
+            ("different", "capture", str(day[0].payment_id)),
+            ("different", "capture", str(day[1].payment_id)),
+            ("missing there", "capture", str(day[2].payment_id)),
+            ("missing here", "capture", "77"),
+            ("twice in the file", "capture", str(day[4].payment_id)),
+            ("different", "refund", str(Refund.objects.get().refund_id)),
+        ]
+    )
+
+
+def test_payment_of_another_order_is_different(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+    rows[1][1], rows[2][1] = rows[2][1], rows[1][1]
+
+    assert [found[0] for found in compare(rows, tmp_path)] == ["different", "different"]
+
+
+def test_second_money_of_a_payment_agrees(day: list[Payment], tmp_path: Path) -> None:
+    """The provider knows it by the payment that it was made for; here it has one of its own."""
+    capture = sandbox.Sandbox().query(day[0].payment_id, timeout_seconds=1)
+
+    assert record_captures(captures=[replace(capture, trade_id="T-2")]) == [None]
+    rows = [*statement(), ["capture", day[0].payment_id, "T-2", capture.amount, "CNY", NOW.isoformat()]]
+
+    assert compare(rows, tmp_path) == []
+
+
+def test_refund_that_is_on_its_way_here_is_missing_here(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+    Refund.objects.update(status="requested", done_at=None)
+
+    assert compare(rows, tmp_path) == [("missing here", "refund", str(Refund.objects.get().refund_id))]
+
+
+def test_refund_that_the_file_does_not_have_is_missing_there(day: list[Payment], tmp_path: Path) -> None:
+    assert compare(statement()[:-1], tmp_path) == [("missing there", "refund", str(Refund.objects.get().refund_id))]
+
+
+def test_refund_of_the_last_minutes_may_be_in_the_next_file(day: list[Payment], tmp_path: Path) -> None:
+    Refund.objects.update(done_at=NEXT - timedelta(minutes=59))
+
+    assert compare(statement()[:-1], tmp_path) == []
+
+
+def test_what_happened_on_another_day_is_not_missed(day: list[Payment], tmp_path: Path) -> None:
+    Payment.objects.filter(pk=day[0].pk).update(captured_at=NEXT)
+    Payment.objects.filter(pk=day[1].pk).update(captured_at=DAY - timedelta(microseconds=1))
+    rows = statement()
+    del rows[1:3]
+
+    assert compare(rows, tmp_path) == []
+
+
+# A file that is none
+
+HEAD = ",".join(COLUMNS)
+FINE = "capture,1,T-1,5,CNY,2026-06-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "Line 1: the columns are"),
+        (b"a,b\n", "Line 1: the columns are"),
+        (f"{HEAD}\n{FINE}\nfee,1,T-1,5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 3: 'fee' is no kind"),
+        (f"{HEAD}\n{FINE},\n".encode(), "Line 2: it has 7 cells"),
+        (f"{HEAD}\n{FINE}\n\xff\n".encode("latin-1"), "Line 3: it is no UTF-8"),
+        (f'{HEAD}\n"capture\n'.encode(), "Line 2:"),
+        (f"{HEAD}\ncapture,0,T-1,5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: our_id cannot be"),
+        (f"{HEAD}\ncapture,1,马,5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: trade_id cannot be"),
+        (f"{HEAD}\ncapture,1,T-1,-5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: amount cannot be"),
+        (f"{HEAD}\ncapture,1,T-1,5.00,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: amount cannot be"),
+        (f"{HEAD}\ncapture,1,T-1,5,RMB1,2026-06-01T12:00:00Z\n".encode(), "Line 2: currency cannot be"),
+        (f"{HEAD}\ncapture,1,T-1,5,CNY,yesterday\n".encode(), "Line 2: happened_at cannot be"),
+        (f"{HEAD}\ncapture,1,T-1,5,CNY,2026-06-01T12:00:00\n".encode(), "Line 2: happened_at cannot be"),
+        (f"{HEAD}\n{'x' * 70_000}\n".encode(), "Line 2: it is longer than"),
+    ],
+)
+def test_file_that_cannot_be_read_names_its_line(content: bytes, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    file.write_bytes(content)
+
+    with pytest.raises(StatementUnreadable, match=f"^{words}"):
+        list(read_statement(file, find_reader()))
+
+
+# The command
+
+
+def reconcile(rows: Rows, folder: Path, *options: str) -> str:
+    """Runs the command; raises CommandError."""
+
+    out = StringIO()
+    call_command("reconcile", str(file_of(rows, folder)), *options, stdout=out)
+    return out.getvalue()
+
+
+def test_command_says_that_everything_agrees(day: list[Payment], tmp_path: Path) -> None:
+    assert "2026-06-01, statement.csv: 5 captures, 1 refunds; everything agrees." in reconcile(statement(), tmp_path)
+
+
+def test_command_ends_with_1_and_changes_nothing(tmp_path: Path) -> None:
+    make_goods(1, stock=10)
+    pay(make_order({1: 1}))
+    lost = pay(make_order({1: 1}), recorded=False)
+
+    with pytest.raises(CommandError) as refused:
+        reconcile(statement(), tmp_path)
+
+    assert (str(refused.value), refused.value.returncode) == ("Differences: 1.", 1)
+    lost.refresh_from_db()
+    assert lost.status == Payment.Status.BEGUN
+
+
+def test_book_records_what_is_missing_here_once(tmp_path: Path) -> None:
+    make_goods(1, stock=10)
+    order = make_order({1: 1})
+    pay(order, recorded=False)
+    rows = statement()
+
+    said = reconcile(rows, tmp_path, "--book")
+
+    assert "Recorded: 1 payments that were missing here." in said
+    assert stored(order).status == Order.Status.PAID
+    assert "Recorded: 0 payments" in reconcile(rows, tmp_path, "--book")
+    assert Refund.objects.count() == 0
+    Message.objects.all().delete()  # the sandbox's callback, which is months late by now
+    assert findings() == []
+
+
+def test_book_leaves_what_is_different_to_people(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+    rows[1][3] += 1
+    rows.append(["capture", 77, "T-77", 5, "CNY", NOW.isoformat()])
+
+    with pytest.raises(CommandError, match=r"Differences: 2\."):
+        reconcile(rows, tmp_path, "--book")
+
+    assert Payment.objects.count() == 5
+    assert Payment.objects.get(pk=day[0].pk).amount == 9950
+
+
+def test_unreadable_file_ends_with_2_before_anything_is_booked(tmp_path: Path) -> None:
+    make_goods(1, stock=10)
+    pay(make_order({1: 1}), recorded=False)
+
+    with pytest.raises(CommandError) as refused:
+        reconcile([*statement(), ["nonsense"]], tmp_path, "--book")
+
+    assert refused.value.returncode == 2
+    assert Payment.objects.get().status == Payment.Status.BEGUN
+
+
+def test_empty_file_needs_a_day(day: list[Payment], tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="--day"):
+        reconcile(statement()[:1], tmp_path)
+    with pytest.raises(CommandError, match=r"Differences: 6\."):
+        reconcile(statement()[:1], tmp_path, "--day", "2026-06-01")
+
+
+def test_day_of_a_zone(day: list[Payment], tmp_path: Path) -> None:
+    """Noon in UTC is the evening of the same day in Shanghai, and 2 June begins there at 16:00 UTC."""
+    Payment.objects.update(captured_at=datetime(2026, 6, 1, 16, tzinfo=UTC))
+
+    with pytest.raises(CommandError, match=r"Differences: 5\."):
+        reconcile(statement()[:1], tmp_path, "--day", "2026-06-02", "--zone", "Asia/Shanghai")
