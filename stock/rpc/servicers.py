@@ -84,7 +84,7 @@ class StockServicer(Servicer):
             raise Invalid("changes", _("must be 1 to %(limit)s lines"), limit=MAX_LINES)
         may_add = call.identity.may(Role.SERVICE, Permission.ADD_STOCK)
         adjustments = [as_adjustment(change, call.identity.actor, may_add=may_add) for change in request.changes]
-        stock = services.adjust_stock(adjustments=adjustments)
+        stock = services.adjust_stock(adjustments=adjustments).rows
         return AdjustStockReply(levels=[StockLevel(goods_id=row.goods_id, num=row.available) for row in stock])
 
 
