@@ -262,9 +262,11 @@ def list_refunds_to_send(*, refund_ids: Sequence[int]) -> list[DueRefund]:
 def list_forgotten_refunds(*, due_before: datetime, now: datetime, limit: int) -> list[DueRefund]:
     """Returns refunds on their way that nobody is sending and whose try was due before a time, the longest due
     first."""
-    free = Refund.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now), status__in=ON_ITS_WAY)
+    free = Refund.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now))
     due = free.filter(Q(next_try_at__lt=due_before) | Q(next_try_at=None, created_at__lt=due_before))
-    return with_trades(list(due.order_by("next_try_at", "pk")[:limit]))
+    pages = [due.filter(status=status).order_by("next_try_at", "pk")[:limit] for status in ON_ITS_WAY]
+    found = sorted(chain(*pages), key=lambda refund: (refund.next_try_at or refund.created_at, refund.pk))
+    return with_trades(found[:limit])
 
 
 def with_trades(refunds: Sequence[Refund]) -> list[DueRefund]:

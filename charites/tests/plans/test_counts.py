@@ -22,7 +22,7 @@ pytestmark = PLANS
 MOST = FEW // 4
 COUNTS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
     "dead messages": (Message, lambda: messages.count_dead(most=MOST)),
-    "refunds not made yet": (Refund, lambda: orders.count_pending_refunds(most=MOST)),
+    "refunds not made yet": (Refund, lambda: orders.count_unsent_refunds(most=MOST)),
     "overdue orders": (Order, lambda: orders.count_due(now=timezone.now() + timedelta(days=99))),
     "messages by state": (Message, messages.count_by_state),
     "payments by status": (Payment, orders.count_payments_by_status),

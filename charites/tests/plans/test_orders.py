@@ -89,7 +89,7 @@ def test_asking_the_provider_and_sending_back_read_few_rows() -> None:
     assert services.close_overdue_payments(now=now + timedelta(days=2)) == PROVIDER_BATCH
     assert services.reconcile(now=now + timedelta(days=2)) > 0
     numbers = list(Refund.objects.filter(status="pending").values_list("payment_id", flat=True)[:BATCH])
-    assert len(selectors.list_pending_refunds(payment_ids=numbers)) == BATCH
+    assert len(selectors.list_refunds_to_send(refund_ids=numbers)) == BATCH
 
 
 def test_orders_by_number_and_what_belongs_to_them_read_few_rows() -> None:
