@@ -28,6 +28,7 @@ PIECES = "pieces-"
 class RefundForm(CapitalLabels, forms.Form):
     """How much goes back and why, and which pieces have come back. `left`: what the page showed as left."""
 
+    is_done = False
     amount = MoneyField(label=_("amount"), least=1)
     reason = TypedField(label=_("reason"), max_length=REASON_LENGTH)
     key = forms.CharField(max_length=KEY_LENGTH, widget=forms.HiddenInput)
@@ -66,6 +67,7 @@ def refund(_admin: Any, request: HttpRequest, rows: list[Order], form: Any) -> R
         idempotency_key=form.cleaned_data["key"],
     )
     services.refund_order(command=command)
+    form.is_done = True
     return Report(done=rows)
 
 
@@ -108,8 +110,9 @@ class RefundableAdmin(OperatorAdmin):
                 request, _("Somebody else has refunded this order meanwhile. Look again."), messages.WARNING
             )
             return self.ask_to_refund(request, account, new_form(account))
-        is_known = carry_out(self, request, [account.order], form, refund)
-        return back if is_known else self.ask_to_refund(request, account, form)
+        carry_out(self, request, [account.order], form, refund)
+        # Else the form stays, with the key in it, so that the same can be sent again.
+        return back if form.is_done else self.ask_to_refund(request, account, form)
 
     def ask_to_refund(self, request: HttpRequest, account: Account, form: RefundForm) -> HttpResponse:
         order = account.order
