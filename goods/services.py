@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from django.db.models.functions import Now
 
 from charites.common import hints
-from charites.common.columns import tidy_row, typed_columns
 from charites.common.transactions import Undone, after_commit, nobody_can_tell, run
 from goods import remembered
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
@@ -18,6 +17,7 @@ from goods.events import GOODS_PINNED
 from goods.models import Goods, Room, RoomGoods
 from goods.rows import append_entries, changed_by, deleted_by, move_entries, store_entries
 from goods.selectors import list_goods
+from goods.typed import goods_columns, room_columns, tidy_goods, tidy_room
 
 Result = TypeVar("Result")
 ROWS_AT_ONCE = 100  # of products whose columns are written by one statement
@@ -183,7 +183,7 @@ def set_goods_status(*, goods_ids: Sequence[int], status: Goods.Status, actor: s
 def add_goods(*, goods: Goods, added_picture: str = "", actor: str) -> None:
     """Stores a new product, without stock; `added_picture`: an address that comes behind its pictures. Raises Invalid,
     IntegrityError when its goods_id is taken, Busy, OutcomeUnknown."""
-    tidy_row(goods)
+    tidy_goods(goods)
     goods.created_by = goods.updated_by = actor
     goods.head_imgs = with_picture(goods.head_imgs, added_picture)
     change(lambda: goods.save(force_insert=True), name="add_goods")
@@ -193,7 +193,7 @@ def change_goods(*, goods_id: int, values: Mapping[str, Any], added_picture: str
     """Writes the given columns of a product and no others; `added_picture`: an address that comes behind the pictures
     that are given or, without any, behind those that it has by then. Raises Invalid, GoodsNotFound, also for a deleted
     one, Busy, OutcomeUnknown."""
-    values = typed_columns(Goods, values)
+    values = goods_columns(values)
     rows = Goods.objects.filter(goods_id=goods_id, is_deleted=False)
 
     def write() -> int:
@@ -219,9 +219,9 @@ def store_goods(*, added: Sequence[Goods], changed: Sequence[NewValues], actor: 
     those. Raises Invalid, IntegrityError when the goods_id of a new one is taken, Busy, OutcomeUnknown.
     """
     for goods in added:
-        tidy_row(goods)
+        tidy_goods(goods)
         goods.created_by = goods.updated_by = actor
-    values = {new.goods_id: typed_columns(Goods, new.values) for new in changed}
+    values = {new.goods_id: goods_columns(new.values) for new in changed}
     read = {new.goods_id: new.version for new in changed}
 
     def store() -> list[int]:
@@ -270,7 +270,7 @@ def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
 def add_room(*, room: Room) -> None:
     """Stores a new room with an empty list. Raises Invalid, IntegrityError when its room_id is taken, Busy,
     OutcomeUnknown."""
-    tidy_row(room)
+    tidy_room(room)
     change(lambda: room.save(force_insert=True), name="add_room")
 
 
@@ -288,7 +288,7 @@ def change_room(
     Returns which were put there: what is there already stays where it is. Raises Invalid, RoomNotFound, GoodsNotFound,
     Busy, OutcomeUnknown.
     """
-    values = typed_columns(Room, values)
+    values = room_columns(values)
     rows = Room.objects.filter(room_id=room_id, is_deleted=False)
 
     def write() -> list[int]:

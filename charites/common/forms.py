@@ -1,6 +1,7 @@
 """Fields of the admin's forms for what people type."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from charites.common.errors import Invalid
+from charites.common.links import find_bad_link
 from charites.common.models import MAX_INT64
 from charites.common.money import money, places_of, typed
 from charites.common.strict_json import read_text
@@ -72,6 +74,12 @@ class TypedJSONField(forms.JSONField):
             check_json("", value)
         except Invalid as error:
             raise forms.ValidationError(error.reason) from error
+
+
+def check_links(name: str, links: Sequence[str]) -> None:
+    """Raises ValidationError for what is typed as an address of a picture, and is none."""
+    if fault := find_bad_link(name, links):
+        raise forms.ValidationError(fault.reason)
 
 
 AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]+))?")

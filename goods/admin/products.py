@@ -15,7 +15,7 @@ from charites.common.admin import Report, actor_of, confirmed
 from charites.common.admin_export import Column, ExportAdmin
 from charites.common.admin_products import Product, stock_page_of
 from charites.common.admin_sections import Section, section
-from charites.common.forms import CapitalLabels, ChangesOfPage, MoneyField, TypedJSONField
+from charites.common.forms import CapitalLabels, ChangesOfPage, MoneyField, TypedJSONField, check_links
 from charites.common.money import money
 from charites.common.picture_field import PictureField, UploadForm
 from charites.common.pictures import may_upload, unless_refused
@@ -25,6 +25,7 @@ from goods.admin.import_page import ImportAdmin
 from goods.admin.into_room import IntoRoomForm, put_into
 from goods.admin.marked import COMMON_FIELDS, MarkedRowsAdmin, deleted
 from goods.models import Goods, RoomGoods
+from goods.typed import is_list_of_texts
 
 
 def find_products(goods_ids: Collection[int]) -> dict[int, Product]:
@@ -46,10 +47,13 @@ def thumbnails(addresses: Sequence[str]) -> str:
 class TextListField(TypedJSONField):
     """A JSON list of texts; the API promises one."""
 
+    def to_python(self, value: Any) -> Any:
+        return [] if value in self.empty_values else super().to_python(value)
+
     def clean(self, value: Any) -> Any:
-        cleaned = super().clean(value) or []
-        if not isinstance(cleaned, list) or not all(isinstance(item, str) for item in cleaned):
-            raise forms.ValidationError(_('This must be a JSON list of texts, such as ["a.svg", "b.svg"].'))
+        cleaned = super().clean(value)
+        if not is_list_of_texts(cleaned):
+            raise forms.ValidationError(_('This must be a JSON list of texts, such as ["/a.svg", "/b.svg"].'))
         return cleaned
 
 
@@ -75,6 +79,19 @@ class GoodsForm(CapitalLabels, UploadForm):
     videos = TextListField(label=_("videos"), required=False, initial=list)
     detail = TextListField(label=_("detail"), required=False, initial=list)
     ext_json = ObjectField(label=_("further data"), required=False, initial=dict)
+
+    def clean_head_imgs(self) -> list[str]:
+        return self.links("head_imgs")
+
+    def clean_videos(self) -> list[str]:
+        return self.links("videos")
+
+    def links(self, name: str) -> list[str]:
+        """What stood there before may stay, whatever it is."""
+        links: list[str] = self.cleaned_data[name]
+        if name in self.changed_data:
+            check_links(name, links)
+        return links
 
     def clean(self) -> dict[str, Any]:
         typed: dict[str, Any] = super().clean() or self.cleaned_data

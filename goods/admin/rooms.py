@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import Report, Run, actor_of, carry_out, confirmed, question_page
 from charites.common.admin_products import ProductAdmin, products_of
-from charites.common.forms import CapitalLabels, ChangesOfPage
+from charites.common.forms import CapitalLabels, ChangesOfPage, check_links
 from charites.common.picture_field import PictureField, UploadForm
 from charites.common.pictures import may_upload, unless_refused
 from goods import selectors, services
@@ -54,6 +54,13 @@ def not_listed(room_id: int, goods_id: int) -> str:
 
 class RoomForm(ShelfForm, ChangesOfPage, CapitalLabels, UploadForm):
     upload = PictureField(label=_("another cover"))
+
+    def clean_cover(self) -> str:
+        """What stood there before may stay, whatever it is."""
+        cover: str = self.cleaned_data["cover"]
+        if cover and "cover" in self.changed_data:
+            check_links("cover", [cover])
+        return cover
 
 
 @admin.register(Room)

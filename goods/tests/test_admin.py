@@ -142,12 +142,12 @@ def test_page_of_a_product_that_stood_open_takes_back_nothing_that_others_wrote(
     goods = Goods.objects.get(goods_id=1)
     old = fields_of(client, goods)
     times = {"sale_starts_at_0": "2026-06-01", "sale_starts_at_1": "12:00:00"}
-    submit(client, page_url(goods), old | times | {"price": "19.90", "head_imgs": '["a.svg"]', "status": "1"})
+    submit(client, page_url(goods), old | times | {"price": "19.90", "head_imgs": '["/a.svg"]', "status": "1"})
 
     submit(client, page_url(goods), old | {"title": "New title"})
 
     stored = Goods.objects.get(goods_id=1)
-    assert (stored.title, stored.price, stored.status, stored.head_imgs) == ("New title", 1990, 1, ["a.svg"])
+    assert (stored.title, stored.price, stored.status, stored.head_imgs) == ("New title", 1990, 1, ["/a.svg"])
     assert stored.sale_starts_at == datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
@@ -163,10 +163,10 @@ def test_page_of_a_room_that_stood_open_puts_it_neither_on_nor_off(client: Clien
 
 
 def test_new_goods_is_stored_with_its_maker(client: Client) -> None:
-    submit(client, add_url(Goods), form_of(head_imgs='["a.svg"]'))
+    submit(client, add_url(Goods), form_of(head_imgs='["/a.svg"]'))
 
     stored = Goods.objects.get(goods_id=9)
-    assert (stored.head_imgs, stored.created_by, stored.version) == (["a.svg"], "operator", 0)
+    assert (stored.head_imgs, stored.created_by, stored.version) == (["/a.svg"], "operator", 0)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,8 @@ def test_new_goods_is_stored_with_its_maker(client: Client) -> None:
         {"goods_id": "0"},
         {"goods_id": "1"},
         {"head_imgs": '{"a": 1}'},
+        {"head_imgs": "{}"},
+        {"head_imgs": "null"},
         {"detail": "[1]"},
         {"videos": "x"},
     ],
@@ -290,3 +292,38 @@ def test_texts_of_a_product_are_kept_tidy(client: Client) -> None:
 
     goods = Goods.objects.get(goods_id=9)
     assert (goods.title, goods.detail) == ("Café ☕️", ["one\ntwo"])
+
+
+BAD_LINKS = ["javascript:alert(1)", "//evil.example/x", "http://x.example/y", "/\\evil.example/x", "a.svg"]
+NO_LINK = "holds “{}”, which is neither a path such as /media/a.webp nor an address with https://"
+
+
+@pytest.mark.parametrize("field", ["head_imgs", "videos"])
+@pytest.mark.parametrize("link", [*BAD_LINKS, ""])
+def test_address_that_is_none_is_refused_beside_its_field(client: Client, field: str, link: str) -> None:
+    page = client.post(add_url(Goods), form_of(**{field: json.dumps(["/a.svg", link])}))
+
+    assert page.context["adminform"].errors == {field: [NO_LINK.format(link)]}
+    assert not Goods.objects.filter(goods_id=9).exists()
+
+
+@pytest.mark.parametrize("link", BAD_LINKS)
+def test_cover_that_is_no_address_is_refused_beside_its_field(client: Client, link: str) -> None:
+    room = Room.objects.get(room_id=1)
+
+    page = client.post(page_url(room), fields_of(client, room) | {"cover": link})
+
+    assert page.context["adminform"].errors == {"cover": [NO_LINK.format(link)]}
+    assert Room.objects.get(room_id=1).cover == room.cover
+
+
+def test_addresses_that_were_there_before_the_rule_stay_while_other_fields_change(client: Client) -> None:
+    Goods.objects.filter(goods_id=1).update(head_imgs=["a.svg"])
+    Room.objects.filter(room_id=1).update(cover="a.svg")
+    goods, room = Goods.objects.get(goods_id=1), Room.objects.get(room_id=1)
+
+    submit(client, page_url(goods), fields_of(client, goods) | {"title": "Tea"})
+    submit(client, page_url(room), fields_of(client, room) | {"title": "Evening"})
+
+    goods, room = Goods.objects.get(goods_id=1), Room.objects.get(room_id=1)
+    assert (goods.title, goods.head_imgs, room.title, room.cover) == ("Tea", ["a.svg"], "Evening", "a.svg")

@@ -307,3 +307,15 @@ def test_file_takes_as_many_statements_however_many_rows_it_has(client: Client) 
     assert few == many
     assert few[0] < 10
     assert Goods.objects.filter(title="Cup").count() == 14
+
+
+def test_address_of_a_picture_that_is_none_is_named_and_one_that_was_there_may_stay(client: Client) -> None:
+    factories.make_goods(1, head_imgs=["a.svg"])
+
+    page = send(client, 'goods_id,title,head_imgs\n1,Tea,"[""a.svg""]"\n')
+    assert (faults(page), [step.goods.title for step in page.context["plan"].steps]) == ([], ["Tea"])
+
+    page = send(client, 'goods_id,title,head_imgs\n1,Tea,"[""//evil.example/x""]"\n')
+    (fault,) = faults(page)
+    assert fault[:2] == (2, "head_imgs")
+    assert fault[2].startswith("holds “//evil.example/x”")

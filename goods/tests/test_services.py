@@ -9,6 +9,8 @@ from goods.selectors import get_room, list_room_goods
 from goods.services import (
     Entry,
     NewValues,
+    add_goods,
+    add_room,
     add_room_goods,
     change_goods,
     change_room,
@@ -204,6 +206,32 @@ def test_texts_that_cannot_be_are_refused_all_at_once_and_nothing_is_written(roo
 
     assert caught.value.details["fields"] == "title, brief"
     assert Goods.objects.filter(brand_name="Li").count() == 0
+
+
+@pytest.mark.parametrize("links", [["javascript:alert(1)"], ["/a.webp", ""], [1], {}, None, "/a.webp"])
+def test_addresses_that_are_none_are_refused_at_every_door(room, links):
+    new = Goods(goods_id=9, title="Tea", price=1, videos=links)
+    changed = NewValues(1, 0, {"head_imgs": links})
+
+    with pytest.raises(Invalid, match="head_imgs: "):
+        change_goods(goods_id=1, values={"head_imgs": links}, actor="staff")
+    with pytest.raises(Invalid, match="head_imgs: "):
+        store_goods(added=[], changed=[changed], actor="staff")
+    with pytest.raises(Invalid, match="videos: "):
+        store_goods(added=[new], changed=[], actor="staff")
+    with pytest.raises(Invalid, match="videos: "):
+        add_goods(goods=new, actor="staff")
+
+    assert (Goods.objects.get(goods_id=1).head_imgs, Goods.objects.count()) == ([], 3)
+
+
+def test_cover_that_is_no_address_and_further_data_that_are_no_object_are_refused(room):
+    with pytest.raises(Invalid, match="cover: holds “//evil.example/x”"):
+        change_room(room_id=1, values={"cover": "//evil.example/x"})
+    with pytest.raises(Invalid, match="cover: "):
+        add_room(room=Room(room_id=9, title="Evening", cover="a.svg"))
+    with pytest.raises(Invalid, match="ext_json: must be a JSON object"):
+        change_goods(goods_id=1, values={"ext_json": []}, actor="staff")
 
 
 def test_texts_are_kept_tidy_and_may_be_empty_where_the_column_may(room):
