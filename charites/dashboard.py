@@ -150,7 +150,7 @@ def add_nearly_gone(dashboard: Dashboard, now: datetime) -> None:
     dashboard.figures.append(Figure(_("On sale, nearly gone"), value, rows, is_bad=bool(found)))
     named = found[:FEW_NAMED]
     titles = list_titles(goods_ids=[goods_id for goods_id, _available in named]) if named else []
-    links = {goods_id: product_link(Product(page, title), title) for goods_id, page, title in titles}
+    links = {goods_id: product_link(Product(page, title), title) for goods_id, page, title, _is_deleted in titles}
     dashboard.nearly_gone = [(links[goods_id], available) for goods_id, available in named if goods_id in links]
 
 

@@ -114,14 +114,15 @@ def list_on_sale(*, now: datetime, limit: int, among: int) -> list[int]:
     return list(on_sale.order_by("-pk").values_list("goods_id", flat=True)[:limit])
 
 
-def list_titles(*, goods_ids: Collection[int]) -> list[tuple[int, int, str]]:
-    """Returns goods_id, key and title of those of the goods that exist or once did, by goods_id."""
+def list_titles(*, goods_ids: Collection[int]) -> list[tuple[int, int, str, bool]]:
+    """Returns goods_id, key, title, and whether it is deleted, of those of the goods that exist or once did, by
+    goods_id."""
     rows = Goods.objects.filter(goods_id__in=goods_ids).order_by("goods_id")
-    return list(rows.values_list("goods_id", "pk", "title"))
+    return list(rows.values_list("goods_id", "pk", "title", "is_deleted"))
 
 
 def list_newest_titles(*, limit: int) -> list[tuple[int, int, str]]:
-    """Returns the same of the products that were made last and are not deleted, newest first."""
+    """Returns goods_id, key and title of the products that were made last and are not deleted, newest first."""
     rows = Goods.objects.filter(is_deleted=False).order_by("-pk")
     return list(rows.values_list("goods_id", "pk", "title")[:limit])
 

@@ -22,6 +22,7 @@ class Product:
 
     page: int
     title: str
+    is_deleted: bool = False
 
 
 Row = TypeVar("Row")
@@ -36,7 +37,8 @@ _newest: list[Callable[[int], Mapping[int, Product]]] = []
 
 
 def register_products(find: Find) -> None:
-    """Lets the admin ask for the products of these ids; those that do not exist are left out of the answer."""
+    """Lets the admin ask for the products of these ids, deleted ones too; those that never existed are left out of the
+    answer."""
     _finders.append(find)
 
 

@@ -30,7 +30,7 @@ from goods.typed import is_list_of_texts
 
 def find_products(goods_ids: Collection[int]) -> dict[int, Product]:
     found = selectors.list_titles(goods_ids=goods_ids)
-    return {goods_id: Product(page, title) for goods_id, page, title in found}
+    return {goods_id: Product(page, title, is_deleted) for goods_id, page, title, is_deleted in found}
 
 
 def find_newest_products(limit: int) -> dict[int, Product]:

@@ -98,6 +98,8 @@ def make_plan(typed: Sequence[tuple[str, Sequence[str]]], *, may_add: bool) -> P
     for goods_id, (line, pieces) in read.items():
         if goods_id not in counted and knows_products() and goods_id not in products:
             plan.faults.append(Fault(line, _("There is no product %(goods_id)s.") % {"goods_id": goods_id}))
+        elif (product := products.get(goods_id)) and product.is_deleted:
+            plan.faults.append(Fault(line, _("Product %(goods_id)s is deleted.") % {"goods_id": goods_id}))
         elif goods_id not in counted and not may_add:
             text = _("Product %(goods_id)s has no stock yet, and you may not add any.")
             plan.faults.append(Fault(line, text % {"goods_id": goods_id}))

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from charites.common.models import MAX_INT64
 from charites.common.spreadsheets import as_csv, as_xlsx
+from goods.models import Goods
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in, submit
 from stock.admin.receive_plan import MOST_LINES
@@ -149,6 +150,20 @@ def test_line_that_is_wrong_leaves_all_of_them_undone(client: Client, lines: str
     page = look(client, lines, key="0" * 32)
 
     assert faults(page) == [fault]
+    assert counted() == {1: 10}
+
+
+@pytest.mark.parametrize("goods_id", [1, 2])  # one that is counted, one that is not
+def test_product_that_is_deleted_meanwhile_gets_no_pieces_and_neither_do_the_others(
+    client: Client, goods_id: int
+) -> None:
+    shown = hidden(look(client, f"3 4\n{goods_id} 5"))
+    Goods.objects.filter(goods_id=goods_id).update(is_deleted=True)
+
+    page = client.post(page_url(), shown)
+
+    assert faults(page) == [("2", f"Product {goods_id} is deleted.")]
+    assert faults(look(client, f"{goods_id} 5")) == [("1", f"Product {goods_id} is deleted.")]
     assert counted() == {1: 10}
 
 
