@@ -7,6 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from django.db import IntegrityError
 from django.db.models.functions import Now
 
 from charites.common import hints
@@ -16,7 +17,7 @@ from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.events import GOODS_PINNED
 from goods.models import Goods, Room, RoomGoods
 from goods.rows import append_entries, changed_by, deleted_by, move_entries, store_entries
-from goods.selectors import list_goods
+from goods.selectors import list_goods, list_stored
 from goods.typed import goods_columns, room_columns, tidy_goods, tidy_room
 
 Result = TypeVar("Result")
@@ -215,8 +216,8 @@ def with_picture(addresses: Sequence[str], added: str) -> list[str]:
 def store_goods(*, added: Sequence[Goods], changed: Sequence[NewValues], actor: str) -> list[int]:
     """Stores new products, without stock, and writes columns of others; all or nothing.
 
-    Nothing, where somebody has changed or deleted one of the others since its version was read: then returns the ids of
-    those. Raises Invalid, IntegrityError when the goods_id of a new one is taken, Busy, OutcomeUnknown.
+    Nothing, where somebody has changed or deleted one of the others since its version was read, or has taken the
+    goods_id of a new one: then returns the ids of those. Raises Invalid, Busy, OutcomeUnknown.
     """
     for goods in added:
         tidy_goods(goods)
@@ -234,7 +235,13 @@ def store_goods(*, added: Sequence[Goods], changed: Sequence[NewValues], actor: 
         Goods.objects.bulk_create(copy(goods) for goods in sorted(added, key=lambda goods: goods.goods_id))
         return []
 
-    return change(store, name="store_goods", goods=[*read, *(goods.goods_id for goods in added)])
+    new_ids = [goods.goods_id for goods in added]
+    try:
+        return change(store, name="store_goods", goods=[*read, *new_ids])
+    except IntegrityError:
+        if taken := [goods.goods_id for goods in list_stored(goods_ids=new_ids)]:
+            return taken
+        raise
 
 
 def write_values(rows: Sequence[Goods], values: Mapping[int, Mapping[str, Any]]) -> None:

@@ -263,11 +263,21 @@ def test_new_id_that_is_taken_at_the_last_moment_undoes_all_of_it() -> None:
     factories.make_goods(1, title="Tea")
     factories.make_goods(2)
     new = services.NewValues(1, 0, {"title": "Green tea"})
+    cups = [Goods(goods_id=goods_id, title="Cup", price=1) for goods_id in (2, 3)]
 
-    with pytest.raises(Exception, match="(?i)unique|duplicate"):
-        services.store_goods(added=[Goods(goods_id=2, title="Cup", price=1)], changed=[new], actor="staff")
+    assert services.store_goods(added=cups, changed=[new], actor="staff") == [2]
 
-    assert Goods.objects.get(goods_id=1).title == "Tea"
+    assert list(Goods.objects.order_by("goods_id").values_list("title", flat=True)) == ["Tea", "Goods 2"]
+
+
+def test_same_new_product_of_two_people_at_once_is_shown_anew_to_the_second(client: Client) -> None:
+    page = send(client, "goods_id,title,price\n1,Tea,9.90\n")
+
+    with Parked(lambda: confirm(client, page), at="^BEGIN|^INSERT INTO shopping_goods ") as importing:
+        factories.make_goods(1, title="Green tea")
+        assert importing.go() == ["Something has changed meanwhile: look at it again."]
+
+    assert Goods.objects.get().title == "Green tea"
 
 
 @pytest.mark.parametrize("missing", ["add_goods", "change_goods"])
