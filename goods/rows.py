@@ -8,7 +8,7 @@ from django.db.models import Case, F, Min, Value, When
 from django.db.models.functions import Now
 
 from charites.common.models import MAX_INT64
-from goods.errors import GoodsNotFound
+from goods.errors import GoodsNotFound, GoodsNotInRoom
 from goods.models import RoomGoods
 from goods.selectors import list_goods
 
@@ -48,11 +48,16 @@ def append_entries(room_id: int, goods_ids: Sequence[int], actor: str) -> list[i
 
 
 def move_entries(room_id: int, weights: Mapping[int, int], actor: str) -> None:
-    """Gives goods (goods_id -> weight) another place; what is not in the list any more is not put back."""
-    if weights:
-        listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=weights, is_deleted=False)
-        weight = Case(*(When(goods_id=goods_id, then=Value(new)) for goods_id, new in weights.items()))
-        listed.update(weight=weight, **changed_by(actor))
+    """Gives goods (goods_id -> weight) of a list another place. Raises GoodsNotInRoom."""
+    if not weights:
+        return
+    listed = RoomGoods.objects.filter(room_id=room_id, goods_id__in=weights, is_deleted=False)
+    there = set(listed.values_list("goods_id", flat=True))
+    for goods_id in weights:
+        if goods_id not in there:
+            raise GoodsNotInRoom(goods_id=goods_id, room_id=room_id)
+    weight = Case(*(When(goods_id=goods_id, then=Value(new)) for goods_id, new in weights.items()))
+    listed.update(weight=weight, **changed_by(actor))
 
 
 def changed_by(actor: str) -> dict[str, Any]:

@@ -293,7 +293,7 @@ def change_room(
     others behind it (`added`); all or nothing. Pinning has a function of its own.
 
     Returns which were put there: what is there already stays where it is. Raises Invalid, RoomNotFound, GoodsNotFound,
-    Busy, OutcomeUnknown.
+    GoodsNotInRoom, Busy, OutcomeUnknown.
     """
     values = room_columns(values)
     rows = Room.objects.filter(room_id=room_id, is_deleted=False)

@@ -1,6 +1,7 @@
 """The list of a room on the page of the room: what lies there in which order, how much there is, and what is pinned."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,12 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.admin_products import Product, available_of, product_of
 from charites.common.models import MAX_INT64
 from goods.admin.into_room import NumbersField
+from goods.errors import GoodsNotInRoom
 from goods.models import RoomGoods
 
 MOST_PLACES = 100  # that are typed on one page: a request has an end
 ADDED = "added"
+PLACE = re.compile(r"weight-([1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,23 @@ class ShelfForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        named = {name_of(entry): entry for entry in self.entries[:MOST_PLACES] if self.may_move}
+        shown = [*self.entries] if self.is_bound else self.entries[:MOST_PLACES]
+        named = {name_of(entry): entry for entry in shown if self.may_move}
         # What came into the list after the page was made is not on it.
         self.places = {name: entry for name, entry in named.items() if not self.is_bound or name in self.data}
         for name, entry in self.places.items():
             self.fields[name] = PlaceField(entry)
         if self.may_add:
             self.fields[ADDED] = NumbersField(required=False, label=_("Products to add, by their numbers"))
+
+    def clean(self) -> dict[str, Any]:
+        """A place that was typed for what has left the list meanwhile is not passed over."""
+        typed: dict[str, Any] = super().clean() or self.cleaned_data
+        listed = {entry.goods_id for entry in self.entries}
+        for goods_id in typed_places(self.data) if self.may_move else ():
+            if goods_id not in listed:
+                self.add_error(None, GoodsNotInRoom(goods_id=goods_id, room_id=self.instance.room_id).message)
+        return typed
 
     def moved(self) -> dict[int, int]:
         """What has got another place: goods_id -> weight."""
@@ -93,6 +106,13 @@ class UnpinForm(forms.Form):
     """What the page showed as pinned, and is not to be so any more."""
 
     unpin = forms.IntegerField(min_value=1, max_value=MAX_INT64)
+
+
+def typed_places(data: Mapping[str, str]) -> Iterator[int]:
+    """Yields the products beside which another place was typed than the page showed."""
+    for name, text in data.items():
+        if (found := PLACE.fullmatch(name)) and text.strip() != data.get(f"initial-{name}", "").strip():
+            yield int(found[1])
 
 
 def name_of(entry: RoomGoods) -> str:

@@ -144,10 +144,35 @@ def test_what_left_the_list_meanwhile_is_neither_pinned_nor_put_back(client: Cli
     RoomGoods.objects.filter(goods_id=2).update(is_deleted=True)
 
     assert send(client, pin="2") == ["Product 2 is not in the list of room 1."]
-    save(client, page, weight_1="1", weight_2="2")
+    save(client, page, weight_1="1")
 
     assert weights() == {1: 1}
     assert room().current_goods_id is None
+
+
+def test_place_that_was_typed_for_what_left_the_list_meanwhile_is_named_and_nothing_is_saved(client: Client) -> None:
+    sent = fields_of(client, room()) | {"title": "Evening", "weight-1": "7", "weight-2": "555"}
+    RoomGoods.objects.filter(goods_id=2).update(is_deleted=True)
+
+    page = client.post(page_url(room()), sent)
+
+    assert page.context["adminform"].errors == {"__all__": ["Product 2 is not in the list of room 1."]}
+    assert page.content.decode().count("Product 2 is not in the list of room 1.") == 1
+    assert (room().title, weights()) == ("Room 1", {1: 100})
+
+    again = {name: value for name, value in sent.items() if not name.endswith("weight-2")}  # the page has it no more
+    save(client, again)
+    assert (room().title, weights()) == ("Evening", {1: 7})
+
+
+def test_place_that_was_typed_is_saved_though_others_came_before_it_and_fill_the_page(client: Client) -> None:
+    page = fields_of(client, room())
+    ids = list(range(3, 3 + MOST_PLACES))
+    RoomGoods.objects.bulk_create(RoomGoods(room_id=1, goods_id=goods_id, weight=1000) for goods_id in ids)
+
+    save(client, page, weight_2="77")
+
+    assert weights()[2] == 77
 
 
 def test_who_may_only_look_sees_the_list_and_changes_nothing(client: Client) -> None:

@@ -145,6 +145,16 @@ def test_add_of_unknown_goods_adds_nothing(room):
     assert listed() == [1, 2]
 
 
+def test_change_of_a_room_that_moves_what_is_not_in_its_list_changes_nothing(room):
+    before = dict(RoomGoods.objects.values_list("goods_id", "weight"))
+
+    with pytest.raises(GoodsNotInRoom):
+        change_room(room_id=1, values={"title": "Evening"}, moved={1: 7, 3: 8}, actor="staff")
+
+    assert get_room(room_id=1).title == "Room 1"
+    assert dict(RoomGoods.objects.values_list("goods_id", "weight")) == before
+
+
 def test_remove_unpins_the_goods(room):
     pin_goods(room_id=1, goods_id=2)
 
