@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
 from charites.common import clock
+from charites.common.admin_lists import AskedAdmin
 from charites.common.forms import TYPED
 from charites.common.sign_in_form import CountedSignInForm, with_limit
 from charites.dashboard import read_dashboard
@@ -22,12 +23,12 @@ admin.site.unregister([Group, User])
 
 
 @admin.register(Group)
-class TypedGroupAdmin(GroupAdmin):
+class TypedGroupAdmin(AskedAdmin, GroupAdmin):
     formfield_overrides = TYPED
 
 
 @admin.register(User)
-class TypedUserAdmin(UserAdmin):
+class TypedUserAdmin(AskedAdmin, UserAdmin):
     formfield_overrides = TYPED
     change_form_template = "charites_common/user_form.html"
     object_history_template = "charites_common/object_history.html"

@@ -15,7 +15,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.paginator import Page, Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, Q, QuerySet
 from django.http import HttpRequest
 
 from charites.common.text import whole
@@ -23,15 +23,13 @@ from charites.common.text import whole
 LISTED = 10_000
 LOOKED_AT = 200_000  # where rows have to be read to know whether they are meant
 MOST_FOUND = 1_000  # by each column that the search looks at
+EQUAL = ("", "__exact", "__in", "__isnull", "__id__exact")  # what a list is asked about a column, or a relation
+WITHIN = ("__gte", "__lt", "__lte")  # and about a time, besides
 SEARCH_IS_CUT = "search_is_cut"  # on a request: its search has not looked at, or not found, everything
 
 
-class NewestRows(ChangeList):
-    """The rows of one list. `is_cut`: there are older ones. `total`: of all that is listed, on every page."""
-
-    model_admin: "ListAdmin"
-    is_cut = False
-    total: str | None = None
+class AskedList(ChangeList):
+    """A list whose address somebody may have made by hand."""
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         try:
@@ -41,6 +39,14 @@ class NewestRows(ChangeList):
                 raise
             # Of an address that was made by hand: the year 99999, or a column that nobody is asked for.
             raise IncorrectLookupParameters from error
+
+
+class NewestRows(AskedList):
+    """The rows of one list. `is_cut`: there are older ones. `total`: of all that is listed, on every page."""
+
+    model_admin: "ListAdmin"
+    is_cut = False
+    total: str | None = None
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
@@ -90,15 +96,31 @@ class KeysFirst(Paginator):  # type: ignore[type-arg]
         return page
 
 
-class ListAdmin(ModelAdmin):  # type: ignore[type-arg]
+class AskedAdmin(ModelAdmin):  # type: ignore[type-arg]
+    """Lists that are asked only what their own pages ask."""
+
+    id_fields: Sequence[str] = ()  # integers that the search box finds by equality
+    key_fields: Sequence[str] = ()  # texts with an index, that it finds by how they begin
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AskedList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Only what filters and links ask for: Django lets whoever sees a list try every other comparison of every
+        column, such as patterns that take the database hours, or receivers letter by letter."""
+        filters = [str(getattr(known, "parameter_name", known)) for known in self.get_list_filter(request)]
+        times = [column.name for column in self.opts.fields if isinstance(column, DateTimeField)]
+        asked = {name + kind for name in (*filters, *self.id_fields, *self.key_fields) for kind in EQUAL}
+        return lookup in asked | {name + kind for name in filters if name in times for kind in WITHIN}
+
+
+class ListAdmin(AskedAdmin):
     """Lists and searches that bear large tables."""
 
     paginator = KeysFirst
     change_list_template = "charites_common/change_list.html"
     show_facets = ShowFacets.NEVER  # a count for every choice of every filter
     show_full_result_count = False  # a second count of the whole table for every search
-    id_fields: Sequence[str] = ()  # integers that the search box finds by equality
-    key_fields: Sequence[str] = ()  # texts with an index, that it finds by how they begin
     prefix_fields: Sequence[str] = ()  # texts without one
     search_user_id = False
     indexed_filters: Sequence[str] = ()  # an index begins with them

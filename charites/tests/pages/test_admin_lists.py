@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from django.contrib import admin
+from django.db.models import DateTimeField, Model
 from django.test import Client
 
 from charites.common import admin_lists
@@ -109,6 +111,47 @@ def test_second_page_goes_on_where_the_first_one_ends(client: Client, monkeypatc
         make_message(key=key)
 
     assert [shown(client, p=page) for page in (1, 2)] == [(["d", "c"], True), (["b"], True)]
+
+
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+GUESSED = ("range", "regex", "contains", "year")
+
+
+@pytest.fixture
+def boss(admin_client: Client) -> Client:
+    """Sees every list; what goes wrong is an answer."""
+    admin_client.raise_request_exception = False
+    return admin_client
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_list_is_asked_nothing_but_what_its_pages_ask(boss: Client, model: type[Model]) -> None:
+    for column in model._meta.fields:
+        for kind in GUESSED:
+            answer = boss.get(list_url(model), {f"{column.name}__{kind}": "1"})
+            assert (answer.status_code, answer.headers.get("Location")) == (302, f"{list_url(model)}?e=1"), kind
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_choice_of_every_filter_is_answered(boss: Client, model: type[Model]) -> None:
+    changes = boss.get(list_url(model)).context["cl"]
+
+    links = [str(choice["query_string"]) for spec in changes.filter_specs for choice in spec.choices(changes)]
+
+    assert [link for link in links if boss.get(list_url(model) + link).status_code != 200] == []
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_filter_answers_whatever_it_is_asked_for(boss: Client, model: type[Model]) -> None:
+    page = admin.site._registry[model]
+    filters = [name for name in page.list_filter if isinstance(name, str)]
+    times = [name for name in filters if isinstance(model._meta.get_field(name), DateTimeField)]
+    asked = [f"{name}{kind}" for name in (*filters, *getattr(page, "id_fields", ())) for kind in admin_lists.EQUAL]
+    asked += [f"{name}{kind}" for name in times for kind in admin_lists.WITHIN]
+
+    for lookup in asked:
+        for value in ("", "1,x", "9" * 30, "0001-01-01 00:00:00+14:00", "9999-12-31 23:59:59-12:00"):
+            assert boss.get(list_url(model), {lookup: value}).status_code in (200, 302), (lookup, value)
 
 
 @pytest.mark.parametrize("words", [{"created_at__year": "99999"}, {"created_at__gte": "x"}, {"id__exact": "9" * 5000}])
