@@ -23,19 +23,22 @@ class Period:
 
 
 def period_of(word: str, now: datetime) -> Period | None:
-    """Returns what a word means: `today`, a key of LAST, `2026`, `2026-11` or `2026-11-29`; None: nothing."""
+    """Returns what a word means: `today`, a key of LAST, `2026`, `2026-11` or `2026-11-29`; None: nothing. Other years
+    than those in which something happens take no time."""
     if word in LAST:
         return Period(now - LAST[word])
     if word == TODAY:
         return day_of(now)
     found = DATE.fullmatch(word)
-    if not found or int(found[1]) not in YEARS:
+    if not found:
         return None
     year, *rest = (int(part) for part in found.groups() if part)
     try:
         starts_at = moment(year, *rest)
     except ValueError:  # there is no such day
         return None
+    if year not in YEARS:
+        return Period(moment(YEARS[0]), moment(YEARS[0]))
     if len(rest) == 2:
         return day_of(starts_at)
     return Period(starts_at, month_after(starts_at) if rest else moment(year + 1))

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
@@ -68,9 +69,11 @@ class PlacedFilter(admin.SimpleListFilter):
         return [*LATELY.items(), *((word, date_format(starts_at, FORMATS[len(word)])) for word, starts_at in past)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        if not self.value():
+            return queryset
         period = period_of(self.value() or "", clock.now())
         if period is None:
-            return queryset
+            raise IncorrectLookupParameters
         wanted = OrderFilter(placed_from=period.starts_at, placed_until=self.known_end(period))
         rows = numbered_within(wanted, queryset).filter(placed_within(wanted))
         return rows.filter(created_at__lt=period.ends_at) if period.ends_at else rows

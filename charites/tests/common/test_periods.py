@@ -40,10 +40,18 @@ def test_word_is_a_span_of_the_active_zone(word, starts_at, ends_at):
 
 
 @pytest.mark.parametrize(
-    "word", ["", "yesterday", "1999", "2100", "2026-13", "2026-00", "2026-02-29", "2026-1-1", "２０２６", "20261"]
+    "word", ["", "yesterday", "0000", "2026-13", "1999-13", "2026-00", "2026-02-29", "2026-1-1", "２０２６", "20261"]
 )
 def test_other_words_are_none(word):
     assert period_of(word, NOON) is None
+
+
+@pytest.mark.parametrize("word", ["0001-01-01", "1969-12-31", "1999", "2100", "3000-12", "9999", "9999-12-31"])
+def test_years_in_which_nothing_happens_take_no_time(word):
+    period = period_of(word, NOON)
+
+    assert period is not None
+    assert period.starts_at == period.ends_at
 
 
 def words(first: datetime, last: datetime, word: str) -> list[str]:

@@ -101,8 +101,24 @@ def test_orders_are_filtered_by_when_they_were_placed_in_the_operators_zone(clie
     assert listed(client, placed="2026-01") == listed(client, placed="2026-01-01") == [new_year]
     assert listed(client, placed="24h") == listed(client, placed="7d") == [recent]
     assert listed(client, placed="24h", status__exact="300") == []
-    assert listed(client, placed="nonsense") == [recent, new_year, old]
+    assert listed(client, placed="") == [recent, new_year, old]
     assert choices(client, placed="2025") == ["Today", "Last 24 hours", "Last 7 days", "2025", "2026", "December 2025"]
+
+
+@pytest.mark.parametrize("word", ["0001", "1969-12-31", "1999", "2098-01", "2100", "9999-12-31"])
+def test_of_times_without_orders_nothing_is_listed_summed_or_exported(client: Client, word: str) -> None:
+    factories.make_order()
+
+    assert listed(client, placed=word) == []
+    assert totals(client, placed=word) == "0 orders listed: 0.00\u00a0CNY together"
+    (_header,) = client.get(f"{list_url(Order)}export.csv", {"placed": word}).content.splitlines()
+
+
+@pytest.mark.parametrize("word", ["yesterday", "2026-13", "2026-02-30", "20261130", "0000", "\0"])
+def test_time_that_there_is_not_leads_to_the_list(client: Client, word: str) -> None:
+    pages = [client.get(list_url(Order) + name, {"placed": word}) for name in ("", "export.csv")]
+
+    assert [page.headers.get("Location") for page in pages] == [f"{list_url(Order)}?e=1", list_url(Order)]
 
 
 def test_list_without_orders_offers_what_was_placed_lately(client: Client) -> None:
