@@ -9,14 +9,17 @@ and other texts among as many as a filter.
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from django.contrib import messages
 from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.paginator import Page, Paginator
 from django.db.models import DateTimeField, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from charites.common.text import whole
 
@@ -112,6 +115,13 @@ class AskedAdmin(ModelAdmin):  # type: ignore[type-arg]
         times = [column.name for column in self.opts.fields if isinstance(column, DateTimeField)]
         asked = {name + kind for name in (*filters, *self.id_fields, *self.key_fields) for kind in EQUAL}
         return lookup in asked | {name + kind for name in filters if name in times for kind in WITHIN}
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *where: Any) -> HttpResponse | None:
+        """Refuses keys that no row has. Every model in the admin has a number for one."""
+        if any(whole(key) is None for key in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            self.message_user(request, _("What was chosen is not on this list. Nothing was done."), messages.ERROR)
+            return None
+        return super().response_action(request, queryset, *where)
 
 
 class ListAdmin(AskedAdmin):

@@ -54,6 +54,20 @@ def test_every_action_of_ours_has_a_limit() -> None:
     assert unlimited == []
 
 
+@pytest.mark.parametrize("key", ["x", "", "9" * 30])
+@pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model.__name__)
+def test_row_that_no_list_can_have_is_refused(admin_client: Client, model: type, key: str) -> None:
+    form = admin_client.get(list_url(model)).context["action_form"]
+    names = [name for name, _label in form.fields["action"].choices if name] if form else []
+
+    for name in names:
+        for more in ({"index": "0"}, {"confirmed": "yes"}):
+            data = {"action": name, "_selected_action": ["1", key], **more}
+            page = admin_client.post(list_url(model), data, follow=True)
+            (told,) = page.context["messages"]
+            assert str(told) == "What was chosen is not on this list. Nothing was done."
+
+
 def test_confirmation_says_how_many_and_which(client: Client) -> None:
     one = ask(client, "adjust", list(Stock.objects.filter(goods_id=1))).content.decode()
     two = ask(client, "adjust", list(Stock.objects.all())).content.decode()
