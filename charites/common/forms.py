@@ -19,6 +19,7 @@ from charites.common.models import MAX_INT64
 from charites.common.money import money, places_of, typed
 from charites.common.strict_json import read_text
 from charites.common.text import TextRule, check_json, find_fault, tidy
+from charites.common.times import YEARS
 
 
 class CapitalLabels:
@@ -82,6 +83,17 @@ def check_links(name: str, links: Sequence[str]) -> None:
         raise forms.ValidationError(fault.reason)
 
 
+class TypedTimeField(forms.SplitDateTimeField):
+    """A time of an age in which there are orders. Earlier or later ones may have no place in another zone."""
+
+    def compress(self, data_list: Any) -> Any:
+        moment = super().compress(data_list)
+        if moment and moment.year not in YEARS:
+            years = {"first": YEARS[0], "last": YEARS[-1]}
+            raise forms.ValidationError(_("Type a time of the years %(first)s to %(last)s.") % years)
+        return moment
+
+
 AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 MOST_DIGITS = len(str(MAX_INT64))
 shop_currency: Any = lazy(lambda: settings.CURRENCY, str)
@@ -135,5 +147,6 @@ def too_many_places(places: int) -> str:
 # For `formfield_overrides` of an admin: which field of a form stands for which column.
 TYPED: dict[Any, dict[str, Any]] = {
     models.CharField: {"form_class": TypedField},
+    models.DateTimeField: {"form_class": TypedTimeField},
     models.JSONField: {"form_class": TypedJSONField},
 }

@@ -165,7 +165,7 @@ def reasons_of(name: str, errors: Sequence[ValidationError]) -> Iterator[str]:
     for error in errors:
         if name == "status":
             yield _("It has to be one of these: %(words)s.") % {"words": ", ".join(STATUSES)}
-        elif name in TIMES and error.code:  # of the field; what the form says of both has none
+        elif name in TIMES and error.code:  # what is said of its year, or of both times, has none
             yield _("Type a time such as %(example)s.") % {"example": "2026-06-01 20:00:00"}
         else:
             yield from map(str, error.messages)

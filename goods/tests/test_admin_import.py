@@ -163,6 +163,18 @@ def test_time_that_is_none_names_its_form(client: Client, typed: str) -> None:
     assert faults(page) == [(2, "sale_ends_at", "Type a time such as 2026-06-01 20:00:00.")]
 
 
+@pytest.mark.parametrize(
+    "typed", ["0001-01-01 00:00:00", "1999-12-31 23:59:59", "2100/1/1 0:00", "9999-12-31 23:59:59"]
+)
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York"])
+def test_time_of_an_age_without_orders_is_named(client: Client, settings: Any, typed: str, zone: str) -> None:
+    settings.OPERATORS_TIME_ZONE = zone
+
+    page = send(client, f"goods_id,title,price,sale_ends_at\n7,Cup,5,{typed}\n")
+
+    assert faults(page) == [(2, "sale_ends_at", "Type a time of the years 2000 to 2099.")]
+
+
 def test_empty_cell_of_a_number_that_may_be_0_is_0(client: Client) -> None:
     factories.make_goods(1, limit_per_buyer=3, market_price=500)
 

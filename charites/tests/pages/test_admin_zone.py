@@ -48,6 +48,24 @@ def test_time_that_is_typed_is_of_the_zone_beside_its_field(client: Client) -> N
     assert Room.objects.get().started_at == datetime(2026, 6, 1, 13, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York"])
+@pytest.mark.parametrize(
+    ("day", "hour"), [("0001-01-01", "00:00:00"), ("1999-12-31", "23:59:59"), ("9999-12-31", "23:59:59")]
+)
+def test_time_of_an_age_without_orders_is_refused_at_its_field(
+    client: Client, settings: Settings, zone: str, day: str, hour: str
+) -> None:
+    settings.OPERATORS_TIME_ZONE = zone
+    rows = [factories.make_goods(1), factories.make_room(1), factories.make_user("somebody")]
+    names = ["sale_starts_at", "sale_ends_at", "started_at", "date_joined", "last_login"]
+    typed = {f"{name}_{part}": text for name in names for part, text in enumerate((day, hour))}
+
+    found = [client.post(page_url(row), typed).context["adminform"].form.errors for row in rows]
+
+    told = {name: list(errors[name]) for errors in found for name in names if name in errors}
+    assert told == dict.fromkeys(names, ["Type a time of the years 2000 to 2099."])
+
+
 def test_pages_of_users_and_of_what_was_done_name_the_zone_too(client: Client) -> None:
     somebody = factories.make_user("somebody")
     goods = factories.make_goods(1)
