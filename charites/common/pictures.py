@@ -20,6 +20,9 @@ from charites.common.errors import Kind, ServiceError
 KINDS = ("JPEG", "PNG", "WEBP")  # SVG is a program
 ACCEPTED = "image/jpeg,image/png,image/webp"
 MOST_PIXELS = 12_000_000  # four bytes each, while it is read
+JPEG = b"\xff\xd8"  # begins one, also where the library calls it by another name: several pictures in one file
+MOST_SCANS = 100  # of a JPEG, each of which is decoded over all of its pixels; cameras and programs write ten
+SCAN = b"\xff\xda"  # begins one of those; what is compressed holds none
 MOST_SIDE = 1600
 QUALITY = 82
 NAME = re.compile(r"[0-9a-f]{32}\.webp")
@@ -46,9 +49,11 @@ def made_anew(content: bytes) -> bytes:
     width, height = picture.size
     if width * height > MOST_PIXELS:
         raise Unfit(too_large)
+    if content.startswith(JPEG) and content.count(SCAN) > MOST_SCANS:
+        raise Unfit(_("This picture is stored in more than %(most)s steps. Save it anew.") % {"most": MOST_SCANS})
     try:
         picture.load()
-        upright = ImageOps.exif_transpose(picture)
+        upright = turned(picture)
         plain = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     except Exception as error:  # whatever is wrong in it: the library raises what it stumbles over
         raise Unfit(_("This picture cannot be read.")) from error
@@ -57,6 +62,14 @@ def made_anew(content: bytes) -> bytes:
     file = io.BytesIO()
     plain.save(file, "WEBP", quality=QUALITY)
     return file.getvalue()
+
+
+def turned(picture: Image.Image) -> Image.Image:
+    """Upright, where it can be read how the camera was held."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # whatever is wrong in it: that is not kept, nor is it what people see
+        return picture
 
 
 def store(picture: bytes) -> str:

@@ -71,6 +71,32 @@ def test_picture_that_a_camera_has_turned_stands_upright() -> None:
     assert read(made_anew(picture(exif=exif))).size == (30, 40)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_picture_whose_notes_cannot_be_read_is_taken_without_them(kind: str) -> None:
+    kept = made_anew(picture(kind, exif=b"Exif\0\0no such thing"))
+
+    assert read(kept).size == (40, 30)
+    assert b"no such thing" not in kept
+
+
+def in_scans(number: int, **options: Any) -> bytes:
+    """A JPEG that is stored in as many steps: the last one of a progressive picture again and again."""
+    content = picture(progressive=True, **options)
+    last = content.rindex(b"\xff\xda")
+    return content[:last] + content[last:-2] * (1 + number - content.count(b"\xff\xda")) + content[-2:]
+
+
+SEVERAL = {"kind": "MPO", "save_all": True, "append_images": [Image.new("RGB", (40, 30))]}
+
+
+@pytest.mark.parametrize("options", [{"kind": "JPEG"}, SEVERAL], ids=["one", "several"])
+def test_picture_in_many_steps_is_refused_before_it_is_decoded(options: Any) -> None:
+    with pytest.raises(Unfit, match="stored in more than 100 steps"):
+        made_anew(in_scans(101, **options))
+
+    assert read(made_anew(in_scans(100, **options))).size == (40, 30)
+
+
 def test_what_is_seen_through_stays_so_and_of_an_animation_the_first_picture_is_kept() -> None:
     assert read(made_anew(picture("PNG", colour=(0, 0, 0, 0)))).mode == "RGBA"
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
