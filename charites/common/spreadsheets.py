@@ -6,6 +6,7 @@ would be a formula, and is taken away when the file comes back. In XLSX such a c
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +27,13 @@ TEXT = "'"  # spreadsheets' own mark for: what follows is a text
 DELIMITERS = ",;\t"
 MOST_EXACT = 10**15  # a number of XLSX has as many digits
 MOST_IN_CELL = 32_767  # of XLSX, in units of UTF-16; of a longer text its library keeps the beginning without a word
-MOST_UNPACKED_BYTES = 8 * 1024 * 1024  # of the parts of an XLSX
+MOST_UNPACKED_BYTES = 4 * 1024 * 1024  # of the parts of an XLSX
+MOST_TAGS = (
+    300_000  # of its parts, whose XML its library keeps while it reads a row: 500 rows of 64 full cells have these
+)
+MOST_READ_AGAIN = 4  # times as many, where each of its sheets were as long: as many names may lead to the same part
+MOST_SHEETS = 50
+SHEET = re.compile(rb"<(?:[^<>\s/:]*:)?sheet\s")
 DOCTYPES = tuple("<!DOCTYPE".encode(name) for name in ("utf-8", "utf-16-le", "utf-16-be"))  # what parsers know unasked
 COMPUTED_TEXT = "str"  # what a cell of XLSX says of itself
 MOST_COLUMNS = 64
@@ -224,6 +231,7 @@ def check_computed(number: int, cells: Sequence[Any], as_written: Sequence[Any])
 
 def check_parts(content: bytes) -> None:
     """A small file may unpack to a large one, and XML may name what is not in it. Raises Unreadable."""
+    tags = sheets = 0
     with ZipFile(io.BytesIO(content)) as parts:
         if sum(part.file_size for part in parts.infolist()) > MOST_UNPACKED_BYTES:
             raise Unreadable(_("This XLSX file is too large."))
@@ -231,6 +239,10 @@ def check_parts(content: bytes) -> None:
             text = parts.read(part)
             if any(doctype in text for doctype in DOCTYPES):
                 raise Unreadable(_("This XLSX file cannot be read."))
+            tags += text.count(b"<")
+            sheets += len(SHEET.findall(text.replace(b"\0", b"")))  # UTF-16, too
+    if tags > MOST_TAGS or tags * sheets > MOST_READ_AGAIN * MOST_TAGS or sheets > MOST_SHEETS:
+        raise Unreadable(_("This XLSX file is too large."))
 
 
 def as_text(value: Any) -> str:

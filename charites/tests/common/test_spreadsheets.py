@@ -193,6 +193,44 @@ def test_sheet_that_unpacks_to_much_more_is_refused():
         read_table(with_part("x.xml", " " * 9_000_000), most=2)
 
 
+def with_rows(rows: str) -> bytes:
+    """A file of one sheet with an id and what is added, as small as other files are large."""
+    content, file = rewritten(xlsx(["id"], [1]), ("</sheetData>", f"{rows}</sheetData>")), io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as parts, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in parts.namelist():
+            packed.writestr(name, parts.read(name))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "rows", ["<row/>" * 400_000, f"<row>{'<c/>' * 400_000}</row>", f"<x:row>{'<x:c/>' * 400_000}</x:row>"]
+)
+def test_sheet_of_very_many_cells_or_rows_is_refused_before_it_is_parsed(rows):
+    content = with_rows(rows)
+    assert len(content) < 20_000
+
+    with pytest.raises(Unreadable, match="too large"):
+        read_table(content, most=500)
+
+
+@pytest.mark.parametrize(("rows", "times"), [(30_000, 40), (1, 50)])
+def test_workbook_that_names_a_sheet_many_times_is_refused(rows, times):
+    entry = '<sheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" name="Sheet" sheetId="1"'
+    entries = f'{entry} state="hidden" r:id="rId1"/>' * times
+    content = rewritten(with_rows("<row/>" * rows), ("</sheets>", f"{entries}</sheets>"))
+
+    with pytest.raises(Unreadable, match="too large"):
+        read_table(content, most=500)
+
+
+@pytest.mark.parametrize("texts", ["shared", "inline"])
+def test_sheet_of_as_many_full_cells_as_may_be_is_read(texts):
+    header, *rows = [[f"{row} {place}" for place in range(64)] for row in range(501)]
+    content = as_xlsx(header, rows) if texts == "inline" else xlsx(header, *rows)
+
+    assert [line.cells for line in read_table(content, most=500)] == [header, *rows]
+
+
 def test_sheet_without_a_workbook_is_refused():
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as parts:
