@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from openpyxl import Workbook, load_workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.utils import get_column_letter
 
 from charites.common.money import places_of, typed
 
@@ -28,9 +29,7 @@ DELIMITERS = ",;\t"
 MOST_EXACT = 10**15  # a number of XLSX has as many digits
 MOST_IN_CELL = 32_767  # of XLSX, in units of UTF-16; of a longer text its library keeps the beginning without a word
 MOST_UNPACKED_BYTES = 4 * 1024 * 1024  # of the parts of an XLSX
-MOST_TAGS = (
-    300_000  # of its parts, whose XML its library keeps while it reads a row: 500 rows of 64 full cells have these
-)
+MOST_TAGS = 300_000  # of its parts, which its library keeps while it reads a row: 500 rows of 64 full cells have fewer
 MOST_READ_AGAIN = 4  # times as many, where each of its sheets were as long: as many names may lead to the same part
 MOST_SHEETS = 50
 SHEET = re.compile(rb"<(?:[^<>\s/:]*:)?sheet\s")
@@ -192,13 +191,20 @@ def read_csv(content: bytes) -> Iterator[Line]:
 
 
 def read_xlsx(content: bytes, most: int) -> list[Line]:
-    """Reads the first sheet; of a formula, the value that it had: one that no spreadsheet has computed is refused."""
+    """Reads the one sheet that holds something, of those that are seen; of a formula, the value that it had: one that
+    no spreadsheet has computed is refused."""
     try:
         check_parts(content)
-        values, typed_rows = (sheet_rows(content, MOST_EMPTY * most + 1, data_only=only) for only in (True, False))
+        values, formulas = (
+            load_workbook(io.BytesIO(content), read_only=True, data_only=only) for only in (True, False)
+        )
+        place = place_of_sheet(formulas, MOST_EMPTY * most + 1)
+        rows = sheet_rows(values.worksheets[place], MOST_EMPTY * most + 1, MOST_COLUMNS)
+        all_written = rows_as_written(formulas.worksheets[place], MOST_EMPTY * most + 1)
         lines = []
-        for number, (cells, as_written) in enumerate(zip(values, typed_rows, strict=True), start=1):
-            check_computed(number, cells, as_written)
+        for number, (cells, written) in enumerate(zip(rows, all_written, strict=True), start=1):
+            check_columns(written)
+            check_computed(number, cells, written)
             lines.append(Line(number, [as_text(cell.value) for cell in cells]))
     except Unreadable:
         raise
@@ -209,20 +215,54 @@ def read_xlsx(content: bytes, most: int) -> list[Line]:
     return lines
 
 
-def sheet_rows(content: bytes, most: int, *, data_only: bool) -> Iterator[Sequence[Any]]:
-    """The cells of the first sheet, row by row; `data_only`: the values of formulas, else the formulas."""
-    sheet: Any = load_workbook(io.BytesIO(content), read_only=True, data_only=data_only).worksheets[0]
+def place_of_sheet(book: Any, most: int) -> int:
+    """Which of the sheets is read. Raises Unreadable where that could be another one than is meant."""
+    seen = [place for place, sheet in enumerate(book.worksheets) if sheet.sheet_state == "visible"]
+    full = [place for place in seen if holds_something(book.worksheets[place], most)]
+    if len(full) > 1:
+        names = ", ".join(book.worksheets[place].title for place in full)
+        raise Unreadable(
+            _("Several sheets hold something: %(sheets)s. Leave one of them in the file.") % {"sheets": names}
+        )
+    return (full or seen)[0]
+
+
+def holds_something(sheet: Any, most: int) -> bool:
+    """Also where it has more rows than are looked at."""
+    rows = enumerate(sheet_rows(sheet, most, MOST_COLUMNS), start=1)
+    return any(number == most or any(cell.value is not None for cell in cells) for number, cells in rows)
+
+
+def sheet_rows(sheet: Any, most: int, columns: int) -> Iterator[Sequence[Any]]:
+    """The first cells of a sheet, row by row."""
     sheet.reset_dimensions()  # they are what the file says, whatever it holds
-    rows: Iterator[Sequence[Any]] = sheet.iter_rows(max_row=most, max_col=MOST_COLUMNS)
+    rows: Iterator[Sequence[Any]] = sheet.iter_rows(max_row=most, max_col=columns)
     return rows
 
 
-def check_computed(number: int, cells: Sequence[Any], as_written: Sequence[Any]) -> None:
+def rows_as_written(sheet: Any, most: int) -> Iterator[Sequence[Any]]:
+    """What stands in all the cells of a sheet, row by row; each row is as long as it is there."""
+    sheet.reset_dimensions()
+    rows: Iterator[Sequence[Any]] = sheet.iter_rows(max_row=most, values_only=True)
+    return rows
+
+
+def check_columns(written: Sequence[Any]) -> None:
+    """Raises Unreadable, where something stands beside what is read."""
+    beside = written[MOST_COLUMNS:]
+    if beside.count(None) == len(beside):  # a row may be very long
+        return
+    place = next(place for place, value in enumerate(beside, start=MOST_COLUMNS + 1) if value is not None)
+    text = _("Something stands in column %(column)s: there may be %(most)s columns at most.")
+    raise Unreadable(text % {"column": get_column_letter(place), "most": MOST_COLUMNS})
+
+
+def check_computed(number: int, cells: Sequence[Any], written: Sequence[Any]) -> None:
     """Raises Unreadable, where a formula has no value: what it means is not nothing. One that is computed to an empty
     text has none either, but the file says that it is a text."""
     missing = (
-        cell.value is None and cell.data_type != COMPUTED_TEXT and written.value is not None
-        for cell, written in zip(cells, as_written, strict=True)
+        cell.value is None and cell.data_type != COMPUTED_TEXT and value is not None
+        for cell, value in zip(cells, written, strict=False)  # these end where the row does
     )
     if any(missing):
         text = _("A formula in line %(line)s has no value yet. Open the file in a spreadsheet, and save it.")

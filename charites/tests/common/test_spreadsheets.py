@@ -154,6 +154,55 @@ def test_formula_that_nobody_has_computed_is_refused():
         read_table(xlsx(["id", "brief"], [1, '=""']), most=1)
 
 
+@pytest.mark.parametrize(("place", "column"), [(65, "BM"), (16_384, "XFD")])
+@pytest.mark.parametrize("row", [1, 2])
+@pytest.mark.parametrize("value", ["title", "=1+1"])
+def test_column_that_would_not_be_read_is_named(place, column, row, value):
+    book, file = Workbook(), io.BytesIO()
+    book.worksheets[0].append(["id"])
+    book.worksheets[0].append([1])
+    book.worksheets[0].cell(row, place, value)
+    book.save(file)
+
+    with pytest.raises(Unreadable) as refusal:
+        read_table(file.getvalue(), most=1)
+
+    assert str(refusal.value) == f"Something stands in column {column}: there may be 64 columns at most."
+
+
+def sheets(*tables: tuple[str, str, list[list[object]]]) -> bytes:
+    """A file of sheets with these names, states and rows."""
+    book, file = Workbook(), io.BytesIO()
+    book.remove(book.worksheets[0])
+    for name, state, rows in tables:
+        sheet = book.create_sheet(name)
+        sheet.sheet_state = state
+        for row in rows:
+            sheet.append(row)
+    book.active = next(place for place, (_name, state, _rows) in enumerate(tables) if state == "visible")
+    book.save(file)
+    return file.getvalue()
+
+
+def test_sheet_that_people_see_is_read():
+    hidden, seen, empty = ("Old", "hidden", [["id"], [7]]), ("New", "visible", [["id"], [1]]), ("Sheet3", "visible", [])
+
+    for content in (sheets(hidden, seen, empty), sheets(empty, hidden, seen)):
+        assert read_table(content, most=1) == [Line(1, ["id"]), Line(2, ["1"])]
+    with pytest.raises(Unreadable, match="The file is empty"):
+        read_table(sheets(hidden, empty), most=1)
+
+
+@pytest.mark.parametrize("rows", [[["id"]], [*[[None]] * 30, [7]]], ids=["at once", "far below"])
+def test_file_whose_sheets_hold_something_each_is_refused_and_they_are_named(rows):
+    content = sheets(("June", "visible", [["id"], [1]]), ("Empty", "visible", []), ("July", "visible", rows))
+
+    with pytest.raises(Unreadable) as refusal:
+        read_table(content, most=1)
+
+    assert str(refusal.value) == "Several sheets hold something: June, July. Leave one of them in the file."
+
+
 def with_part(name: str, text: str | bytes) -> bytes:
     file = io.BytesIO(xlsx(["id"], [1]))
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as parts:
