@@ -53,8 +53,10 @@ class Rows:
         try:
             lines = [checked(number, cells) for number, cells in read_text(text)]
         except (Invalid, ValueError, TypeError) as error:
-            raise Unreadable(_("The file is empty.")) from error
-        if not 0 < len(lines) <= MOST_ROWS + 1:
+            raise Unreadable(_("What was shown did not come back. Send the file again.")) from error
+        if not lines:
+            raise Unreadable(_("What was shown did not come back. Send the file again."))
+        if len(lines) > MOST_ROWS + 1:
             raise Unreadable(_("There are more than %(most)s rows.") % {"most": MOST_ROWS})
         return Rows(lines)
 

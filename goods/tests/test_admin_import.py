@@ -238,16 +238,28 @@ def test_file_that_is_too_long_or_none_is_refused(client: Client, monkeypatch: p
 
 
 ODD = ("[[Infinity, [%s]]]", "[[1e400, [%s]]]", "[[1.5, [%s]]]", "[[true, [%s]]]", "[[1, [[%s]]]]", "[[1, %s]]")
-NEVER_SHOWN = ["", "{}", "[]", "[[1]]", '[["x", []]]', "[" * 10_000, '[[1, ["goods_id"]], [2, ["9"]]]']
+NEVER_SHOWN = ["", "{}", "[]", "[[1]]", '[["x", []]]', "[" * 10_000]
+OF_A_FILE = '[[1, ["goods_id"]], [2, ["9"]]]'
 HALF = '[[1, ["goods_id", "title"]], [2, ["9", "\\ud800"]]]'
 
 
-@pytest.mark.parametrize("rows", [*NEVER_SHOWN, *(text % '"goods_id"' for text in ODD), HALF])
+@pytest.mark.parametrize("rows", [OF_A_FILE, *NEVER_SHOWN, *(text % '"goods_id"' for text in ODD), HALF])
 def test_rows_that_nobody_was_shown_are_not_taken(client: Client, rows: str) -> None:
     page = client.post(URL, {"rows": rows, "mark": "x"})
 
     assert page.status_code == 200
     assert Goods.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        *((rows, "What was shown did not come back. Send the file again.") for rows in NEVER_SHOWN),
+        (f"[{','.join(['[1, []]'] * 502)}]", "There are more than 500 rows."),
+    ],
+)
+def test_rows_that_are_none_are_refused_with_what_is_wrong(client: Client, rows: str, reason: str) -> None:
+    assert told(client.post(URL, {"rows": rows, "mark": "x"})) == [reason]
 
 
 def test_change_that_came_between_is_shown_before_anything_is_done(client: Client) -> None:
