@@ -29,7 +29,17 @@ from stock.admin.receive_plan import COLUMNS, MOST_LINES, Plan, make_plan, title
 from stock.services import Adjustment
 
 NEWEST_LOOKED_AT, NEWEST_SHOWN = 1_000, 50
+PIECES = re.compile(r"\s*-?[0-9]*\s*")
 FIELD = re.compile(r"pieces-([1-9][0-9]*)")
+
+
+class PiecesField(forms.IntegerField):
+    """A number in the digits that a line may have."""
+
+    def to_python(self, value: Any) -> int | None:
+        if not PIECES.fullmatch(str(value or "")):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
 
 
 class ReceiveForm(CapitalLabels, forms.Form):
@@ -51,7 +61,7 @@ class ReceiveForm(CapitalLabels, forms.Form):
         self.products: dict[int, Product | None] = {**newest, **{goods_id: found.get(goods_id) for goods_id in others}}
         for goods_id, product in self.products.items():
             title = product.title if product else str(goods_id)
-            pieces = forms.IntegerField(label=title, required=False, min_value=1, max_value=MAX_INT64)
+            pieces = PiecesField(label=title, required=False, min_value=1, max_value=MAX_INT64)
             pieces.widget.attrs["aria-label"] = title
             self.fields[name_of(goods_id)] = pieces
 
@@ -112,7 +122,10 @@ class ReceiveAdmin(OperatorAdmin):
             form.add_error("file", str(reason))
             return self.show(request, form)
         key = request.POST.get("key", "")
-        if plan.faults or not re.fullmatch("[0-9a-f]{32}", key):
+        if plan.faults or not key:
+            return self.show(request, form, plan, uuid4().hex)
+        if request.POST.get("mark") != plan.mark(reason=form.cleaned_data["reason"], key=key):
+            self.message_user(request, _("Something has changed meanwhile: look at it again."), messages.WARNING)
             return self.show(request, form, plan, uuid4().hex)
         return self.receive(request, form, plan, key)
 
@@ -151,9 +164,10 @@ class ReceiveAdmin(OperatorAdmin):
         return HttpResponseRedirect(f"{reverse('admin:stock_stock_changelist')}?{wanted}")
 
     def show(self, request: HttpRequest, form: ReceiveForm, plan: Plan | None = None, key: str = "") -> HttpResponse:
+        mark = plan.mark(reason=form.cleaned_data["reason"], key=key) if plan else ""
         context = {
             **self.admin_site.each_context(request),
             **{"title": _("Receive stock"), "opts": self.opts, "media": self.media, "form": form, "plan": plan},
-            **{"key": key, "most": MOST_LINES},
+            **{"key": key, "mark": mark, "most": MOST_LINES},
         }
         return TemplateResponse(request, "stock/receive.html", context)

@@ -1,9 +1,11 @@
 """What a delivery would do, and what is wrong with it: looked at before anything is."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from charites.common.admin_products import Product, knows_products, product_link, products_of
@@ -51,6 +53,10 @@ class Plan:
         """As they could have been typed."""
         return "\n".join(f"{step.goods_id} {step.pieces}" for step in self.steps)
 
+    def mark(self, *, reason: str, key: str) -> str:
+        """Another one for other pieces, another reason or another key; nobody else makes one."""
+        return salted_hmac("stock.receive", json.dumps([self.lines, reason, key])).hexdigest()
+
     @property
     def pieces(self) -> int:
         return sum(step.pieces for step in self.steps)
@@ -62,14 +68,17 @@ def titled(product: Product | None) -> str:
 
 
 def words_of(file: Any) -> Iterator[tuple[str, Sequence[str]]]:
-    """The lines of a file: of one with a header the two columns, of one without all that stands there. Raises
-    Unreadable."""
+    """The lines of a file: of one with a header the two columns; of one without, and of a line that is longer than the
+    header, all that stands there. Raises Unreadable."""
     header, *lines = read_table(file.read(), most=MOST_LINES)
     if set(COLUMNS) <= set(header.cells):
+        if twice := [name for name in COLUMNS if header.cells.count(name) > 1]:
+            raise Unreadable(_("The column %(column)s is there twice.") % {"column": twice[0]})
         places = [header.cells.index(name) for name in COLUMNS]
         for line in lines:
             cells = [*line.cells, *[""] * len(header.cells)]
-            yield str(line.number), [cells[place] for place in places]
+            is_wider = len(line.cells) > len(header.cells)
+            yield str(line.number), line.cells if is_wider else [cells[place] for place in places]
     elif all(whole(cell) is not None for cell in header.cells):
         yield from ((str(line.number), line.cells) for line in (header, *lines))
     else:

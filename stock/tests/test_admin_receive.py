@@ -40,7 +40,7 @@ def look(client: Client, lines: str = "", **fields: Any) -> Any:
 def hidden(page: Any) -> dict[str, str]:
     """What the button of the page that shows it sends."""
     text = page.content.decode()
-    return dict(re.findall(r'<input type="hidden" name="(lines|reason|key)" value="([^"]*)"', text))
+    return dict(re.findall(r'<input type="hidden" name="(lines|reason|key|mark)" value="([^"]*)"', text))
 
 
 def faults(page: Any) -> list[tuple[str, str]]:
@@ -79,6 +79,29 @@ def test_what_was_shown_is_done_once_however_often_the_button_is_pressed(client:
     written = StockAdjustment.objects.filter(reason="delivery 7")
     assert sorted(written.values_list("goods_id", "delta", "actor")) == [(1, 20, "operator"), (2, 5, "operator")]
     assert LogEntry.objects.filter(change_message="receive reason=delivery 7").count() == 2  # products
+
+
+@pytest.mark.parametrize(
+    "change", [{"lines": "1 200"}, {"lines": "1 20\n2 5"}, {"reason": "delivery 8"}, {"pieces-3": "7"}, {"mark": ""}]
+)
+def test_what_was_not_shown_is_shown_before_anything_is_done(client: Client, change: dict[str, str]) -> None:
+    shown = hidden(look(client, "1 20"))
+
+    page = client.post(page_url(), shown | change)
+
+    assert [str(text) for text in page.context["messages"]] == ["Something has changed meanwhile: look at it again."]
+    assert hidden(page)["key"] != shown["key"]
+    assert counted() == {1: 10}
+
+
+def test_line_that_comes_beside_those_that_were_done_is_shown_first(client: Client) -> None:
+    shown = hidden(look(client, "1 20"))
+    submit(client, page_url(), shown)
+
+    page = client.post(page_url(), shown | {"lines": "1 20\n2 5"})
+
+    assert steps(page) == [(1, 30, 50), (2, None, 5)]
+    assert counted() == {1: 30}
 
 
 def test_the_same_delivery_shown_anew_is_another_one(client: Client) -> None:
@@ -183,6 +206,26 @@ def test_file_that_is_no_table_is_refused_beside_its_field(client: Client) -> No
 
     fault = "The first line of the file has to name the columns goods_id and pieces."
     assert page.context["form"].errors == {"file": [fault]}
+
+
+@pytest.mark.parametrize("column", ["goods_id", "pieces"])
+def test_column_that_is_there_twice_is_refused(client: Client, column: str) -> None:
+    page = look(client, file=SimpleUploadedFile("delivery.csv", f"goods_id,pieces,{column}\n1,20,5\n".encode()))
+
+    assert page.context["form"].errors == {"file": [f"The column {column} is there twice."]}
+
+
+def test_line_that_is_longer_than_the_header_is_a_fault(client: Client) -> None:
+    page = look(client, file=SimpleUploadedFile("delivery.csv", b"goods_id,pieces\n1,20,9,9\n2,5\n"))
+
+    assert faults(page) == [("2", "“1 20 9 9” is not a product and its pieces.")]
+
+
+@pytest.mark.parametrize("typed", ["５", "+5", "5.0", "1_0"])
+def test_field_takes_the_digits_that_a_line_takes(client: Client, typed: str) -> None:
+    assert faults(look(client, f"2 {typed}")) == [("1", f"“2 {typed}” is not a product and its pieces.")]
+
+    assert look(client, **{"pieces-2": typed}).context["form"].errors == {"pieces-2": ["Enter a whole number."]}
 
 
 def test_file_without_a_header_has_two_cells_a_line(client: Client) -> None:
