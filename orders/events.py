@@ -49,3 +49,9 @@ REFUND_REFUSED = Event(
     "The provider refused for good to send back what a person asked for; nothing was sent.",
     ("refund_id", "payment_id", "order_id", "amount", "currency"),
 )
+REFUND_CONTRADICTED = Event(
+    "refund_contradicted",
+    "The provider has sent money that it had refused to send before: it may be sent twice. Ask the provider.",
+    ("refund_id", "payment_id", "order_id", "amount", "currency"),
+    is_failure=True,
+)

@@ -34,6 +34,11 @@ class Account:
         return left_of(self.payment, self.refunds) if self.payment else 0
 
     @property
+    def refunded(self) -> int:
+        """Cents that have left or are about to, of all that came in for the order."""
+        return sum(refund.amount for refund in self.refunds if refund.status != Refund.Status.REFUSED)
+
+    @property
     def kept(self) -> Counter[int]:
         """Pieces that can come back: goods_id -> pieces."""
         return self.bought - self.returned

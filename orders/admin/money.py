@@ -145,11 +145,20 @@ class RefundAdmin(MoneyAdmin):
     @admin.action(description=_("Send the money back now"), permissions=["operate"])
     @confirmed(_("Try to send this money back now? Only what is on its way is sent."))
     def send_now(self, request: HttpRequest, rows: list[Refund], form: forms.Form) -> Report:
-        errors = services.send_refunds(refund_ids=[refund.refund_id for refund in rows], now=clock.now())
-        due = [refund for refund in rows if refund.status in ON_ITS_WAY]
-        text = _("Refund %(refund_id)s is %(status)s.")
-        ended = [(refund.refund_id, refund.get_status_display()) for refund in rows if refund not in due]
-        left = [text % {"refund_id": refund_id, "status": status} for refund_id, status in ended]
-        return Report(
-            done=[refund for refund in due if refund.refund_id not in errors], errors=[*errors.values(), *left]
-        )
+        refund_ids = [refund.refund_id for refund in rows]
+        errors = services.send_refunds(refund_ids=refund_ids, now=clock.now())
+        was_due = {refund.refund_id for refund in rows if refund.status in ON_ITS_WAY}
+        done, left = [], []
+        for refund in selectors.list_by_refund_ids(refund_ids):
+            if refund.refund_id in was_due and refund.status == Refund.Status.DONE:
+                done.append(refund)
+            elif refund.refund_id not in errors:
+                left.append(how_it_stands(refund))
+        return Report(done=done, errors=[*errors.values(), *left])
+
+
+def how_it_stands(refund: Refund) -> str:
+    words = {"refund_id": refund.refund_id, "status": refund.get_status_display(), "why": refund.last_error}
+    if refund.status == Refund.Status.REFUSED:
+        return _("Refund %(refund_id)s is %(status)s: %(why)s") % words
+    return _("Refund %(refund_id)s is %(status)s.") % words

@@ -1,6 +1,6 @@
 """Orders and their lines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -25,6 +25,7 @@ from orders.admin.money import payments_section, refunds_section
 from orders.admin.refund_page import RefundableAdmin
 from orders.models import Order, OrderDetail
 from orders.personal_data import masked
+from orders.refunds import read_accounts
 from stock import selectors as stock_selectors
 from stock.models import StockRecord
 
@@ -34,7 +35,11 @@ def sees_personal_data(request: HttpRequest) -> bool:
 
 
 def items_of(order: Any) -> str:
-    return "; ".join(f"{line.goods_id} × {line.num}" for line in order.lines)
+    return in_words({line.goods_id: line.num for line in order.lines})
+
+
+def in_words(pieces: Mapping[int, int]) -> str:
+    return "; ".join(f"{goods_id} × {num}" for goods_id, num in sorted(pieces.items()))
 
 
 def with_room_titles(rows: Sequence[Any]) -> list[Any]:
@@ -89,16 +94,18 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
         return [
             *(column("order_id"), Column("user", self.user), column("user_id"), word("status", Order.Status)),
             *(column("closed_by"), column("room_id"), ROOM, Column("items (goods_id × pieces)", items_of)),
-            *(price("pay_amount"), time("created_at"), time("expires_at")),
+            Column("returned (goods_id × pieces)", lambda order: in_words(order.returned)),
+            *(price("pay_amount"), price("refunded"), time("created_at"), time("expires_at")),
             *(column("pay_channel"), column("trade_id"), time("pay_time")),
             *(receiver if sees_personal_data(request) else []),
         ]
 
     def exported(self, rows: Sequence[Any]) -> list[Any]:
-        orders = []
-        for found in selectors.with_lines(super().exported(rows)):
-            found.order.lines = found.lines  # type: ignore[attr-defined]
-            orders.append(found.order)
+        orders: list[Any] = super().exported(rows)
+        accounts = read_accounts(order_ids=[order.order_id for order in orders])
+        for found in selectors.with_lines(orders):
+            order, account = found.order, accounts[found.order.order_id]
+            order.lines, order.returned, order.refunded = found.lines, account.returned, account.refunded
         return with_room_titles(orders)
 
     def total_of(self, rows: QuerySet[Order]) -> str:
@@ -178,20 +185,21 @@ class OrderDetailAdmin(ExportAdmin, ProductAdmin, UserNames):
     )
 
     def export_columns(self, request: HttpRequest) -> Sequence[Column]:
-        """What is to be packed, and whether it is."""
+        """What is to be packed, whether it is, and what of it came back."""
         status = Column("status", lambda line: Order.Status(line.order.status).name.lower() if line.order else None)
         return [
             *(column("order_id"), Column("user", self.user), column("user_id"), status, column("room_id"), ROOM),
             *(column("goods_id"), column("title"), Column("pieces", lambda line: line.num)),
+            Column("returned", lambda line: line.account and line.account.returned[line.goods_id]),
             *(price("price"), price("pay_amount"), time("created_at"), time("pay_time")),
         ]
 
     def exported(self, rows: Sequence[Any]) -> list[Any]:
         lines = super().exported(rows)
-        found = selectors.list_by_numbers(order_ids=[line.order_id for line in lines])
-        orders = {order.order_id: order for order in found}
+        accounts = read_accounts(order_ids={line.order_id for line in lines})
         for line in lines:
-            line.order = orders.get(line.order_id)
+            line.account = accounts.get(line.order_id)
+            line.order = line.account and line.account.order
             line.room_id = line.order and line.order.room_id
         return with_room_titles(lines)
 

@@ -36,12 +36,14 @@ class RefundForm(CapitalLabels, forms.Form):
 
     def __init__(self, *args: Any, account: Account, **options: Any) -> None:
         super().__init__(*args, **options)
-        products = products_of(account.kept)
-        for goods_id, kept in account.kept.items():
+        # What comes back has the fields of the page it was on, whatever has been counted since.
+        shown = account.bought if self.is_bound else account.kept
+        products = products_of(shown)
+        for goods_id in shown:
             title = products[goods_id].title if goods_id in products else str(goods_id)
             self.fields[f"{PIECES}{goods_id}"] = forms.IntegerField(
                 label=_("came back: %(title)s") % {"title": title},
-                help_text=_("0 to %(most)s; they can be sold again") % {"most": kept},
+                help_text=_("0 to %(most)s; they can be sold again") % {"most": account.kept[goods_id]},
                 initial=0,
                 required=False,
                 min_value=0,

@@ -101,7 +101,7 @@ def portions(lines: Iterable[StatementLine]) -> Iterator[list[StatementLine]]:
 
 
 def mark_of(kind: Kind, number: str | int) -> int:
-    """Eight bytes for a line: of a million lines that is what is held."""
+    """A number for a line: of a million lines that is what is held."""
     return int.from_bytes(hashlib.blake2b(f"{kind}:{number}".encode(), digest_size=8).digest())
 
 

@@ -24,7 +24,7 @@ from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, run
 from orders import selectors
 from orders.errors import PaymentsUnavailable
-from orders.events import REFUND_DONE, REFUND_FAILED, REFUND_REFUSED
+from orders.events import REFUND_CONTRADICTED, REFUND_DONE, REFUND_FAILED, REFUND_REFUSED
 from orders.models import ERROR_LENGTH, Payment, Refund
 from orders.payments import calls
 from orders.payments.port import RefundRefused, RefundRequest
@@ -146,6 +146,8 @@ def write_done(refund: Refund, *, now: datetime) -> None:
         raise OutcomeUnknown from error
     if is_finished:
         REFUND_DONE.tell(*numbers_of(refund), refund.amount, refund.currency)
+    elif Refund.objects.filter(pk=refund.pk, status=Refund.Status.REFUSED).exists():
+        REFUND_CONTRADICTED.tell(*numbers_of(refund), refund.amount, refund.currency)
 
 
 def unsent(refund: Refund) -> QuerySet[Refund]:

@@ -19,6 +19,8 @@ from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in
 from lab.kit.log_lines import json_lines
 from orders.models import Order, OrderDetail, Payment, Refund
+from orders.payloads import RefundOrder
+from orders.services import refund_order
 from stock.models import Stock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,6 +85,18 @@ def test_lines_of_orders_are_exported_with_status_and_room_of_their_order(client
     assert (first["title"], first["pieces"]) == ("'=cmd|' /C calc'!A0", "1")
     assert (second["goods_id"], second["pieces"], second["pay_amount (CNY)"]) == ("2", "3", "298.50")
     assert "receive_name" not in first
+
+
+def test_orders_and_their_lines_say_what_came_back(client: Client) -> None:
+    factories.make_goods(2, stock=10)
+    order = factories.make_paid_order({1: 2, 2: 3}, now=NOON)
+    for key in ("k", "l"):
+        refund_order(command=RefundOrder(order.order_id, 100, "broken", "staff:3", key, returned={2: 1}))
+    Refund.objects.filter(idempotency_key="l").update(status=Refund.Status.REFUSED)
+
+    (row,) = rows_of(export(client, Order))
+    assert (row["refunded (CNY)"], row["returned (goods_id × pieces)"]) == ("1.00", "2 × 2")
+    assert {row["goods_id"]: row["returned"] for row in rows_of(export(client, OrderDetail))} == {"1": "0", "2": "2"}
 
 
 def test_xlsx_has_the_same_rows_and_exact_numbers(client: Client) -> None:

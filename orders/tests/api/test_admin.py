@@ -11,7 +11,9 @@ from lab.kit.providers import Scripted
 from messaging.models import Message
 from orders import services
 from orders.models import Order, Payment, Refund, SandboxPayment
+from orders.payloads import RefundOrder
 from orders.payments import sandbox
+from orders.payments.port import RefundRefused
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -216,6 +218,16 @@ def test_provider_is_asked_on_an_operators_word(client: Client, settings: Any) -
 
     assert confirm(client, "ask_provider", [payment]) == ["Done for 1 row."]
     assert factories.stored(order).status == Order.Status.PAID
+
+
+def test_refund_that_the_provider_refuses_now_is_not_said_to_be_done(client: Client, provider: type[Scripted]) -> None:
+    order = factories.make_paid_order({1: 2})
+    command = RefundOrder(order.order_id, 100, "broken", "staff:3", "k")
+    refund = services.refund_order(command=command).refund
+    provider.script["refund"] = RefundRefused("disputed")
+
+    assert confirm(client, "send_now", [refund]) == [f"Refund {refund.refund_id} is refused: disputed"]
+    assert Refund.objects.get().status == Refund.Status.REFUSED
 
 
 def test_refund_is_sent_on_an_operators_word(client: Client, settings: Any) -> None:

@@ -56,14 +56,16 @@ def test_all_that_is_left_is_sent_back_unless_less_is_typed(order: Order) -> Non
     assert str(refund.refund_id) in page
 
 
-def test_same_form_twice_is_one_refund(order: Order) -> None:
+@pytest.mark.parametrize("pieces", ["0", "1", "2"])
+def test_same_form_twice_is_one_refund(order: Order, pieces: str) -> None:
     client = sign_in(make_operator())
-    form = form_of(client, order) | {"amount": "10.00"}
+    form = form_of(client, order) | {"amount": "10.00", "pieces-1": pieces}
 
-    for _ in range(2):
-        submit(client, refund_url(order), form)
+    shown = [submit(client, refund_url(order), form) for _ in range(2)]
 
+    assert shown == [["Done for 1 row."]] * 2
     assert [refund.amount for refund in Refund.objects.all()] == [1000]
+    assert sum(line.num for line in RefundLine.objects.all()) == int(pieces)
 
 
 def test_form_that_showed_what_was_left_before_somebody_else_came_sends_nothing(order: Order) -> None:

@@ -21,6 +21,7 @@ from lab.kit.factories import (
 )
 from lab.kit.findings import findings
 from lab.kit.interleaving import LostCommit
+from lab.kit.log_lines import json_lines
 from lab.kit.providers import Scripted
 from messaging.models import Message
 from messaging.relay import deliver_due
@@ -260,6 +261,19 @@ def test_refund_that_the_provider_refuses_is_over_and_its_amount_may_be_asked_fo
     assert send(refund(order, order.pay_amount, key="k2")) == {}
     assert provider.refunded == {order.trade_id: order.pay_amount}
     assert findings() == []
+
+
+def test_money_that_was_sent_though_another_try_was_told_no_is_told(provider: type[Scripted]) -> None:
+    requested = refund(paid_order())
+    ended = {"status": Refund.Status.REFUSED, "next_try_at": None, "leased_until": None}
+    provider.script["refund"] = lambda _: Refund.objects.update(**ended) and None
+
+    with json_lines() as lines:
+        send(requested)
+
+        told = [line for line in lines() if line["event"] == "refund_contradicted"]
+    assert [(line["level"], line["refund_id"]) for line in told] == [("error", str(requested.refund_id))]
+    assert reread(requested).status == "refused"
 
 
 def test_money_that_paid_no_order_is_sent_until_the_provider_takes_it(provider: type[Scripted]) -> None:
