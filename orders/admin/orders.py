@@ -103,9 +103,10 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
     def exported(self, rows: Sequence[Any]) -> list[Any]:
         orders: list[Any] = super().exported(rows)
         accounts = read_accounts(order_ids=[order.order_id for order in orders])
-        for found in selectors.with_lines(orders):
-            order, account = found.order, accounts[found.order.order_id]
-            order.lines, order.returned, order.refunded = found.lines, account.returned, account.refunded
+        lines = {found.order.order_id: found.lines for found in selectors.with_lines(orders)}
+        for order in orders:
+            account = accounts[order.order_id]
+            order.lines, order.returned, order.refunded = lines[order.order_id], account.returned, account.refunded
         return with_room_titles(orders)
 
     def total_of(self, rows: QuerySet[Order]) -> str:

@@ -25,12 +25,13 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class StatementLine:
     """Money that came in for our `payment_id`, or went back under our `refund_id`, by the provider's `trade_id`.
+    `our_id`: None where the provider knows none of ours: a refund that somebody made on its pages, a chargeback.
     `number`: of the line in the file, from 1."""
 
     number: int
     kind: Kind
     trade_id: str
-    our_id: int
+    our_id: int | None
     amount: int
     currency: str
     happened_at: datetime
@@ -85,7 +86,7 @@ def wrong_fields(line: StatementLine) -> list[str]:
     """Returns the fields of a line that cannot be true."""
     fine = {
         "trade_id": is_key(line.trade_id, TRADE_LENGTH),
-        "our_id": is_count(line.our_id),
+        "our_id": line.our_id is None or is_count(line.our_id),
         "amount": is_count(line.amount),
         "currency": is_currency(line.currency),
         "happened_at": is_time(line.happened_at),

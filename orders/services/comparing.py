@@ -20,6 +20,7 @@ from orders.payments.statements import Kind, StatementLine
 from orders.services.paying import record_captures
 
 PORTION = 500
+NO_NUMBER = "it has no number of ours"
 MOST_SHOWN = 1_000  # findings that are kept; all are counted
 # A refund is written down after the provider has sent it: one of the last hour may be in the next day's file, or of the
 # first in that of the day before.
@@ -41,7 +42,7 @@ class Finding:
 
     difference: Difference
     kind: Kind
-    number: str  # ours: of the payment or the refund
+    number: str  # ours: of the payment or the refund; empty where the provider knows none
     trade_id: str
     line: int | None
     words: str
@@ -81,7 +82,10 @@ def compare_statement(
         fresh = []
         for line in portion:
             comparison.lines[line.kind] += 1
-            if (mark := mark_of(line.kind, line.trade_id if line.kind is Kind.CAPTURE else line.our_id)) in seen:
+            number = line.trade_id if line.kind is Kind.CAPTURE else line.our_id
+            if number is None:
+                comparison.add(of_line(Difference.MISSING_HERE, line, NO_NUMBER))
+            elif (mark := mark_of(line.kind, number)) in seen:
                 comparison.add(of_line(Difference.TWICE, line, ""))
             else:
                 seen.add(mark)
@@ -106,7 +110,7 @@ def mark_of(kind: Kind, number: str | int) -> int:
 
 
 def of_line(difference: Difference, line: StatementLine, words: str) -> Finding:
-    return Finding(difference, line.kind, str(line.our_id), line.trade_id, line.number, words)
+    return Finding(difference, line.kind, str(line.our_id or ""), line.trade_id, line.number, words)
 
 
 def look_up(lines: Sequence[StatementLine], channel: str) -> Iterator[Finding]:
@@ -114,23 +118,27 @@ def look_up(lines: Sequence[StatementLine], channel: str) -> Iterator[Finding]:
     captures = [line for line in lines if line.kind is Kind.CAPTURE]
     refunds = [line for line in lines if line.kind is Kind.REFUND]
     by_trade = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in lines])
-    orders = selectors.list_order_ids_of_payments(payment_ids=[line.our_id for line in captures])
-    stored = {refund.refund_id: refund for refund in selectors.list_by_refund_ids([line.our_id for line in refunds])}
+    orders = selectors.list_order_ids_of_payments(payment_ids=numbers_of(captures))
+    stored = {refund.refund_id: refund for refund in selectors.list_by_refund_ids(numbers_of(refunds))}
     for line in captures:
         if finding := compare_capture(line, by_trade.get(line.trade_id), orders):
             yield finding
     for line in refunds:
-        if finding := compare_refund(line, stored.get(line.our_id), by_trade.get(line.trade_id)):
+        if finding := compare_refund(line, stored.get(line.our_id or 0), by_trade.get(line.trade_id)):
             yield finding
+
+
+def numbers_of(lines: Iterable[StatementLine]) -> list[int]:
+    return [line.our_id for line in lines if line.our_id is not None]
 
 
 def compare_capture(line: StatementLine, payment: Payment | None, orders: dict[int, int]) -> Finding | None:
     if payment is None:
         words = "" if line.our_id in orders else "there is no such payment"
-        return of_line(Difference.MISSING_HERE, line, words)
+        return of_line(Difference.MISSING_HERE, line, NO_NUMBER if line.our_id is None else words)
     ours = {"amount": payment.amount, "currency": payment.currency, "order": payment.order_id}
     # Second money of a payment has a payment of its own here, of the same order.
-    theirs = {"amount": line.amount, "currency": line.currency, "order": orders.get(line.our_id)}
+    theirs = {"amount": line.amount, "currency": line.currency, "order": orders.get(line.our_id or 0)}
     return differing(line, ours, theirs)
 
 
@@ -171,8 +179,10 @@ def book_missing(*, lines: Lines, channel: str, advance: Callable[[int], None] =
         captures = [line for line in portion if line.kind is Kind.CAPTURE]
         known = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in captures])
         news = list({line.trade_id: line for line in captures if line.trade_id not in known}.values())
-        errors = record_captures(captures=[as_capture(line, channel) for line in news])
-        for line, error in zip(news, errors, strict=True):
+        booking.errors += [f"line {line.number}: {NO_NUMBER}" for line in news if line.our_id is None]
+        ours = [(line, line.our_id) for line in news if line.our_id is not None]
+        errors = record_captures(captures=[as_capture(line, payment_id, channel) for line, payment_id in ours])
+        for (line, _), error in zip(ours, errors, strict=True):
             if error is None:
                 booking.booked += 1
             else:
@@ -182,9 +192,9 @@ def book_missing(*, lines: Lines, channel: str, advance: Callable[[int], None] =
     return booking
 
 
-def as_capture(line: StatementLine, channel: str) -> Capture:
+def as_capture(line: StatementLine, payment_id: int, channel: str) -> Capture:
     return Capture(
-        payment_id=line.our_id,
+        payment_id=payment_id,
         channel=channel,
         trade_id=line.trade_id,
         amount=line.amount,

@@ -40,7 +40,7 @@ def as_line(number: int, cells: list[str]) -> StatementLine:
         number=number,
         kind=Kind(kind),
         trade_id=trade_id,
-        our_id=whole(our_id) or 0,
+        our_id=whole(our_id) or 0 if our_id else None,
         amount=whole(amount) or 0,
         currency=currency,
         happened_at=as_time(happened_at),

@@ -91,6 +91,24 @@ def test_exactly_what_was_changed_is_named(day: list[Payment], tmp_path: Path) -
     )
 
 
+def test_line_without_a_number_of_ours_is_named_and_hides_no_other(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+    rows[1:1] = [[kind, "", "T-77", 5, "CNY", NOW.isoformat()] for kind in ("capture", "refund", "refund")]
+
+    missing = ("missing here", "capture", ""), ("missing here", "refund", "")
+    assert sorted(compare(rows, tmp_path)) == sorted([*missing, missing[1]])
+
+
+def test_money_without_a_number_of_ours_is_not_booked(day: list[Payment], tmp_path: Path) -> None:
+    file = file_of([*statement(), ["capture", "", "T-77", 5, "CNY", NOW.isoformat()]], tmp_path)
+
+    with pytest.raises(CommandError) as ended:
+        call_command("reconcile", str(file), "--book", stdout=StringIO(), stderr=StringIO())
+
+    assert ended.value.returncode == 1
+    assert not Payment.objects.filter(trade_id="T-77").exists()
+
+
 def test_payment_of_another_order_is_different(day: list[Payment], tmp_path: Path) -> None:
     rows = statement()
     rows[1][1], rows[2][1] = rows[2][1], rows[1][1]
