@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common import clock
-from charites.common.auth import Permission
+from charites.common.auth import SEES_ORDERS, Permission
 from charites.common.errors import Forbidden
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
@@ -53,13 +53,13 @@ class MoneyOfOrderView(Endpoint):
 
 
 class RefundOrderView(Endpoint):
-    permission_classes = [allowed(Permission.ADD_REFUND)]
+    permission_classes = [allowed(Permission.ADD_REFUND), allowed(*SEES_ORDERS)]
 
     @documented(
         "Refund a paid order, whole or in part",
-        description="For staff who may add refunds. The money leaves a moment later: the refund's `status` says "
-        "whether the provider has sent it. The order keeps its status. Of two refunds at once that are more than is "
-        "left, one is refused. The same key is answered with the same refund.",
+        description="For staff who may add refunds and see orders. The money leaves a moment later: the refund's "
+        "`status` says whether the provider has sent it. The order keeps its status. Of two refunds at once that are "
+        "more than is left, one is refused. The same key is answered with the same refund.",
         operation_id="refund_order",
         parameters=[IDEMPOTENCY_KEY],
         request=RefundOrderSerializer,

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import clock
-from charites.common.auth import Identity, Permission
+from charites.common.auth import SEES_ORDERS, Identity, Permission
 from charites.common.errors import Invalid
 from charites.common.models import DEFAULT_PAGE, MAX_PAGE
 from charites.common.rpc import Call, Job, Servicer, allow, in_loop, merged, required_id
@@ -93,6 +93,7 @@ class OrderServicer(Servicer):
 
     @allow(Permission.ADD_REFUND)
     def RefundOrder(self, request: RefundOrderRequest, call: Call) -> RefundReply:
+        call.identity.require(*SEES_ORDERS)
         key = call.idempotency_key(request.idempotency_key)
         if key is None:
             raise Invalid("idempotency_key", _("is missing"))

@@ -1,7 +1,7 @@
 """One bearer token for REST and gRPC: who calls, what that caller may do, and how a token comes and ends."""
 
 from charites.common.auth.headers import DEMO_SERVICE_HEADER, identify_at_once, nobody, read_authorization
-from charites.common.auth.identity import SERVICE_NAME, SHOP_NAME, Grant, Identity, Permission, Role
+from charites.common.auth.identity import SEES_ORDERS, SERVICE_NAME, SHOP_NAME, Grant, Identity, Permission, Role
 from charites.common.auth.pruning import prune
 from charites.common.auth.sessions import TokenPair, begin_session, end_sessions, refresh, sign_in
 from charites.common.auth.standing import end_tokens, name_of
@@ -10,6 +10,7 @@ from charites.common.auth.tokens import LEEWAY_SECONDS, issue_token, service_hea
 __all__ = [
     "DEMO_SERVICE_HEADER",
     "LEEWAY_SECONDS",
+    "SEES_ORDERS",
     "SERVICE_NAME",
     "SHOP_NAME",
     "Grant",

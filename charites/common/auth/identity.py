@@ -32,6 +32,7 @@ class Permission(StrEnum):
     VIEW_PERSONAL_DATA = "orders.view_personal_data"  # names, phones and addresses of others
 
 
+SEES_ORDERS = (Permission.VIEW_ORDER, Permission.CHANGE_ORDER)  # everybody's: who may change them sees them
 SHOP_NAME = "orders"  # the shop's own service's: what it reserves stands behind the shop's orders
 SERVICE_NAME = r"[a-z][a-z0-9_.-]{0,63}"  # none looks like a user's number: they stand in logs and stock records
 Grant: TypeAlias = Role | Permission  # what a door asks for: a role, or staff with a permission
@@ -64,7 +65,7 @@ class Identity:
     def visible_user_id(self) -> int | None:
         """Whose orders the caller may see: the own ones; None means everybody's. Who may change them sees them, as in
         the admin."""
-        is_for_all = self.may(Role.SERVICE, Permission.VIEW_ORDER, Permission.CHANGE_ORDER)
+        is_for_all = self.may(Role.SERVICE, *SEES_ORDERS)
         return None if is_for_all else self.user_id
 
     @property

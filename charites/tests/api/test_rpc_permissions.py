@@ -118,12 +118,14 @@ DEEDS = {
         lambda doors: doors.rest.post(
             f"/api/orders/{paid()}/refunds", {"amount": 1, "reason": "broken", "idempotency_key": "k"}
         ),
+        with_it=(VIEW_ORDER,),
     ),
     "refund over gRPC": Deed(
         Permission.ADD_REFUND,
         lambda doors: doors.rpc.order.RefundOrder(
             RefundOrderRequest(order_id=paid(), amount=1, reason="broken", idempotency_key="k")
         ),
+        with_it=(VIEW_ORDER,),
     ),
     "adjust stock over gRPC": Deed(
         CHANGE_STOCK,

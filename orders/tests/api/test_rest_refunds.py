@@ -69,7 +69,13 @@ def test_refunds_of_one_payment_are_listed_in_pages() -> None:
 
 
 @pytest.mark.parametrize(
-    "caller", [buyer, service, lambda: RestClient(bearer(make_clerk(Permission.CHANGE_ORDER).pk, Role.STAFF))]
+    "caller",
+    [
+        buyer,
+        service,
+        lambda: RestClient(bearer(make_clerk(Permission.CHANGE_ORDER).pk, Role.STAFF)),
+        lambda: RestClient(bearer(make_clerk(Permission.ADD_REFUND).pk, Role.STAFF)),
+    ],
 )
 def test_who_may_not_refund_is_refused(caller: Any) -> None:
     order = paid_order()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lab.kit.factories import make_goods, make_paid_order
+from charites.common.auth import Permission, Role
+from lab.kit.factories import bearer, make_clerk, make_goods, make_paid_order
 from lab.kit.grpc_server import Callers, refusal
 from orders.models import Order, Refund
 from orders.rpc.orders_pb2 import OrderLine, RefundOrderRequest
@@ -62,7 +63,9 @@ def test_refund_order_of_more_than_is_left_is_a_conflict(callers: Callers) -> No
 
 def test_refund_order_is_for_staff_with_the_permission(callers: Callers) -> None:
     order = paid_order()
+    halves = Permission.ADD_REFUND, Permission.CHANGE_ORDER  # to refund, and to see what is refunded
+    clerks = [callers.with_header(bearer(make_clerk(half, username=half).pk, Role.STAFF)) for half in halves]
 
-    for caller in (callers.buyer(7), callers.service()):
+    for caller in (callers.buyer(7), callers.service(), *clerks):
         assert refusal(caller.order.RefundOrder, request_for(order)) == ("PERMISSION_DENIED", 10000006)
     assert not Refund.objects.exists()

@@ -136,9 +136,9 @@ def sync_detailed(
 ) -> Response[Error | StaffRefund]:
     """Refund a paid order, whole or in part
 
-     For staff who may add refunds. The money leaves a moment later: the refund's `status` says whether
-    the provider has sent it. The order keeps its status. Of two refunds at once that are more than is
-    left, one is refused. The same key is answered with the same refund.
+     For staff who may add refunds and see orders. The money leaves a moment later: the refund's `status`
+    says whether the provider has sent it. The order keeps its status. Of two refunds at once that are
+    more than is left, one is refused. The same key is answered with the same refund.
 
     Args:
         order_id (str):
@@ -178,9 +178,9 @@ def sync(
 ) -> Error | StaffRefund | None:
     """Refund a paid order, whole or in part
 
-     For staff who may add refunds. The money leaves a moment later: the refund's `status` says whether
-    the provider has sent it. The order keeps its status. Of two refunds at once that are more than is
-    left, one is refused. The same key is answered with the same refund.
+     For staff who may add refunds and see orders. The money leaves a moment later: the refund's `status`
+    says whether the provider has sent it. The order keeps its status. Of two refunds at once that are
+    more than is left, one is refused. The same key is answered with the same refund.
 
     Args:
         order_id (str):
@@ -215,9 +215,9 @@ async def asyncio_detailed(
 ) -> Response[Error | StaffRefund]:
     """Refund a paid order, whole or in part
 
-     For staff who may add refunds. The money leaves a moment later: the refund's `status` says whether
-    the provider has sent it. The order keeps its status. Of two refunds at once that are more than is
-    left, one is refused. The same key is answered with the same refund.
+     For staff who may add refunds and see orders. The money leaves a moment later: the refund's `status`
+    says whether the provider has sent it. The order keeps its status. Of two refunds at once that are
+    more than is left, one is refused. The same key is answered with the same refund.
 
     Args:
         order_id (str):
@@ -255,9 +255,9 @@ async def asyncio(
 ) -> Error | StaffRefund | None:
     """Refund a paid order, whole or in part
 
-     For staff who may add refunds. The money leaves a moment later: the refund's `status` says whether
-    the provider has sent it. The order keeps its status. Of two refunds at once that are more than is
-    left, one is refused. The same key is answered with the same refund.
+     For staff who may add refunds and see orders. The money leaves a moment later: the refund's `status`
+    says whether the provider has sent it. The order keeps its status. Of two refunds at once that are
+    more than is left, one is refused. The same key is answered with the same refund.
 
     Args:
         order_id (str):
