@@ -148,6 +148,9 @@ PAYMENT_SECRET = secret("PAYMENT_SECRET")  # signs the sandbox provider's callba
 PAYMENT_SECRET_FALLBACKS = former_secrets("PAYMENT_SECRET_FALLBACKS")
 PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify", WEB_ADDRESS)
 PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}", WEB_ADDRESS)  # for buyers' browsers
+STOCK_LOW = env.int("STOCK_LOW", 5, NOT_NEGATIVE)
+WEBHOOK_PRIVATE_NETWORKS = env.list("WEBHOOK_PRIVATE_NETWORKS", ["127.0.0.0/8"] if DEMO else [], environment.NETWORKS)
+WEBHOOK_DISABLE_DAYS = env.int("WEBHOOK_DISABLE_DAYS", 5, AT_LEAST_ONE)
 AUDIT_GRACE_SECONDS = env.int("AUDIT_GRACE_SECONDS", 600, NOT_NEGATIVE)
 TOKEN_PRIVATE_KEY = env.str("TOKEN_PRIVATE_KEY", "")  # with one of these two SECRET_KEY signs no tokens
 TOKEN_PUBLIC_KEYS = env.list("TOKEN_PUBLIC_KEYS", [])
@@ -351,6 +354,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "refunds", "description": "Money on its way back."},
         {"name": "stock", "description": "How many pieces there are, and corrections."},
         {"name": "messages", "description": "What the shop tells itself and others."},
+        {"name": "webhooks", "description": "Which other systems are told of events, and what became of that."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
