@@ -87,7 +87,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], e
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [], each(WEB_ADDRESS))
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", [], each(ORIGIN))  # whose pages may call the API in a browser
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOW_METHODS = ["GET", "POST", "PUT"]
+CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["retry-after", "www-authenticate", "x-request-id"]
 
@@ -339,6 +339,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
+    "COMPONENT_SPLIT_PATCH": False,
     "TITLE": "charites",
     "DESCRIPTION": "Live-stream commerce: rooms, goods, stock, orders. Amounts are integer cents; ids are strings.",
     "VERSION": VERSION,

@@ -3,8 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from charites.common import clock
-from charites.common.models import KEY_LENGTH, REASON_LENGTH, ExactCharField, Timestamped
+from charites.common.models import KEY_LENGTH, REASON_LENGTH, Created, ExactCharField, Timestamped
 
 URL_LENGTH = 2048
 
@@ -57,15 +56,15 @@ class WebhookEndpoint(Timestamped):
     kinds = models.JSONField(_("events"), default=list)
     is_enabled = models.BooleanField(_("enabled"), default=True)
     switched_off_because = models.CharField(_("switched off because"), max_length=500, default="", blank=True)
-    secret = models.CharField(max_length=100, editable=False)
+    secret = models.CharField(_("secret"), max_length=100, editable=False)
     # The one before is good for a while, too: receivers do not change at the same moment.
-    former_secret = models.CharField(max_length=100, default="", editable=False)
-    former_secret_until = models.DateTimeField(null=True, editable=False)
+    former_secret = models.CharField(_("former secret"), max_length=100, default="", editable=False)
+    former_secret_until = models.DateTimeField(_("former secret good until"), null=True, editable=False)
     failing_since = models.DateTimeField(_("failing since"), null=True, editable=False)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
     paused_until = models.DateTimeField(_("tried again"), null=True, editable=False)
-    leased_until = models.DateTimeField(null=True, editable=False)
-    lease = ExactCharField(max_length=KEY_LENGTH, default="", editable=False)
+    leased_until = models.DateTimeField(_("leased until"), null=True, editable=False)
+    lease = ExactCharField(_("lease"), max_length=KEY_LENGTH, default="", editable=False)
 
     class Meta:
         db_table = "messaging_webhook_endpoint"
@@ -76,15 +75,16 @@ class WebhookEndpoint(Timestamped):
         return self.url
 
 
-class Announced(models.Model):
+class Announced(Created):
     """Events of one transaction, until they are spread among those who want them. Their ids are in an order in which
     two transactions about one thing have committed."""
 
-    events = models.JSONField()  # [[kind, key, data], ...]
-    created_at = models.DateTimeField(default=clock.now)
+    events = models.JSONField(_("events"))  # [[kind, key, data], ...]
 
     class Meta:
         db_table = "messaging_announced"
+        verbose_name = _("announced events")
+        verbose_name_plural = _("announced events")
 
     def __str__(self) -> str:
         return f"events {self.pk}"

@@ -183,7 +183,7 @@ class EndpointView(Endpoint):
         answers=Answer(EndpointSerializer, "The endpoint as it is now.", {**AN_ENDPOINT, "is_enabled": False}),
         errors=[Forbidden, errors.EndpointNotFound],
     )
-    def put(self, request: Request, endpoint_id: int) -> Response:
+    def patch(self, request: Request, endpoint_id: int) -> Response:
         values = valid_body(ChangeEndpointSerializer, request)
         changed = endpoints.change_endpoint(endpoint_id=endpoint_id, values=values, now=clock.now())
         return Response(shown(EndpointSerializer, changed))

@@ -23,7 +23,7 @@ def _get_kwargs(
         headers["Accept-Language"] = accept_language
 
     _kwargs: dict[str, Any] = {
-        "method": "put",
+        "method": "patch",
         "url": "/api/webhooks/{endpoint_id}".format(
             endpoint_id=quote(str(endpoint_id), safe=""),
         ),
