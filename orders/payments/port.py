@@ -94,8 +94,9 @@ class Provider(Protocol):
         """Sends money back. Once per `refund_id`: the same again, also at the same moment, is harmless. Raises
         RefundRefused, which is no missing answer but an answer."""
 
-    def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
-        """Returns the capture that a callback reports. Raises BadSignature, Invalid."""
+    def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture | None:
+        """Returns the capture that a callback reports; None for a callback about something else, which is then
+        answered with success. Raises BadSignature, Invalid."""
 
 
 def lacking(provider: object) -> list[str]:
