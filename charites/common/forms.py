@@ -77,9 +77,10 @@ class TypedJSONField(forms.JSONField):
             raise forms.ValidationError(error.reason) from error
 
 
-def check_links(name: str, links: Sequence[str]) -> None:
-    """Raises ValidationError for what is typed as an address of a picture, and is none."""
-    if fault := find_bad_link(name, links):
+def check_links(form: forms.BaseForm, name: str, links: Sequence[str]) -> None:
+    """Raises ValidationError for what is typed as an address of a picture, and is none. What stood there before may
+    stay, whatever it is."""
+    if name in form.changed_data and (fault := find_bad_link(name, links)):
         raise forms.ValidationError(fault.reason)
 
 

@@ -87,10 +87,8 @@ class GoodsForm(CapitalLabels, UploadForm):
         return self.links("videos")
 
     def links(self, name: str) -> list[str]:
-        """What stood there before may stay, whatever it is."""
         links: list[str] = self.cleaned_data[name]
-        if name in self.changed_data:
-            check_links(name, links)
+        check_links(self, name, links)
         return links
 
     def clean(self) -> dict[str, Any]:

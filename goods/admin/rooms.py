@@ -56,10 +56,8 @@ class RoomForm(ShelfForm, ChangesOfPage, CapitalLabels, UploadForm):
     upload = PictureField(label=_("another cover"))
 
     def clean_cover(self) -> str:
-        """What stood there before may stay, whatever it is."""
         cover: str = self.cleaned_data["cover"]
-        if cover and "cover" in self.changed_data:
-            check_links("cover", [cover])
+        check_links(self, "cover", [cover] if cover else [])
         return cover
 
 
