@@ -113,8 +113,9 @@ def read_database_time() -> datetime | None:
 
 def unread() -> DatabaseClock:
     """Returns the clock of a process that has not looked at it yet."""
-    may_read = lambda: not connection.in_atomic_block  # noqa: E731
-    return DatabaseClock(read_database_time, may_read=may_read, connect=connect_to_database)
+    return DatabaseClock(
+        read_database_time, may_read=lambda: not connection.in_atomic_block, connect=connect_to_database
+    )
 
 
 _clock = unread()
