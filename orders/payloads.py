@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from goods.models import Goods
 from orders.models import Order, Refund
@@ -27,11 +27,10 @@ class PlaceOrder:
 
     def digest(self) -> str:
         """SHA-256 of the canonical command: two requests with one key must agree in it."""
-        command = {name: value for name, value in asdict(self).items() if name != "idempotency_key"}
+        values = {**asdict(self), "quantities": sorted(self.quantities.items())}
         if self.expected_amount is None:  # as versions that did not know of it made the digest
-            del command["expected_amount"]
-        command["quantities"] = sorted(self.quantities.items())
-        return hashlib.sha256(json.dumps(command, sort_keys=True).encode()).hexdigest()
+            del values["expected_amount"]
+        return digest_of(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,13 @@ class RefundOrder:
 
     def digest(self) -> str:
         """SHA-256 of the canonical command: two requests with one key must agree in it."""
-        command = {name: value for name, value in asdict(self).items() if name != "idempotency_key"}
-        command["returned"] = sorted(self.returned.items())
-        return hashlib.sha256(json.dumps(command, sort_keys=True).encode()).hexdigest()
+        return digest_of({**asdict(self), "returned": sorted(self.returned.items())})
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """Of all that a command says but its key."""
+    canonical = {name: value for name, value in values.items() if name != "idempotency_key"}
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

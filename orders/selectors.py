@@ -300,7 +300,7 @@ def list_by_trades(*, channel: str, trade_ids: Sequence[str]) -> dict[str, Payme
     return {str(payment.trade_id): payment for payment in payments}
 
 
-def list_by_refund_ids(refund_ids: Sequence[int]) -> list[Refund]:
+def list_by_refund_ids(*, refund_ids: Sequence[int]) -> list[Refund]:
     """Returns those of the refunds that exist."""
     return list(Refund.objects.filter(refund_id__in=refund_ids).order_by("pk"))
 

@@ -127,8 +127,7 @@ class RefundAdmin(MoneyAdmin):
         return [
             *(column("refund_id"), column("payment_id"), column("order_id"), exported("amount"), column("currency")),
             *(column("reason"), column("note"), column("actor"), column("status"), column("attempts")),
-            *(column("last_error"),),
-            *(time("next_try_at"), time("done_at"), time("created_at")),
+            *(column("last_error"), time("next_try_at"), time("done_at"), time("created_at")),
         ]
 
     def sections(self, obj: Refund) -> list[Section]:
@@ -149,7 +148,7 @@ class RefundAdmin(MoneyAdmin):
         errors = services.send_refunds(refund_ids=refund_ids, now=clock.now())
         was_due = {refund.refund_id for refund in rows if refund.status in ON_ITS_WAY}
         done, left = [], []
-        for refund in selectors.list_by_refund_ids(refund_ids):
+        for refund in selectors.list_by_refund_ids(refund_ids=refund_ids):
             if refund.refund_id in was_due and refund.status == Refund.Status.DONE:
                 done.append(refund)
             elif refund.refund_id not in errors:

@@ -34,10 +34,6 @@ def sees_personal_data(request: HttpRequest) -> bool:
     return bool(request.user.has_perm(Permission.VIEW_PERSONAL_DATA))
 
 
-def items_of(order: Any) -> str:
-    return in_words({line.goods_id: line.num for line in order.lines})
-
-
 def in_words(pieces: Mapping[int, int]) -> str:
     return "; ".join(f"{goods_id} × {num}" for goods_id, num in sorted(pieces.items()))
 
@@ -93,8 +89,13 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
         receiver = [column(name) for name in ("receive_name", "receive_phone", "receive_address")]
         return [
             *(column("order_id"), Column("user", self.user), column("user_id"), word("status", Order.Status)),
-            *(column("closed_by"), column("room_id"), ROOM, Column("items (goods_id × pieces)", items_of)),
-            Column("returned (goods_id × pieces)", lambda order: in_words(order.returned)),
+            *(
+                column("closed_by"),
+                column("room_id"),
+                ROOM,
+                Column("items (goods_id × pieces)", lambda order: in_words(order.account.bought)),
+            ),
+            Column("returned (goods_id × pieces)", lambda order: in_words(order.account.returned)),
             *(price("pay_amount"), price("refunded"), time("created_at"), time("expires_at")),
             *(column("pay_channel"), column("trade_id"), time("pay_time")),
             *(receiver if sees_personal_data(request) else []),
@@ -103,10 +104,9 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
     def exported(self, rows: Sequence[Any]) -> list[Any]:
         orders: list[Any] = super().exported(rows)
         accounts = read_accounts(order_ids=[order.order_id for order in orders])
-        lines = {found.order.order_id: found.lines for found in selectors.with_lines(orders)}
         for order in orders:
-            account = accounts[order.order_id]
-            order.lines, order.returned, order.refunded = lines[order.order_id], account.returned, account.refunded
+            order.account = accounts[order.order_id]
+            order.refunded = order.account.refunded
         return with_room_titles(orders)
 
     def total_of(self, rows: QuerySet[Order]) -> str:

@@ -114,7 +114,7 @@ class RefundListView(Endpoint):
 
     @documented(
         "List refunds, newest first",
-        description="For staff who may see refunds. ",
+        description="For staff who may see refunds.",
         operation_id="list_refunds",
         parameters=[ListRefundsSerializer],
         answers=Answer(RefundListSerializer, "A page of refunds.", examples.REFUNDS),

@@ -105,7 +105,7 @@ class OrderServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefundOrder(self, request, context):
-        """Sends money of a paid order back, whole or in part; for staff who may add refunds. It leaves a moment later. With
+        """Sends money of a paid order back, whole or in part; for staff who may add refunds and see orders. It leaves a moment later. With
         metadata `idempotency-key`, or the field: the same again gets the same refund; one of the two has to be there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

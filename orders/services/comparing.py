@@ -119,7 +119,8 @@ def look_up(lines: Sequence[StatementLine], channel: str) -> Iterator[Finding]:
     refunds = [line for line in lines if line.kind is Kind.REFUND]
     by_trade = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in lines])
     orders = selectors.list_order_ids_of_payments(payment_ids=numbers_of(captures))
-    stored = {refund.refund_id: refund for refund in selectors.list_by_refund_ids(numbers_of(refunds))}
+    found = selectors.list_by_refund_ids(refund_ids=numbers_of(refunds))
+    stored = {refund.refund_id: refund for refund in found}
     for line in captures:
         if finding := compare_capture(line, by_trade.get(line.trade_id), orders):
             yield finding
@@ -134,8 +135,9 @@ def numbers_of(lines: Iterable[StatementLine]) -> list[int]:
 
 def compare_capture(line: StatementLine, payment: Payment | None, orders: dict[int, int]) -> Finding | None:
     if payment is None:
-        words = "" if line.our_id in orders else "there is no such payment"
-        return of_line(Difference.MISSING_HERE, line, NO_NUMBER if line.our_id is None else words)
+        if line.our_id is None:
+            return of_line(Difference.MISSING_HERE, line, NO_NUMBER)
+        return of_line(Difference.MISSING_HERE, line, "" if line.our_id in orders else "there is no such payment")
     ours = {"amount": payment.amount, "currency": payment.currency, "order": payment.order_id}
     # Second money of a payment has a payment of its own here, of the same order.
     theirs = {"amount": line.amount, "currency": line.currency, "order": orders.get(line.our_id or 0)}

@@ -92,7 +92,7 @@ def write_refund(request: RefundRequest, *, now: datetime) -> None:
     if SandboxRefund.objects.filter(refund_id=request.refund_id).exists() or is_sent_back(row, request):
         return
     left = row.amount - row.refunded
-    if (request.amount, request.currency) != (min(request.amount, left), row.currency):
+    if request.amount > left or request.currency != row.currency:
         raise RefundRefused(f"of trade {row.trade_id} {left} {row.currency} are left")
     about = {"refund_id": request.refund_id, "payment_id": row.payment_id, "amount": request.amount}
     SandboxRefund.objects.create(**about, created_at=now, updated_at=now)
