@@ -20,10 +20,11 @@ from lab.kit.trials import Trials
 from messaging import relay
 from messaging.models import Message
 from messaging.registry import list_topics
-from orders.models import Order, Refund, SandboxPayment
+from orders.models import Order, Payment, Refund, SandboxPayment
+from orders.payloads import RefundOrder
 from orders.payments import signing
 from orders.payments.sandbox import capture_payment
-from orders.services import record_captures
+from orders.services import record_captures, refund_order, send_refunds
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 
@@ -57,13 +58,9 @@ def payment_notify() -> Effect:
 
 
 def payment_refund() -> Effect:
-    """Money came in for an order that was closed."""
-    order = make_order({1: 2}, now=timezone.now())
-    payment = make_payment(order, now=timezone.now())
-    assert capture_payment(payment_id=payment.payment_id, now=timezone.now())
-    Message.objects.all().delete()  # the callback that is lost
-    trade_id = SandboxPayment.objects.get().trade_id
-    record_captures(captures=[make_capture(payment, trade_id=trade_id, amount=payment.amount - 1)])
+    """Less money came in than the order costs."""
+    payment = captured_payment()
+    record_captures(captures=[make_capture(payment, trade_id=trade_of(payment), amount=payment.amount - 1)])
 
     def sent_back_once() -> None:
         refund = Refund.objects.get()
@@ -74,7 +71,56 @@ def payment_refund() -> Effect:
     return sent_back_once
 
 
-TOPICS: dict[str, Callable[[], Effect]] = {"payment_notify": payment_notify, "payment_refund": payment_refund}
+def order_refund() -> Effect:
+    """Somebody asked that a part of a paid order's money goes back."""
+    refund_piece(amount=100)
+
+    def sent_back_once() -> None:
+        assert Refund.objects.get().status == Refund.Status.DONE
+        assert SandboxPayment.objects.get().refunded == 100
+        assert counts(1) == (8, 0, 2)
+
+    return sent_back_once
+
+
+def stock_returned() -> Effect:
+    """A piece came back with the money of a paid order."""
+    refund = refund_piece(amount=100, returned={1: 1})
+    assert send_refunds(refund_ids=[refund.refund_id], now=timezone.now()) == {}
+    Message.objects.filter(topic="order_refund").delete()  # which has had its effect
+
+    def available_once() -> None:
+        assert SandboxPayment.objects.get().refunded == 100
+        assert counts(1) == (9, 0, 2)
+
+    return available_once
+
+
+def captured_payment() -> Payment:
+    """A payment whose money the sandbox has, and whose callback is lost."""
+    payment = make_payment(make_order({1: 2}, now=timezone.now()), now=timezone.now())
+    assert capture_payment(payment_id=payment.payment_id, now=timezone.now())
+    Message.objects.all().delete()
+    return payment
+
+
+def trade_of(payment: Payment) -> str:
+    return SandboxPayment.objects.get(payment_id=payment.payment_id).trade_id
+
+
+def refund_piece(*, amount: int, returned: dict[int, int] | None = None) -> Refund:
+    """A refund of a paid order, asked for by staff."""
+    payment = captured_payment()
+    assert record_captures(captures=[make_capture(payment, trade_id=trade_of(payment))]) == [None]
+    command = RefundOrder(payment.order_id, amount, "broken", "staff:3", "k1", returned=returned or {})
+    requested = refund_order(command=command)
+    assert requested.refund
+    return requested.refund
+
+
+TOPICS: dict[str, Callable[[], Effect]] = {
+    topic.__name__: topic for topic in (order_refund, payment_notify, payment_refund, stock_returned)
+}
 ALL_TOPICS = list_topics()
 
 
