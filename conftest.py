@@ -113,9 +113,12 @@ os.environ.update(made, **{MADE: " ".join(made), "DJANGO_SETTINGS_MODULE": "char
 (FOLDER / "metrics").mkdir()
 (FOLDER / "static").mkdir()
 django.setup()
+from messaging.webhooks import outbox  # noqa: E402 (after Django's setup)
+
 del os.environ["DJANGO_SETTINGS_MODULE"]  # in a worker it would load the settings before this file
 settings.PASSWORD_HASHERS = ["lab.kit.passwords.QuickPasswordHasher"]
 rates.TIMEOUT_SECONDS = 10.0  # a busy machine is no failure; a Redis that is away refuses at once
+outbox.SUBSCRIBED_SECONDS = 3600.0  # or the clock would decide how many statements a call sends
 batches.IDLE_SECONDS = 0.05  # what works for others in one test is gone before the next
 TransactionTestCase._fixture_teardown = empty_tables
 connection_created.connect(sql_guard.watch_connection)
@@ -242,6 +245,7 @@ def _nothing_is_known_from_before() -> None:
     for memory in (sold_out, catalogue, remembered, standing, sign_in, desk_reads.SALES):
         memory.clear()
     limits.CROWDED.clear()
+    outbox.assume(frozenset())  # until a test has somebody subscribe
     with suppress(RedisError):  # of a test that has put an end to it
         redis = get_redis_connection("default")
         for key in redis.scan_iter("*rate:*"):

@@ -22,6 +22,7 @@ from charites.common.periods import day_of
 from goods.selectors import list_on_sale, list_titles
 from messaging.models import Message
 from messaging.selectors import count_dead
+from messaging.webhooks.reading import count_switched_off
 from orders.models import ON_ITS_WAY, Order
 from orders.sales import HOUR, PAID, Sold, SoldLately, sum_hours
 from orders.selectors import count_unsent_refunds, find_oldest_unpaid
@@ -140,6 +141,13 @@ def add_dead_messages(dashboard: Dashboard, now: datetime) -> None:
     dashboard.figures.append(Figure(_("Dead messages"), counted(number), rows, is_bad=number > 0))
 
 
+def add_silent_endpoints(dashboard: Dashboard, now: datetime) -> None:
+    """Only where there is something to see."""
+    if number := count_switched_off(most=MOST_COUNTED + 1):
+        rows = list_of("messaging_webhookendpoint", is_enabled__exact="0")
+        dashboard.figures.append(Figure(_("Webhooks switched off"), counted(number), rows, is_bad=True))
+
+
 def add_nearly_gone(dashboard: Dashboard, now: datetime) -> None:
     on_sale = list_on_sale(now=now, limit=LOOKED_AT, among=AMONG)
     found = list_few(goods_ids=on_sale, few=FEW, most=MOST_FEW + 1) if on_sale else []
@@ -159,5 +167,6 @@ PARTS = (
     (["orders.view_order"], add_oldest_unpaid),
     (["orders.view_refund"], add_refunds),
     (["messaging.view_message"], add_dead_messages),
+    (["messaging.view_webhookendpoint"], add_silent_endpoints),
     (["goods.view_goods", "stock.view_stock"], add_nearly_gone),
 )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -90,6 +91,14 @@ def is_time_zone(name: str) -> bool:
         return False
 
 
+def is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
 AT_LEAST_ONE, NOT_NEGATIVE, PORT = at_least(1), at_least(0), between(1, 65535)
 SECONDS = between(1, 366 * 86400)
 PAUSE = between(0.01, 3600)  # seconds that somebody waits
@@ -104,6 +113,7 @@ BROKER = Bound(
     lambda value: REDIS_BROKERS.holds(value) or RABBITMQ_BROKERS.holds(value),
 )
 DATABASE = Bound("`mysql://user:password@host:3306/name` or `sqlite:///file`", is_database)
+NETWORKS = each(Bound("networks such as `10.0.0.0/8`, separated by commas", is_network))
 HOST_AND_PORT = r"[^\s,/]+:\d{1,5}"
 ENDPOINT = matching(
     rf"|(ipv[46]:|dns:(///)?)?{HOST_AND_PORT}(,{HOST_AND_PORT})*", "empty, `ipv4:a:1,b:2` or `dns:///host:port`"

@@ -18,7 +18,9 @@ HEARTBEAT_SECONDS = 15
 ROUND_SECONDS = 60  # a loop of the sweep ends a round each second, and a long one within this
 BROKER_TIMEOUT_SECONDS = 0.5
 # Of the sweep. In the split form another service's sweep looks after the orders.
-LOOPS = [loop for loop in ("close", "call", "check", "tidy") if loop != "close" or "orders" in settings.APPS]
+LOOPS = [
+    loop for loop in ("close", "call", "check", "webhooks", "tidy") if loop != "close" or "orders" in settings.APPS
+]
 LIFETIMES = {
     "worker": HEARTBEAT_SECONDS,
     "sweep": HEARTBEAT_SECONDS,

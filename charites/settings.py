@@ -87,7 +87,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], e
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [], each(WEB_ADDRESS))
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", [], each(ORIGIN))  # whose pages may call the API in a browser
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOW_METHODS = ["GET", "POST", "PUT"]
+CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["retry-after", "www-authenticate", "x-request-id"]
 
@@ -148,6 +148,9 @@ PAYMENT_SECRET = secret("PAYMENT_SECRET")  # signs the sandbox provider's callba
 PAYMENT_SECRET_FALLBACKS = former_secrets("PAYMENT_SECRET_FALLBACKS")
 PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify", WEB_ADDRESS)
 PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}", WEB_ADDRESS)  # for buyers' browsers
+STOCK_LOW = env.int("STOCK_LOW", 5, NOT_NEGATIVE)
+WEBHOOK_PRIVATE_NETWORKS = env.list("WEBHOOK_PRIVATE_NETWORKS", ["127.0.0.0/8"] if DEMO else [], environment.NETWORKS)
+WEBHOOK_DISABLE_DAYS = env.int("WEBHOOK_DISABLE_DAYS", 5, AT_LEAST_ONE)
 AUDIT_GRACE_SECONDS = env.int("AUDIT_GRACE_SECONDS", 600, NOT_NEGATIVE)
 TOKEN_PRIVATE_KEY = env.str("TOKEN_PRIVATE_KEY", "")  # with one of these two SECRET_KEY signs no tokens
 TOKEN_PUBLIC_KEYS = env.list("TOKEN_PUBLIC_KEYS", [])
@@ -336,6 +339,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
+    "COMPONENT_SPLIT_PATCH": False,
     "TITLE": "charites",
     "DESCRIPTION": "Live-stream commerce: rooms, goods, stock, orders. Amounts are integer cents; ids are strings.",
     "VERSION": VERSION,
@@ -351,6 +355,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "refunds", "description": "Money on its way back."},
         {"name": "stock", "description": "How many pieces there are, and corrections."},
         {"name": "messages", "description": "What the shop tells itself and others."},
+        {"name": "webhooks", "description": "Which other systems are told of events, and what became of that."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from charites.common import hints
 from charites.common.transactions import Undone, after_commit, nobody_can_tell, run
 from goods import remembered
+from goods.announcements import announce_pinned
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.events import GOODS_PINNED
 from goods.models import Goods, Room, RoomGoods
@@ -96,7 +97,10 @@ def unpin_goods(*, room_id: int, goods_id: int) -> bool:
         return Undone.UNKNOWN if pinned.select_for_update().first() else True
 
     def unpin() -> bool:
-        return pinned.update(current_goods_id=None, updated_at=Now()) > 0
+        unpinned = pinned.update(current_goods_id=None, updated_at=Now()) > 0
+        if unpinned:
+            announce_pinned(room_id, None)
+        return unpinned
 
     was_pinned = change(unpin, name="unpin_goods", rooms=[room_id], find=find)
     if was_pinned:
@@ -119,6 +123,8 @@ def check_listed(room_id: int, goods_id: int) -> None:
 def write_pin(room: Room, goods_id: int | None) -> None:
     """Writes what is pinned in a locked room."""
     Room.objects.filter(pk=room.pk).update(current_goods_id=goods_id, updated_at=Now())
+    if room.current_goods_id != goods_id:
+        announce_pinned(room.room_id, goods_id)
     room.current_goods_id = goods_id
 
 

@@ -1,4 +1,6 @@
-from charites.common.errors import NotFound, ServiceError
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Kind, NotFound, ServiceError
 
 
 class MessageNotFound(NotFound):
@@ -11,3 +13,22 @@ class DeliveryFailed(ServiceError):
     """A receiver refused a message or did not answer; the ladder tries again."""
 
     code = 60010002
+
+
+class EndpointNotFound(NotFound):
+    code = 60010003
+    text = _("There is no webhook endpoint %(endpoint_id)s.")
+    example = {"endpoint_id": 1}
+
+
+class DeliveryNotFound(NotFound):
+    """There is no delivery with this id, or it has not ended."""
+
+    code = 60010004
+
+
+class TooManyEndpoints(ServiceError):
+    kind = Kind.CONFLICT
+    code = 60010005
+    text = _("There are %(limit)s webhook endpoints already: remove one first.")
+    example = {"limit": 1000}

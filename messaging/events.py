@@ -8,3 +8,15 @@ MESSAGE_DEAD = Event(
     ("message_id", "topic", "key", "reason"),
     is_failure=True,
 )
+WEBHOOK_DEAD = Event(
+    "webhook_dead",
+    "An event was given up for one endpoint, which takes others: somebody has to look.",
+    ("endpoint_id", "delivery_id", "kind", "key", "reason"),
+    is_failure=True,
+)
+WEBHOOK_SWITCHED_OFF = Event(
+    "webhook_switched_off",
+    "An endpoint has taken nothing for days, or is gone: nothing is sent to it any more.",
+    ("endpoint_id", "reason"),
+    is_failure=True,
+)

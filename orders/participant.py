@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from charites.common.errors import KeyReused
 from charites.common.transactions import expect_rows
+from orders.announcements import announce_closed, announce_paid, announce_placed
 from orders.errors import PaymentNotFound
 from orders.limits import BuyerRules, add_pieces, check_orders, give_back_pieces
 from orders.models import Order, OrderDetail, Payment, Refund
@@ -104,6 +105,7 @@ def write_placings(moves: Sequence[Move]) -> list[Move]:
         insert_orders([move.payload for move in moves])
         check_orders(moves)
         add_pieces(moves)
+        announce_placed([move.payload for move in moves], settings.CURRENCY)
     return list(moves)
 
 
@@ -154,6 +156,7 @@ def close_locked(order_ids: Sequence[int], closed_by: str, *, was: Order.Status 
     )
     expect_rows(closed, len(order_ids))
     give_back_pieces(order_ids)
+    announce_closed(order_ids, closed_by)
 
 
 def is_due(move: Move, expires_at: datetime) -> bool:
@@ -265,6 +268,7 @@ def mark_paid(moves: Sequence[Move]) -> None:
     rows = [(order_id, c.channel, c.trade_id, c.captured_at) for order_id, c in captures]
     expect_rows(MARK_PAID.run(rows), len(rows))
     MARK_LINES_PAID.run(rows)
+    announce_paid(captures)
 
 
 def new_refund(move: Move) -> NewRefund:

@@ -30,10 +30,18 @@ class ExactCharField(models.CharField):  # type: ignore[type-arg]
         return parameters
 
 
-class Timestamped(models.Model):
-    """New tables: id and two times. Every UPDATE sets `updated_at` itself."""
+class Created(models.Model):
+    """Rows that nobody changes: id and a time."""
 
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class Timestamped(Created):
+    """New tables: id and two times. Every UPDATE sets `updated_at` itself."""
+
     updated_at = models.DateTimeField(_("updated"), default=clock.now, editable=False)
 
     class Meta:

@@ -33,6 +33,7 @@ from lab.bench import (
     b13_keys,
     b14_viewers,
     b15_peer,
+    b16_webhooks,
 )
 from lab.bench.plot import draw
 from lab.bench.ratio import FULL_SECONDS, Ratio
@@ -55,6 +56,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B13": b13_keys.measure,
     "B14": b14_viewers.measure,
     "B15": b15_peer.measure,
+    "B16": b16_webhooks.measure,
 }
 OTHER_NAMES = {"PEER": "B15", "B3": "B2"}  # what is measured with another
 ROUNDS, SECONDS = 7, FULL_SECONDS

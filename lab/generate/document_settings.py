@@ -85,6 +85,9 @@ MEANINGS = {
         "The time zone in which the admin shows times and takes them, and which it names. Rows, the API and the logs "
         "keep UTC."
     ),
+    "STOCK_LOW": "When no more than so many pieces of a product are available, webhooks hear `stock.low`.",
+    "WEBHOOK_PRIVATE_NETWORKS": "Networks that webhook endpoints may be in although they are private, and over http://.",
+    "WEBHOOK_DISABLE_DAYS": "An endpoint that has taken nothing for so many days is switched off.",
     "PAYMENT_PROVIDER": "Dotted path of the payment provider's class; empty: no payments.",
     "PAYMENT_SECRET": "Signs payment callbacks. In DEBUG a process that has none makes up its own.",
     "PAYMENT_SECRET_FALLBACKS": (

@@ -33,6 +33,9 @@ class RestClient:
     def put(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> HttpResponse:
         return self.send("PUT", path, body, headers)
 
+    def patch(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> HttpResponse:
+        return self.send("PATCH", path, body, headers)
+
 
 def anybody() -> RestClient:
     """Without a token."""

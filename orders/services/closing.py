@@ -13,6 +13,7 @@ from charites.common.errors import Limited, OutcomeUnknown, ServiceError
 from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, expect_rows, reading_the_answer, run
 from orders import flows, selectors
+from orders.announcements import announce_completed
 from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
 from orders.events import ORDER_CLOSED, ORDER_COMPLETED
 from orders.limits import cancel_rate, cancelled_lately
@@ -215,6 +216,7 @@ def complete_orders(*, order_ids: Sequence[int], actor: str, now: datetime) -> l
             status=Order.Status.COMPLETED, updated_by=actor, version=F("version") + 1, updated_at=now
         )
         expect_rows(completed, len(locked))
+        announce_completed(locked)
         return locked
 
     def find() -> list[int] | Undone:

@@ -23,6 +23,7 @@ from charites.common.errors import Busy, OutcomeUnknown, ServiceError
 from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, run
 from orders import selectors
+from orders.announcements import announce_refunded
 from orders.errors import PaymentsUnavailable
 from orders.events import REFUND_CONTRADICTED, REFUND_DONE, REFUND_FAILED, REFUND_REFUSED
 from orders.models import ERROR_LENGTH, Payment, Refund
@@ -134,7 +135,12 @@ def write_done(refund: Refund, *, now: datetime) -> None:
     """The provider has sent the money. Raises OutcomeUnknown where that cannot be written down: it is on its way."""
     REFUNDS.labels("done").inc()
     done = {"status": Refund.Status.DONE, "done_at": now, "next_try_at": None}
-    write = partial(unsent(refund).update, **done, leased_until=None, last_error="", updated_at=now)
+
+    def write() -> int:
+        written = unsent(refund).update(**done, leased_until=None, last_error="", updated_at=now)
+        if written:
+            announce_refunded(refund)
+        return written
 
     def find() -> int | Undone:
         """After a COMMIT without a reply: money was sent back, by whichever try."""

@@ -1,5 +1,6 @@
 """Inbound and manual changes of stock. Stock rows come into being here and nowhere else."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from charites.common.models import MAX_INT64, REASON_LENGTH
 from charites.common.text import TextRule, check_key, check_texts
 from charites.common.transactions import Stale, Undone, run
 from stock import sold_out
+from stock.announcements import announce_changes
 from stock.errors import NotEnoughStock, StockChanged, StockNotFound
 from stock.events import STOCK_ADJUSTED
 from stock.models import Stock, StockAdjustment
@@ -97,6 +99,7 @@ def apply_adjustments(adjustments: Sequence[Adjustment], log: list[StockAdjustme
             row.available += delta
     insert_log(log)
     change_rows(log)
+    announce_changes(totals(log))
     return read_rows(adjustments)
 
 
@@ -219,6 +222,14 @@ def change_rows(log: Sequence[StockAdjustment]) -> None:
         changed = matched.update(available=F("available") + row.delta, version=F("version") + 1, updated_at=Now())
         if not changed:
             raise Stale(row.goods_id)
+
+
+def totals(log: Sequence[StockAdjustment]) -> dict[int, int]:
+    """goods_id -> by how many pieces it changes."""
+    sums: Counter[int] = Counter()
+    for row in log:
+        sums[row.goods_id] += row.delta
+    return dict(sums)
 
 
 def check_adjustment(adjustment: Adjustment) -> None:

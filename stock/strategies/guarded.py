@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager
 from charites.common import hints
 from charites.common.transactions import Limits, Stale, Undone, outermost
 from stock import sold_out
+from stock.announcements import announce_changes
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.moves import (
     BUSY,
@@ -98,6 +99,7 @@ class Batch(MoveUnit):
             reading = readings.get(change.goods_id)
             if not self._strategy.change(change, reading):
                 raise Stale(change.goods_id) if reading else RecordsDisagree(change)
+        announce_changes({change.goods_id: change.available for change in totals(applied)})
         effective = {move.order_id for move in applied}
         return outcomes | {move: OK if move.order_id in effective else REPEATED for move in fitting}
 

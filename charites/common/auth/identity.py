@@ -29,6 +29,8 @@ class Permission(StrEnum):
     VIEW_REFUND = "orders.view_refund"  # everybody's refunds
     ADD_REFUND = "orders.add_refund"  # send money of a paid order back
     VIEW_MESSAGE = "messaging.view_message"  # what the shop sends to itself and to others
+    VIEW_WEBHOOKS = "messaging.view_webhookendpoint"  # who is told of what, and what became of that
+    CHANGE_WEBHOOKS = "messaging.change_webhookendpoint"  # their addresses, secrets and events
     VIEW_PERSONAL_DATA = "orders.view_personal_data"  # names, phones and addresses of others
 
 

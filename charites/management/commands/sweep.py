@@ -17,11 +17,13 @@ from charites.common.logs import note_actor, request_context
 from charites.start import prepare_to_serve
 from messaging import relay
 from messaging.check_back import check_back
+from messaging.webhooks import senders
 from orders import services as orders
 
 log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS = 1.0
+SENDERS = senders.Senders()
 Work = Callable[[datetime], int]
 
 
@@ -43,13 +45,23 @@ def check(now: datetime) -> int:
     return check_back(now=now)
 
 
+def send_webhooks(now: datetime) -> int:
+    """Tells other systems of events; an endpoint that hangs holds up no other."""
+    return SENDERS.round(now=now)
+
+
+def finish_webhooks(now: datetime) -> int:
+    """The same until nothing is due."""
+    return SENDERS.finish(now=now)
+
+
 def tidy(now: datetime) -> int:
     """Puts off messages that nobody takes; deletes what is long finished, and what is remembered of tokens that have
     expired."""
-    return relay.hold_unknown(now=now) + relay.purge(now=now) + auth.prune(now=now)
+    return relay.hold_unknown(now=now) + relay.purge(now=now) + senders.purge(now=now) + auth.prune(now=now)
 
 
-WORKS: dict[str, Work] = {"close": close_orders, "call": call, "check": check, "tidy": tidy}
+WORKS: dict[str, Work] = {"close": close_orders, "call": call, "check": check, "webhooks": send_webhooks, "tidy": tidy}
 LOOPS = {name: WORKS[name] for name in health.LOOPS}
 
 
@@ -62,7 +74,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
         prepare_to_serve()
         if once:
-            counts = {name: run_round(name, work) for name, work in LOOPS.items()}
+            counts = {name: run_round(name, work) for name, work in {**LOOPS, "webhooks": finish_webhooks}.items()}
             self.stdout.write(", ".join(f"{name}: {count or 0}" for name, count in counts.items()))
             return
         stop = threading.Event()

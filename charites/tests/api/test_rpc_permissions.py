@@ -105,6 +105,11 @@ DEEDS = {
     ),
     "list payments": Deed(Permission.VIEW_PAYMENT, lambda doors: doors.rest.get("/api/payments")),
     "list refunds": Deed(Permission.VIEW_REFUND, lambda doors: doors.rest.get("/api/refunds")),
+    "list webhooks": Deed(Permission.VIEW_WEBHOOKS, lambda doors: doors.rest.get("/api/webhooks")),
+    "add a webhook": Deed(
+        Permission.CHANGE_WEBHOOKS,
+        lambda doors: doors.rest.post("/api/webhooks", {"url": "https://shop.example/", "kinds": ["order.paid"]}),
+    ),
     "list messages": Deed(Permission.VIEW_MESSAGE, lambda doors: doors.rest.get("/api/messages")),
     "list somebody's orders over gRPC": Deed(
         VIEW_ORDER, lambda doors: doors.rpc.order.ListOrders(ListOrdersRequest(user_id=BUYER_ID))
@@ -167,7 +172,8 @@ def clerk_with(*permissions: Permission) -> str:
 @pytest.mark.parametrize("name", DEEDS)
 def test_staff_may_do_what_their_permissions_say_and_nothing_else(callers: Callers, name: str) -> None:
     deed = DEEDS[name]
-    sees_too = {VIEW_ORDER: CHANGE_ORDER}.get(deed.permission)  # who may change an order sees it, as in the admin
+    # Who may change an order or an endpoint sees it, as in the admin.
+    sees_too = {VIEW_ORDER: CHANGE_ORDER, Permission.VIEW_WEBHOOKS: Permission.CHANGE_WEBHOOKS}.get(deed.permission)
     others = [other for other in Permission if other not in (deed.permission, sees_too)]
 
     nobody = outcome(lambda: deed.ask(Doors(clerk_with(*deed.with_it), callers)))

@@ -97,6 +97,11 @@ REST: dict[str, tuple[Ask, int]] = {
     "GET /api/payments": (lambda: boss().get("/api/payments"), 2),
     "GET /api/refunds": (lambda: boss().get("/api/refunds"), 1),  # there are none: 2 otherwise
     "GET /api/messages": (lambda: boss().get("/api/messages?limit=100"), 1),
+    "GET /api/webhooks": (lambda: boss().get("/api/webhooks"), 1),
+    "POST /api/webhooks": (
+        lambda: boss().post("/api/webhooks", {"url": "https://shop.example/", "kinds": ["order.paid"]}),
+        2,
+    ),
     "GET /api/me": (lambda: buyer().get("/api/me"), 1),
     "POST /api/auth/token": (
         lambda: buyer().post("/api/auth/token", {"username": "buyer", "password": "charites"}),
@@ -106,6 +111,13 @@ REST: dict[str, tuple[Ask, int]] = {
 UNCOUNTED = {
     "POST /api/payments/notify",  # orders/tests/paying/test_captures.py counts sets of them
     "POST /api/auth/refresh",  # the user, and the family that is renewed
+    # Of one endpoint or delivery: a lock, a change and a look at most.
+    "GET /api/webhooks/{endpoint_id}",
+    "PUT /api/webhooks/{endpoint_id}",
+    "DELETE /api/webhooks/{endpoint_id}",
+    "POST /api/webhooks/{endpoint_id}/secret",
+    "GET /api/webhooks/{endpoint_id}/deliveries",
+    "POST /api/webhooks/deliveries/{delivery_id}/replay",
 }
 RPC: dict[str, tuple[dict[str, Any], int]] = {
     "Goods.GetGoodsListByRoomId": ({"RoomId": 1}, 3),

@@ -14,7 +14,7 @@ from charites import health
 from charites.version import VERSION
 from lab.kit.rest_client import anybody
 
-LOOPS = ["sweep-close", "sweep-call", "sweep-check", "sweep-tidy"]
+LOOPS = ["sweep-close", "sweep-call", "sweep-check", "sweep-webhooks", "sweep-tidy"]
 NAMES = ["database", "redis", "broker", "worker", "sweep", *LOOPS]
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 

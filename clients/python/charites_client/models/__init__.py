@@ -1,10 +1,18 @@
 """Contains all the data models used in inputs/outputs"""
 
+from .add_endpoint import AddEndpoint
 from .adjustment import Adjustment
 from .begun_payment import BegunPayment
 from .blank_enum import BlankEnum
+from .change_endpoint import ChangeEndpoint
 from .closed_by import ClosedBy
 from .current_goods import CurrentGoods
+from .delivery import Delivery
+from .delivery_list import DeliveryList
+from .delivery_payload import DeliveryPayload
+from .delivery_state_enum import DeliveryStateEnum
+from .endpoint import Endpoint
+from .endpoint_list import EndpointList
 from .error import Error
 from .error_details import ErrorDetails
 from .event import Event
@@ -19,12 +27,14 @@ from .list_orders_status import ListOrdersStatus
 from .list_payments_status import ListPaymentsStatus
 from .list_refunds_status import ListRefundsStatus
 from .list_rooms_status import ListRoomsStatus
+from .list_webhook_deliveries_state import ListWebhookDeliveriesState
 from .me import Me
 from .message import Message
 from .message_list import MessageList
 from .message_payload import MessagePayload
 from .message_state import MessageState
 from .money import Money
+from .new_endpoint import NewEndpoint
 from .notice_answer import NoticeAnswer
 from .notice_answer_status_enum import NoticeAnswerStatusEnum
 from .order import Order
@@ -59,11 +69,19 @@ from .stock_list import StockList
 from .token_pair import TokenPair
 
 __all__ = (
+    "AddEndpoint",
     "Adjustment",
     "BegunPayment",
     "BlankEnum",
+    "ChangeEndpoint",
     "ClosedBy",
     "CurrentGoods",
+    "Delivery",
+    "DeliveryList",
+    "DeliveryPayload",
+    "DeliveryStateEnum",
+    "Endpoint",
+    "EndpointList",
     "Error",
     "ErrorDetails",
     "Event",
@@ -78,12 +96,14 @@ __all__ = (
     "ListPaymentsStatus",
     "ListRefundsStatus",
     "ListRoomsStatus",
+    "ListWebhookDeliveriesState",
     "Me",
     "Message",
     "MessageList",
     "MessagePayload",
     "MessageState",
     "Money",
+    "NewEndpoint",
     "NoticeAnswer",
     "NoticeAnswerStatusEnum",
     "Order",

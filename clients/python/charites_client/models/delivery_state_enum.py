@@ -1,0 +1,10 @@
+from enum import StrEnum
+
+
+class DeliveryStateEnum(StrEnum):
+    DEAD = "dead"
+    DONE = "done"
+    READY = "ready"
+
+    def __str__(self) -> str:
+        return str(self.value)

@@ -1,0 +1,121 @@
+"""Endpoints and deliveries over REST."""
+
+import pytest
+
+from charites.common.auth import Permission, Role
+from lab.kit.factories import bearer, make_clerk
+from lab.kit.receiver import Receiver
+from lab.kit.rest_client import RestClient, buyer, error_of, service, staff
+from messaging.models import WebhookEndpoint
+from messaging.tests.webhooks.told import happen, tell
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BODY = {"url": "https://shop.example/hooks", "kinds": ["order.paid"]}
+
+
+def clerk(*permissions: Permission) -> RestClient:
+    return RestClient(bearer(make_clerk(*permissions, username=" ".join(permissions)).pk, Role.STAFF))
+
+
+def test_endpoint_is_added_changed_and_removed() -> None:
+    added = staff().post("/api/webhooks", BODY)
+    assert added.status_code == 201
+    assert added.json()["secret"].startswith("whsec_")
+    path = f"/api/webhooks/{added.json()['endpoint_id']}"
+
+    changed = staff().patch(path, {"kinds": ["order.paid", "order.placed"], "is_enabled": False}).json()
+    assert (changed["kinds"], changed["is_enabled"], changed["url"]) == (
+        ["order.paid", "order.placed"],
+        False,
+        BODY["url"],
+    )
+    assert "secret" not in staff().get(path).json()
+    assert [found["endpoint_id"] for found in staff().get("/api/webhooks").json()["endpoints"]] == [
+        changed["endpoint_id"]
+    ]
+
+    assert staff().send("DELETE", path).status_code == 204
+    assert error_of(staff().get(path))[:2] == (404, 60010003)
+
+
+def test_secret_is_shown_when_it_is_made_and_never_again() -> None:
+    path = f"/api/webhooks/{staff().post('/api/webhooks', BODY).json()['endpoint_id']}"
+    secret = WebhookEndpoint.objects.get().secret
+
+    rotated = staff().post(f"{path}/secret").json()["secret"]
+
+    assert rotated == WebhookEndpoint.objects.get().secret != secret
+    for answer in (staff().get(path), staff().get("/api/webhooks"), staff().patch(path, {"is_enabled": True})):
+        assert rotated not in answer.text
+        assert secret not in answer.text
+
+
+def test_deliveries_are_listed_and_sent_again(receiver: Receiver) -> None:
+    added = staff().post("/api/webhooks", {**BODY, "url": receiver.url}).json()
+    endpoint = WebhookEndpoint.objects.get()
+    happen("order.paid", "7")
+    tell(endpoint)
+    path = f"/api/webhooks/{added['endpoint_id']}/deliveries"
+
+    (delivery,) = staff().get(path).json()["deliveries"]
+
+    assert (delivery["kind"], delivery["key"], delivery["state"], delivery["attempts"]) == (
+        "order.paid",
+        "7",
+        "done",
+        1,
+    )
+    assert staff().get(f"{path}?state=dead").json()["deliveries"] == []
+    assert len(staff().get(f"{path}?key=7").json()["deliveries"]) == 1
+    again = f"/api/webhooks/deliveries/{delivery['delivery_id']}/replay"
+    assert staff().post(again).status_code == 202
+    assert error_of(staff().post(again))[:2] == (404, 60010004)  # it has not ended yet
+    assert tell(endpoint) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"kinds": ["order.paid"]}, "url"),
+        ({"url": BODY["url"]}, "kinds"),
+        ({**BODY, "kinds": []}, "kinds"),
+        ({**BODY, "kinds": ["order.eaten"]}, "kinds"),
+        ({**BODY, "kinds": "order.paid"}, "kinds"),
+        ({**BODY, "url": "https://10.0.0.5/"}, "url"),
+        ({**BODY, "description": "a\u202eb"}, "description"),
+        ({**BODY, "secret": "mine"}, "secret"),
+    ],
+)
+def test_wrong_field_is_named(body: dict[str, object], field: str) -> None:
+    status, number, message = error_of(staff().post("/api/webhooks", body))
+
+    assert (status, number) == (400, 10000001)
+    assert field in message
+    assert not WebhookEndpoint.objects.exists()
+
+
+def test_endpoints_are_for_staff_with_the_permission() -> None:
+    path = f"/api/webhooks/{staff().post('/api/webhooks', BODY).json()['endpoint_id']}"
+    looks = [("GET", "/api/webhooks", None), ("GET", path, None), ("GET", f"{path}/deliveries", None)]
+    changes = [
+        ("POST", "/api/webhooks", BODY),
+        ("PATCH", path, {"is_enabled": False}),
+        ("POST", f"{path}/secret", {}),
+        ("POST", "/api/webhooks/deliveries/1/replay", {}),
+        ("DELETE", path, None),
+    ]
+
+    for caller in (buyer(), service(), clerk(Permission.VIEW_MESSAGE)):
+        assert {caller.send(*asked).status_code for asked in looks + changes} == {403}
+    looker = clerk(Permission.VIEW_WEBHOOKS)
+    assert [looker.send(*asked).status_code for asked in looks] == [200] * 3
+    assert {looker.send(*asked).status_code for asked in changes} == {403}
+
+
+def test_endpoint_that_is_not_there_is_not_found() -> None:
+    asked = [("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/secret"), ("GET", "/deliveries")]
+
+    for method, part in asked:
+        body = {} if method in ("PUT", "POST") else None
+        assert error_of(staff().send(method, f"/api/webhooks/7{part}", body))[:2] == (404, 60010003)

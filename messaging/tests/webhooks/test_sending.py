@@ -1,0 +1,286 @@
+"""Events reach an endpoint signed, in order for each key, at least once; one that fails is tried less and less."""
+
+import socket
+import threading
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from lab.kit.receiver import Receiver
+from messaging.models import WebhookDelivery, WebhookEndpoint
+from messaging.tests.webhooks.told import STATE, add, happen, reread, states, tell
+from messaging.webhooks import endpoints, sending
+from messaging.webhooks.senders import Senders, purge
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+
+
+def refusing(*keys: str) -> object:
+    """Answers 500 to events of these keys."""
+    return lambda received: 500 if received.event["data"]["order_id"] in keys else 204
+
+
+def test_event_arrives_signed_in_the_standard_form(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    happen("order.paid", "7")
+
+    assert tell(endpoint) == 1
+
+    (received,) = receiver.received
+    assert received.event["type"] == "order.paid"
+    assert received.event["data"] == {"order_id": "7"}
+    assert received.event["timestamp"].endswith("Z")
+    receiver.verify(endpoint.secret)
+    with pytest.raises(WebhookVerificationError):
+        receiver.verify(endpoints.new_secret())
+    assert states(endpoint) == ["done"]
+
+
+def test_events_of_one_order_arrive_in_their_order(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    for kind in ("order.placed", "order.paid", "order.completed"):
+        for key in ("1", "2", "3"):
+            happen(kind, key)
+
+    assert tell(endpoint) == 9
+
+    for key in ("1", "2", "3"):
+        told = [kind for kind, number in receiver.events() if number == key]
+        assert told == ["order.placed", "order.paid", "order.completed"]
+
+
+def test_event_that_is_refused_holds_up_its_own_order_alone(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    receiver.answer = refusing("1")
+    for kind in ("order.placed", "order.paid"):
+        for key in ("1", "2"):
+            happen(kind, key)
+    now = timezone.now()
+
+    assert tell(endpoint, now=now) == 2
+    assert tell(endpoint, now=now + SECOND) == 0
+
+    assert receiver.events().count(("order.placed", "1")) == 1
+    assert ("order.paid", "1") not in receiver.events()
+    assert reread(endpoint).failing_since is None
+    receiver.answer = lambda received: 204
+    assert tell(endpoint, now=now + MINUTE) == 2
+    assert [kind for kind, key in receiver.events() if key == "1"] == ["order.placed", "order.placed", "order.paid"]
+
+
+def test_tries_of_one_event_have_one_id(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    receiver.answer = lambda received: 500
+    happen("order.placed", "1")
+    now = timezone.now()
+
+    for minutes in range(3):
+        tell(endpoint, now=now + minutes * 10 * MINUTE)
+
+    assert len(receiver.received) == 3
+    assert len({received.event_id for received in receiver.received}) == 1
+
+
+def test_event_that_one_endpoint_never_takes_is_dead_and_the_next_of_its_order_goes_on(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    receiver.answer = refusing("1")
+    happen("order.placed", "1")
+    now = timezone.now()
+
+    for step, wait in enumerate((timedelta(0), *sending.LADDER)):
+        now += wait + SECOND
+        happen("order.placed", f"fine {step}")  # the endpoint takes others
+        tell(endpoint, now=now)
+
+    dead = WebhookDelivery.objects.get(key="1")
+    assert (dead.state, dead.attempts, dead.last_error) == (STATE.DEAD, len(sending.LADDER) + 1, "answered 500")
+    receiver.answer = lambda received: 204
+    happen("order.paid", "1")
+    assert tell(endpoint, now=now) == 1
+    assert receiver.events()[-1] == ("order.paid", "1")
+
+
+def test_endpoint_that_takes_nothing_is_tried_less_and_less_with_one_event(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    receiver.answer = lambda received: 503
+    for key in range(10):
+        happen("order.placed", str(key))
+    now = timezone.now()
+
+    tell(endpoint, now=now)
+    first = len(receiver.received)
+    for _ in range(20):
+        now = reread(endpoint).paused_until
+        assert sending.serve(endpoint.pk, now=now - SECOND) == 0
+        tell(endpoint, now=now + 2 * DAY / 20)
+
+    assert (first, len(receiver.received)) == (10, 30)
+    failing = reread(endpoint)
+    assert failing.is_enabled
+    assert failing.paused_until - now <= sending.LONGEST_PAUSE + 2 * DAY / 20
+    assert set(states(endpoint)) == {"ready"}  # none is given up while the endpoint as a whole is away
+    receiver.answer = lambda received: 204
+    tell(endpoint, now=now + DAY)
+    assert reread(endpoint).failing_since is None
+    assert tell(endpoint, now=now + DAY + SECOND) == 9
+    assert set(states(endpoint)) == {"done"}
+
+
+def test_endpoint_that_fails_for_days_is_switched_off_and_says_why(receiver: Receiver, settings) -> None:
+    settings.WEBHOOK_DISABLE_DAYS = 3
+    endpoint = add(receiver.url)
+    receiver.answer = lambda received: 500
+    happen("order.placed", "1")
+    now = timezone.now()
+
+    tell(endpoint, now=now)
+    tell(endpoint, now=now + 3 * DAY - SECOND)
+    assert reread(endpoint).is_enabled
+    tell(endpoint, now=now + 4 * DAY)
+
+    off = reread(endpoint)
+    assert not off.is_enabled
+    assert off.switched_off_because.startswith("it has taken nothing since")
+    assert off.switched_off_because.endswith("answered 500")
+    assert sending.list_due(now=now + 5 * DAY, limit=5) == []
+    receiver.answer = lambda received: 204
+    endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": True}, now=now)
+    assert tell(endpoint, now=now + 5 * DAY) == 1
+
+
+def test_endpoint_that_is_gone_is_switched_off_at_once(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    receiver.answer = lambda received: 410
+    happen("order.placed", "1")
+
+    tell(endpoint)
+
+    assert reread(endpoint).switched_off_because == "it answered 410: gone"
+
+
+def test_redirect_is_not_followed(receiver: Receiver, settings) -> None:
+    endpoint = add(receiver.url)
+    with Receiver() as elsewhere:
+        receiver.answer, receiver.location = (lambda received: 302), elsewhere.url
+        happen("order.placed", "1")
+
+        assert tell(endpoint) == 0
+
+        assert elsewhere.received == []
+    assert WebhookDelivery.objects.get().last_error == "answered 302"
+
+
+def test_endpoint_that_never_answers_costs_its_own_time_alone(receiver: Receiver, monkeypatch) -> None:
+    monkeypatch.setattr(sending, "CALL_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = add(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        fine = add(receiver.url)
+        for key in range(20):
+            happen("order.placed", str(key))
+
+        senders = Senders()
+        now = timezone.now()
+        while states(fine).count("done") < 20:
+            senders.round(now=now)
+
+        assert set(states(hanging)) == {"ready"}
+        senders.finish(now=now)
+    assert reread(hanging).failing_since == now
+    assert "no answer" in WebhookDelivery.objects.filter(endpoint_id=hanging.pk).exclude(last_error="")[0].last_error
+
+
+def test_answer_without_end_is_not_read(receiver: Receiver, monkeypatch) -> None:
+    """A status is an answer, whatever follows it."""
+    monkeypatch.setattr(sending, "CALL_SECONDS", 5)
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n")
+            for _ in range(3):
+                connection.sendall(b"x" * 4096)
+            connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        endpoint = add(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        happen("order.placed", "1")
+        assert tell(endpoint) == 1
+        thread.join(30)
+
+
+def test_secret_that_is_changed_while_deliveries_wait_signs_beside_the_former_one(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    happen("order.placed", "1")
+    now = timezone.now()
+    changed = endpoints.rotate_secret(endpoint_id=endpoint.pk, now=now)
+
+    tell(endpoint, now=now)
+
+    receiver.verify(endpoint.secret)
+    receiver.verify(changed.secret)
+    receiver.received.clear()
+    happen("order.paid", "1")
+    WebhookEndpoint.objects.update(former_secret_until=now)
+    tell(endpoint, now=now + SECOND)
+    receiver.verify(changed.secret)
+    with pytest.raises(WebhookVerificationError):
+        receiver.verify(endpoint.secret)
+
+
+def test_endpoint_is_worked_for_by_one_sweep_at_a_time(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    happen("order.placed", "1")
+    now = timezone.now()
+    WebhookEndpoint.objects.update(lease="somebody", leased_until=now + MINUTE)
+
+    assert tell(endpoint, now=now) == 0
+    assert tell(endpoint, now=now + 2 * MINUTE) == 1
+
+    assert len(receiver.received) == 1
+
+
+def test_sweep_that_lost_its_lease_writes_nothing_down(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    happen("order.placed", "1")
+
+    def take_over(received: object) -> int:
+        WebhookEndpoint.objects.update(lease="somebody else")
+        return 204
+
+    receiver.answer = take_over
+    tell(endpoint)
+
+    assert states(endpoint) == ["ready"]
+    assert reread(endpoint).lease == "somebody else"
+
+
+def test_delivery_that_has_ended_is_sent_again_under_its_id(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    happen("order.placed", "1")
+    tell(endpoint)
+
+    endpoints.replay(delivery_ids=[WebhookDelivery.objects.get().pk], now=timezone.now())
+
+    assert tell(endpoint) == 1
+    assert len({received.event_id for received in receiver.received}) == 1
+
+
+def test_what_ended_long_ago_is_deleted(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    happen("order.placed", "1")
+    now = timezone.now()
+    tell(endpoint, now=now)
+    happen("order.paid", "1")
+    tell(endpoint, now=now + 5 * DAY)
+
+    assert purge(now=now + 7 * DAY + SECOND) == 1
+    assert purge(now=now + 7 * DAY + SECOND) == 0
+
+    assert states(endpoint) == ["done"]

@@ -1,0 +1,114 @@
+"""Where a call of ours may go: to the public Internet, and nowhere else unless a setting allows a network.
+
+Whoever may name an address could else make the shop call what only the shop can reach. The name is resolved here, every
+address of it is looked at, and the connection goes to one of those that were: a name that means something else a moment
+later changes nothing. Redirects are not followed.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Iterable, Sequence
+from functools import cache
+from urllib.parse import urlsplit
+
+import anyio
+import httpcore
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.errors import Invalid
+from messaging.models import URL_LENGTH
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # IPv4 behind a translator (RFC 6052)
+
+
+class NotAllowed(Exception):
+    """A call to this address is not made; the text says why."""
+
+
+@cache
+def networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(word) for word in text.split(",") if word)
+
+
+def is_allowed_private(address: Address) -> bool:
+    return any(address in network for network in networks(",".join(settings.WEBHOOK_PRIVATE_NETWORKS)))
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the public Internet, whatever other address is written into it."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if address in TRANSLATED:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def check(addresses: Iterable[str], *, is_secure: bool) -> list[str]:
+    """Returns the addresses, all of which may be called. Raises NotAllowed."""
+    found = list(dict.fromkeys(addresses))
+    for text in found:
+        address = ipaddress.ip_address(text.partition("%")[0])
+        if is_allowed_private(address):
+            continue
+        if not is_public(address):
+            raise NotAllowed(f"{text} is no address of the public Internet")
+        if not is_secure:
+            raise NotAllowed("http:// is for the networks of WEBHOOK_PRIVATE_NETWORKS only; use https://")
+    if not found:
+        raise NotAllowed("the name has no address")
+    return found
+
+
+def check_url(url: str) -> None:
+    """Raises Invalid for what no endpoint can have; names are looked up when they are called."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise Invalid("url", _("is no address")) from error
+    is_fine = url.isascii() and url.isprintable() and " " not in url and len(url) <= URL_LENGTH
+    if not is_fine or parts.scheme not in ("https", "http") or not parts.hostname or port == 0:
+        raise Invalid("url", _("must be https:// with a host"))
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise Invalid("url", _("may hold neither a password nor a fragment"))
+    try:
+        check([str(ipaddress.ip_address(parts.hostname))], is_secure=parts.scheme == "https")
+    except ValueError:
+        return  # a name
+    except NotAllowed as error:
+        raise Invalid("url", _("is not called: %(why)s"), why=str(error)) from error
+
+
+class CheckedBackend(httpcore.AnyIOBackend):
+    """Connects to addresses that were looked at, and to no other."""
+
+    def __init__(self, *, is_secure: bool) -> None:
+        self._is_secure = is_secure
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        addresses = check(await resolve(host, port), is_secure=self._is_secure)
+        return await super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+
+    async def connect_unix_socket(self, path: str, *args: object, **options: object) -> httpcore.AsyncNetworkStream:
+        raise NotAllowed("a socket of this machine")
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Returns the addresses of a name. Raises NotAllowed when it has none."""
+    try:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NotAllowed(f"{host} is not found") from error
+    return [str(entry[4][0]) for entry in found]

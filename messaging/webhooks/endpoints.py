@@ -1,0 +1,123 @@
+"""Who is told of what: endpoints, their secrets, and deliveries that are sent again."""
+
+import base64
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from charites.common.announcements import KINDS
+from charites.common.errors import Invalid
+from charites.common.models import REASON_LENGTH
+from charites.common.text import TextRule, check_texts
+from charites.common.transactions import run
+from messaging.errors import DeliveryNotFound, EndpointNotFound, TooManyEndpoints
+from messaging.models import WebhookDelivery, WebhookEndpoint
+from messaging.webhooks import outbox
+from messaging.webhooks.addresses import check_url
+
+MOST_ENDPOINTS = 1_000
+FORMER_SECRET = timedelta(days=1)
+DESCRIPTION = TextRule("description", REASON_LENGTH)
+
+
+def new_secret() -> str:
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def check(*, url: str, kinds: Collection[str], description: str) -> None:
+    """Raises Invalid."""
+    check_url(url)
+    if description:
+        check_texts((DESCRIPTION, description))
+    if not kinds:
+        raise Invalid("kinds", _("must be one event or more"))
+    if unknown := sorted(set(kinds) - KINDS.keys()):
+        raise Invalid(
+            "kinds", _("%(kind)s is no event; there are: %(known)s"), kind=unknown[0][:64], known=", ".join(KINDS)
+        )
+
+
+def add_endpoint(*, url: str, kinds: Sequence[str], description: str = "") -> WebhookEndpoint:
+    """Adds an endpoint with a secret of its own. Raises Invalid, TooManyEndpoints, Busy, OutcomeUnknown."""
+    check(url=url, kinds=kinds, description=description)
+    endpoint = WebhookEndpoint(url=url, kinds=sorted(set(kinds)), description=description, secret=new_secret())
+
+    def add() -> None:
+        if WebhookEndpoint.objects.count() >= MOST_ENDPOINTS:
+            raise TooManyEndpoints(limit=MOST_ENDPOINTS)
+        endpoint.pk = None
+        endpoint.save(force_insert=True)
+
+    try:
+        run(add, name="add_endpoint")
+    finally:
+        outbox.assume(None)
+    return endpoint
+
+
+def change_endpoint(*, endpoint_id: int, values: Mapping[str, Any], now: datetime) -> WebhookEndpoint:
+    """Changes `url`, `kinds`, `description` or `is_enabled`; one that is switched on begins anew. Raises Invalid,
+    EndpointNotFound, Busy, OutcomeUnknown."""
+
+    def change() -> WebhookEndpoint:
+        endpoint = locked(endpoint_id)
+        merged = {name: values.get(name, getattr(endpoint, name)) for name in ("url", "kinds", "description")}
+        check(**merged)
+        columns = {**merged, "kinds": sorted(set(merged["kinds"])), "updated_at": now}
+        if "is_enabled" in values:
+            columns["is_enabled"] = values["is_enabled"]
+        if values.get("is_enabled") or merged["url"] != endpoint.url:
+            columns |= {"failing_since": None, "failures": 0, "paused_until": None, "switched_off_because": ""}
+        WebhookEndpoint.objects.filter(pk=endpoint_id).update(**columns)
+        return WebhookEndpoint.objects.get(pk=endpoint_id)
+
+    try:
+        return run(change, name="change_endpoint")
+    finally:
+        outbox.assume(None)
+
+
+def rotate_secret(*, endpoint_id: int, now: datetime) -> WebhookEndpoint:
+    """Gives an endpoint another secret; for a day everything is signed with both. Raises EndpointNotFound."""
+
+    def rotate() -> WebhookEndpoint:
+        endpoint = locked(endpoint_id)
+        former = {"former_secret": endpoint.secret, "former_secret_until": now + FORMER_SECRET}
+        WebhookEndpoint.objects.filter(pk=endpoint_id).update(secret=new_secret(), **former, updated_at=now)
+        return WebhookEndpoint.objects.get(pk=endpoint_id)
+
+    return run(rotate, name="rotate_secret")
+
+
+def remove_endpoint(*, endpoint_id: int) -> None:
+    """Forgets an endpoint and what it was still to be told. Raises EndpointNotFound, Busy, OutcomeUnknown."""
+
+    def remove() -> None:
+        locked(endpoint_id)
+        WebhookEndpoint.objects.filter(pk=endpoint_id).delete()
+
+    try:
+        run(remove, name="remove_endpoint")
+    finally:
+        outbox.assume(None)
+
+
+def replay(*, delivery_ids: Sequence[int], now: datetime) -> int:
+    """Sends deliveries that have ended once more, behind what waits of their key; returns how many. Raises
+    DeliveryNotFound when there was none."""
+    ended = WebhookDelivery.objects.filter(pk__in=delivery_ids).exclude(state=WebhookDelivery.State.READY)
+    again = {"state": WebhookDelivery.State.READY, "attempts": 0, "next_try_at": None, "done_at": None}
+    revived = run(lambda: ended.update(**again), name="replay_deliveries")
+    if not revived:
+        raise DeliveryNotFound
+    return revived
+
+
+def locked(endpoint_id: int) -> WebhookEndpoint:
+    endpoint = WebhookEndpoint.objects.select_for_update().filter(pk=endpoint_id).first()
+    if endpoint is None:
+        raise EndpointNotFound(endpoint_id=endpoint_id)
+    return endpoint

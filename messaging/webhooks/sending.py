@@ -1,0 +1,254 @@
+"""Deliveries leave: in order for each key, sixteen keys of an endpoint at once, and no endpoint waits for another.
+
+One sweep works for an endpoint at a time, by a lease. It takes the oldest deliveries whose key has none before them
+that waits for its next try, sends them, and writes down what became of them, as a set; after a death in between they
+are sent again.
+
+    healthy   a portion at a time; what is refused is tried again on a ladder, and is dead at its end
+    failing   nothing was taken: one delivery at a time, after pauses that grow to ten minutes; none becomes dead by it
+    off       failing for WEBHOOK_DISABLE_DAYS, or the receiver says that it is gone (410): somebody has to look
+"""
+
+import asyncio
+import json
+import secrets
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+import httpcore
+import structlog
+from django.conf import settings
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from prometheus_client import Counter
+from standardwebhooks import Webhook
+
+from charites.common.transactions import run
+from messaging.events import WEBHOOK_DEAD, WEBHOOK_SWITCHED_OFF
+from messaging.models import WebhookDelivery, WebhookEndpoint
+from messaging.webhooks.addresses import CheckedBackend, NotAllowed
+
+log = structlog.get_logger(__name__)
+
+PORTION = 64
+AT_ONCE = 16
+CALL_SECONDS = 10.0
+PORTION_SECONDS = 30.0  # after which nothing more of a portion is begun
+LEASE = timedelta(seconds=60)  # longer than a portion with its last call
+READ_BYTES = 4096  # of an answer; nobody wants to know the rest
+LADDER = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200))
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=10)
+GONE = 410
+
+DELIVERIES = Counter("charites_webhook_deliveries", "Events sent to webhook endpoints.", ["outcome"])
+State = WebhookDelivery.State
+
+
+class Result(NamedTuple):
+    """What became of one call: `error` is empty where it was taken; `status`: 0 where there was no answer."""
+
+    delivery: WebhookDelivery
+    status: int
+    error: str
+
+
+def list_due(*, now: datetime, limit: int) -> list[int]:
+    """Returns endpoints that have something to send and that nobody works for."""
+    return list(
+        free(now).filter(Exists(sendable(OuterRef("pk"), now))).order_by("pk").values_list("pk", flat=True)[:limit]
+    )
+
+
+def free(now: datetime) -> QuerySet[WebhookEndpoint]:
+    is_free = Q(leased_until=None) | Q(leased_until__lt=now)
+    is_up = Q(paused_until=None) | Q(paused_until__lte=now)
+    return WebhookEndpoint.objects.filter(is_free, is_up, is_enabled=True)
+
+
+def sendable(endpoint_id: Any, now: datetime) -> QuerySet[WebhookDelivery]:
+    """Deliveries of an endpoint that may leave now: none before them, of their key, waits for its next try."""
+    ready = WebhookDelivery.objects.filter(endpoint_id=endpoint_id, state=State.READY)
+    earlier = WebhookDelivery.objects.filter(
+        endpoint_id=OuterRef("endpoint_id"),
+        state=State.READY,
+        next_try_at__gt=now,
+        key=OuterRef("key"),
+        pk__lte=OuterRef("pk"),
+    )
+    return ready.filter(~Exists(earlier)).order_by("pk")
+
+
+def serve(endpoint_id: int, *, now: datetime) -> int:
+    """Sends a portion of what an endpoint has to be told; returns how many were taken. None where somebody else is at
+    it."""
+    token = secrets.token_hex(16)
+    unclaimed = free(now).filter(pk=endpoint_id)
+    if not run(lambda: unclaimed.update(lease=token, leased_until=now + LEASE), name="lease_endpoint"):
+        return 0
+    endpoint = WebhookEndpoint.objects.get(pk=endpoint_id)
+    portion = list(sendable(endpoint_id, now)[: 1 if endpoint.failing_since else PORTION])
+    results = asyncio.run(send_all(endpoint, portion, now)) if portion else []
+    run(partial(write_down, endpoint, token, results, now), name="note_deliveries")
+    tell(endpoint, results, now)
+    return sum(not result.error for result in results)
+
+
+# Sending
+
+
+async def send_all(endpoint: WebhookEndpoint, portion: Sequence[WebhookDelivery], now: datetime) -> list[Result]:
+    """Sends deliveries, those of one key one after the other until one is not taken."""
+    chains: dict[str, list[WebhookDelivery]] = defaultdict(list)
+    for delivery in portion:
+        chains[delivery.key].append(delivery)
+    turns, ends_at = asyncio.Semaphore(AT_ONCE), asyncio.get_running_loop().time() + PORTION_SECONDS
+    is_secure = endpoint.url.startswith("https:")
+    async with httpcore.AsyncConnectionPool(
+        max_connections=AT_ONCE, network_backend=CheckedBackend(is_secure=is_secure)
+    ) as pool:
+        sent = await asyncio.gather(
+            *(send_chain(pool, endpoint, chain, turns, ends_at, now) for chain in chains.values())
+        )
+    return [result for results in sent for result in results]
+
+
+async def send_chain(
+    pool: httpcore.AsyncConnectionPool,
+    endpoint: WebhookEndpoint,
+    chain: Sequence[WebhookDelivery],
+    turns: asyncio.Semaphore,
+    ends_at: float,
+    now: datetime,
+) -> list[Result]:
+    results: list[Result] = []
+    for delivery in chain:
+        async with turns:
+            if asyncio.get_running_loop().time() > ends_at:
+                break
+            results.append(await send(pool, endpoint, delivery, now))
+        if results[-1].error:
+            break
+    return results
+
+
+async def send(
+    pool: httpcore.AsyncConnectionPool, endpoint: WebhookEndpoint, delivery: WebhookDelivery, now: datetime
+) -> Result:
+    body = body_of(delivery)
+    headers = headers_of(endpoint, delivery, body, now)
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            async with pool.stream("POST", endpoint.url, headers=headers, content=body) as answer:
+                read = 0
+                async for part in answer.aiter_stream():
+                    read += len(part)
+                    if read > READ_BYTES:
+                        break
+                status = answer.status
+    except TimeoutError:
+        return Result(delivery, 0, f"no answer within {CALL_SECONDS:.0f} s")
+    except (NotAllowed, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+        return Result(delivery, 0, f"{type(error).__name__}: {error}"[:500])
+    return Result(delivery, status, "" if 200 <= status < 300 else f"answered {status}")
+
+
+def body_of(delivery: WebhookDelivery) -> bytes:
+    moment = delivery.happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return json.dumps({"type": delivery.kind, "timestamp": moment, "data": delivery.data}, ensure_ascii=False).encode()
+
+
+def headers_of(
+    endpoint: WebhookEndpoint, delivery: WebhookDelivery, body: bytes, now: datetime
+) -> list[tuple[bytes | str, bytes | str]]:
+    """Every try is signed anew, by both secrets while they are changed."""
+    message_id, text = f"evt_{delivery.event_id}", body.decode()
+    keys = [endpoint.secret]
+    if endpoint.former_secret and endpoint.former_secret_until and endpoint.former_secret_until > now:
+        keys.append(endpoint.former_secret)
+    return [
+        ("content-type", "application/json"),
+        ("user-agent", f"charites/{settings.VERSION}"),
+        ("webhook-id", message_id),
+        ("webhook-timestamp", str(int(now.timestamp()))),
+        ("webhook-signature", " ".join(Webhook(key).sign(message_id, now.astimezone(UTC), text) for key in keys)),
+    ]
+
+
+# What became of it
+
+
+def write_down(endpoint: WebhookEndpoint, token: str, results: Sequence[Result], now: datetime) -> None:
+    """Inside a transaction: marks deliveries and the endpoint, as long as the lease is ours."""
+    ours = WebhookEndpoint.objects.filter(pk=endpoint.pk, lease=token)
+    if not ours.select_for_update().exists():
+        return  # somebody else has taken it over, and sends the same again
+    ready = WebhookDelivery.objects.filter(state=State.READY)
+    taken = [result.delivery.pk for result in results if not result.error]
+    ready.filter(pk__in=taken).update(
+        state=State.DONE, done_at=now, next_try_at=None, last_error="", attempts=F("attempts") + 1
+    )
+    failed = [result for result in results if result.error]
+    is_down = bool(failed) and not taken
+    for number, group in by_attempts(failed).items():
+        ended = not is_down and number >= len(LADDER)
+        again = (
+            {"state": State.DEAD, "next_try_at": None, "done_at": now}
+            if ended
+            else {"next_try_at": now + LADDER[min(number, len(LADDER) - 1)]}
+        )
+        counted = {} if is_down else {"attempts": number + 1}
+        for error, keys in group.items():
+            ready.filter(pk__in=keys).update(**again, **counted, last_error=error)
+    ours.update(**state_after(endpoint, results, is_down, now), lease="", leased_until=None, updated_at=now)
+
+
+def by_attempts(failed: Sequence[Result]) -> dict[int, dict[str, list[int]]]:
+    """attempts -> error -> deliveries: what is written down alike."""
+    groups: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for result in failed:
+        groups[result.delivery.attempts][result.error].append(result.delivery.pk)
+    return groups
+
+
+def state_after(
+    endpoint: WebhookEndpoint, results: Sequence[Result], is_down: bool, now: datetime
+) -> dict[str, object]:
+    """The columns of an endpoint after a portion."""
+    if not results:
+        return {}
+    if not is_down:
+        return {"failing_since": None, "failures": 0, "paused_until": None}
+    since = endpoint.failing_since or now
+    pause = min(FIRST_PAUSE * 2 ** min(endpoint.failures, 20), LONGEST_PAUSE)
+    columns: dict[str, object] = {
+        "failing_since": since,
+        "failures": endpoint.failures + 1,
+        "paused_until": now + pause,
+    }
+    if reason := reason_to_switch_off(results, since, now):
+        columns |= {"is_enabled": False, "switched_off_because": reason[:500]}
+    return columns
+
+
+def reason_to_switch_off(results: Sequence[Result], since: datetime, now: datetime) -> str:
+    if any(result.status == GONE for result in results):
+        return "it answered 410: gone"
+    if since <= now - timedelta(days=settings.WEBHOOK_DISABLE_DAYS):
+        return f"it has taken nothing since {since:%Y-%m-%d %H:%M} UTC: {results[-1].error}"
+    return ""
+
+
+def tell(endpoint: WebhookEndpoint, results: Sequence[Result], now: datetime) -> None:
+    """Counts what became of a portion, and writes lines of what somebody has to look at."""
+    for result in results:
+        DELIVERIES.labels("failed" if result.error else "done").inc()
+        if result.error:
+            log.warning("webhook_failed", endpoint=endpoint.pk, delivery=result.delivery.pk, error=result.error)
+    dead = WebhookDelivery.objects.filter(pk__in=[r.delivery.pk for r in results if r.error], state=State.DEAD)
+    for delivery in dead if any(result.error for result in results) else ():
+        WEBHOOK_DEAD.tell(str(endpoint.pk), str(delivery.pk), delivery.kind, delivery.key, delivery.last_error)
+    stored = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=False).first() if results else None
+    if stored:
+        WEBHOOK_SWITCHED_OFF.tell(str(endpoint.pk), stored.switched_off_because)
