@@ -83,7 +83,9 @@ def test_schema_describes_each_operation_its_answer_and_its_errors(schema: dict[
         assert content["summary"], (path, method)
         assert {"500", "503"} < set(content["responses"]), (path, method)
         assert all(answer["description"] for answer in content["responses"].values())
-        good = [answer for status, answer in content["responses"].items() if status.startswith("2") and status not in EMPTY]
+        good = [
+            answer for status, answer in content["responses"].items() if status.startswith("2") and status not in EMPTY
+        ]
         kind = "text/event-stream" if path.endswith("/events") else "application/json"
         assert all(answer["content"][kind]["schema"] for answer in good), (path, method)
         assert set(content.get("requestBody", {}).get("content", {})) <= {"application/json"}
