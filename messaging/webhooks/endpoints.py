@@ -93,7 +93,7 @@ def rotate_secret(*, endpoint_id: int, now: datetime) -> WebhookEndpoint:
 
 
 def remove_endpoint(*, endpoint_id: int) -> None:
-    """Forgets an endpoint and what it was still to be told. Raises EndpointNotFound, Busy, OutcomeUnknown."""
+    """Forgets an endpoint, and with the sweeps that follow what it was told and was still to be. Raises EndpointNotFound, Busy, OutcomeUnknown."""
 
     def remove() -> None:
         locked(endpoint_id)
@@ -106,7 +106,7 @@ def remove_endpoint(*, endpoint_id: int) -> None:
 
 
 def replay(*, delivery_ids: Sequence[int], now: datetime) -> int:
-    """Sends deliveries that have ended once more, behind what waits of their key; returns how many. Raises
+    """Sends deliveries that have ended once more, before what waits of their key; returns how many. Raises
     DeliveryNotFound when there was none."""
     ended = WebhookDelivery.objects.filter(pk__in=delivery_ids).exclude(state=WebhookDelivery.State.READY)
     again = {"state": WebhookDelivery.State.READY, "attempts": 0, "next_try_at": None, "done_at": None}

@@ -8,7 +8,7 @@ import structlog
 from django.db import close_old_connections, connection
 
 from charites.common.transactions import run
-from messaging.models import WebhookDelivery
+from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import sending
 from messaging.webhooks.outbox import spread
 
@@ -66,9 +66,17 @@ def in_thread(endpoint_id: int, now: datetime) -> int:
 
 
 def purge(*, now: datetime) -> int:
-    """Deletes one small step of deliveries that ended more than 7 days ago; returns how many."""
+    """Deletes one small step of deliveries that ended more than 7 days ago, or whose endpoint was removed; returns how
+    many."""
     ended = WebhookDelivery.State.DONE, WebhookDelivery.State.DEAD
-    old = WebhookDelivery.objects.filter(state__in=ended, done_at__lt=now - KEEP_FINISHED)
-    keys = list(old.order_by("state", "done_at").values_list("pk", flat=True)[:PURGE_STEP])
+    old = WebhookDelivery.objects.filter(state__in=ended, done_at__lt=now - KEEP_FINISHED).order_by("state", "done_at")
+    keys = list(old.values_list("pk", flat=True)[:PURGE_STEP])
+    if gone := told_endpoints() - set(WebhookEndpoint.objects.values_list("pk", flat=True)):
+        keys += WebhookDelivery.objects.filter(endpoint_id__in=gone).values_list("pk", flat=True)[:PURGE_STEP]
     remove = partial(WebhookDelivery.objects.filter(pk__in=keys).delete)
     return run(lambda: remove()[0], name="purge_deliveries") if keys else 0
+
+
+def told_endpoints() -> set[int]:
+    """Endpoints that have deliveries; looked for before the endpoints themselves, so that a new one is not missed."""
+    return set(WebhookDelivery.objects.values_list("endpoint_id", flat=True).distinct())

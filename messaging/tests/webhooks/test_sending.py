@@ -12,6 +12,7 @@ from lab.kit.receiver import Receiver
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.tests.webhooks.told import STATE, add, happen, reread, states, tell
 from messaging.webhooks import endpoints, sending
+from messaging.webhooks.outbox import spread
 from messaging.webhooks.senders import Senders, purge
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -284,3 +285,17 @@ def test_what_ended_long_ago_is_deleted(receiver: Receiver) -> None:
     assert purge(now=now + 7 * DAY + SECOND) == 0
 
     assert states(endpoint) == ["done"]
+
+
+def test_endpoint_that_is_removed_takes_its_deliveries_with_it(receiver: Receiver) -> None:
+    endpoint, other = add(receiver.url), add(receiver.url)
+    happen("order.placed", "1")
+    now = timezone.now()
+    tell(endpoint, now=now)
+    happen("order.paid", "1")
+    spread(now=now)
+
+    endpoints.remove_endpoint(endpoint_id=endpoint.pk)
+
+    assert purge(now=now) == 2
+    assert (states(endpoint), states(other)) == ([], ["ready", "ready"])
