@@ -19,7 +19,8 @@ from lab.kit.factories import (
 )
 from lab.kit.message_rows import make_message
 from lab.kit.stock_steps import reserve_stock
-from messaging.models import Message
+from messaging.models import Message, WebhookEndpoint
+from messaging.webhooks.endpoints import add_endpoint
 from orders import services as orders
 from orders.models import Order, Payment, Refund, SandboxPayment
 from orders.payments import sandbox
@@ -127,6 +128,19 @@ def message_state(_number: int, message: Message) -> str:
     return str(Message.objects.get(pk=message.pk).state)
 
 
+def hook_state(number: int, _made: Any) -> str:
+    found = WebhookEndpoint.objects.filter(url=hook_url(number)).values_list("is_enabled", flat=True)
+    return ", ".join("on" if is_enabled else "off" for is_enabled in found) or "none"
+
+
+def hook_url(number: int) -> str:
+    return f"https://shop.example/{number}"
+
+
+def hook(number: int) -> WebhookEndpoint:
+    return add_endpoint(url=hook_url(number), kinds=["order.paid"])
+
+
 def dead_half_message(number: int) -> Message:
     now = clock.now()
     return make_message(key=str(number), state="dead", died_half=True, created_at=now, deliver_at=now)
@@ -167,6 +181,9 @@ NEW_GOODS = Deed(lambda n: None, goods_state, "New title, status 0")
 DELETE_GOODS = Deed(make_goods, goods_state, "{goods}, status 0, deleted")
 SEND_AGAIN = Deed(lambda n: make_message(key=str(n), state="dead"), message_state, "ready")
 CHECK_AGAIN = Deed(lambda n: dead_half_message(n), message_state, "half")
+ADD_HOOK = Deed(lambda n: None, hook_state, "on")
+SWITCH_OFF_HOOK = Deed(hook, hook_state, "off")
+REMOVE_HOOK = Deed(hook, hook_state, "none")
 DEDUCT = Deed(lambda n: make_stock(n, 10), placed_state, "1 orders, (available, reserved, sold): (9, 0, 1)")
 RESERVE = Deed(lambda n: make_stock(n, 10), placed_state, "1 orders, (available, reserved, sold): (9, 1, 0)")
 CONFIRM = Deed(reserved, placed_state, "1 orders, (available, reserved, sold): (9, 0, 1)")

@@ -107,7 +107,7 @@ class Admin(Door):
             held = hidden_fields(self.client.post(url, {**chosen, "index": "0"}))
         return self.client.post(url, {**held, **chosen, "confirmed": "yes", **fields})
 
-    def fill(self, url: str, last: Answer | None, **fields: Any) -> Raw:
+    def fill(self, url: str, last: Answer | None, /, **fields: Any) -> Raw:
         """Sends a form; a second time with what the page that stayed holds."""
         held = last.fields if last else hidden_fields(self.client.get(url))
         return self.client.post(url, {**held, **fields})
@@ -120,7 +120,7 @@ class Admin(Door):
         if not told:  # a form that is not valid: it says why beside its fields
             form = page.context["adminform"].form
             return Answer(Said.REFUSED, " ".join(error for errors in form.errors.values() for error in errors))
-        said = Said.DONE if {message.level for message in told} <= {messages.SUCCESS} else said_in(str(told[-1]))
+        said = Said.DONE if max(message.level for message in told) <= messages.SUCCESS else said_in(str(told[-1]))
         return Answer(said, " ".join(in_short(str(message)) for message in told), hidden_fields(page))
 
 

@@ -8,7 +8,9 @@ from charites.tests.faults import deeds
 from charites.tests.faults.deeds import Deed
 from charites.tests.faults.doors import Admin, Door, Grpc, PayPage, Raw, Rest, Said
 from charites.tests.faults.writing_requests import (
+    add_hook,
     adjust,
+    admin_add_hook,
     admin_add_to_list,
     admin_adjust,
     admin_cancel,
@@ -23,6 +25,7 @@ from charites.tests.faults.writing_requests import (
     admin_refund,
     admin_request_refund,
     admin_send_again,
+    admin_switch_off_hook,
     admin_take_out,
     admin_unpin,
     cancel,
@@ -41,10 +44,12 @@ from charites.tests.faults.writing_requests import (
     pay_on_page,
     pin,
     place,
+    remove_hook,
     request_refund,
     set_through_gateway,
     set_with_key,
     set_without_key,
+    switch_off_hook,
     unpin,
 )
 
@@ -72,6 +77,8 @@ STOCK, ADJUSTMENT = "UPDATE shopping_stock ", "INSERT INTO shopping_stock_adjust
 BEGUN, AT_PROVIDER = "INSERT INTO shopping_payment", "INSERT INTO sandbox_payment"
 CHANGED_AT_PROVIDER = "UPDATE sandbox_payment"
 REFUND = "INSERT INTO shopping_refund "
+HOOKS = "messaging_webhook_endpoint"
+NEW_HOOK, HOOK, GONE_HOOK = f"INSERT INTO {HOOKS}", f"UPDATE {HOOKS}", f"DELETE FROM {HOOKS}"
 
 
 def three_commits(title: str, door: type[Door], send: Callable[..., Raw]) -> list[Call]:
@@ -167,4 +174,9 @@ CALLS = [
         "UPDATE messaging_message",
         UNRESOLVED,
     ),
+    Call("add a webhook endpoint", Rest, deeds.ADD_HOOK, add_hook, NEW_HOOK, UNRESOLVED, looks_first=True),
+    Call("add a webhook endpoint", Admin, deeds.ADD_HOOK, admin_add_hook, NEW_HOOK, UNRESOLVED, looks_first=True),
+    Call("switch off a webhook endpoint", Rest, deeds.SWITCH_OFF_HOOK, switch_off_hook, HOOK, UNRESOLVED),
+    Call("switch off a webhook endpoint", Admin, deeds.SWITCH_OFF_HOOK, admin_switch_off_hook, HOOK, UNRESOLVED),
+    Call("remove a webhook endpoint", Rest, deeds.REMOVE_HOOK, remove_hook, GONE_HOOK, UNRESOLVED, looks_first=True),
 ]

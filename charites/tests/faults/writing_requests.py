@@ -7,10 +7,11 @@ from django.conf import settings
 from django.core.signing import Signer
 
 from charites.common import clock
+from charites.tests.faults.deeds import hook_url
 from charites.tests.faults.doors import Admin, Answer, Grpc, PayPage, Raw, Rest
 from goods.models import Goods, Room, RoomGoods
 from lab.kit.admin_site import add_url, page_url
-from messaging.models import Message
+from messaging.models import Message, WebhookEndpoint
 from orders.models import Order, Payment, Refund, SandboxPayment
 from orders.payments import sandbox, signing
 from orders.payments.sandbox.notices import notice_of
@@ -197,3 +198,23 @@ def admin_send_again(door: Admin, _n: int, message: Message, last: Answer | None
 
 def admin_check_again(door: Admin, _n: int, message: Message, last: Answer | None) -> Raw:
     return door.act("check_again", message, last)
+
+
+def add_hook(door: Rest, n: int, _made: Any, _last: Any) -> Raw:
+    return door.staff.post("/api/webhooks", {"url": hook_url(n), "kinds": ["order.paid"]})
+
+
+def switch_off_hook(door: Rest, _n: int, hook: WebhookEndpoint, _last: Any) -> Raw:
+    return door.staff.patch(f"/api/webhooks/{hook.pk}", {"is_enabled": False})
+
+
+def remove_hook(door: Rest, _n: int, hook: WebhookEndpoint, _last: Any) -> Raw:
+    return door.staff.send("DELETE", f"/api/webhooks/{hook.pk}")
+
+
+def admin_add_hook(door: Admin, n: int, _made: Any, last: Answer | None) -> Raw:
+    return door.fill(add_url(WebhookEndpoint), last, url=hook_url(n), kinds="order.paid")
+
+
+def admin_switch_off_hook(door: Admin, n: int, hook: WebhookEndpoint, last: Answer | None) -> Raw:
+    return door.fill(page_url(hook), last, url=hook_url(n), kinds="order.paid")

@@ -9,10 +9,13 @@ from django.db import transaction
 from django.db.models import Model
 from django.test import Client
 
+from goods.announcements import announce_pinned
 from goods.models import Goods, Room, RoomGoods
 from lab.kit import factories
 from lab.kit.admin_site import OUR_APPS, add_url, list_url, make_operator, page_url, sign_in
 from messaging.services import Draft, publish_many
+from messaging.webhooks.endpoints import add_endpoint
+from messaging.webhooks.outbox import spread
 from orders import services as orders
 from orders.models import Order, Payment
 from stock.models import Stock, StockRecord
@@ -47,6 +50,10 @@ def full_shop() -> None:
         pay_twice(result)
     with transaction.atomic():
         publish_many([Draft("payment_notify", str(number), {"text": "x"}) for number in range(ROWS)])
+    for number in range(ROWS):
+        add_endpoint(url=f"https://shop.example/{number}", kinds=["room.pinned"])
+    announce_pinned(1, 1)
+    spread(now=factories.NOW)
 
 
 def pay_twice(result: orders.Placed) -> None:
@@ -59,8 +66,8 @@ def pay_twice(result: orders.Placed) -> None:
 
 def test_every_model_of_ours_is_in_the_admin() -> None:
     assert {model.__name__ for model in MODELS} == {
-        *("Goods", "Room", "RoomGoods", "Stock", "StockRecord", "StockAdjustment", "Message"),
-        *("Order", "OrderDetail", "Payment", "Refund", "SandboxPayment"),
+        *("Goods", "Room", "RoomGoods", "Stock", "StockRecord", "StockAdjustment"),
+        *("Message", "WebhookEndpoint", "WebhookDelivery", "Order", "OrderDetail", "Payment", "Refund", "SandboxPayment"),
     }
 
 
