@@ -1,4 +1,5 @@
-"""The threads of a sweep that work for webhook endpoints: one that hangs holds up no other."""
+"""The threads of a sweep that work for webhook endpoints. Those that fail have threads of their own: a thousand of them
+that hang hold up none that works."""
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
@@ -14,7 +15,8 @@ from messaging.webhooks.outbox import spread
 
 log = structlog.get_logger(__name__)
 
-THREADS = 16  # endpoints that are worked for at once, by one sweep
+THREADS = 12  # endpoints that are worked for at once, by one sweep
+FAILING_THREADS = 4  # and that fail
 LOOK_SECONDS = 0.5
 KEEP_FINISHED = timedelta(days=7)
 PURGE_STEP = 500
@@ -24,33 +26,50 @@ class Senders:
     """One a sweep."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="webhooks")
-        self._running: dict[int, Future[int]] = {}
+        self._crews = [Crew(THREADS, is_failing=False), Crew(FAILING_THREADS, is_failing=True)]
 
     def round(self, *, now: datetime) -> int:
         """Spreads what was announced, and sets threads to work that are free; returns how much was done since the last
         round."""
         done = spread(now=now)
-        if free := THREADS - len(self._running):
-            for endpoint_id in sending.list_due(now=now, limit=2 * THREADS):
-                if endpoint_id not in self._running and free:
-                    self._running[endpoint_id] = self._pool.submit(in_thread, endpoint_id, now)
-                    free -= 1
-        if self._running:
-            wait(self._running.values(), timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
-        return done + self._reap()
+        for crew in self._crews:
+            crew.send_out(now)
+        if self.running:
+            wait(self.running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        return done + sum(crew.reap() for crew in self._crews)
 
     def finish(self, *, now: datetime) -> int:
         """Rounds until nothing is left that is due."""
         done = 0
-        while (more := self.round(now=now)) or self._running:
+        while (more := self.round(now=now)) or self.running:
             done += more
         return done
 
-    def _reap(self) -> int:
-        ended = {endpoint_id: work for endpoint_id, work in self._running.items() if work.done()}
+    @property
+    def running(self) -> list[Future[int]]:
+        return [work for crew in self._crews for work in crew.running.values()]
+
+
+class Crew:
+    """Threads for endpoints that fail, or for the others."""
+
+    def __init__(self, threads: int, *, is_failing: bool) -> None:
+        self.running: dict[int, Future[int]] = {}  # by endpoint
+        self._threads, self._is_failing = threads, is_failing
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhooks")
+
+    def send_out(self, now: datetime) -> None:
+        """Sets the threads that are free to work."""
+        if free := self._threads - len(self.running):
+            due = sending.list_due(now=now, is_failing=self._is_failing, limit=2 * self._threads)
+            for endpoint_id in [found for found in due if found not in self.running][:free]:
+                self.running[endpoint_id] = self._pool.submit(in_thread, endpoint_id, now)
+
+    def reap(self) -> int:
+        """Returns how much was taken by the endpoints whose threads have ended."""
+        ended = {endpoint_id: work for endpoint_id, work in self.running.items() if work.done()}
         for endpoint_id, work in ended.items():
-            del self._running[endpoint_id]
+            del self.running[endpoint_id]
             if error := work.exception():
                 log.warning("webhook_round_failed", endpoint=endpoint_id, error=repr(error))
         return sum(work.result() for work in ended.values() if not work.exception())

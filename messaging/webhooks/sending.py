@@ -54,11 +54,11 @@ class Result(NamedTuple):
     error: str
 
 
-def list_due(*, now: datetime, limit: int) -> list[int]:
-    """Returns endpoints that have something to send and that nobody works for."""
-    return list(
-        free(now).filter(Exists(sendable(OuterRef("pk"), now))).order_by("pk").values_list("pk", flat=True)[:limit]
-    )
+def list_due(*, now: datetime, is_failing: bool, limit: int) -> list[int]:
+    """Returns endpoints that have something to send and that nobody works for, first who has waited longest: of those
+    that fail, or of the others."""
+    due = free(now).filter(Exists(sendable(OuterRef("pk"), now)), failing_since__isnull=not is_failing)
+    return list(due.order_by("updated_at", "pk").values_list("pk", flat=True)[:limit])
 
 
 def free(now: datetime) -> QuerySet[WebhookEndpoint]:
@@ -98,18 +98,32 @@ def serve(endpoint_id: int, *, now: datetime) -> int:
 # Sending
 
 
+class Turns:
+    """Who of a portion may call now."""
+
+    def __init__(self) -> None:
+        self.free = asyncio.Semaphore(AT_ONCE)
+        self.is_silent = False  # a call had no answer
+        self._ends_at = asyncio.get_running_loop().time() + PORTION_SECONDS
+
+    @property
+    def are_over(self) -> bool:
+        return self.is_silent or asyncio.get_running_loop().time() > self._ends_at
+
+
 async def send_all(endpoint: WebhookEndpoint, portion: Sequence[WebhookDelivery], now: datetime) -> list[Result]:
-    """Sends deliveries, those of one key one after the other until one is not taken."""
+    """Sends deliveries, those of one key one after the other until one is not taken. Nothing more is begun once there
+    was no answer."""
     chains: dict[str, list[WebhookDelivery]] = defaultdict(list)
     for delivery in portion:
         chains[delivery.key].append(delivery)
-    turns, ends_at = asyncio.Semaphore(AT_ONCE), asyncio.get_running_loop().time() + PORTION_SECONDS
+    turns = Turns()
     is_secure = endpoint.url.startswith("https:")
     async with httpcore.AsyncConnectionPool(
         max_connections=AT_ONCE, network_backend=CheckedBackend(is_secure=is_secure)
     ) as pool:
         sent = await asyncio.gather(
-            *(send_chain(pool, endpoint, chain, turns, ends_at, now) for chain in chains.values())
+            *(send_chain(pool, endpoint, chain, turns, now) for chain in chains.values())
         )
     return [result for results in sent for result in results]
 
@@ -118,16 +132,16 @@ async def send_chain(
     pool: httpcore.AsyncConnectionPool,
     endpoint: WebhookEndpoint,
     chain: Sequence[WebhookDelivery],
-    turns: asyncio.Semaphore,
-    ends_at: float,
+    turns: Turns,
     now: datetime,
 ) -> list[Result]:
     results: list[Result] = []
     for delivery in chain:
-        async with turns:
-            if asyncio.get_running_loop().time() > ends_at:
+        async with turns.free:
+            if turns.are_over:
                 break
             results.append(await send(pool, endpoint, delivery, now))
+            turns.is_silent |= not results[-1].status
         if results[-1].error:
             break
     return results

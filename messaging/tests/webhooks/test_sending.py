@@ -9,11 +9,12 @@ from django.utils import timezone
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from lab.kit.receiver import Receiver
+from messaging.errors import TooManyEndpoints
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.tests.webhooks.told import STATE, add, happen, reread, states, tell
 from messaging.webhooks import endpoints, sending
 from messaging.webhooks.outbox import spread
-from messaging.webhooks.senders import Senders, purge
+from messaging.webhooks.senders import FAILING_THREADS, Senders, purge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -147,7 +148,7 @@ def test_endpoint_that_fails_for_days_is_switched_off_and_says_why(receiver: Rec
     assert not off.is_enabled
     assert off.switched_off_because.startswith("it has taken nothing since")
     assert off.switched_off_because.endswith("answered 500")
-    assert sending.list_due(now=now + 5 * DAY, limit=5) == []
+    assert sending.list_due(now=now + 5 * DAY, is_failing=True, limit=5) == []
     receiver.answer = lambda received: 204
     endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": True}, now=now)
     assert tell(endpoint, now=now + 5 * DAY) == 1
@@ -192,6 +193,44 @@ def test_endpoint_that_never_answers_costs_its_own_time_alone(receiver: Receiver
         senders.finish(now=now)
     assert reread(hanging).failing_since == now
     assert "no answer" in WebhookDelivery.objects.filter(endpoint_id=hanging.pk).exclude(last_error="")[0].last_error
+
+
+def test_nothing_more_is_begun_once_there_was_no_answer(receiver: Receiver, monkeypatch) -> None:
+    monkeypatch.setattr(sending, "CALL_SECONDS", 0.3)
+    over = threading.Event()
+    receiver.answer = lambda received: 204 if over.wait(60) else 500
+    endpoint = add(receiver.url)
+    for key in range(2 * sending.AT_ONCE):
+        happen("order.placed", str(key))
+
+    tell(endpoint)
+    over.set()
+
+    assert WebhookDelivery.objects.exclude(last_error="").count() == sending.AT_ONCE
+
+
+def test_thousand_endpoints_of_which_one_answers(receiver: Receiver, monkeypatch) -> None:
+    monkeypatch.setattr(sending, "CALL_SECONDS", 600)  # they hang until the test is over
+    over = threading.Event()
+    with Receiver(lambda received: 204 if over.wait(600) else 500) as silent:
+        columns = {"url": silent.url, "kinds": ["order.placed"], "secret": endpoints.new_secret()}
+        long_ago = timezone.now() - DAY
+        hanging = [WebhookEndpoint(**columns, failing_since=long_ago, failures=1) for _ in range(999)]
+        WebhookEndpoint.objects.bulk_create(hanging)
+        fine = add(receiver.url)
+        with pytest.raises(TooManyEndpoints):
+            add(receiver.url)
+        happen("order.placed", "1")
+
+        senders = Senders()
+        while states(fine) != ["done"]:
+            senders.round(now=timezone.now())
+
+        assert WebhookDelivery.objects.filter(state=STATE.READY).count() == 999
+        assert len(senders.running) == FAILING_THREADS
+        over.set()
+        while senders.running:
+            senders.round(now=long_ago)
 
 
 def test_answer_without_end_is_not_read(receiver: Receiver, monkeypatch) -> None:
