@@ -93,7 +93,8 @@ def rotate_secret(*, endpoint_id: int, now: datetime) -> WebhookEndpoint:
 
 
 def remove_endpoint(*, endpoint_id: int) -> None:
-    """Forgets an endpoint, and with the sweeps that follow what it was told and was still to be. Raises EndpointNotFound, Busy, OutcomeUnknown."""
+    """Forgets an endpoint, and with the sweeps that follow what it was told and was still to be. Raises
+    EndpointNotFound, Busy, OutcomeUnknown."""
 
     def remove() -> None:
         locked(endpoint_id)

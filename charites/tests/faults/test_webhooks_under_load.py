@@ -1,4 +1,4 @@
-"""Orders under load while two webhook endpoints are told of them, of which one hangs: the other one hears of everything,
+"""Orders under load while two webhook endpoints are told of them, of which one hangs: the other one hears of all of it,
 in order for each order, and can verify it."""
 
 import random
@@ -124,6 +124,6 @@ def test_endpoint_hears_of_all_orders_in_order_while_another_one_hangs(
     assert (Order.objects.count(), counts(1)) == (orders, (orders // 2, orders - orders // 2, 0))
     assert findings() == []
     trials.tell(
-        f"{orders} orders, {everything} events, each taken by the endpoint, {len(take.refused)} of them at a second try; "
-        f"{len(take.taken) - everything} came twice; {hung} calls to the one that hangs"
+        f"{orders} orders, {everything} events, each taken by the endpoint, {len(take.refused)} of them at a second "
+        f"try; {len(take.taken) - everything} came twice; {hung} calls to the one that hangs"
     )
