@@ -122,9 +122,7 @@ async def send_all(endpoint: WebhookEndpoint, portion: Sequence[WebhookDelivery]
     async with httpcore.AsyncConnectionPool(
         max_connections=AT_ONCE, network_backend=CheckedBackend(is_secure=is_secure)
     ) as pool:
-        sent = await asyncio.gather(
-            *(send_chain(pool, endpoint, chain, turns, now) for chain in chains.values())
-        )
+        sent = await asyncio.gather(*(send_chain(pool, endpoint, chain, turns, now) for chain in chains.values()))
     return [result for results in sent for result in results]
 
 
