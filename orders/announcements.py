@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 
+from django.utils.translation import gettext_lazy as _
+
 from charites.common.announcements import Announcement, announce, declare, is_wanted
 from charites.common.times import as_utc
 from orders.models import Refund
 from orders.payloads import Capture, Placing
 
-PLACED = declare("order.placed", "A buyer has an order, and its stock is reserved.")
-PAID = declare("order.paid", "Money came in and paid its order.")
+PLACED = declare("order.placed", _("A buyer has an order, and its stock is reserved."))
+PAID = declare("order.paid", _("Money came in and paid its order."))
 CLOSED = declare(
-    "order.closed", "An order was closed: unpaid, by its time-out, its buyer or staff; or stock refuses it."
+    "order.closed", _("An order was closed: unpaid, by its time-out, its buyer or staff; or stock refuses it.")
 )
-COMPLETED = declare("order.completed", "A paid order was completed.")
-REFUNDED = declare("order.refunded", "The provider has sent money of an order back.")
+COMPLETED = declare("order.completed", _("A paid order was completed."))
+REFUNDED = declare("order.refunded", _("The provider has sent money of an order back."))
 
 
 def announce_placed(placings: Sequence[Placing], currency: str) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from charites.common.announcements import Announcement, Kind, announce, declare, is_wanted
 from stock.selectors import list_stock
 
-LOW = declare("stock.low", "Of a product no more is available than STOCK_LOW pieces, and more was before.")
-SOLD_OUT = declare("stock.sold_out", "Nothing of a product is available any more.")
-BACK = declare("stock.back", "A product that was sold out is available again.")
+LOW = declare("stock.low", _("Of a product no more is available than STOCK_LOW pieces, and more was before."))
+SOLD_OUT = declare("stock.sold_out", _("Nothing of a product is available any more."))
+BACK = declare("stock.back", _("A product that was sold out is available again."))
 
 
 def announce_changes(changes: Mapping[int, int]) -> None:

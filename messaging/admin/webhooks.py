@@ -1,12 +1,13 @@
-"""Messages, to look at; those that were given up can be sent again. Webhook endpoints, and what they are told."""
+"""Webhook endpoints, and what they are told."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from charites.common import clock
@@ -16,58 +17,23 @@ from charites.common.announcements import KINDS
 from charites.common.errors import Invalid
 from charites.common.forms import CapitalLabels, TypedField
 from charites.common.models import REASON_LENGTH
-from messaging import services
-from messaging.models import URL_LENGTH, Message, WebhookDelivery, WebhookEndpoint
-from messaging.registry import list_topics
+from charites.common.pages import Cursor
+from charites.common.text import whole
+from messaging.models import URL_LENGTH, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints, reading
 
-
-class TopicFilter(admin.SimpleListFilter):
-    """The topics that this code knows, instead of a search through the whole table for those that occur."""
-
-    title = _("topic")
-    parameter_name = "topic"
-
-    def lookups(self, request: HttpRequest, model_admin: object) -> Iterable[tuple[str, str]]:
-        return [(topic, topic) for topic in list_topics()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
-        return queryset.filter(topic=self.value()) if self.value() else queryset
-
-
-@admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin):
-    list_display = ("id", "topic", "key", "state", "deliver_at", "attempts", "checks", "last_error", "created_at")
-    list_filter = ("state", TopicFilter, "deliver_at")
-    ordering = ("-id",)
-    id_fields = ("id",)
-    indexed_filters = ("state",)
-    key_fields = ("key",)
-    prefix_fields = ("topic",)
-    actions = ("send_again", "check_again")
-
-    @admin.action(description=_("Send dead messages again"), permissions=["operate"])
-    @confirmed(_("Send these messages again, with a new series of tries? Only dead ones are."))
-    def send_again(self, request: HttpRequest, rows: list[Message], form: forms.Form) -> Report:
-        dead = [message for message in rows if message.state == Message.State.DEAD and not message.died_half]
-        services.send_again(message_ids=[message.pk for message in rows], now=clock.now())
-        return Report(done=dead)
-
-    @admin.action(description=_("Check half messages again"), permissions=["operate"])
-    @confirmed(_("Ask again what is to become of these messages? Only those whose check was given up are."))
-    def check_again(self, request: HttpRequest, rows: list[Message], form: forms.Form) -> Report:
-        dead = [message for message in rows if message.state == Message.State.DEAD and message.died_half]
-        services.check_again(message_ids=[message.pk for message in rows], now=clock.now())
-        return Report(done=dead)
-
-
-SHOWN_DELIVERIES = 20
+SHOWN_DELIVERIES = ENDPOINTS_TO_FILTER_BY = 20
 
 
 class EndpointForm(CapitalLabels, forms.ModelForm):  # type: ignore[type-arg]
     """An endpoint, as the service takes it."""
 
-    url = forms.CharField(label=_("address"), max_length=URL_LENGTH, widget=forms.URLInput({"size": 60}))
+    url = forms.CharField(
+        label=_("address"),
+        max_length=URL_LENGTH,
+        widget=forms.URLInput({"class": "vURLField"}),
+        help_text=_("https:// of a system that is told of events. Their secret is shown this once, when it is saved."),
+    )
     kinds = forms.MultipleChoiceField(label=_("events"), widget=forms.CheckboxSelectMultiple)
     description = TypedField(label=_("description"), max_length=REASON_LENGTH, required=False)
 
@@ -138,14 +104,53 @@ class WebhookEndpointAdmin(OperatorAdmin):
         return Report(done=rows)
 
 
+class EndpointFilter(admin.SimpleListFilter):
+    """The first endpoints by their addresses; any other by its number in the address of the page."""
+
+    title = _("webhook endpoint")
+    parameter_name = "endpoint"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        found = reading.page_endpoints(Cursor(limit=ENDPOINTS_TO_FILTER_BY)).items
+        words = {str(endpoint.pk): endpoint.url for endpoint in found}
+        if self.value() and self.value() not in words:
+            words[str(self.value())] = str(self.value())
+        return list(words.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> QuerySet[WebhookDelivery]:
+        if not self.value():
+            return queryset
+        endpoint_id = whole(self.value())
+        return queryset.none() if endpoint_id is None else queryset.filter(endpoint_id=endpoint_id)
+
+
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("id", "endpoint_id", "kind", "key", "state", "attempts", "next_try_at", "last_error", "happened_at")
-    list_filter = ("state", "happened_at")
+    fields = (
+        *("endpoint", "event_id", "kind", "key", "data", "happened_at", "state", "attempts"),
+        *("next_try_at", "done_at", "last_error"),
+    )
+    readonly_fields = ("endpoint",)
+    list_display = ("id", "endpoint", "kind", "key", "state", "attempts", "next_try_at", "last_error", "happened_at")
+    list_filter = ("state", EndpointFilter, "happened_at")
     ordering = ("-id",)
     id_fields = ("id", "event_id")
+    indexed_filters = ("endpoint",)
     key_fields = ("key",)
     actions = ("send_again",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
+        url = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint_id")).values("url")
+        told: QuerySet[WebhookDelivery] = super().get_queryset(request).annotate(endpoint_url=Subquery(url))
+        return told
+
+    @admin.display(description=_("webhook endpoint"))
+    def endpoint(self, row: WebhookDelivery) -> str:
+        url = getattr(row, "endpoint_url", None)
+        if url is None:  # it was removed
+            return str(row.endpoint_id)
+        page = reverse("admin:messaging_webhookendpoint_change", args=[row.endpoint_id])
+        return format_html('<a href="{}">{}</a>', page, url)
 
     @admin.action(description=_("Send the deliveries again"), permissions=["operate"])
     @confirmed(_("Send these deliveries again? Only what has ended is."))
