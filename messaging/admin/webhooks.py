@@ -1,11 +1,13 @@
 """Webhook endpoints, and what they are told."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.template.defaultfilters import truncatechars
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -23,6 +25,7 @@ from messaging.models import URL_LENGTH, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints, reading
 
 SHOWN_DELIVERIES = ENDPOINTS_TO_FILTER_BY = 20
+SHOWN_NAME = 24
 
 
 class EndpointForm(CapitalLabels, forms.ModelForm):  # type: ignore[type-arg]
@@ -140,17 +143,23 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     actions = ("send_again",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
-        url = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint_id")).values("url")
-        told: QuerySet[WebhookDelivery] = super().get_queryset(request).annotate(endpoint_url=Subquery(url))
+        endpoint = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint_id"))
+        names = {
+            "endpoint_name": Subquery(endpoint.values("description")),
+            "endpoint_url": Subquery(endpoint.values("url")),
+        }
+        told: QuerySet[WebhookDelivery] = super().get_queryset(request).annotate(**names)
         return told
 
     @admin.display(description=_("webhook endpoint"))
     def endpoint(self, row: WebhookDelivery) -> str:
+        """By its description or its host, which are short."""
         url = getattr(row, "endpoint_url", None)
         if url is None:  # it was removed
             return str(row.endpoint_id)
         page = reverse("admin:messaging_webhookendpoint_change", args=[row.endpoint_id])
-        return format_html('<a href="{}">{}</a>', page, url)
+        name = getattr(row, "endpoint_name", "") or urlsplit(url).hostname
+        return format_html('<a href="{}" title="{}">{}</a>', page, url, truncatechars(name, SHOWN_NAME))
 
     @admin.action(description=_("Send the deliveries again"), permissions=["operate"])
     @confirmed(_("Send these deliveries again? Only what has ended is."))
