@@ -144,10 +144,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
         endpoint = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint_id"))
-        names = {
-            "endpoint_name": Subquery(endpoint.values("description")),
-            "endpoint_url": Subquery(endpoint.values("url")),
-        }
+        names = {f"endpoint_{name}": Subquery(endpoint.values(name)) for name in ("description", "url")}
         told: QuerySet[WebhookDelivery] = super().get_queryset(request).annotate(**names)
         return told
 
@@ -158,7 +155,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         if url is None:  # it was removed
             return str(row.endpoint_id)
         page = reverse("admin:messaging_webhookendpoint_change", args=[row.endpoint_id])
-        name = getattr(row, "endpoint_name", "") or urlsplit(url).hostname
+        name = getattr(row, "endpoint_description", "") or urlsplit(url).hostname
         return format_html('<a href="{}" title="{}">{}</a>', page, url, truncatechars(name, SHOWN_NAME))
 
     @admin.action(description=_("Send the deliveries again"), permissions=["operate"])
