@@ -148,7 +148,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         told: QuerySet[WebhookDelivery] = super().get_queryset(request).annotate(**names)
         return told
 
-    @admin.display(description=_("webhook endpoint"))
+    @admin.display(description=_("endpoint"))
     def endpoint(self, row: WebhookDelivery) -> str:
         """By its description or its host, which are short."""
         url = getattr(row, "endpoint_url", None)
