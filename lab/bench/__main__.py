@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -94,9 +95,13 @@ def main() -> int:
         with Stage() as stage:
             durability = stage.durability()
             console.print(f"{durability}; {rounds} rounds of {seconds} s a side")
+            keep = partial(write, wanted.out, ratios, durability=durability, rounds=rounds, seconds=seconds)
             for name in names:
                 with console.status(f"{name} …"):
-                    ratios += benchmarks[name](stage, rounds=rounds, seconds=seconds)
+                    for ratio in benchmarks[name](stage, rounds=rounds, seconds=seconds):
+                        console.print(f"{ratio.name}: {ratio.median:.2f}, floor {ratio.floor:g}", markup=False)
+                        ratios.append(ratio)
+                        keep(is_audited=False)  # whoever stops it has these
                     stage.stop()
             with console.status("audit …"):
                 stage.audit()
@@ -104,7 +109,8 @@ def main() -> int:
         console.print(f"charites: {error}", markup=False, style="red")
         return 1
     show(ratios)
-    write(wanted.out, ratios, durability=durability, rounds=rounds, seconds=seconds)
+    draw(keep(is_audited=True), wanted.out.with_suffix(".svg"))
+    console.print(f"Written to {wanted.out}, drawn in {wanted.out.with_suffix('.svg')}.")
     return 0 if all(ratio.is_reached for ratio in ratios) else 1
 
 
@@ -124,10 +130,11 @@ def show(ratios: list[Ratio]) -> None:
     console.print("The audit found nothing.")
 
 
-def write(file: Path, ratios: list[Ratio], **run: object) -> None:
+def write(file: Path, ratios: list[Ratio], **run: object) -> dict[str, Any]:
+    """Writes the results there are, and returns them. They count once the audit at the end has found nothing."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     machine = {"python": platform.python_version(), "system": platform.platform(), "cpus": cpus()}
-    result = {
+    result: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
         "machine": machine,
@@ -136,8 +143,7 @@ def write(file: Path, ratios: list[Ratio], **run: object) -> None:
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    draw(result, file.with_suffix(".svg"))
-    console.print(f"Written to {file}, drawn in {file.with_suffix('.svg')}.")
+    return result
 
 
 def cpus() -> int:
