@@ -45,7 +45,7 @@ def confirm_stock(messages: Sequence[Message]) -> None:
     from orders.flows import half_message as split  # noqa: PLC0415 (only the split form loads it)
 
     for order_id, error in split.confirm_paid(messages).items():
-        if not services.refund_refused(order_id=order_id):
+        if not services.close_unsellable(order_id=order_id):
             raise DeliveryFailed(reason=str(error)) from error
 
 

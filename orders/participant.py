@@ -279,21 +279,22 @@ def new_refund(move: Move) -> NewRefund:
     return NewRefund(paying.stored_as, move.order_id, capture.amount, capture.currency, paying.refund_reason)
 
 
-def write_refused(order_ids: Sequence[int]) -> list[NewRefund]:
-    """Closes those of the orders that are paid, as stock has refused to sell them; returns their money, which is sent
-    back."""
+def close_refused_by_stock(order_ids: Sequence[int]) -> list[tuple[Order, NewRefund | None]]:
+    """Closes those of the orders that are paid, as stock has refused to sell them; returns each with its money, which
+    is sent back, if any is left."""
     captured = Payment.objects.filter(order_id__in=order_ids, status=Payment.Status.CAPTURED)
     payments = {(p.channel, p.trade_id): p for p in captured.order_by("payment_id").select_for_update()}
     orders = in_status(Order.Status.PAID).filter(order_id__in=order_ids).order_by("order_id").select_for_update()
-    paid = {order.order_id: payments[order.pay_channel, order.trade_id] for order in orders}
+    paid = {order: payments[order.pay_channel, order.trade_id] for order in orders}
     if not paid:
         return []
-    OrderDetail.objects.filter(order_id__in=paid).update(pay_time=None, updated_at=Now())
-    close_locked(list(paid), Order.ClosedBy.STOCK, was=Order.Status.PAID)
+    paid_ids = [order.order_id for order in paid]
+    OrderDetail.objects.filter(order_id__in=paid_ids).update(pay_time=None, updated_at=Now())
+    close_locked(paid_ids, Order.ClosedBy.STOCK, was=Order.Status.PAID)
     earlier = list(Refund.objects.filter(payment_id__in=[payment.payment_id for payment in paid.values()]))
-    left = [(payment, left_of(payment, earlier)) for payment in paid.values()]  # somebody may have refunded a part
-    refunds = [
-        NewRefund(p.payment_id, p.order_id, amount, p.currency, Refund.Reason.STOCK) for p, amount in left if amount
-    ]
-    store_refunds(refunds)
-    return refunds
+    refunds = {}
+    for order, p in paid.items():
+        if amount := left_of(p, earlier):  # somebody may have refunded a part
+            refunds[order] = NewRefund(p.payment_id, p.order_id, amount, p.currency, Refund.Reason.STOCK)
+    store_refunds(list(refunds.values()))
+    return [(order, refunds.get(order)) for order in paid]

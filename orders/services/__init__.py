@@ -14,10 +14,10 @@ from orders.services.paying import (
     BegunPayment,
     begin_payment,
     begin_payments,
+    close_unsellable,
     pay_by,
     receive_notice,
     record_captures,
-    refund_refused,
 )
 from orders.services.placing import TIMEOUT_TASK, Placed, place_order, place_orders
 from orders.services.reconciling import ask_about_order, ask_about_payments, ask_now, reconcile
@@ -58,7 +58,7 @@ __all__ = [
     "record_captures",
     "refund_order",
     "refund_orders",
-    "refund_refused",
+    "close_unsellable",
     "return_pieces",
     "send_forgotten_refunds",
     "send_refunds",

@@ -14,7 +14,7 @@ from orders import flows, selectors
 from orders.errors import OrderStateConflict, PaymentNotFound, TooLateToPay
 from orders.events import ORDER_CLOSED, ORDER_PAID, PAYMENT_BEGUN, REFUND_MADE
 from orders.models import Order, Payment, Refund
-from orders.participant import new_refund, write_refused
+from orders.participant import close_refused_by_stock, new_refund
 from orders.payloads import Capture, Paying
 from orders.payments import calls
 from orders.payments.port import PaymentRequest, get_provider
@@ -175,14 +175,16 @@ def carry_out(moves: Sequence[Move]) -> dict[Move, Outcome]:
     return outcomes | dict(zip(refused, flows.carry_out(refused), strict=True)) if refused else outcomes
 
 
-def refund_refused(*, order_id: int) -> bool:
+def close_unsellable(*, order_id: int) -> bool:
     """Closes a paid order whose stock another service refuses to sell, and sends its money back, in one transaction.
 
     Returns whether the order is closed, now or before: one that was completed is not, and somebody has to look. Raises
     Busy, OutcomeUnknown.
     """
-    for refund in run(lambda: write_refused([order_id]), name="refund_refused"):
-        tell_refund(refund)
+    for closed, refund in run(lambda: close_refused_by_stock([order_id]), name="close_unsellable"):
+        if refund:
+            tell_refund(refund)
+        tell_unsellable(order_id, closed.pay_amount, settings.CURRENCY)
     (order,) = selectors.list_by_numbers(order_ids=[order_id])
     if order.status == Order.Status.CLOSED:
         log.error("paid_order_refused_by_stock", order_id=order_id)
@@ -196,19 +198,24 @@ def tell_recorded(move: Move) -> None:
         return
     if move.payload.refund_reason:
         tell_refund(new_refund(move))
+        if move.payload.refund_reason is Refund.Reason.STOCK:
+            tell_unsellable(move.order_id, capture.amount, capture.currency)
         return
     ORDERS.labels("paid").inc()
     ORDER_PAID.tell(str(move.order_id), str(payment_id), capture.channel, capture.amount, capture.currency)
 
 
 def tell_refund(refund: NewRefund) -> None:
-    """Counts money that is to be sent back, and the order that was closed because stock refuses to sell it."""
-    order_id, money = str(refund.order_id), (refund.amount, refund.currency)
+    """Counts money that is to be sent back."""
     ORDERS.labels("capture_without_order").inc()
-    REFUND_MADE.tell(str(refund.payment_id), order_id, refund.reason.value, *money)
-    if refund.reason is Refund.Reason.STOCK:
-        ORDERS.labels(f"closed_by_{Order.ClosedBy.STOCK}").inc()
-        ORDER_CLOSED.tell(order_id, str(Order.ClosedBy.STOCK), *money)
+    money = (refund.amount, refund.currency)
+    REFUND_MADE.tell(str(refund.payment_id), str(refund.order_id), refund.reason.value, *money)
+
+
+def tell_unsellable(order_id: int, amount: int, currency: str) -> None:
+    """Counts an order that was closed because stock refuses to sell it."""
+    ORDERS.labels(f"closed_by_{Order.ClosedBy.STOCK}").inc()
+    ORDER_CLOSED.tell(str(order_id), str(Order.ClosedBy.STOCK), amount, currency)
 
 
 def error_of_capture(capture: Capture, outcome: Outcome | None) -> Exception | None:

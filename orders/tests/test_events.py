@@ -213,7 +213,7 @@ def test_paid_order_that_stock_refuses_later_is_told_once(lines: Lines) -> None:
     order = make_paid_order()
     before = len(lines())
 
-    assert [services.refund_refused(order_id=order.order_id) for _ in range(2)] == [True, True]
+    assert [services.close_unsellable(order_id=order.order_id) for _ in range(2)] == [True, True]
 
     made, closed = lines()[before:]
     about = {"order_id": str(order.order_id), "amount": order.pay_amount, "currency": "CNY"}

@@ -15,7 +15,7 @@ from lab.kit.schedules import Side, alone, meet, pairs_of_stops, two_sides
 from lab.kit.trials import Trials
 from orders.models import Order, Refund, RefundLine
 from orders.payloads import RefundOrder
-from orders.services import complete_orders, refund_order, refund_refused
+from orders.services import close_unsellable, complete_orders, refund_order
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 
@@ -35,7 +35,7 @@ def complete(order: Order) -> None:
 
 
 def close(order: Order) -> None:
-    refund_refused(order_id=order.order_id)
+    close_unsellable(order_id=order.order_id)
 
 
 @dataclass(frozen=True)

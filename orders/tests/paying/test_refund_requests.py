@@ -30,11 +30,11 @@ from orders.models import Order, Refund, RefundLine
 from orders.payloads import RefundOrder
 from orders.payments.port import RefundRefused
 from orders.services import (
+    close_unsellable,
     complete_order,
     record_captures,
     refund_order,
     refund_orders,
-    refund_refused,
     send_refunds,
 )
 from stock.models import StockAdjustment
@@ -296,7 +296,7 @@ def test_refusal_of_an_order_that_was_closed_meanwhile_is_no_end_for_its_money(p
     """The stock service refuses to sell it: all of its money has to go back, that which was asked for before, too."""
     order = paid_order()
     part = refund(order, 9950)
-    assert refund_refused(order_id=order.order_id)
+    assert close_unsellable(order_id=order.order_id)
     provider.script["refund"] = RefundRefused("not now")
 
     assert list(send(part)) == [part.refund_id]
@@ -312,8 +312,10 @@ def test_order_that_stock_refuses_after_a_part_went_back_gets_the_rest(provider:
     order = paid_order()
     refund(order, 9950)
 
-    assert refund_refused(order_id=order.order_id)
+    with json_lines() as lines:
+        assert close_unsellable(order_id=order.order_id)
 
+    assert [line["amount"] for line in lines() if line["event"] == "order_closed"] == [order.pay_amount]
     rows = Refund.objects.order_by("pk").values_list("reason", "amount", "status")
     assert list(rows) == [("staff", 9950, "requested"), ("stock", 19_900, "pending")]
 
@@ -322,8 +324,10 @@ def test_order_that_stock_refuses_after_all_went_back_gets_nothing_more(provider
     order = paid_order()
     refund(order, order.pay_amount)
 
-    assert refund_refused(order_id=order.order_id)
+    with json_lines() as lines:
+        assert close_unsellable(order_id=order.order_id)
 
+    assert [line["amount"] for line in lines() if line["event"] == "order_closed"] == [order.pay_amount]
     assert Refund.objects.count() == 1
 
 
