@@ -72,12 +72,13 @@ def refund(request: RefundRequest, *, channel: str, now: datetime) -> None:
     )
 
 
-def read_notice(*, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
-    """Returns the capture that a callback reports. Raises BadSignature, Invalid, PaymentsUnavailable."""
+def read_notice(*, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture | None:
+    """Returns the capture that a callback reports, or None. Raises BadSignature, Invalid, PaymentsUnavailable."""
     provider = get_provider()
     try:
         capture = provider.read_notice(headers=headers, body=body, now=now)
-        check_capture(capture)
+        if capture is not None:
+            check_capture(capture)
     except (BadSignature, Invalid):
         raise
     except Exception as error:

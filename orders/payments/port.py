@@ -1,4 +1,5 @@
-"""The port to a payment provider. A real one is a class with these methods, named by `PAYMENT_PROVIDER`."""
+"""The port to a payment provider, a class with these methods, named by `PAYMENT_PROVIDER`. How to add one:
+docs/payment-providers.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
+from charites.common.errors import Invalid
 from charites.common.models import MAX_INT64
 from charites.common.text import is_key
 from charites.common.times import YEARS
@@ -73,6 +76,13 @@ def is_time(value: Any) -> bool:
     return isinstance(value, datetime) and value.tzinfo is not None and value.year in YEARS
 
 
+def check_notice(capture: Capture) -> Capture:
+    """Returns what a rightly signed notice says. Raises Invalid, which names every field that cannot be true."""
+    if wrong := wrong_fields(capture):
+        raise Invalid.of([Invalid(name, _("is not that of a captured payment")) for name in wrong])
+    return capture
+
+
 class Provider(Protocol):
     """Every call may raise anything; the caller treats that as no answer. None is made inside a transaction.
 
@@ -94,8 +104,9 @@ class Provider(Protocol):
         """Sends money back. Once per `refund_id`: the same again, also at the same moment, is harmless. Raises
         RefundRefused, which is no missing answer but an answer."""
 
-    def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture:
-        """Returns the capture that a callback reports. Raises BadSignature, Invalid."""
+    def read_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Capture | None:
+        """Returns the capture that a callback reports; None for a callback about something else, which is then
+        answered with success. Raises BadSignature, Invalid."""
 
 
 def lacking(provider: object) -> list[str]:

@@ -141,6 +141,8 @@ def receive_notice(*, headers: Mapping[str, str], body: bytes, now: datetime) ->
     Raises BadSignature, Invalid, PaymentNotFound, PaymentsUnavailable, StockBusy, OutcomeUnknown.
     """
     capture = calls.read_notice(headers=headers, body=body, now=now)
+    if capture is None:
+        return
     for error in record_captures(captures=[capture]):
         if error:
             raise error

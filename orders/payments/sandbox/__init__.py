@@ -1,7 +1,7 @@
 """The sandbox provider: its own ledger, a pay page, signed callbacks. For the demo and for tests.
 
 `provider` is what the shop calls, `ledger` what is written down, `notices` the callbacks, `page` and `admin` what
-people see. A real provider is a folder of the same shape.
+people see. Another provider is a folder of the same shape: docs/payment-providers.md.
 
 It stands for a company on the other side of the network, so it touches nothing of the shop but the message table,
 which carries its callbacks, and the shop touches its ledger only through the provider port.

@@ -13,7 +13,7 @@ from charites.common.transactions import run
 from orders.models import SandboxPayment
 from orders.payloads import Capture
 from orders.payments import signing
-from orders.payments.port import PaymentRequest, RefundRequest, wrong_fields
+from orders.payments.port import PaymentRequest, RefundRequest, check_notice
 from orders.payments.sandbox.ledger import insert_open, write_capture, write_close, write_refund
 from orders.payments.sandbox.notices import CHANNEL, as_capture, notice_of
 from orders.payments.sandbox.statement import read_lines
@@ -56,7 +56,4 @@ class Sandbox:
         notice = read_json(body)
         if not isinstance(notice, dict):
             raise Invalid("body", _("is not a notice of a captured payment"))
-        capture = as_capture(notice)
-        if wrong := wrong_fields(capture):
-            raise Invalid.of([Invalid(name, _("is not that of a captured payment")) for name in wrong])
-        return capture
+        return check_notice(as_capture(notice))

@@ -169,12 +169,23 @@ def test_refund_without_a_sensible_answer_stays_pending(provider, nonsense):
     assert Refund.objects.get().status == Refund.Status.PENDING
 
 
-@pytest.mark.parametrize("nonsense", [None, "ok", {"amount": 1}, KeyError("amount"), capture_of(1, amount=0)])
+@pytest.mark.parametrize("nonsense", ["", "ok", {"amount": 1}, KeyError("amount"), capture_of(1, amount=0)])
 def test_notice_that_the_adapter_cannot_read_is_to_be_sent_again(provider, nonsense):
     provider.script["read_notice"] = nonsense
 
     with pytest.raises(PaymentsUnavailable):
         receive_notice(headers={}, body=b"{}", now=NOW)
+
+
+def test_notice_about_something_else_is_taken_and_changes_nothing(provider):
+    make_goods(1, stock=5)
+    order = make_order()
+    make_payment(order)
+    provider.script["read_notice"] = None
+
+    receive_notice(headers={}, body=b"{}", now=NOW)
+
+    assert (stored(order).status, Payment.objects.get().status) == (Order.Status.UNPAID, Payment.Status.BEGUN)
 
 
 def test_cancel_at_a_provider_that_hangs_waits_two_seconds(settings):
