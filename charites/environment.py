@@ -130,7 +130,10 @@ SECRET = Bound(
     f"{SECRET_LENGTH} or more random characters",
     lambda value: len(value) >= SECRET_LENGTH and len(set(value)) >= DIFFERENT,
 )
-
+STRIPE_KEY = matching(
+    r"|[sr]k_(test|live)_\w+", "empty, or a key of Stripe for servers, such as `sk_live_` and letters"
+)
+STRIPE_SECRET = matching(r"|whsec_[\w+/=-]+", "empty, or what Stripe signs its events with: `whsec_`")
 TOKEN = Bound(f"empty, or {SECRET.words}", lambda value: not value or SECRET.holds(value))
 
 

@@ -148,6 +148,12 @@ PAYMENT_SECRET = secret("PAYMENT_SECRET")  # signs the sandbox provider's callba
 PAYMENT_SECRET_FALLBACKS = former_secrets("PAYMENT_SECRET_FALLBACKS")
 PAYMENT_NOTIFY_URL = env.str("PAYMENT_NOTIFY_URL", f"http://127.0.0.1:{HTTP_PORT}/api/payments/notify", WEB_ADDRESS)
 PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{HTTP_PORT}", WEB_ADDRESS)  # for buyers' browsers
+# Of the provider orders.payments.stripe.Stripe, which says at the start what it lacks
+STRIPE_API_KEY = env.str("STRIPE_API_KEY", "", environment.STRIPE_KEY)
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "", environment.STRIPE_SECRET)
+STRIPE_WEBHOOK_SECRET_FALLBACKS = env.list("STRIPE_WEBHOOK_SECRET_FALLBACKS", [], each(environment.STRIPE_SECRET))
+STRIPE_API_URL = env.str("STRIPE_API_URL", "https://api.stripe.com", WEB_ADDRESS)
+STRIPE_RETURN_URL = env.str("STRIPE_RETURN_URL", PUBLIC_URL, WEB_ADDRESS)
 STOCK_LOW = env.int("STOCK_LOW", 5, NOT_NEGATIVE)
 WEBHOOK_PRIVATE_NETWORKS = env.list("WEBHOOK_PRIVATE_NETWORKS", ["127.0.0.0/8"] if DEMO else [], environment.NETWORKS)
 WEBHOOK_DISABLE_DAYS = env.int("WEBHOOK_DISABLE_DAYS", 5, AT_LEAST_ONE)

@@ -4,6 +4,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.checks import register_sentences
@@ -66,6 +67,9 @@ def useless_provider() -> Iterator[str]:
 
     try:
         missing = lacking(get_provider())
+    except ImproperlyConfigured as error:
+        yield f"PAYMENT_PROVIDER={settings.PAYMENT_PROVIDER} cannot be used: {error}"
+        return
     except Exception as error:  # noqa: BLE001 (whatever a provider raises, it is no provider)
         yield f"PAYMENT_PROVIDER={settings.PAYMENT_PROVIDER} is no payment provider: {error!r}."
         return

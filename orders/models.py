@@ -332,3 +332,18 @@ class SandboxRefund(Timestamped):
 
     def __str__(self) -> str:
         return _("sandbox refund %(refund_id)s") % {"refund_id": self.refund_id}
+
+
+class StripeSession(Timestamped):
+    """The Checkout Session of a payment, which Stripe finds by its own number alone."""
+
+    payment_id = models.BigIntegerField(_("payment id"), unique=True)
+    session_id = models.CharField(_("session id"), max_length=255)
+
+    class Meta:
+        db_table = "stripe_session"
+        verbose_name = _("Stripe session")
+        verbose_name_plural = _("Stripe sessions")
+
+    def __str__(self) -> str:
+        return self.session_id

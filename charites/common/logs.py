@@ -238,6 +238,7 @@ def configure(options: dict[str, Any]) -> None:
             # Requests are logged once, by our own middleware and interceptor.
             "loggers": {
                 "httpx": {"level": "WARNING"},
+                "stripe": {"level": "WARNING"},  # its DEBUG has whole answers, and the buyers in them
                 "django.request": {"level": "CRITICAL"},
                 "django.server": {"level": "CRITICAL"},
                 "django.security.DisallowedHost": {"filters": ["without_traceback"]},

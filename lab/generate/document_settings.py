@@ -85,6 +85,11 @@ MEANINGS = {
         "The time zone in which the admin shows times and takes them, and which it names. Rows, the API and the logs "
         "keep UTC."
     ),
+    "STRIPE_API_KEY": "Stripe's key for calls, where PAYMENT_PROVIDER is `orders.payments.stripe.Stripe`.",
+    "STRIPE_WEBHOOK_SECRET": "What Stripe signs its events with; needed with STRIPE_API_KEY.",
+    "STRIPE_WEBHOOK_SECRET_FALLBACKS": "Former or coming ones that still count, separated by commas.",
+    "STRIPE_API_URL": "Where Stripe's API is; its stand-in, stripe-mock, is elsewhere.",
+    "STRIPE_RETURN_URL": "Where Stripe sends buyers who have paid, or changed their mind.",
     "STOCK_LOW": "When no more than so many pieces of a product are available, webhooks hear `stock.low`.",
     "WEBHOOK_PRIVATE_NETWORKS": "Networks that webhook endpoints may be in although they are private, and over http://.",
     "WEBHOOK_DISABLE_DAYS": "An endpoint that has taken nothing for so many days is switched off.",

@@ -21,13 +21,14 @@ OLDEST = (3, 11)
 TESTED = ((3, 13), (3, 12), (3, 11))
 FILES = {
     "run": ["requirements-embedded.txt"],
-    "dev": ["requirements-embedded.txt", "requirements-dev.txt", "requirements-otel.txt"],
+    "dev": ["requirements-embedded.txt", "requirements-dev.txt", "requirements-otel.txt", "requirements-stripe.txt"],
     "test": [
         "requirements-embedded.txt",
         "requirements.txt",
         "requirements-dev.txt",
         "requirements-pyvoy.txt",
         "requirements-otel.txt",
+        "requirements-stripe.txt",
     ],
     "supply": ["requirements-embedded.txt", "requirements-supply.txt"],
 }

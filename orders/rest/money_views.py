@@ -134,8 +134,9 @@ class NotifyView(Endpoint):
 
     @documented(
         "Take a provider's callback",
-        description="Without a token: signed over the raw body, as Standard Webhooks has it, by the headers "
-        "webhook-id, webhook-timestamp and webhook-signature. The body is the provider's; the sandbox's is shown.",
+        description="Without a token: signed over the raw body, by the provider in charge. The sandbox signs as "
+        "Standard Webhooks has it, in webhook-id, webhook-timestamp and webhook-signature; Stripe in Stripe-Signature. "
+        "The body is the provider's; the sandbox's is shown.",
         operation_id="receive_payment_notice",
         request=OpenApiTypes.OBJECT,
         example=examples.A_NOTICE,

@@ -107,8 +107,9 @@ def sync_detailed(
 ) -> Response[Error | NoticeAnswer]:
     """Take a provider's callback
 
-     Without a token: signed over the raw body, as Standard Webhooks has it, by the headers webhook-id,
-    webhook-timestamp and webhook-signature. The body is the provider's; the sandbox's is shown.
+     Without a token: signed over the raw body, by the provider in charge. The sandbox signs as Standard
+    Webhooks has it, in webhook-id, webhook-timestamp and webhook-signature; Stripe in Stripe-Signature.
+    The body is the provider's; the sandbox's is shown.
 
     Args:
         accept_language (str | Unset):
@@ -142,8 +143,9 @@ def sync(
 ) -> Error | NoticeAnswer | None:
     """Take a provider's callback
 
-     Without a token: signed over the raw body, as Standard Webhooks has it, by the headers webhook-id,
-    webhook-timestamp and webhook-signature. The body is the provider's; the sandbox's is shown.
+     Without a token: signed over the raw body, by the provider in charge. The sandbox signs as Standard
+    Webhooks has it, in webhook-id, webhook-timestamp and webhook-signature; Stripe in Stripe-Signature.
+    The body is the provider's; the sandbox's is shown.
 
     Args:
         accept_language (str | Unset):
@@ -172,8 +174,9 @@ async def asyncio_detailed(
 ) -> Response[Error | NoticeAnswer]:
     """Take a provider's callback
 
-     Without a token: signed over the raw body, as Standard Webhooks has it, by the headers webhook-id,
-    webhook-timestamp and webhook-signature. The body is the provider's; the sandbox's is shown.
+     Without a token: signed over the raw body, by the provider in charge. The sandbox signs as Standard
+    Webhooks has it, in webhook-id, webhook-timestamp and webhook-signature; Stripe in Stripe-Signature.
+    The body is the provider's; the sandbox's is shown.
 
     Args:
         accept_language (str | Unset):
@@ -205,8 +208,9 @@ async def asyncio(
 ) -> Error | NoticeAnswer | None:
     """Take a provider's callback
 
-     Without a token: signed over the raw body, as Standard Webhooks has it, by the headers webhook-id,
-    webhook-timestamp and webhook-signature. The body is the provider's; the sandbox's is shown.
+     Without a token: signed over the raw body, by the provider in charge. The sandbox signs as Standard
+    Webhooks has it, in webhook-id, webhook-timestamp and webhook-signature; Stripe in Stripe-Signature.
+    The body is the provider's; the sandbox's is shown.
 
     Args:
         accept_language (str | Unset):

@@ -1,0 +1,77 @@
+"""Stripe's report of a day, "Balance change from activity, itemized", as CSV with the columns of our numbers: see
+https://docs.stripe.com/reports/report-types/balance."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from django.utils.translation import gettext as _
+
+from charites.common.money import places_of
+from charites.common.text import whole
+from orders.payments.statements import Kind, StatementLine, unreadable
+from orders.payments.stripe.notices import PAYMENT_MARK, REFUND_MARK
+
+OF_PAYMENT, OF_REFUND = f"payment_metadata[{PAYMENT_MARK}]", f"refund_metadata[{REFUND_MARK}]"
+NEEDED = {"created_utc", "reporting_category", "gross", "currency", "payment_intent_id", OF_PAYMENT, OF_REFUND}
+# Category -> what a line of it is, and the column of our number; none: no number of ours is about it.
+KINDS = {
+    "charge": (Kind.CAPTURE, OF_PAYMENT),
+    "refund": (Kind.REFUND, OF_REFUND),
+    "refund_failure": (Kind.REFUND, ""),
+    "dispute": (Kind.REFUND, ""),
+    "dispute_reversal": (Kind.REFUND, ""),
+}
+AMOUNT = re.compile(r"-?(\d{1,19}(\.\d{1,9})?)", re.ASCII)
+
+
+def read_report(lines: Iterable[str]) -> Iterator[StatementLine]:
+    """Yields what was paid, sent back and disputed of our payments; fees, payouts and other programs' money are passed
+    over. Raises StatementUnreadable."""
+    reader = csv.reader(lines, strict=True)
+    try:
+        columns = next(reader, [])
+        if missing := NEEDED - set(columns):
+            raise unreadable(1, _("it lacks the columns %(columns)s") % {"columns": ", ".join(sorted(missing))})
+        for cells in reader:
+            if len(cells) != len(columns):
+                raise unreadable(reader.line_num, _("it has %(cells)s cells") % {"cells": len(cells)})
+            row = dict(zip(columns, cells, strict=True))
+            if row["reporting_category"] in KINDS and (row[OF_PAYMENT] or row[OF_REFUND]):
+                yield as_line(reader.line_num, row)
+    except csv.Error as error:
+        raise unreadable(reader.line_num, str(error)) from error
+
+
+def as_line(number: int, row: Mapping[str, str]) -> StatementLine:
+    """What a line says; what cannot be is left to `orders.payments.statements`."""
+    kind, column = KINDS[row["reporting_category"]]
+    our_id = row[column] if column else ""
+    # The buyer's money, where the account keeps another currency.
+    amount = row.get("customer_facing_amount") or row["gross"]
+    currency = (row.get("customer_facing_currency") or row["currency"]).upper()
+    try:
+        happened_at = datetime.strptime(row["created_utc"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise unreadable(number, _("created_utc is no time")) from error
+    return StatementLine(
+        number=number,
+        kind=kind,
+        trade_id=row["payment_intent_id"],
+        our_id=whole(our_id) or 0 if our_id else None,
+        amount=units(number, amount, currency),
+        currency=currency,
+        happened_at=happened_at,
+    )
+
+
+def units(number: int, text: str, currency: str) -> int:
+    """The smallest units in an amount such as -19.90, without its sign. Raises StatementUnreadable."""
+    found = AMOUNT.fullmatch(text)
+    exact = Decimal(found[1]).scaleb(places_of(currency)) if found else None
+    if exact is None or exact != exact.to_integral_value():
+        about = {"text": repr(text[:20]), "currency": repr(currency[:20])}
+        raise unreadable(number, _("%(text)s is no amount of %(currency)s") % about)
+    return int(exact)
