@@ -78,6 +78,8 @@ def load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> dict[str, A
         ("STOCK_ENDPOINT", "nowhere", "empty, `ipv4:a:1,b:2` or `dns:///host:port`, not 'nowhere'"),
         ("PUBLIC_URL", "shop.example", "http:// or https:// with a host"),
         ("CSRF_TRUSTED_ORIGINS", "shop.example", "http:// or https:// with a host, each, not 'shop.example'"),
+        ("STRIPE_API_KEY", "pk_live_secret@", "empty, or a key of Stripe for servers, such as `sk_live_` and letters"),
+        ("STRIPE_WEBHOOK_SECRET", "secret@", "empty, or what Stripe signs its events with: `whsec_`"),
         ("DEMO", "perhaps", "true or false, not 'perhaps'"),
     ],
 )
