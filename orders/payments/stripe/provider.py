@@ -6,6 +6,7 @@ A payment is a Checkout Session; the trade is its PaymentIntent.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import stripe
 from django.conf import settings
@@ -20,6 +21,7 @@ from orders.payments.stripe.ledger import find, remember
 from orders.payments.stripe.notices import CHANNEL, PAYMENT_MARK, REFUND_MARK, read_event
 from orders.payments.stripe.statement import read_report
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")  # where a stand-in for tests may be
 # Stripe keeps a page open for half an hour at least and a day at most. The shop ends it when its order's time is up.
 LONGER = timedelta(minutes=31)
 LONGEST_TIMEOUT = timedelta(hours=23)
@@ -48,6 +50,9 @@ class Stripe:
         currency = settings.CURRENCY
         if not settings.STRIPE_API_KEY or not settings.STRIPE_WEBHOOK_SECRET:
             raise ImproperlyConfigured("Stripe wants STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET.")
+        address = urlsplit(settings.STRIPE_API_URL)
+        if address.scheme != "https" and address.hostname not in LOOPBACK:
+            raise ImproperlyConfigured("STRIPE_API_URL must be https://, or everybody on the way reads the key.")
         if timedelta(seconds=settings.ORDER_PAY_TIMEOUT_SECONDS) > LONGEST_TIMEOUT:
             raise ImproperlyConfigured("Stripe's pages are open for a day: ORDER_PAY_TIMEOUT_SECONDS is 82800 at most.")
         if places_of(currency) != (0 if currency in WITHOUT_PLACES else 2):

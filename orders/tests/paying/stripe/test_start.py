@@ -29,6 +29,7 @@ from orders.tests.paying.stripe.steps import begin
     [
         ({"STRIPE_API_KEY": ""}, "Stripe wants STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET."),
         ({"STRIPE_WEBHOOK_SECRET": ""}, "Stripe wants STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET."),
+        ({"STRIPE_API_URL": "http://stripe.example"}, "must be https://, or everybody on the way reads the key."),
         ({"ORDER_PAY_TIMEOUT_SECONDS": 82_801}, "ORDER_PAY_TIMEOUT_SECONDS is 82800 at most."),
         ({"CURRENCY": "KWD"}, "Stripe counts KWD in other units than this shop: choose CURRENCY anew."),
         ({"CURRENCY": "ISK"}, "Stripe counts ISK in other units than this shop: choose CURRENCY anew."),
