@@ -63,6 +63,7 @@ class WebhookEndpoint(Timestamped):
     failing_since = models.DateTimeField(_("failing since"), null=True, editable=False)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
     paused_until = models.DateTimeField(_("tried again"), null=True, editable=False)
+    last_taken_at = models.DateTimeField(_("took something"), null=True, editable=False)
     leased_until = models.DateTimeField(_("leased until"), null=True, editable=False)
     lease = ExactCharField(_("lease"), max_length=KEY_LENGTH, default="", editable=False)
 
@@ -117,6 +118,7 @@ class WebhookDelivery(models.Model):
         indexes = [
             models.Index(fields=["endpoint_id", "state", "id"], name="messaging_webhook_to_send"),
             models.Index(fields=["endpoint_id", "state", "next_try_at"], name="messaging_webhook_waiting"),
+            models.Index(fields=["endpoint_id", "state", "key"], name="messaging_webhook_of_key"),
             models.Index(fields=["state", "done_at"], name="messaging_webhook_old"),
         ]
 

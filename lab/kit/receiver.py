@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 
 
 class Received(NamedTuple):
+    path: str
     headers: dict[str, str]
     body: bytes
 
@@ -39,7 +40,7 @@ class Receiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                received = Received({name.lower(): value for name, value in self.headers.items()}, body)
+                received = Received(self.path, {name.lower(): text for name, text in self.headers.items()}, body)
                 with receiver._mutex:
                     receiver.received.append(received)
                 status = receiver.answer(received)

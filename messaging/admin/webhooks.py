@@ -162,5 +162,6 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     @confirmed(_("Send these deliveries again? Only what has ended is."))
     def send_again(self, request: HttpRequest, rows: list[WebhookDelivery], form: forms.Form) -> Report:
         ended = [delivery for delivery in rows if delivery.state != WebhookDelivery.State.READY]
-        endpoints.replay(delivery_ids=[delivery.pk for delivery in rows], now=clock.now())
+        if ended:
+            endpoints.replay(delivery_ids=[delivery.pk for delivery in ended], now=clock.now())
         return Report(done=ended)

@@ -42,6 +42,7 @@ class Migration(migrations.Migration):
                 ('failing_since', models.DateTimeField(editable=False, null=True, verbose_name='failing since')),
                 ('failures', models.PositiveIntegerField(default=0, editable=False, verbose_name='failures in a row')),
                 ('paused_until', models.DateTimeField(editable=False, null=True, verbose_name='tried again')),
+                ('last_taken_at', models.DateTimeField(editable=False, null=True, verbose_name='took something')),
                 ('leased_until', models.DateTimeField(editable=False, null=True, verbose_name='leased until')),
                 ('lease', charites.common.models.ExactCharField(default='', editable=False, max_length=64, verbose_name='lease')),
             ],
@@ -71,7 +72,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'webhook delivery',
                 'verbose_name_plural': 'webhook deliveries',
                 'db_table': 'messaging_webhook_delivery',
-                'indexes': [models.Index(fields=['endpoint_id', 'state', 'id'], name='messaging_webhook_to_send'), models.Index(fields=['endpoint_id', 'state', 'next_try_at'], name='messaging_webhook_waiting'), models.Index(fields=['state', 'done_at'], name='messaging_webhook_old')],
+                'indexes': [models.Index(fields=['endpoint_id', 'state', 'id'], name='messaging_webhook_to_send'), models.Index(fields=['endpoint_id', 'state', 'next_try_at'], name='messaging_webhook_waiting'), models.Index(fields=['endpoint_id', 'state', 'key'], name='messaging_webhook_of_key'), models.Index(fields=['state', 'done_at'], name='messaging_webhook_old')],
             },
         ),
     ]

@@ -46,7 +46,7 @@ class AddEndpointSerializer(StrictSerializer):
 class ChangeEndpointSerializer(StrictSerializer):
     url = SecretField(required=False, max_length=URL_LENGTH)
     kinds = serializers.ListField(child=KeyField(), required=False, allow_empty=False, max_length=50, help_text=EVENTS)
-    description = TextField(required=False, max_length=REASON_LENGTH)
+    description = TextField(required=False, allow_blank=True, max_length=REASON_LENGTH)
     is_enabled = FlagField(required=False, help_text="true: begins anew, also after it was switched off")
 
 

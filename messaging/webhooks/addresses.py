@@ -5,13 +5,15 @@ address of it is looked at, and the connection goes to one of those that were: a
 later changes nothing. Redirects are not followed.
 """
 
+import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from urllib.parse import urlsplit
 
-import anyio
 import httpcore
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +24,11 @@ from messaging.models import URL_LENGTH
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # IPv4 behind a translator (RFC 6052)
+TUNNELLED = (0x0000_5EFE, 0x0200_5EFE)  # in front of an IPv4 address: the IPv6 address of its machine (RFC 5214)
+NOBODYS = (
+    ipaddress.ip_network("3fff::/20"),  # for documents (RFC 9637)
+    ipaddress.ip_network("168.63.129.16/32"),  # what a machine in Azure asks about itself
+)
 
 
 class NotAllowed(Exception):
@@ -41,10 +48,14 @@ def is_public(address: Address) -> bool:
     """Whether an address is one of the public Internet, whatever other address is written into it."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if address in TRANSLATED:
+        if address in TRANSLATED or (int(address) >> 32) & 0xFFFFFFFF in TUNNELLED:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner:
             return is_public(inner)
+        if address.is_site_local:
+            return False
+    if any(address in network for network in NOBODYS):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
@@ -72,7 +83,7 @@ def check_url(url: str) -> None:
     except ValueError as error:
         raise Invalid("url", _("is no address")) from error
     is_fine = url.isascii() and url.isprintable() and " " not in url and len(url) <= URL_LENGTH
-    if not is_fine or parts.scheme not in ("https", "http") or not parts.hostname or port == 0:
+    if not is_fine or not url.startswith(("https://", "http://")) or not parts.hostname or port == 0:
         raise Invalid("url", _("must be https:// with a host"))
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise Invalid("url", _("may hold neither a password nor a fragment"))
@@ -85,10 +96,11 @@ def check_url(url: str) -> None:
 
 
 class CheckedBackend(httpcore.AnyIOBackend):
-    """Connects to addresses that were looked at, and to no other."""
+    """Connects to addresses that were looked at, and to no other. One a portion: its name is looked up once."""
 
     def __init__(self, *, is_secure: bool) -> None:
         self._is_secure = is_secure
+        self._lookup: asyncio.Future[Sequence[str]] | None = None
 
     async def connect_tcp(
         self,
@@ -98,17 +110,40 @@ class CheckedBackend(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = check(await resolve(host, port), is_secure=self._is_secure)
-        return await super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+        if self._lookup is None:
+            self._lookup = asyncio.ensure_future(resolve(host, port))
+        addresses = check(await asyncio.shield(self._lookup), is_secure=self._is_secure)
+        for address in addresses[:-1]:
+            with suppress(httpcore.ConnectError):
+                return await super().connect_tcp(address, port, timeout, local_address, socket_options)
+        return await super().connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(self, path: str, *args: object, **options: object) -> httpcore.AsyncNetworkStream:
         raise NotAllowed("a socket of this machine")
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """Returns the addresses of a name. Raises NotAllowed when it has none."""
-    try:
-        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise NotAllowed(f"{host} is not found") from error
-    return [str(entry[4][0]) for entry in found]
+    """Returns the addresses of a name. Raises NotAllowed when it has none.
+
+    In a thread that nobody waits for: a name server that is silent would hold up the end of a portion for a minute.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Sequence[str]] = loop.create_future()
+
+    def settle(addresses: Sequence[str] | None) -> None:
+        if found.done():
+            return
+        if addresses is None:
+            found.set_exception(NotAllowed(f"{host} is not found"))
+        else:
+            found.set_result(addresses)
+
+    def look_up() -> None:
+        addresses = None
+        with suppress(OSError, UnicodeError):
+            addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        with suppress(RuntimeError):  # the portion is over
+            loop.call_soon_threadsafe(settle, addresses)
+
+    threading.Thread(target=look_up, name="webhook-name", daemon=True).start()
+    return await found

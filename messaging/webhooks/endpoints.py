@@ -21,17 +21,27 @@ from messaging.webhooks.addresses import check_url
 MOST_ENDPOINTS = 1_000
 FORMER_SECRET = timedelta(days=1)
 DESCRIPTION = TextRule("description", REASON_LENGTH)
+ANEW: dict[str, Any] = {
+    "failing_since": None,
+    "failures": 0,
+    "paused_until": None,
+    "last_taken_at": None,
+    "switched_off_because": "",
+}
 
 
 def new_secret() -> str:
     return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
-def check(*, url: str, kinds: Collection[str], description: str) -> None:
-    """Raises Invalid."""
-    check_url(url)
+def check(*, url: str | None = None, kinds: Collection[str] | None = None, description: str = "") -> None:
+    """Looks at what is given. Raises Invalid."""
+    if url is not None:
+        check_url(url)
     if description:
         check_texts((DESCRIPTION, description))
+    if kinds is None:
+        return
     if not kinds:
         raise Invalid("kinds", _("must be one event or more"))
     if unknown := sorted(set(kinds) - KINDS.keys()):
@@ -64,14 +74,16 @@ def change_endpoint(*, endpoint_id: int, values: Mapping[str, Any], now: datetim
 
     def change() -> WebhookEndpoint:
         endpoint = locked(endpoint_id)
-        merged = {name: values.get(name, getattr(endpoint, name)) for name in ("url", "kinds", "description")}
-        check(**merged)
-        columns = {**merged, "kinds": sorted(set(merged["kinds"])), "updated_at": now}
-        if "is_enabled" in values:
-            columns["is_enabled"] = values["is_enabled"]
-        if values.get("is_enabled") or merged["url"] != endpoint.url:
-            columns |= {"failing_since": None, "failures": 0, "paused_until": None, "switched_off_because": ""}
-        WebhookEndpoint.objects.filter(pk=endpoint_id).update(**columns)
+        is_switched_on = bool(values.get("is_enabled"))
+        wanted = {name: values[name] for name in ("url", "kinds", "description") if name in values}
+        check(**({"url": endpoint.url} if is_switched_on else {}) | wanted)
+        columns = {name: values[name] for name in ("url", "description", "is_enabled") if name in values}
+        if "kinds" in values:
+            columns["kinds"] = sorted(set(values["kinds"]))
+        if is_switched_on or columns.get("url", endpoint.url) != endpoint.url:
+            columns |= ANEW
+        # Whoever works for it now works for the one it was, and writes nothing down.
+        WebhookEndpoint.objects.filter(pk=endpoint_id).update(**columns, lease="", leased_until=None, updated_at=now)
         return WebhookEndpoint.objects.get(pk=endpoint_id)
 
     try:

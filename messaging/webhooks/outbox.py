@@ -3,8 +3,9 @@
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from charites.common.announcements import Announcement
 from charites.common.ids import next_ids
@@ -12,7 +13,9 @@ from charites.common.transactions import run
 from messaging.models import Announced, WebhookDelivery, WebhookEndpoint
 
 SUBSCRIBED_SECONDS = 1.0  # so long a process may not know of a new subscription
-BATCH = 50  # rows of Announced, each of up to a few hundred events
+ROWS = 50  # of Announced that are looked at, each of up to a few hundred events
+MOST_DELIVERIES = 2_000  # that become in one transaction: it is short, however many endpoints there are
+INSERTED = 500  # by one statement
 
 
 class Subscriptions:
@@ -58,42 +61,48 @@ def store(announcements: Sequence[Announcement]) -> None:
 
 
 def spread(*, now: datetime) -> int:
-    """Makes deliveries of what was announced; returns how many rows that was. Any number of sweeps may do it: one at a
-    time does."""
-    waiting = Announced.objects.order_by("pk").values_list("events", flat=True)[:BATCH]
-    numbers = next_ids(sum(map(len, waiting)))  # before the transaction; rows for which there are none wait
+    """Makes deliveries of what was announced first; returns how many events that was. Any number of sweeps may do it:
+    one at a time does."""
+    waiting = Announced.objects.order_by("pk").values_list("events", flat=True)[:ROWS]
+    numbers = next_ids(min(sum(map(len, waiting)), MOST_DELIVERIES))  # before the transaction
     if not numbers:
         return 0  # the usual case takes no lock
 
     def work() -> int:
-        locked = list(Announced.objects.select_for_update().order_by("pk").values_list("pk", flat=True)[:BATCH])
+        locked = list(Announced.objects.select_for_update().order_by("pk").values_list("pk", flat=True)[:ROWS])
         if not locked:
             return 0
         # Once more, now that nobody else spreads: a row may have come in between two that were just locked, and what
         # came before a row of its key has committed by now.
-        rows = fitting(Announced.objects.select_for_update().filter(pk__lte=locked[-1]).order_by("pk"), len(numbers))
-        WebhookDelivery.objects.bulk_create(deliveries_of(rows, numbers))
-        Announced.objects.filter(pk__in=[row.pk for row in rows]).delete()
-        return len(rows)
+        rows = list(Announced.objects.select_for_update().filter(pk__lte=locked[-1]).order_by("pk"))
+        endpoints = list(WebhookEndpoint.objects.filter(is_enabled=True).order_by("pk"))
+        events = take_events(rows, min(len(numbers), max(MOST_DELIVERIES // max(len(endpoints), 1), 1)))
+        WebhookDelivery.objects.bulk_create(deliveries_of(events, endpoints, numbers), batch_size=INSERTED)
+        Announced.objects.filter(pk__in=[row.pk for row in rows if not row.events]).delete()
+        return len(events)
 
     return run(work, name="spread_events")
 
 
-def fitting(rows: Iterable[Announced], events: int) -> list[Announced]:
-    """The first of the rows, with so many events at most."""
-    chosen = []
+def take_events(rows: Sequence[Announced], most: int) -> list[tuple[datetime, str, str, Any]]:
+    """Takes the first events out of the rows; returns them, each with when it happened. A row that keeps some is
+    written."""
+    taken: list[tuple[datetime, str, str, Any]] = []
     for row in rows:
-        events -= len(row.events)
-        if events < 0:
+        fitting = most - len(taken)
+        taken += [(row.created_at, *event) for event in row.events[:fitting]]
+        row.events = row.events[fitting:]
+        if row.events:
+            if fitting:
+                row.save(update_fields=["events"])
             break
-        chosen.append(row)
-    return chosen
+    return taken
 
 
-def deliveries_of(rows: Sequence[Announced], numbers: Sequence[int]) -> list[WebhookDelivery]:
+def deliveries_of(
+    events: Sequence[tuple[datetime, str, str, Any]], endpoints: Sequence[WebhookEndpoint], numbers: Sequence[int]
+) -> list[WebhookDelivery]:
     """A delivery for each event and each endpoint that wants it, in the order of the events."""
-    endpoints = list(WebhookEndpoint.objects.filter(is_enabled=True).order_by("pk"))
-    events = [(row.created_at, *event) for row in rows for event in row.events]
     return [
         WebhookDelivery(
             endpoint_id=endpoint.pk, event_id=number, kind=kind, key=key, data=data, happened_at=happened_at

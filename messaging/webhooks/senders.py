@@ -1,9 +1,11 @@
-"""The threads of a sweep that work for webhook endpoints. Those that fail have threads of their own: a thousand of them
-that hang hold up none that works."""
+"""The threads of a sweep that work for webhook endpoints. Those that fail or are slow have threads of their own: a
+thousand of them hold up none that is quick."""
 
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from django.db import close_old_connections, connection
@@ -16,22 +18,32 @@ from messaging.webhooks.outbox import spread
 log = structlog.get_logger(__name__)
 
 THREADS = 12  # endpoints that are worked for at once, by one sweep
-FAILING_THREADS = 4  # and that fail
+PATIENT_THREADS = 8  # and that fail or are slow
+SLOW_SECONDS = 2.0  # for a portion
+SPREADS = 10  # transactions that spread, a round
 LOOK_SECONDS = 0.5
 KEEP_FINISHED = timedelta(days=7)
 PURGE_STEP = 500
+
+
+class Worked(NamedTuple):
+    """What a thread has done for an endpoint."""
+
+    taken: int
+    seconds: float
 
 
 class Senders:
     """One a sweep."""
 
     def __init__(self) -> None:
-        self._crews = [Crew(THREADS, is_failing=False), Crew(FAILING_THREADS, is_failing=True)]
+        self.slow: set[int] = set()  # endpoints, as they were when they were worked for last
+        self._crews = [Crew(THREADS, self.slow), Crew(PATIENT_THREADS, self.slow, is_patient=True)]
 
     def round(self, *, now: datetime) -> int:
         """Spreads what was announced, and sets threads to work that are free; returns how much was done since the last
         round."""
-        done = spread(now=now)
+        done = spread_some(now)
         for crew in self._crews:
             crew.send_out(now)
         if self.running:
@@ -46,40 +58,59 @@ class Senders:
         return done
 
     @property
-    def running(self) -> list[Future[int]]:
+    def running(self) -> list[Future[Worked]]:
         return [work for crew in self._crews for work in crew.running.values()]
 
 
-class Crew:
-    """Threads for endpoints that fail, or for the others."""
+def spread_some(now: datetime) -> int:
+    """Returns how many events were spread: as many as there are, or as a round may take."""
+    done = 0
+    for _ in range(SPREADS):
+        if not (more := spread(now=now)):
+            break
+        done += more
+    return done
 
-    def __init__(self, threads: int, *, is_failing: bool) -> None:
-        self.running: dict[int, Future[int]] = {}  # by endpoint
-        self._threads, self._is_failing = threads, is_failing
+
+class Crew:
+    """Threads for endpoints that fail or are slow, or for the others."""
+
+    def __init__(self, threads: int, slow: set[int], *, is_patient: bool = False) -> None:
+        self.running: dict[int, Future[Worked]] = {}  # by endpoint
+        self._threads, self._slow, self._is_patient = threads, slow, is_patient
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhooks")
 
     def send_out(self, now: datetime) -> None:
         """Sets the threads that are free to work."""
         if free := self._threads - len(self.running):
-            due = sending.list_due(now=now, is_failing=self._is_failing, limit=2 * self._threads)
+            limit = 2 * self._threads
+            due = sending.list_due(now=now, is_held_up=self._is_patient, slow=self._slow, limit=limit)
             for endpoint_id in [found for found in due if found not in self.running][:free]:
                 self.running[endpoint_id] = self._pool.submit(in_thread, endpoint_id, now)
 
     def reap(self) -> int:
         """Returns how much was taken by the endpoints whose threads have ended."""
         ended = {endpoint_id: work for endpoint_id, work in self.running.items() if work.done()}
+        taken = 0
         for endpoint_id, work in ended.items():
             del self.running[endpoint_id]
             if error := work.exception():
                 log.warning("webhook_round_failed", endpoint=endpoint_id, error=repr(error))
-        return sum(work.result() for work in ended.values() if not work.exception())
+                continue
+            taken += work.result().taken
+            if work.result().seconds > SLOW_SECONDS:
+                self._slow.add(endpoint_id)
+            else:
+                self._slow.discard(endpoint_id)
+        return taken
 
 
-def in_thread(endpoint_id: int, now: datetime) -> int:
+def in_thread(endpoint_id: int, now: datetime) -> Worked:
     """Works for one endpoint in a pool's thread, whose database connection nobody else would close."""
+    begun = time.monotonic()
     close_old_connections()
     try:
-        return sending.serve(endpoint_id, now=now)
+        return Worked(sending.serve(endpoint_id, now=now), time.monotonic() - begun)
     finally:
         connection.close()
 

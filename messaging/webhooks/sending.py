@@ -5,7 +5,8 @@ that waits for its next try, sends them, and writes down what became of them, as
 are sent again.
 
     healthy   a portion at a time; what is refused is tried again on a ladder, and is dead at its end
-    failing   nothing was taken: one delivery at a time, after pauses that grow to ten minutes; none becomes dead by it
+    failing   nothing was taken: one delivery at a time, new ones first, after pauses that grow to ten minutes; what is
+              refused while others are taken now and then goes on climbing its ladder, nothing else becomes dead
     off       failing for WEBHOOK_DISABLE_DAYS, or the receiver says that it is gone (410): somebody has to look
 """
 
@@ -13,10 +14,11 @@ import asyncio
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import httpcore
 import structlog
@@ -35,7 +37,7 @@ log = structlog.get_logger(__name__)
 PORTION = 64
 AT_ONCE = 16
 CALL_SECONDS = 10.0
-PORTION_SECONDS = 30.0  # after which nothing more of a portion is begun
+PORTION_SECONDS = 5.0  # after which nothing more of a portion is begun
 LEASE = timedelta(seconds=60)  # longer than a portion with its last call
 READ_BYTES = 4096  # of an answer; nobody wants to know the rest
 LADDER = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200))
@@ -54,10 +56,11 @@ class Result(NamedTuple):
     error: str
 
 
-def list_due(*, now: datetime, is_failing: bool, limit: int) -> list[int]:
-    """Returns endpoints that have something to send and that nobody works for, first who has waited longest: of those
-    that fail, or of the others."""
-    due = free(now).filter(Exists(sendable(OuterRef("pk"), now)), failing_since__isnull=not is_failing)
+def list_due(*, now: datetime, is_held_up: bool, slow: Collection[int] = (), limit: int) -> list[int]:
+    """Returns endpoints that have something to send and that nobody works for, first who has waited longest: those that
+    fail or are known to be slow, or the others."""
+    held_up = Q(failing_since__isnull=False) | Q(pk__in=slow)
+    due = free(now).filter(Exists(sendable(OuterRef("pk"), now)), held_up if is_held_up else ~held_up)
     return list(due.order_by("updated_at", "pk").values_list("pk", flat=True)[:limit])
 
 
@@ -77,7 +80,17 @@ def sendable(endpoint_id: Any, now: datetime) -> QuerySet[WebhookDelivery]:
         key=OuterRef("key"),
         pk__lte=OuterRef("pk"),
     )
-    return ready.filter(~Exists(earlier)).order_by("pk")
+    is_due = Q(next_try_at=None) | Q(next_try_at__lte=now)
+    return ready.filter(is_due, ~Exists(earlier))
+
+
+def next_portion(endpoint: WebhookEndpoint, now: datetime) -> list[WebhookDelivery]:
+    """What is sent to an endpoint now. One that fails gets one delivery, which was not tried yet if there is such a
+    one: what it refuses for good must not pass for an endpoint that is down."""
+    due = sendable(endpoint.pk, now)
+    if endpoint.failing_since:
+        return list(due.order_by("next_try_at", "pk")[:1])  # nothing comes before a time
+    return list(due.order_by("pk")[:PORTION])
 
 
 def serve(endpoint_id: int, *, now: datetime) -> int:
@@ -88,7 +101,7 @@ def serve(endpoint_id: int, *, now: datetime) -> int:
     if not run(lambda: unclaimed.update(lease=token, leased_until=now + LEASE), name="lease_endpoint"):
         return 0
     endpoint = WebhookEndpoint.objects.get(pk=endpoint_id)
-    portion = list(sendable(endpoint_id, now)[: 1 if endpoint.failing_since else PORTION])
+    portion = next_portion(endpoint, now)
     results = asyncio.run(send_all(endpoint, portion, now)) if portion else []
     run(partial(write_down, endpoint, token, results, now), name="note_deliveries")
     tell(endpoint, results, now)
@@ -152,7 +165,7 @@ async def send(
     headers = headers_of(endpoint, delivery, body, now)
     try:
         async with asyncio.timeout(CALL_SECONDS):
-            async with pool.stream("POST", endpoint.url, headers=headers, content=body) as answer:
+            async with pool.stream("POST", as_target(endpoint.url), headers=headers, content=body) as answer:
                 read = 0
                 async for part in answer.aiter_stream():
                     read += len(part)
@@ -161,9 +174,20 @@ async def send(
                 status = answer.status
     except TimeoutError:
         return Result(delivery, 0, f"no answer within {CALL_SECONDS:.0f} s")
-    except (NotAllowed, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-        return Result(delivery, 0, f"{type(error).__name__}: {error}"[:500])
+    except NotAllowed as error:
+        return Result(delivery, 0, f"is not called: {error}"[:500])
+    except httpcore.ProtocolError:
+        return Result(delivery, 0, "no answer of HTTP")  # what else it says is nobody's business here
+    except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
+        return Result(delivery, 0, f"no connection: {error}"[:500])
     return Result(delivery, status, "" if 200 <= status < 300 else f"answered {status}")
+
+
+def as_target(url: str) -> httpcore.URL:
+    """An address with its path as it was typed; httpcore itself would drop what stands behind a semicolon."""
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return httpcore.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=target)
 
 
 def body_of(delivery: WebhookDelivery) -> bytes:
@@ -180,6 +204,7 @@ def headers_of(
     if endpoint.former_secret and endpoint.former_secret_until and endpoint.former_secret_until > now:
         keys.append(endpoint.former_secret)
     return [
+        ("host", urlsplit(endpoint.url).netloc),
         ("content-type", "application/json"),
         ("user-agent", f"charites/{settings.VERSION}"),
         ("webhook-id", message_id),
@@ -202,18 +227,32 @@ def write_down(endpoint: WebhookEndpoint, token: str, results: Sequence[Result],
         state=State.DONE, done_at=now, next_try_at=None, last_error="", attempts=F("attempts") + 1
     )
     failed = [result for result in results if result.error]
-    is_down = bool(failed) and not taken
-    for number, group in by_attempts(failed).items():
-        ended = not is_down and number >= len(LADDER)
-        again = (
-            {"state": State.DEAD, "next_try_at": None, "done_at": now}
-            if ended
-            else {"next_try_at": now + LADDER[min(number, len(LADDER) - 1)]}
-        )
-        counted = {} if is_down else {"attempts": number + 1}
+    for attempts, group in by_attempts(failed).items():
+        again = after_failure(attempts, endpoint, is_up=bool(taken) or took_lately(endpoint, attempts, now), now=now)
         for error, keys in group.items():
-            ready.filter(pk__in=keys).update(**again, **counted, last_error=error)
-    ours.update(**state_after(endpoint, results, is_down, now), lease="", leased_until=None, updated_at=now)
+            ready.filter(pk__in=keys).update(**again, last_error=error)
+    ours.update(**state_after(endpoint, results, now), lease="", leased_until=None, updated_at=now)
+
+
+def took_lately(endpoint: WebhookEndpoint, attempts: int, now: datetime) -> bool:
+    """Whether an endpoint has taken others since what was tried so often was tried last."""
+    since = now - max(LADDER[max(attempts - 1, 0)], LONGEST_PAUSE)
+    return endpoint.last_taken_at is not None and endpoint.last_taken_at >= since
+
+
+def after_failure(attempts: int, endpoint: WebhookEndpoint, *, is_up: bool, now: datetime) -> dict[str, object]:
+    """The columns of a delivery that was not taken after so many attempts: it climbs the ladder while the endpoint
+    takes others, and waits for the endpoint otherwise."""
+    if not is_up:
+        return {"next_try_at": now + max(LADDER[0], pause_of(endpoint))}
+    if attempts >= len(LADDER):
+        return {"state": State.DEAD, "next_try_at": None, "done_at": now, "attempts": attempts + 1}
+    return {"next_try_at": now + LADDER[attempts], "attempts": attempts + 1}
+
+
+def pause_of(endpoint: WebhookEndpoint) -> timedelta:
+    """How long an endpoint that fails is left alone: longer each time."""
+    return min(FIRST_PAUSE * (1 << min(endpoint.failures, 20)), LONGEST_PAUSE)
 
 
 def by_attempts(failed: Sequence[Result]) -> dict[int, dict[str, list[int]]]:
@@ -224,20 +263,19 @@ def by_attempts(failed: Sequence[Result]) -> dict[int, dict[str, list[int]]]:
     return groups
 
 
-def state_after(
-    endpoint: WebhookEndpoint, results: Sequence[Result], is_down: bool, now: datetime
-) -> dict[str, object]:
+def state_after(endpoint: WebhookEndpoint, results: Sequence[Result], now: datetime) -> dict[str, object]:
     """The columns of an endpoint after a portion."""
     if not results:
         return {}
-    if not is_down:
-        return {"failing_since": None, "failures": 0, "paused_until": None}
+    if not all(result.error for result in results):
+        return {"failing_since": None, "failures": 0, "paused_until": None, "last_taken_at": now}
+    # What was refused before says less of the endpoint than something new.
+    is_new = any(result.delivery.next_try_at is None for result in results)
     since = endpoint.failing_since or now
-    pause = min(FIRST_PAUSE * 2 ** min(endpoint.failures, 20), LONGEST_PAUSE)
     columns: dict[str, object] = {
         "failing_since": since,
         "failures": endpoint.failures + 1,
-        "paused_until": now + pause,
+        "paused_until": now + (pause_of(endpoint) if is_new else FIRST_PAUSE),
     }
     if reason := reason_to_switch_off(results, since, now):
         columns |= {"is_enabled": False, "switched_off_because": reason[:500]}

@@ -1,5 +1,7 @@
 """Where no call goes: private networks, in whatever clothes, unless the setting allows them."""
 
+import threading
+
 import pytest
 from django.utils import timezone
 
@@ -7,7 +9,7 @@ from charites.common.errors import Invalid
 from lab.kit.receiver import Receiver
 from messaging.models import WebhookDelivery
 from messaging.tests.webhooks.told import add, happen, tell
-from messaging.webhooks import addresses
+from messaging.webhooks import addresses, sending
 from messaging.webhooks.addresses import NotAllowed, check
 
 PRIVATE = [
@@ -15,6 +17,7 @@ PRIVATE = [
     *("192.0.2.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
     *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "2001:db8::1"),
     *("::ffff:127.0.0.1", "::ffff:10.0.0.5", "64:ff9b::7f00:1", "64:ff9b::10.0.0.5", "2002:7f00:1::", "2002:a00:5::1"),
+    *("fec0::1", "3fff::1", "2001:470:1::5efe:127.0.0.1", "168.63.129.16"),
 ]
 
 
@@ -53,7 +56,7 @@ def test_name_that_means_this_machine_is_not_called(receiver: Receiver, settings
     assert tell(endpoint) == 0
 
     assert receiver.received == []
-    assert "NotAllowed" in WebhookDelivery.objects.get().last_error
+    assert WebhookDelivery.objects.get().last_error == "is not called: 127.0.0.1 is no address of the public Internet"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -75,6 +78,38 @@ def test_name_is_looked_at_with_every_call(receiver: Receiver, settings, monkeyp
 
 
 @pytest.mark.django_db(transaction=True)
+def test_next_address_is_called_where_the_first_one_does_not_listen(receiver: Receiver, monkeypatch) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    monkeypatch.setattr(addresses, "resolve", resolve)
+    endpoint = add(receiver.url.replace("127.0.0.1", "shop.example"))
+    happen("order.placed", "1")
+
+    assert tell(endpoint) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_name_server_that_is_silent_holds_up_nobody_longer_than_a_call(monkeypatch) -> None:
+    monkeypatch.setattr(sending, "CALL_SECONDS", 0.3)
+    over, is_waited_for = threading.Event(), []
+
+    def getaddrinfo(*_: object, **__: object) -> list[object]:
+        is_waited_for.append(not over.wait(30))
+        raise OSError
+
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", getaddrinfo)
+    endpoint = add("https://shop.example/")
+    happen("order.placed", "1")
+
+    assert tell(endpoint) == 0
+
+    assert is_waited_for == []
+    over.set()
+    assert "no answer" in WebhookDelivery.objects.get().last_error
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "url",
     [
@@ -82,6 +117,7 @@ def test_name_is_looked_at_with_every_call(receiver: Receiver, settings, monkeyp
         "shop.example",
         "ftp://shop.example/",
         "https://",
+        "HTTPS://shop.example/",
         "https://user:password@shop.example/",
         "https://shop.example/#part",
         "https://shop.example:0/",

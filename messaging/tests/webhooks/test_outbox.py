@@ -6,7 +6,7 @@ from django.utils import timezone
 from charites.common.announcements import KINDS, Announcement, Kind, announce
 from charites.common.transactions import run
 from lab.kit.interleaving import Parked
-from messaging.models import Announced, WebhookDelivery
+from messaging.models import Announced, WebhookDelivery, WebhookEndpoint
 from messaging.tests.webhooks.told import add, happen
 from messaging.webhooks import endpoints, outbox
 from messaging.webhooks.outbox import spread
@@ -60,8 +60,26 @@ def test_events_of_one_transaction_are_one_row() -> None:
     run(lambda: announce(Announcement(KINDS["order.placed"], str(n), {}) for n in range(256)), name="test")
 
     assert Announced.objects.count() == 1
-    assert spread(now=timezone.now()) == 1
+    assert spread(now=timezone.now()) == 256
     assert [key for _endpoint, _kind, key in deliveries()] == [str(n) for n in range(256)]
+
+
+def test_transaction_that_spreads_is_short_however_many_endpoints_there_are(monkeypatch) -> None:
+    monkeypatch.setattr(outbox, "MOST_DELIVERIES", 20)
+    for _ in range(3):
+        add(URL)
+    keys = [str(n) for n in range(16)]
+    for some in (keys[:10], keys[10:]):
+        run(lambda: announce(Announcement(KINDS["order.placed"], key, {}) for key in some), name="test")  # noqa: B023
+
+    steps = [spread(now=timezone.now()) for _ in range(4)]
+
+    assert steps == [6, 6, 4, 0]
+    found = WebhookDelivery.objects.order_by("pk").values_list("endpoint_id", "key", "event_id")
+    for endpoint in WebhookEndpoint.objects.all():
+        assert [key for endpoint_id, key, _ in found if endpoint_id == endpoint.pk] == keys
+    assert len({(key, event_id) for _, key, event_id in found}) == len({event_id for _, _, event_id in found}) == 16
+    assert not Announced.objects.exists()
 
 
 def test_endpoint_that_was_switched_off_gets_nothing_new() -> None:

@@ -8,13 +8,14 @@ import pytest
 from django.utils import timezone
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from charites.common.errors import Invalid
 from lab.kit.receiver import Receiver
 from messaging.errors import TooManyEndpoints
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.tests.webhooks.told import STATE, add, happen, reread, states, tell
-from messaging.webhooks import endpoints, sending
+from messaging.webhooks import endpoints, senders, sending
 from messaging.webhooks.outbox import spread
-from messaging.webhooks.senders import FAILING_THREADS, Senders, purge
+from messaging.webhooks.senders import PATIENT_THREADS, Senders, purge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,6 +107,31 @@ def test_event_that_one_endpoint_never_takes_is_dead_and_the_next_of_its_order_g
     assert receiver.events()[-1] == ("order.paid", "1")
 
 
+def test_event_that_is_never_taken_does_not_pass_for_an_endpoint_that_is_down(receiver: Receiver) -> None:
+    """Even where orders are so few that it is often sent alone."""
+    endpoint = add(receiver.url)
+    receiver.answer = refusing("bad")
+    happen("order.placed", "bad")
+    now = timezone.now()
+    waited = []
+
+    for number in range(40):
+        for _ in range(20):  # rounds of a quiet minute or two
+            tell(endpoint, now=now)
+            now += 5 * SECOND
+        happen("order.placed", str(number))
+        placed_at = now
+        while receiver.events()[-1] != ("order.placed", str(number)):
+            tell(endpoint, now=now)
+            now += SECOND
+        waited.append(now - placed_at)
+
+    assert max(waited) <= 5 * SECOND
+    bad = WebhookDelivery.objects.get(key="bad")
+    assert (bad.state, bad.attempts > 4, reread(endpoint).is_enabled) == ("ready", True, True)
+    assert receiver.events().count(("order.placed", "bad")) < 60
+
+
 def test_endpoint_that_takes_nothing_is_tried_less_and_less_with_one_event(receiver: Receiver) -> None:
     endpoint = add(receiver.url)
     receiver.answer = lambda received: 503
@@ -148,7 +174,7 @@ def test_endpoint_that_fails_for_days_is_switched_off_and_says_why(receiver: Rec
     assert not off.is_enabled
     assert off.switched_off_because.startswith("it has taken nothing since")
     assert off.switched_off_because.endswith("answered 500")
-    assert sending.list_due(now=now + 5 * DAY, is_failing=True, limit=5) == []
+    assert sending.list_due(now=now + 5 * DAY, is_held_up=True, limit=5) == []
     receiver.answer = lambda received: 204
     endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": True}, now=now)
     assert tell(endpoint, now=now + 5 * DAY) == 1
@@ -184,13 +210,13 @@ def test_endpoint_that_never_answers_costs_its_own_time_alone(receiver: Receiver
         for key in range(20):
             happen("order.placed", str(key))
 
-        senders = Senders()
+        some = Senders()
         now = timezone.now()
         while states(fine).count("done") < 20:
-            senders.round(now=now)
+            some.round(now=now)
 
         assert set(states(hanging)) == {"ready"}
-        senders.finish(now=now)
+        some.finish(now=now)
     assert reread(hanging).failing_since == now
     assert "no answer" in WebhookDelivery.objects.filter(endpoint_id=hanging.pk).exclude(last_error="")[0].last_error
 
@@ -222,15 +248,15 @@ def test_thousand_endpoints_of_which_one_answers(receiver: Receiver, monkeypatch
             add(receiver.url)
         happen("order.placed", "1")
 
-        senders = Senders()
+        some = Senders()
         while states(fine) != ["done"]:
-            senders.round(now=timezone.now())
+            some.round(now=timezone.now())
 
         assert WebhookDelivery.objects.filter(state=STATE.READY).count() == 999
-        assert len(senders.running) == FAILING_THREADS
+        assert len(some.running) == PATIENT_THREADS
         WebhookEndpoint.objects.update(is_enabled=False)
         over.set()
-        senders.finish(now=long_ago)
+        some.finish(now=long_ago)
 
 
 def test_answer_without_end_is_not_read(receiver: Receiver, monkeypatch) -> None:
@@ -299,6 +325,63 @@ def test_sweep_that_lost_its_lease_writes_nothing_down(receiver: Receiver) -> No
 
     assert states(endpoint) == ["ready"]
     assert reread(endpoint).lease == "somebody else"
+
+
+@pytest.mark.parametrize("status", [204, 410])
+def test_answer_of_a_former_address_is_nothing_of_the_new_one(receiver: Receiver, status: int) -> None:
+    endpoint = add(receiver.url)
+    with Receiver() as elsewhere:
+
+        def move(_received: object) -> int:
+            endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"url": elsewhere.url}, now=timezone.now())
+            return status
+
+        receiver.answer = move
+        happen("order.placed", "1")
+        tell(endpoint)
+
+        assert (states(endpoint), reread(endpoint).is_enabled) == (["ready"], True)
+        assert tell(endpoint) == 1
+        assert elsewhere.events() == [("order.placed", "1")]
+
+
+def test_endpoint_whose_address_is_no_longer_allowed_can_be_switched_off(receiver: Receiver, settings) -> None:
+    endpoint = add(receiver.url)
+    settings.WEBHOOK_PRIVATE_NETWORKS = []
+
+    changed = endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": False}, now=timezone.now())
+
+    assert not changed.is_enabled
+    with pytest.raises(Invalid):
+        endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": True}, now=timezone.now())
+
+
+def test_address_is_called_as_it_was_typed(receiver: Receiver) -> None:
+    endpoint = add(f"{receiver.url};token=a?x=1;y")
+    happen("order.placed", "1")
+
+    tell(endpoint)
+
+    assert receiver.received[0].path == "/hooks;token=a?x=1;y"
+    assert receiver.received[0].headers["host"] == receiver.url.split("/")[2]
+
+
+def test_endpoint_that_is_slow_is_left_to_those_who_have_time(receiver: Receiver, monkeypatch) -> None:
+    monkeypatch.setattr(senders, "SLOW_SECONDS", -1)
+    endpoint = add(receiver.url)
+    happen("order.placed", "1")
+    some = Senders()
+    now = timezone.now()
+    some.finish(now=now)
+    happen("order.placed", "2")
+    spread(now=now)
+
+    assert [sending.list_due(now=now, is_held_up=held, slow=some.slow, limit=5) for held in (False, True)] == [
+        [],
+        [endpoint.pk],
+    ]
+    some.finish(now=now)
+    assert states(endpoint) == ["done", "done"]
 
 
 def test_delivery_that_has_ended_is_sent_again_under_its_id(receiver: Receiver) -> None:

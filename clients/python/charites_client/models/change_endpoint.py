@@ -32,7 +32,11 @@ class ChangeEndpoint:
         if not isinstance(self.kinds, Unset):
             kinds = self.kinds
 
-        description = self.description
+        description: str | Unset
+        if isinstance(self.description, Unset):
+            description = UNSET
+        else:
+            description = self.description
 
         is_enabled = self.is_enabled
 
@@ -57,7 +61,12 @@ class ChangeEndpoint:
 
         kinds = cast(list[str], d.pop("kinds", UNSET))
 
-        description = d.pop("description", UNSET)
+        def _parse_description(data: object) -> str | Unset:
+            if isinstance(data, Unset):
+                return data
+            return cast(str | Unset, data)
+
+        description = _parse_description(d.pop("description", UNSET))
 
         is_enabled = d.pop("is_enabled", UNSET)
 
