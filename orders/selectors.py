@@ -18,6 +18,7 @@ from orders.errors import OrderNotFound
 from orders.models import ON_ITS_WAY, Order, OrderDetail, Payment, Refund, RefundLine
 
 PAGE = 500  # rows that are read together
+REFUNDED = "_refunded"
 ENDED = (Order.Status.CLOSED, Order.Status.COMPLETED)
 
 
@@ -154,10 +155,10 @@ def due_orders(now: datetime) -> QuerySet[Order]:
     return along(Order.objects.filter(expires_at__lte=now), "expires_at", "pk", status=Order.Status.UNPAID)
 
 
-def one_of(payments: QuerySet[Payment]) -> Subquery:
-    """One of these payments for each order, or NULL. An EXISTS would do, but MariaDB answers it by reading all of these
-    payments first, whatever their orders."""
-    return Subquery(payments.filter(order_id=OuterRef("order_id")).values("pk")[:1])
+def one_of(rows: QuerySet[Payment] | QuerySet[Refund]) -> Subquery:
+    """One of these payments, or refunds, for each order, or NULL. An EXISTS would do, but MariaDB answers it by reading
+    all of them first, whatever their orders."""
+    return Subquery(rows.filter(order_id=OuterRef("order_id")).values("pk")[:1])
 
 
 def list_due(*, now: datetime, after: Due | None, limit: int) -> list[Due]:
@@ -287,6 +288,26 @@ def list_payments(*, order_id: int) -> list[Payment]:
 def list_refunds(*, order_id: int) -> list[Refund]:
     """Returns the refunds of an order's payments, oldest first."""
     return list(Refund.objects.filter(order_id=order_id).order_by("pk"))
+
+
+def with_refunded(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """The orders, of each of which `refunded_of` then knows."""
+    gone = Refund.objects.exclude(status=Refund.Status.REFUSED).filter(order_id=OuterRef("order_id")).order_by()
+    sums = halves("amount", name=REFUNDED).items()
+    return orders.annotate(
+        **{half: Subquery(gone.values("order_id").annotate(total=total).values("total")) for half, total in sums}
+    )
+
+
+def refunded_of(order: Order) -> int:
+    """Returns how many cents of an order of `with_refunded` have left or are about to."""
+    return sum_of_halves(vars(order), REFUNDED)
+
+
+def refunded(orders: QuerySet[Order], *, is_refunded: bool) -> QuerySet[Order]:
+    """Those of the orders of which money has left or is about to, or the others. Looked for order by order."""
+    found = orders.alias(refund=one_of(Refund.objects.exclude(status=Refund.Status.REFUSED)))
+    return found.exclude(refund=None) if is_refunded else found.filter(refund=None)
 
 
 def list_returned(*, refund_ids: Sequence[int]) -> list[RefundLine]:

@@ -146,11 +146,17 @@ def with_limit(label: Text, limit: int | None) -> Text:
 Run = Callable[[Any, HttpRequest, list[Any], forms.Form], Report]
 
 
-def confirmed(question: Text, *, form_class: type[forms.Form] = forms.Form, one: bool = False) -> Callable[..., Any]:
+Remark = Callable[[list[Any]], Text | None]
+
+
+def confirmed(
+    question: Text, *, form_class: type[forms.Form] = forms.Form, one: bool = False, remark: Remark | None = None
+) -> Callable[..., Any]:
     """Makes an admin action of a function `(admin, request, rows, form) -> Report` that calls one service.
 
     The action first shows its question with the chosen rows (and its form), runs when that is answered, and then
-    writes what was done to Django's log of the admin and to ours. `one`: it takes a single row.
+    writes what was done to Django's log of the admin and to ours. `one`: it takes a single row. `remark`: what has to
+    be known of the chosen rows before that is answered, if anything.
     """
 
     limit = 1 if one else MAX_ROWS
@@ -166,7 +172,8 @@ def confirmed(question: Text, *, form_class: type[forms.Form] = forms.Form, one:
             rows = admin.completed(rows)  # before anything is done: the page may have to stand without a database
             form = form_class(request.POST if "confirmed" in request.POST else None)
             if not form.is_valid() or not carry_out(admin, request, rows, form, run):
-                return confirmation_page(admin, request, rows, form, question, run.__name__)
+                words = remark(rows) if remark else None
+                return confirmation_page(admin, request, rows, form, question, run.__name__, remark=words)
             return None
 
         action.limit = limit  # type: ignore[attr-defined]
@@ -176,12 +183,19 @@ def confirmed(question: Text, *, form_class: type[forms.Form] = forms.Form, one:
 
 
 def confirmation_page(
-    admin: Any, request: HttpRequest, rows: list[Any], form: forms.Form, question: Text, name: str
+    admin: Any,
+    request: HttpRequest,
+    rows: list[Any],
+    form: forms.Form,
+    question: Text,
+    name: str,
+    *,
+    remark: Text | None = None,
 ) -> HttpResponse:
     """Shows what an action is about to do, and to what."""
     _run, _name, label = admin.get_action(name)
     names = [admin.described(row) for row in rows]
-    chosen = {"rows": rows, "action": name, "action_checkbox_name": ACTION_CHECKBOX_NAME}
+    chosen = {"rows": rows, "action": name, "action_checkbox_name": ACTION_CHECKBOX_NAME, "remark": remark}
     return question_page(admin, request, form, question, names=names, label=label, **chosen)
 
 

@@ -53,6 +53,23 @@ class RoomFilter(admin.SimpleListFilter):
         return queryset.none() if room_id is None else queryset.filter(room_id=room_id)
 
 
+class RefundedFilter(admin.SimpleListFilter):
+    """Whether money of an order has been sent back, or is on its way: its status does not say so."""
+
+    title = pgettext_lazy("money", "refunded")
+    parameter_name = "refunded"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+        return [("yes", _("Yes")), ("no", _("No"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        if not self.value():
+            return queryset
+        if self.value() not in ("yes", "no"):
+            raise IncorrectLookupParameters
+        return selectors.refunded(queryset, is_refunded=self.value() == "yes")
+
+
 class PlacedFilter(admin.SimpleListFilter):
     """When an order was placed: lately, or in a year, a month, a day of those in which there were any.
 

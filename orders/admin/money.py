@@ -1,12 +1,14 @@
 """Payments and refunds."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, confirmed
@@ -18,10 +20,12 @@ from charites.common.money import money
 from messaging.models import Message
 from messaging.selectors import list_by_key
 from orders import selectors, services
-from orders.models import ON_ITS_WAY, Payment, Refund, RefundLine
+from orders.models import ON_ITS_WAY, OrderDetail, Payment, Refund, RefundLine
 from orders.payments import sandbox
 from orders.payments.sandbox import NOTIFY_TOPIC
 from orders.refunds import REFUND_TOPIC, REQUESTED_TOPIC, RETURN_TOPIC
+
+CAME_BACK = pgettext_lazy("pieces", "came back")
 
 
 def amount(row: Any) -> str:
@@ -34,9 +38,20 @@ def payments_section(payments: list[Payment]) -> Section:
     return section(_("Payments"), Payment, payments, *names, labels={"amount": _("amount")}, amount=amount)
 
 
-def refunds_section(refunds: list[Refund]) -> Section:
-    names = ("refund_id", "amount", "reason", "note", "actor", "status", "attempts", "created_at")
-    return section(_("Refunds"), Refund, refunds, *names, labels={"amount": _("amount")}, amount=amount)
+def refunds_section(refunds: list[Refund], lines: Iterable[OrderDetail], returned: Iterable[RefundLine]) -> Section:
+    """With the pieces that came back with each, by the titles that the order's lines have."""
+    titles, pieces = {line.goods_id: line.title for line in lines}, defaultdict(list)
+    for piece in returned:
+        pieces[piece.refund_id].append(f"{titles[piece.goods_id]} × {piece.num}")
+    return section(
+        _("Refunds"),
+        Refund,
+        refunds,
+        *("refund_id", "amount", "returned", "reason", "note", "actor", "status", "attempts", "created_at"),
+        labels={"amount": _("amount"), "returned": CAME_BACK},
+        amount=amount,
+        returned=lambda refund: "; ".join(pieces[refund.refund_id]) or None,
+    )
 
 
 def messages_section(messages: list[Message]) -> Section:
@@ -73,11 +88,13 @@ class PaymentAdmin(MoneyAdmin):
         ]
 
     def sections(self, obj: Payment) -> list[Section]:
-        found = selectors.list_refunds(order_id=obj.order_id)
+        found = [row for row in selectors.list_refunds(order_id=obj.order_id) if row.payment_id == obj.payment_id]
+        lines = selectors.get_order(order_id=obj.order_id, user_id=None).lines
+        returned = selectors.list_returned(refund_ids=[refund.refund_id for refund in found])
         notices = list_by_key(topic=NOTIFY_TOPIC, key=str(obj.payment_id))
         refunds = list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id))
         return [
-            refunds_section([refund for refund in found if refund.payment_id == obj.payment_id]),
+            refunds_section(found, lines, returned),
             messages_section([*notices, *refunds]),
         ]
 

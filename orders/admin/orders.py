@@ -1,5 +1,6 @@
 """Orders and their lines."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, pgettext_lazy
 
 from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, actor_of, confirmed, with_username
@@ -20,8 +22,8 @@ from charites.common.auth import Permission
 from charites.common.money import money
 from goods.selectors import list_existing_rooms
 from orders import selectors, services
-from orders.admin.filters import PlacedFilter, RoomFilter
-from orders.admin.money import payments_section, refunds_section
+from orders.admin.filters import PlacedFilter, RefundedFilter, RoomFilter
+from orders.admin.money import CAME_BACK, payments_section, refunds_section
 from orders.admin.refund_page import RefundableAdmin
 from orders.models import Order, OrderDetail
 from orders.personal_data import masked
@@ -36,6 +38,17 @@ def sees_personal_data(request: HttpRequest) -> bool:
 
 def in_words(pieces: Mapping[int, int]) -> str:
     return "; ".join(f"{goods_id} × {num}" for goods_id, num in sorted(pieces.items()))
+
+
+def of_refunded(orders: Sequence[Order]) -> str | None:
+    """What has to be known before these orders of the list are completed."""
+    number = sum(1 for order in orders if selectors.refunded_of(order))
+    words = ngettext(
+        "%(number)s of them has been refunded, wholly or in part.",
+        "%(number)s of them have been refunded, wholly or in part.",
+        number,
+    )
+    return words % {"number": number} if number else None
 
 
 def with_room_titles(rows: Sequence[Any]) -> list[Any]:
@@ -65,8 +78,10 @@ class UserNames(ReadOnlyAdmin):
 
 @admin.register(Order)
 class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
-    list_display = ("order_id", "user", "status", "shown_amount", "created_at", "expires_in", "closed_by")
-    list_filter = ("status", PlacedFilter, RoomFilter, "closed_by")
+    list_display = (
+        *("order_id", "user", "status", "shown_amount", "shown_refunded", "created_at", "expires_in", "closed_by"),
+    )
+    list_filter = ("status", RefundedFilter, PlacedFilter, RoomFilter, "closed_by")
     ordered_filters = ("status", PlacedFilter.parameter_name)
     ordering = ("-order_id",)
     id_fields = ("order_id", "user_id")
@@ -109,6 +124,14 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
             order.refunded = order.account.refunded
         return with_room_titles(orders)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        return selectors.with_refunded(super().get_queryset(request))
+
+    def described(self, row: Order) -> str:
+        refunded = selectors.refunded_of(row)
+        words = {"order": row, "amount": money(refunded)}
+        return _("%(order)s: %(amount)s refunded") % words if refunded else str(row)
+
     def total_of(self, rows: QuerySet[Order]) -> str:
         return money(selectors.sum_amounts(rows))
 
@@ -119,6 +142,11 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
     def shown_amount(self, order: Order) -> str:
         return money(order.pay_amount)
 
+    @admin.display(description=pgettext_lazy("money", "refunded"))
+    def shown_refunded(self, order: Order) -> str | None:
+        refunded = selectors.refunded_of(order)
+        return money(refunded) if refunded else None
+
     @admin.display(description=_("expires in"), ordering="expires_at")
     def expires_in(self, order: Order) -> Any:
         if order.status != Order.Status.UNPAID:
@@ -127,7 +155,11 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
         return timeuntil(order.expires_at, now, depth=1) if order.expires_at > now else _("overdue")
 
     def sections(self, obj: Order) -> list[Section]:
-        lines = selectors.get_order(order_id=obj.order_id, user_id=None).lines
+        (found,) = selectors.with_lines([obj])
+        lines = found.lines
+        refunds = selectors.list_refunds(order_id=obj.order_id)
+        pieces = selectors.list_returned(refund_ids=[refund.refund_id for refund in refunds])
+        returned = sum((Counter({piece.goods_id: piece.num}) for piece in pieces), Counter())
         has_stock = "stock" in settings.APPS  # elsewhere the records are another service's
         records = stock_selectors.list_records(order_ids=[obj.order_id]) if has_stock else []
         with_products([*lines, *records])
@@ -136,14 +168,18 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
                 _("Lines"),
                 OrderDetail,
                 lines,
-                *("goods_id", "title", "price", "num", "pay_amount"),
-                labels={"goods_id": _("product"), "price": _("price"), "pay_amount": _("amount")},
+                *("goods_id", "title", "price", "num", "returned", "pay_amount"),
+                labels={
+                    **{"goods_id": _("product"), "price": _("price"), "pay_amount": _("amount")},
+                    "returned": CAME_BACK,
+                },
                 linked=product_id_of,
+                returned=lambda line: returned[line.goods_id] or None,
                 price=lambda line: money(line.price),
                 pay_amount=lambda line: money(line.pay_amount),
             ),
             payments_section(selectors.list_payments(order_id=obj.order_id)),
-            refunds_section(selectors.list_refunds(order_id=obj.order_id)),
+            refunds_section(refunds, lines, pieces),
         ]
         if has_stock:
             names = ("goods_id", "num", "status", "updated_at")
@@ -161,7 +197,7 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
         return Report(done=done, errors=[error for error in errors.values() if error])
 
     @admin.action(description=_("Complete the paid orders"), permissions=["operate"])
-    @confirmed(_("Complete these orders? Only paid ones are."))
+    @confirmed(_("Complete these orders? Only paid ones are."), remark=of_refunded)
     def complete_orders(self, request: HttpRequest, rows: list[Order], form: forms.Form) -> Report:
         completed = services.complete_orders(
             order_ids=[order.order_id for order in rows], actor=actor_of(request), now=clock.now()

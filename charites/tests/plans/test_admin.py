@@ -25,6 +25,8 @@ FILTERS: Sequence[tuple[type[Model], str]] = (
     *((Order, f"status__exact={status}") for status in Order.Status),
     (Order, "status__exact=300&closed_by__exact=user"),
     (Order, "closed_by__exact=user"),
+    (Order, "refunded=yes"),
+    (Order, "refunded=no"),
     (Order, "room=5"),
     *((Order, f"placed={word}") for word in ("today", "24h", "7d", "2026", "24h&status__exact=200")),
     (Order, "q=77"),

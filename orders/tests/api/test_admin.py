@@ -92,8 +92,8 @@ def test_order_page_shows_lines_payments_refunds_and_records(client: Client) -> 
         "Refunds": 1,
         "Stock records": 1,
     }
-    assert shown["Lines"][0][1:] == ["Goods 1", "99.50\xa0CNY", 2, "199.00\xa0CNY"]
-    assert shown["Refunds"][0][1:3] == ["199.00\xa0CNY", "double"]
+    assert shown["Lines"][0][1:] == ["Goods 1", "99.50\xa0CNY", 2, None, "199.00\xa0CNY"]
+    assert shown["Refunds"][0][1:4] == ["199.00\xa0CNY", None, "double"]
     assert shown["Stock records"][0][2] == "deducted"
 
 

@@ -2,14 +2,18 @@
 
 import re
 from html import unescape
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from lab.kit.admin_site import make_operator, page_url, sign_in, submit
+from lab.kit.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in, submit
 from lab.kit.factories import make_clerk, make_closed_order, make_goods, make_paid_order
 from orders.models import Order, Refund, RefundLine
 from orders.payloads import RefundOrder
+from orders.selectors import refunded_of
 from orders.services import refund_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -120,3 +124,71 @@ def test_who_may_not_see_orders_or_add_refunds_is_kept_out(order: Order, permiss
     assert not Refund.objects.exists()
     if "orders.view_order" in permissions:
         assert refund_url(order) not in client.get(page_url(order)).content.decode()
+
+
+def refund(order: Order, amount: int, pieces: int = 0, key: str = "k") -> Refund:
+    command = RefundOrder(order.order_id, amount, "broken", "staff:1", key, returned={1: pieces} if pieces else {})
+    requested = refund_order(command=command)
+    assert requested.refund
+    return requested.refund
+
+
+def rows_of(client: Client, order: Order, title: str) -> list[list[str]]:
+    (found,) = [s for s in client.get(page_url(order)).context["sections"] if s.title == title]
+    return [[str(cell) for cell in row] for row in found.rows]
+
+
+def test_list_shows_how_much_of_each_order_was_refunded_and_filters_by_it(order: Order) -> None:
+    other, refused = make_paid_order({1: 1}), make_paid_order({1: 1})
+    refund(order, 1000)
+    refund(order, 50, key="k2")
+    refund(refused, 500)
+    Refund.objects.filter(order_id=refused.order_id).update(status=Refund.Status.REFUSED)
+    client = sign_in(make_operator())
+
+    def listed(**query: str) -> dict[int, int]:
+        found = client.get(list_url(Order), query).context["cl"].result_list
+        return {row.order_id: refunded_of(row) for row in found}
+
+    assert listed() == {order.order_id: 1050, other.order_id: 0, refused.order_id: 0}
+    assert listed(refunded="yes") == {order.order_id: 1050}
+    assert set(listed(refunded="no")) == {other.order_id, refused.order_id}
+    assert client.get(list_url(Order), {"refunded": "maybe"}).url == f"{list_url(Order)}?e=1"
+    assert "10.50\u00a0CNY" in client.get(list_url(Order)).content.decode()
+
+
+def test_list_of_many_refunded_orders_asks_as_few_statements_as_of_one(
+    order: Order, django_assert_num_queries: Any
+) -> None:
+    client = sign_in(make_operator())
+    refund(order, 1000)
+    with CaptureQueriesContext(connection) as of_one:
+        client.get(list_url(Order))
+    for _ in range(3):
+        refund(make_paid_order({1: 1}), 1000)
+
+    with django_assert_num_queries(len(of_one)):
+        client.get(list_url(Order))
+
+
+def test_completing_says_how_many_of_the_orders_were_refunded(order: Order) -> None:
+    other = make_paid_order({1: 1})
+    client = sign_in(make_operator())
+    assert "refunded" not in ask(client, "complete_orders", [order, other]).content.decode()
+
+    refund(order, 1000)
+    page = ask(client, "complete_orders", [order, other]).content.decode()
+
+    assert "1 of them has been refunded, wholly or in part." in page
+    assert f"order {order.order_id}: 10.00\u00a0CNY refunded" in page
+    assert confirm(client, "complete_orders", [order, other]) == ["Done for 2 rows."]
+
+
+def test_page_of_an_order_shows_which_pieces_came_back(order: Order) -> None:
+    refund(order, 1000, pieces=1)
+    refund(order, 1000, pieces=1, key="k2")
+    refund(order, 1, key="k3")
+    client = sign_in(make_operator())
+
+    assert [row[3:5] for row in rows_of(client, order, "Lines")] == [["2", "2"]]
+    assert [row[2] for row in rows_of(client, order, "Refunds")] == ["Mug × 1", "Mug × 1", "None"]
