@@ -12,7 +12,7 @@ from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.models import DEFAULT_PAGE, MAX_INT64, MAX_PAGE
 from charites.common.pages import Cursor, Page, Row, along, few_keys, one_by_one, read_page
 from orders.models import Order, OrderDetail, Payment, Refund
-from orders.selectors import OrderWithLines, with_lines
+from orders.selectors import OrderWithLines, RefundWithPieces, with_lines, with_pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,10 @@ def page_payments(cursor: Cursor, **wanted: Any) -> Page[Payment]:
     return read_page(payments, "payment_id", cursor, keys_first=True)
 
 
-def page_refunds(cursor: Cursor, **wanted: Any) -> Page[Refund]:
+def page_refunds(cursor: Cursor, **wanted: Any) -> Page[RefundWithPieces]:
     """Returns a page of refunds with these values, newest first, by their ids."""
     refunds = of_money(Refund.objects.all(), "refund_id", wanted)
-    return read_page(refunds, "refund_id", cursor, keys_first=True)
+    return read_page(refunds, "refund_id", cursor, keys_first=True).of(with_pieces)
 
 
 def of_money(rows: QuerySet[Row], column: str, wanted: dict[str, Any]) -> QuerySet[Row]:

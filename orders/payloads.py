@@ -35,12 +35,13 @@ class PlaceOrder:
 
 @dataclass(frozen=True, slots=True)
 class RefundOrder:
-    """What an operator asks to be sent back of a paid order: `amount` cents, for this `reason`. `currency`: another one
-    than the payment's is refused. Pieces that came back become available: those of `returned` (goods_id -> pieces), or
-    with `returns_all` whatever has not come back yet. The money does not depend on them."""
+    """What an operator asks to be sent back of a paid order: `amount` cents, or None for all that is left by then, for
+    this `reason`. `currency`: another one than the payment's is refused. Pieces that came back become available: those
+    of `returned` (goods_id -> pieces), or with `returns_all` whatever has not come back yet. The money does not depend
+    on them."""
 
     order_id: int
-    amount: int
+    amount: int | None
     reason: str
     actor: str
     idempotency_key: str

@@ -37,6 +37,14 @@ class DueRefund:
     trade_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class RefundWithPieces:
+    """A refund, and the pieces that came back with it, by product."""
+
+    refund: Refund
+    pieces: list[RefundLine]
+
+
 class Due(NamedTuple):
     """An order whose time is up, with the columns that they are listed by, and its amount in cents."""
 
@@ -313,6 +321,14 @@ def refunded(orders: QuerySet[Order], *, is_refunded: bool) -> QuerySet[Order]:
 def list_returned(*, refund_ids: Sequence[int]) -> list[RefundLine]:
     """Returns the pieces that came back with these refunds, in order of refund and product."""
     return list(RefundLine.objects.filter(refund_id__in=refund_ids).order_by("refund_id", "goods_id"))
+
+
+def with_pieces(refunds: Sequence[Refund]) -> list[RefundWithPieces]:
+    """Adds what came back to refunds, in one query."""
+    pieces = defaultdict(list)
+    for piece in list_returned(refund_ids=[refund.refund_id for refund in refunds]) if refunds else []:
+        pieces[piece.refund_id].append(piece)
+    return [RefundWithPieces(refund, pieces[refund.refund_id]) for refund in refunds]
 
 
 def list_by_trades(*, channel: str, trade_ids: Sequence[str]) -> dict[str, Payment]:

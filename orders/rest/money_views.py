@@ -48,7 +48,8 @@ class MoneyOfOrderView(Endpoint):
     )
     def get(self, request: Request, order_id: int) -> Response:
         selectors.get_order(order_id=order_id, user_id=identity_of(request).visible_user_id)
-        payments, refunds = selectors.list_payments(order_id=order_id), selectors.list_refunds(order_id=order_id)
+        payments = selectors.list_payments(order_id=order_id)
+        refunds = selectors.with_pieces(selectors.list_refunds(order_id=order_id))
         return Response(shown(MoneySerializer, {"payments": payments, "refunds": refunds}))
 
 
@@ -59,7 +60,8 @@ class RefundOrderView(Endpoint):
         "Refund a paid order, whole or in part",
         description="For staff who may add refunds and see orders. The money leaves a moment later: the refund's "
         "`status` says whether the provider has sent it. The order keeps its status. Of two refunds at once that are "
-        "more than is left, one is refused. The same key is answered with the same refund.",
+        "more than is left, one is refused. A key is required, in the header or in the body: the same one is answered "
+        "with the same refund.",
         operation_id="refund_order",
         parameters=[IDEMPOTENCY_KEY],
         request=RefundOrderSerializer,
@@ -80,7 +82,7 @@ class RefundOrderView(Endpoint):
         body = valid_body(RefundOrderSerializer, request)
         command = RefundOrder(
             order_id=order_id,
-            amount=body["amount"],
+            amount=body.get("amount"),
             currency=body.get("currency"),
             reason=body["reason"],
             actor=identity_of(request).actor,
@@ -89,7 +91,7 @@ class RefundOrderView(Endpoint):
             idempotency_key=required_key(request, body.get("idempotency_key")),
         )
         requested = services.refund_order(command=command)
-        return Response(shown(StaffRefundSerializer, requested.refund), 201 if requested.is_new else 200)
+        return Response(shown(StaffRefundSerializer, requested), 201 if requested.is_new else 200)
 
 
 class PaymentListView(Endpoint):

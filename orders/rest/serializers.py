@@ -22,8 +22,8 @@ from charites.common.rest import (
     TextField,
 )
 from charites.common.times import as_utc
-from orders.models import CURRENCY_LENGTH, Order, OrderDetail, Payment, Refund
-from orders.selectors import OrderWithLines
+from orders.models import CURRENCY_LENGTH, Order, OrderDetail, Payment, Refund, RefundLine
+from orders.selectors import OrderWithLines, RefundWithPieces
 
 OUTCOMES = [("now", "pay at once"), ("page", "wait for the pay page")]
 
@@ -173,7 +173,9 @@ class PaymentSerializer(serializers.Serializer[Payment]):
 class RefundOrderSerializer(StrictSerializer):
     """What an operator may say. Never more goes back than came in."""
 
-    amount = QuantityField(help_text="in cents; at most what is left of the order's payment")
+    amount = QuantityField(
+        required=False, help_text="in cents; at most, and when left out, what is left of the order's payment"
+    )
     currency = TextField(
         max_length=CURRENCY_LENGTH, required=False, help_text="if given, it has to be that of the payment"
     )
@@ -194,28 +196,39 @@ class RefundOrderSerializer(StrictSerializer):
         return merged(items)
 
 
-class RefundSerializer(serializers.Serializer[Refund]):
-    refund_id = IdField()
-    payment_id = IdField(help_text="the payment that brought the money")
-    order_id = IdField()
-    amount = AmountField(help_text="in cents")
-    currency = serializers.CharField(help_text="by ISO 4217")
-    reason = serializers.ChoiceField(Refund.Reason.choices, help_text="`staff`: a person asked for it")
+class ReturnedSerializer(serializers.Serializer[RefundLine]):
+    goods_id = IdField()
+    quantity = CountField(source="num")
+
+
+class RefundSerializer(serializers.Serializer[RefundWithPieces]):
+    refund_id = IdField(source="refund.refund_id")
+    payment_id = IdField(source="refund.payment_id", help_text="the payment that brought the money")
+    order_id = IdField(source="refund.order_id")
+    amount = AmountField(source="refund.amount", help_text="in cents")
+    currency = serializers.CharField(source="refund.currency", help_text="by ISO 4217")
+    reason = serializers.ChoiceField(
+        Refund.Reason.choices, source="refund.reason", help_text="`staff`: a person asked for it"
+    )
+    items = ReturnedSerializer(source="pieces", many=True, help_text="pieces that came back with it")
     status = serializers.ChoiceField(
         Refund.Status.choices,
+        source="refund.status",
         help_text="on its way: `pending` by itself, `requested` by a person; the provider has sent it, or refused it",
     )
-    attempts = CountField(help_text="how often it was tried to send it")
-    created_at = serializers.DateTimeField()
-    done_at = serializers.DateTimeField(allow_null=True)
+    attempts = CountField(source="refund.attempts", help_text="how often it was tried to send it")
+    created_at = serializers.DateTimeField(source="refund.created_at")
+    done_at = serializers.DateTimeField(source="refund.done_at", allow_null=True)
 
 
 class StaffRefundSerializer(RefundSerializer):
     """What staff may know besides."""
 
-    actor = serializers.CharField(help_text="who asked for it; empty where it goes back by itself")
-    note = serializers.CharField(help_text="why")
-    last_error = serializers.CharField(help_text="of the provider")
+    actor = serializers.CharField(
+        source="refund.actor", help_text="who asked for it; empty where it goes back by itself"
+    )
+    note = serializers.CharField(source="refund.note", help_text="why")
+    last_error = serializers.CharField(source="refund.last_error", help_text="of the provider")
 
 
 class MoneySerializer(serializers.Serializer[Any]):

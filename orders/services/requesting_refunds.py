@@ -24,15 +24,18 @@ from orders.events import REFUND_REQUESTED
 from orders.models import Refund, RefundLine
 from orders.payloads import RefundOrder
 from orders.refunds import REQUESTED_TOPIC, RETURN_TOPIC, Account, read_accounts
+from orders.selectors import RefundWithPieces, list_by_refund_ids, with_pieces
 
 REASON = TextRule("reason", REASON_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedRefund:
-    """What became of a command: its refund, `is_new` or of the same key before; or the error."""
+    """What became of a command: its refund with the pieces that came back, `is_new` or of the same key before; or the
+    error."""
 
     refund: Refund | None = None
+    pieces: Sequence[RefundLine] = ()
     is_new: bool = False
     error: ServiceError | None = None
 
@@ -79,7 +82,7 @@ def check_command(command: RefundOrder) -> None:
     """Raises Invalid for what is wrong whatever the order is."""
     check_key(command.idempotency_key)
     check_texts((REASON, command.reason))
-    if not 0 < command.amount <= MAX_INT64:
+    if command.amount is not None and not 0 < command.amount <= MAX_INT64:
         raise Invalid("amount", _("must be 1 or more, and fit into an int64"))
     if command.returns_all and command.returned:
         raise Invalid("return_stock", _("excludes items: it means all pieces"))
@@ -119,15 +122,18 @@ def decide(command: RefundOrder, account: Account | None, number: int, pieces: l
         raise OrderStateConflict(order_id=order.order_id, wanted=_("refunded"), found=order.get_status_display())
     if command.currency not in (None, payment.currency):
         raise Invalid("currency", _("must be %(currency)s, in which the order was paid"), currency=payment.currency)
-    if command.amount > account.left:
+    amount = account.left if command.amount is None else command.amount
+    if not amount:
+        raise OrderStateConflict(order_id=order.order_id, wanted=_("refunded"), found=_("refunded already"))
+    if amount > account.left:
         about = {"order_id": order.order_id, "currency": payment.currency}
-        raise RefundTooLarge(**about, left=account.left, amount=command.amount)
+        raise RefundTooLarge(**about, left=account.left, amount=amount)
     returned = pieces_of(command, account)
     refund = Refund(
         own_id=number,
         payment_id=payment.payment_id,
         order_id=order.order_id,
-        amount=command.amount,
+        amount=amount,
         currency=payment.currency,
         reason=Refund.Reason.STAFF,
         status=Refund.Status.REQUESTED,
@@ -174,12 +180,15 @@ def store(refunds: Sequence[Refund], pieces: Sequence[RefundLine]) -> None:
 
 
 def as_stored(outcomes: Sequence[RequestedRefund]) -> list[RequestedRefund]:
-    """The outcomes with their refunds as they are in the database now."""
-    numbers = [outcome.refund.own_id for outcome in outcomes if outcome.refund]
-    stored = {refund.own_id: refund for refund in Refund.objects.filter(refund_id__in=numbers)} if numbers else {}
-    return [
-        replace(outcome, refund=stored[outcome.refund.own_id]) if outcome.refund else outcome for outcome in outcomes
-    ]
+    """The outcomes with their refunds and pieces as they are in the database now."""
+    numbers = [int(outcome.refund.own_id or 0) for outcome in outcomes if outcome.refund]
+    found = with_pieces(list_by_refund_ids(refund_ids=numbers)) if numbers else []
+    stored = {one.refund.own_id: one for one in found}
+    return [completed(outcome, stored[outcome.refund.own_id]) if outcome.refund else outcome for outcome in outcomes]
+
+
+def completed(outcome: RequestedRefund, stored: RefundWithPieces) -> RequestedRefund:
+    return replace(outcome, refund=stored.refund, pieces=stored.pieces)
 
 
 def tell(refund: Refund) -> None:

@@ -109,11 +109,11 @@ REST: dict[str, tuple[Ask, int]] = {
             f"/api/orders/{newest()}/refunds",
             {"amount": 1, "reason": "broken", "return_stock": True, "idempotency_key": "k"},
         ),
-        9,  # payments, orders, refunds, lines, pieces; a refund, its pieces, their messages; the refund as it is stored
+        10,  # payments, orders, refunds, lines, pieces; a refund, its pieces, their messages; both as they are stored
     ),
     "GET /api/orders/{order_id}/money": (lambda: buyer().get(f"/api/orders/{newest()}/money"), 4),
     "GET /api/payments": (lambda: boss().get("/api/payments"), 2),
-    "GET /api/refunds": (lambda: boss().get("/api/refunds"), 1),  # there are none: 2 otherwise
+    "GET /api/refunds": (lambda: boss().get("/api/refunds"), 1),  # there are none: 3 otherwise
     "GET /api/messages": (lambda: boss().get("/api/messages?limit=100"), 1),
     "GET /api/webhooks": (lambda: boss().get("/api/webhooks"), 1),
     "POST /api/webhooks": (

@@ -22,6 +22,10 @@ WAITING = (
     FROM shopping_payment
     """,
     """
+    INSERT INTO shopping_refund_line (created_at, updated_at, refund_id, order_id, goods_id, num)
+    SELECT created_at, updated_at, refund_id, order_id, 1, 1 FROM shopping_refund
+    """,
+    """
     INSERT INTO sandbox_payment (created_at, updated_at, payment_id, amount, currency, status, trade_id, refunded,
         expires_at)
     SELECT created_at, updated_at, payment_id, amount, currency, 'open', trade_id, 0, NOW(6) FROM shopping_payment
@@ -31,7 +35,7 @@ WAITING = (
         next_question_at = IF(id % 3 < 2, NOW(6) - INTERVAL 1 HOUR, NULL)
     """,
 )
-FILLED = (*TABLES, "shopping_refund", "sandbox_payment")
+FILLED = (*TABLES, "shopping_refund", "shopping_refund_line", "sandbox_payment")
 
 LINES = dict.fromkeys((1, 2, 3), 1)
 BATCH = 20  # orders in one call

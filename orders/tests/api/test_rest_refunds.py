@@ -105,6 +105,7 @@ def test_what_is_not_left_is_a_conflict(changes: dict[str, Any], number: int) ->
         ({"amount": 1.5}, "amount"),
         ({"amount": True}, "amount"),
         ({"amount": None}, "amount"),
+        ({"amount": ""}, "amount"),
         ({"reason": ""}, "reason"),
         ({"reason": "a\u202eb"}, "reason"),
         ({"currency": "EUR"}, "currency"),
@@ -141,3 +142,42 @@ def test_order_that_is_not_paid_is_a_conflict(make: Any) -> None:
 
 def test_order_that_is_not_there_is_not_found() -> None:
     assert error_of(staff().post("/api/orders/1/refunds", BODY, {"Idempotency-Key": "k"}))[:2] == (404, 50010003)
+
+
+def test_pieces_that_came_back_stand_in_every_answer() -> None:
+    order = paid_order()
+
+    answers = [ask(order).json(), ask(order).json()]
+    ask(order, {"amount": 1, "reason": "a cent"}, key="k2")
+    listed = staff().get("/api/refunds").json()["refunds"]
+    seen = buyer().get(f"/api/orders/{order.order_id}/money").json()["refunds"]
+
+    back = [{"goods_id": "1", "quantity": 1}]
+    assert [found["items"] for found in answers] == [back, back]
+    assert [found["items"] for found in listed] == [[], back]
+    assert [found["items"] for found in seen] == [back, []]
+
+
+def test_amount_that_is_left_out_is_all_that_is_left() -> None:
+    order = paid_order()
+    ask(order, {"amount": 1000, "reason": "a scratch"}, key="k0")
+    body = {"reason": "broken"}
+
+    first, again = ask(order, body), ask(order, body)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["amount"] == again.json()["amount"] == 18_900
+    assert first.json()["refund_id"] == again.json()["refund_id"]
+    assert error_of(ask(order, {**body, "amount": 18_900}))[:2] == (422, 10000009)  # not what was asked before
+    assert error_of(ask(order, body, key="k2"))[:2] == (409, 50010006)
+    assert Refund.objects.count() == 2
+
+
+def test_list_of_many_refunds_reads_their_pieces_in_one_statement(django_assert_num_queries: Any) -> None:
+    order, caller = paid_order(), staff()
+    for number in range(2):
+        ask(order, {"amount": 1, "reason": "a cent", "items": BODY["items"]}, key=f"k{number}")
+        caller.get("/api/refunds")  # whoever calls is known from now on
+
+        with django_assert_num_queries(3):  # the keys of the page, its refunds, their pieces
+            caller.get("/api/refunds")

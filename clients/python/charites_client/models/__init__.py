@@ -53,6 +53,7 @@ from .refund_list import RefundList
 from .refund_order import RefundOrder
 from .refund_reason import RefundReason
 from .refund_status import RefundStatus
+from .returned import Returned
 from .role import Role
 from .room import Room
 from .room_goods import RoomGoods
@@ -122,6 +123,7 @@ __all__ = (
     "RefundOrder",
     "RefundReason",
     "RefundStatus",
+    "Returned",
     "Role",
     "Room",
     "RoomGoods",

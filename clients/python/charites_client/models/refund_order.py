@@ -19,8 +19,8 @@ class RefundOrder:
     """What an operator may say. Never more goes back than came in.
 
     Attributes:
-        amount (int): in cents; at most what is left of the order's payment
         reason (str): for staff, who find it as the refund's `note`
+        amount (int | Unset): in cents; at most, and when left out, what is left of the order's payment
         currency (str | Unset): if given, it has to be that of the payment
         return_stock (bool | Unset): all pieces of the order that have not come back yet are available again Default:
             False.
@@ -29,17 +29,17 @@ class RefundOrder:
             order-2026-06-01-0001.
     """
 
-    amount: int
     reason: str
+    amount: int | Unset = UNSET
     currency: str | Unset = UNSET
     return_stock: bool | Unset = False
     items: list[Item] | Unset = UNSET
     idempotency_key: str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
-        amount = self.amount
-
         reason = self.reason
+
+        amount = self.amount
 
         currency = self.currency
 
@@ -58,10 +58,11 @@ class RefundOrder:
 
         field_dict.update(
             {
-                "amount": amount,
                 "reason": reason,
             }
         )
+        if amount is not UNSET:
+            field_dict["amount"] = amount
         if currency is not UNSET:
             field_dict["currency"] = currency
         if return_stock is not UNSET:
@@ -78,9 +79,9 @@ class RefundOrder:
         from ..models.item import Item
 
         d = dict(src_dict)
-        amount = d.pop("amount")
-
         reason = d.pop("reason")
+
+        amount = d.pop("amount", UNSET)
 
         currency = d.pop("currency", UNSET)
 
@@ -98,8 +99,8 @@ class RefundOrder:
         idempotency_key = d.pop("idempotency_key", UNSET)
 
         refund_order = cls(
-            amount=amount,
             reason=reason,
+            amount=amount,
             currency=currency,
             return_stock=return_stock,
             items=items,

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.refund_reason import RefundReason
 from ..models.refund_status import RefundStatus
+
+if TYPE_CHECKING:
+    from ..models.returned import Returned
+
 
 T = TypeVar("T", bound="StaffRefund")
 
@@ -28,6 +32,7 @@ class StaffRefund:
             * `amount` - wrong amount
             * `stock` - no stock
             * `staff` - by staff
+        items (list[Returned]): pieces that came back with it
         status (RefundStatus): * `pending` - pending
             * `requested` - requested
             * `done` - done
@@ -46,6 +51,7 @@ class StaffRefund:
     amount: int
     currency: str
     reason: RefundReason
+    items: list[Returned]
     status: RefundStatus
     attempts: int
     created_at: datetime.datetime
@@ -67,6 +73,11 @@ class StaffRefund:
         currency = self.currency
 
         reason = self.reason.value
+
+        items = []
+        for items_item_data in self.items:
+            items_item = items_item_data.to_dict()
+            items.append(items_item)
 
         status = self.status.value
 
@@ -96,6 +107,7 @@ class StaffRefund:
                 "amount": amount,
                 "currency": currency,
                 "reason": reason,
+                "items": items,
                 "status": status,
                 "attempts": attempts,
                 "created_at": created_at,
@@ -110,6 +122,8 @@ class StaffRefund:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.returned import Returned
+
         d = dict(src_dict)
         refund_id = d.pop("refund_id")
 
@@ -122,6 +136,13 @@ class StaffRefund:
         currency = d.pop("currency")
 
         reason = RefundReason(d.pop("reason"))
+
+        items = []
+        _items = d.pop("items")
+        for items_item_data in _items:
+            items_item = Returned.from_dict(items_item_data)
+
+            items.append(items_item)
 
         status = RefundStatus(d.pop("status"))
 
@@ -157,6 +178,7 @@ class StaffRefund:
             amount=amount,
             currency=currency,
             reason=reason,
+            items=items,
             status=status,
             attempts=attempts,
             created_at=created_at,

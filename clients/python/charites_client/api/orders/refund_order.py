@@ -138,7 +138,8 @@ def sync_detailed(
 
      For staff who may add refunds and see orders. The money leaves a moment later: the refund's `status`
     says whether the provider has sent it. The order keeps its status. Of two refunds at once that are
-    more than is left, one is refused. The same key is answered with the same refund.
+    more than is left, one is refused. A key is required, in the header or in the body: the same one is
+    answered with the same refund.
 
     Args:
         order_id (str):
@@ -180,7 +181,8 @@ def sync(
 
      For staff who may add refunds and see orders. The money leaves a moment later: the refund's `status`
     says whether the provider has sent it. The order keeps its status. Of two refunds at once that are
-    more than is left, one is refused. The same key is answered with the same refund.
+    more than is left, one is refused. A key is required, in the header or in the body: the same one is
+    answered with the same refund.
 
     Args:
         order_id (str):
@@ -217,7 +219,8 @@ async def asyncio_detailed(
 
      For staff who may add refunds and see orders. The money leaves a moment later: the refund's `status`
     says whether the provider has sent it. The order keeps its status. Of two refunds at once that are
-    more than is left, one is refused. The same key is answered with the same refund.
+    more than is left, one is refused. A key is required, in the header or in the body: the same one is
+    answered with the same refund.
 
     Args:
         order_id (str):
@@ -257,7 +260,8 @@ async def asyncio(
 
      For staff who may add refunds and see orders. The money leaves a moment later: the refund's `status`
     says whether the provider has sent it. The order keeps its status. Of two refunds at once that are
-    more than is left, one is refused. The same key is answered with the same refund.
+    more than is left, one is refused. A key is required, in the header or in the body: the same one is
+    answered with the same refund.
 
     Args:
         order_id (str):
