@@ -264,6 +264,8 @@ class Refund(Timestamped):
 
 
 ON_ITS_WAY = (Refund.Status.PENDING, Refund.Status.REQUESTED)
+# Of the money that an order was paid with. The others are of money that came besides, and leave it paid in full.
+OF_ITS_ORDER = (Refund.Reason.STAFF, Refund.Reason.STOCK)
 
 
 class RefundLine(Timestamped):

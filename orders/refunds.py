@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from messaging.services import Draft, publish_many
-from orders.models import Order, OrderDetail, Payment, Refund, RefundLine
+from orders.models import OF_ITS_ORDER, Order, OrderDetail, Payment, Refund, RefundLine
 
 REFUND_TOPIC = "payment_refund"
 REQUESTED_TOPIC = "order_refund"
@@ -35,8 +35,9 @@ class Account:
 
     @property
     def refunded(self) -> int:
-        """Cents that have left or are about to, of all that came in for the order."""
-        return sum(refund.amount for refund in self.refunds if refund.status != Refund.Status.REFUSED)
+        """Cents of what paid the order that have left or are about to."""
+        gone = [refund for refund in self.refunds if refund.status != Refund.Status.REFUSED]
+        return sum(refund.amount for refund in gone if refund.reason in OF_ITS_ORDER)
 
     @property
     def kept(self) -> Counter[int]:

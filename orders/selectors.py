@@ -1,6 +1,6 @@
 """Reading orders."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.pages import MOST_COUNTED, Row, along, count_values
 from charites.common.sums import halves, sum_of_halves
 from orders.errors import OrderNotFound
-from orders.models import ON_ITS_WAY, Order, OrderDetail, Payment, Refund, RefundLine
+from orders.models import OF_ITS_ORDER, ON_ITS_WAY, Order, OrderDetail, Payment, Refund, RefundLine
 
 PAGE = 500  # rows that are read together
 REFUNDED = "_refunded"
@@ -298,9 +298,14 @@ def list_refunds(*, order_id: int) -> list[Refund]:
     return list(Refund.objects.filter(order_id=order_id).order_by("pk"))
 
 
+def gone_refunds() -> QuerySet[Refund]:
+    """Refunds of what paid their orders, that have left or are about to."""
+    return Refund.objects.exclude(status=Refund.Status.REFUSED).filter(reason__in=OF_ITS_ORDER)
+
+
 def with_refunded(orders: QuerySet[Order]) -> QuerySet[Order]:
     """The orders, of each of which `refunded_of` then knows."""
-    gone = Refund.objects.exclude(status=Refund.Status.REFUSED).filter(order_id=OuterRef("order_id")).order_by()
+    gone = gone_refunds().filter(order_id=OuterRef("order_id")).order_by()
     sums = halves("amount", name=REFUNDED).items()
     return orders.annotate(
         **{half: Subquery(gone.values("order_id").annotate(total=total).values("total")) for half, total in sums}
@@ -308,13 +313,22 @@ def with_refunded(orders: QuerySet[Order]) -> QuerySet[Order]:
 
 
 def refunded_of(order: Order) -> int:
-    """Returns how many cents of an order of `with_refunded` have left or are about to."""
+    """Returns how many cents of what paid an order of `with_refunded` have left or are about to."""
     return sum_of_halves(vars(order), REFUNDED)
+
+
+def sum_sent_back(*, order_ids: Sequence[int], currency: str) -> dict[int, int]:
+    """Returns order_id -> cents that the provider has sent back, for those of the orders of which there are any."""
+    amounts: Counter[int] = Counter()
+    done = Refund.objects.filter(order_id__in=order_ids, status=Refund.Status.DONE, currency=currency)
+    for order_id, amount in done.order_by("pk").values_list("order_id", "amount") if order_ids else ():
+        amounts[order_id] += amount
+    return dict(amounts)
 
 
 def refunded(orders: QuerySet[Order], *, is_refunded: bool) -> QuerySet[Order]:
     """Those of the orders of which money has left or is about to, or the others. Looked for order by order."""
-    found = orders.alias(refund=one_of(Refund.objects.exclude(status=Refund.Status.REFUSED)))
+    found = orders.alias(refund=one_of(gone_refunds()))
     return found.exclude(refund=None) if is_refunded else found.filter(refund=None)
 
 
