@@ -22,7 +22,7 @@ from charites.common.rest import refusing
 from charites.common.text import tidy, whole
 from goods.errors import RoomNotFound
 from live.events import state_of
-from live.own_orders import own_order, waiting_orders
+from live.own_orders import own_order, sent_back_of, waiting_orders
 from live.shelf import read_shelf
 from live.sign_in import to_sign_in
 from live.visitors import Visitor, choose_visitor, is_demo, visitor_of
@@ -152,9 +152,11 @@ def page(
     context["quantity"] = request.POST.get("quantity", "1") if error else "1"
     if visitor:
         orders = list_orders(user_id=visitor.user_id, limit=ORDERS_SHOWN)
+        sent_back = sent_back_of(orders)
         unpaid = unpaid_of(visitor, orders)
         own = own_order(order, now) if order else None
-        context |= {"orders": orders, "own": own, "waiting": waiting_orders(unpaid, own, now)}
+        context["mine"] = [(found, sent_back.get(found.order.order_id, 0)) for found in orders]
+        context |= {"own": own, "waiting": waiting_orders(unpaid, own, now)}
         context["asked"] = "asked" in request.GET
         context["waits"] = bool(unpaid)
     answer = render(request, "live/room.html", context)

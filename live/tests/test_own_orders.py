@@ -197,3 +197,17 @@ def test_bar_counts_what_is_sold(buyer_id: int) -> None:
     press(order, "ask")
 
     assert '<meter aria-hidden="true" max="10" value="9">' in Client().get("/rooms/1").text
+
+
+def test_what_was_sent_back_of_a_paid_order_is_told_on_its_page_and_in_the_list(buyer_id: int) -> None:
+    order, other = placed(buyer_id), placed(buyer_id)
+    Order.objects.update(status=Order.Status.PAID)
+    refund = {"payment_id": 1, "order_id": order.order_id, "currency": "CNY", "reason": "staff"}
+    for amount, status in [(9000, "done"), (950, "done"), (1, "requested"), (2, "refused")]:
+        Refund.objects.create(own_id=amount, idempotency_key=f"k{amount}", amount=amount, status=status, **refund)
+
+    html = page_of(order)
+
+    assert told(html).endswith("Paid. Thank you! 99.50 CNY sent back")
+    assert "sent back" not in told(page_of(other))
+    assert re.findall(r'<span class="soft">(paid[^<]*)</span></li>', html) == ["paid", "paid, 99.50 CNY sent back"]
