@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 
 from goods.models import Room
 from goods.services import change_room
 from lab.generate.python_client import PACKAGE
-from lab.kit.factories import counts, make_goods, make_room, make_user
+from lab.kit.factories import counts, make_goods, make_order, make_room, make_user
 from lab.kit.processes.shop import Shop
 from orders.models import Order, Payment
 
@@ -31,9 +32,9 @@ def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
         yield started
 
 
-def buy(shop: Shop, password: str = "charites") -> subprocess.CompletedProcess[str]:
+def buy(shop: Shop, password: str = "charites", program: str = "buy.py") -> subprocess.CompletedProcess[str]:
     environment = {"PYTHONPATH": str(PACKAGE.parent), "PATH": os.environ["PATH"]}
-    command = [sys.executable, str(PACKAGE.with_name("buy.py")), shop.url, "buyer", password]
+    command = [sys.executable, str(PACKAGE.with_name(program)), shop.url, "buyer", password]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
@@ -51,3 +52,15 @@ def test_client_buys_and_tells_what_the_shop_says(shop: Shop) -> None:
     assert Payment.objects.get().order_id == order.order_id
     assert (empty.returncode, empty.stderr) == (1, "nothing is for sale at this moment\n")
     assert (refused.returncode, refused.stderr) == (1, "wrong_password: User name or password is wrong.\n")
+
+
+def test_client_reads_a_list_page_by_page(shop: Shop) -> None:
+    make_goods(4, stock=9)
+    orders = [make_order({4: 1}, user_id=get_user_model().objects.get(username="buyer").pk) for _ in range(5)]
+
+    done = buy(shop, program="all_orders.py")
+
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^order (\d+): unpaid, 9950 cents$", done.stdout, re.MULTILINE) == [
+        str(order.order_id) for order in reversed(orders)
+    ]
