@@ -140,9 +140,10 @@ class Launch:
             self.pid_file.unlink()
 
     def prepare_logs(self) -> None:
+        """Begins new ones. Those of the start before stay beside them, for whoever asks why it ended."""
         self.logs.mkdir(exist_ok=True)
         for log in self.logs.glob("*.log"):
-            log.unlink()
+            log.replace(f"{log}.1")
 
     @contextmanager
     def started(self, redis: ShopRedis | None) -> Iterator[None]:
