@@ -3,6 +3,7 @@ that leads nowhere, a page that is in no section and everything else that Sphinx
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -51,6 +52,9 @@ def main() -> int:
             return 1
     shutil.rmtree(sources)
     console.print(f"charites: the documentation is at {(into / 'index.html').as_uri()}", soft_wrap=True)
+    # Browsers let no page of a file read another one, such as what the search looks in.
+    serve = f"python3 -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(into))} 8001"
+    console.print(f"charites: its search wants a server: {serve}", soft_wrap=True)
     return 0
 
 

@@ -33,6 +33,7 @@ def test_site_is_made_without_a_warning_and_fetches_nothing(tmp_path):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert (site / "index.html").as_uri() in done.stdout
+    assert f"python3 -m http.server --bind 127.0.0.1 --directory {site} 8001" in done.stdout
     assert beside.read_text() == "mine"
     made = {str(page.relative_to(site).with_suffix("")) for page in site.rglob("*.html")}
     assert made >= {"index", "start", "adr/0001-web-server", "project/changelog", "zh/index", "zh/layers", "zh/tables"}
