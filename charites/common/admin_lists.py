@@ -133,6 +133,7 @@ class ListAdmin(AskedAdmin):
     show_full_result_count = False  # a second count of the whole table for every search
     prefix_fields: Sequence[str] = ()  # texts without one
     search_user_id = False
+    search_help_text = _("Finds numbers and names of users that are typed whole, and other texts by how they begin.")
     indexed_filters: Sequence[str] = ()  # an index begins with them
     ordered_filters: Sequence[str] = ()  # and goes on with the column that the list is in the order of
 

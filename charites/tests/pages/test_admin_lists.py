@@ -9,7 +9,7 @@ from django.test import Client
 
 from charites.common import admin_lists
 from charites.common.admin import ROWS_PER_PAGE
-from goods.models import Room
+from goods.models import Goods, Room
 from lab.kit import factories
 from lab.kit.admin_site import list_url, make_operator, sign_in
 from lab.kit.message_rows import make_message
@@ -44,6 +44,16 @@ def test_list_shows_the_newest_rows_and_says_that_there_are_older_ones(client: C
     make_message(key="d")
 
     assert shown(client) == (["d", "c", "b"], True)
+
+
+def test_search_box_says_how_texts_are_found(client: Client) -> None:
+    factories.make_goods(1, title="Morning Mist Mug")
+
+    def listed(words: str) -> list[str]:
+        return [goods.title for goods in client.get(list_url(Goods), {"q": words}).context["cl"].result_list]
+
+    assert (listed("morning"), listed("mug")) == (["Morning Mist Mug"], [])
+    assert "other texts by how they begin" in client.get(list_url(Goods)).content.decode()
 
 
 def test_filter_with_an_index_shows_whole_what_is_rare_and_else_looks_among_the_newest_rows(client: Client) -> None:
