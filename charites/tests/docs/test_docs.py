@@ -9,6 +9,8 @@ import pytest
 from django.apps import apps
 from django.core.management import get_commands
 
+from charites.audit.databases import own_database
+from charites.audit.run import count_checks
 from charites.common.errors import ServiceError
 from charites.common.rest import error_status
 from charites.common.rpc import STATUS
@@ -99,6 +101,12 @@ def test_page_of_commands_names_every_topic_and_task(page):
 
     assert topics
     assert [name for name in (*topics, TIMEOUT_TASK) if f"`{name}`" not in page.read_text()] == []
+
+
+@pytest.mark.django_db
+@both("start.md")
+def test_tour_on_the_first_page_counts_the_rules_of_the_audit(page):
+    assert f"\n{count_checks([own_database()])} rules hold." in page.read_text()
 
 
 @both("layers.md")
