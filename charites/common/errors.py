@@ -130,9 +130,16 @@ class OutcomeUnknown(ServiceError):
 
 
 class Forbidden(ServiceError):
+    """`permission`: that of Django's which is missing, for staff; others are not told what there is."""
+
     kind = Kind.FORBIDDEN
     code = 10000006
     text = _("Your role may not do this.")
+
+    def __init__(self, permission: str = "") -> None:
+        super().__init__(**({"permission": permission} if permission else {}))
+        if permission:
+            self.text = _("You may not do this: it takes the permission %(permission)s.")
 
 
 class Limited(ServiceError):

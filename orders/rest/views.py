@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common import clock
-from charites.common.auth import Identity, Permission
+from charites.common.auth import SEES_ORDERS, Identity, Permission
 from charites.common.errors import Forbidden, Limited
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
@@ -103,7 +103,7 @@ def buyer_asked_for(identity: Identity, query: dict[str, int]) -> int | None:
     """Whose orders are listed. Raises Forbidden for those of others, for who may see the own ones only."""
     asked, visible = query.get("user_id"), identity.visible_user_id
     if None not in (asked, visible) and asked != visible:
-        raise Forbidden
+        raise identity.refusal(*SEES_ORDERS)
     return asked if visible is None else visible
 
 

@@ -102,7 +102,12 @@ class Identity:
     def require(self, *grants: Grant) -> None:
         """Raises Forbidden unless the caller has one of the roles or permissions."""
         if not self.may(*grants):
-            raise Forbidden
+            raise self.refusal(*grants)
+
+    def refusal(self, *grants: Grant) -> Forbidden:
+        """Why the caller, who has none of these, may not: staff are told the first permission that would do."""
+        permissions = [str(grant) for grant in grants if isinstance(grant, Permission)]
+        return Forbidden(permissions[0]) if permissions and self.role is Role.STAFF else Forbidden()
 
     def acting_for(self, user_id: int) -> int:
         """Returns the user this call is for: the caller, or (service role only) the one it names.

@@ -79,11 +79,15 @@ class OpenEndpoint(Endpoint):
 
 
 def allowed(*grants: auth.Grant) -> type[BasePermission]:
-    """Returns a permission class that lets in only these roles, and staff with one of these permissions."""
+    """Returns a permission class that lets in only these roles, and staff with one of these permissions; other staff
+    are told which is missing."""
 
     class Allowed(BasePermission):
         def has_permission(self, request: Request, view: APIView) -> bool:
-            return isinstance(request.user, auth.Identity) and request.user.may(*grants)
+            if not isinstance(request.user, auth.Identity):
+                return False
+            request.user.require(*grants)
+            return True
 
     return Allowed
 

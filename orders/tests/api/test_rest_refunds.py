@@ -85,6 +85,31 @@ def test_who_may_not_refund_is_refused(caller: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("caller", "details", "words"),
+    [
+        (buyer, {}, "Your role may not do this."),
+        (service, {}, "Your role may not do this."),
+        (
+            lambda: RestClient(bearer(make_clerk(Permission.CHANGE_ORDER).pk, Role.STAFF)),
+            {"permission": "orders.add_refund"},
+            "You may not do this: it takes the permission orders.add_refund.",
+        ),
+        (
+            lambda: RestClient(bearer(make_clerk(Permission.ADD_REFUND).pk, Role.STAFF)),
+            {"permission": "orders.view_order"},
+            "You may not do this: it takes the permission orders.view_order.",
+        ),
+    ],
+)
+def test_staff_are_told_which_permission_is_missing_and_others_nothing(
+    caller: Any, details: dict[str, str], words: str
+) -> None:
+    answer = ask(paid_order(), caller=caller()).json()
+
+    assert (answer["details"], answer["message"]) == (details, words)
+
+
+@pytest.mark.parametrize(
     ("changes", "number"),
     [
         ({"amount": 19_901}, 50010016),
