@@ -6,13 +6,15 @@ is changed by that. `book_missing` reads it once more, and takes what is missing
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from charites.common.errors import ServiceError
+from charites.common.money import money
 from orders import selectors
 from orders.models import ON_ITS_WAY, Payment, Refund
 from orders.payloads import Capture
@@ -38,7 +40,8 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that does not agree. `line`: of the file; None where it is missing there."""
+    """One thing that does not agree. `line`: of the file; None where it is missing there. Amount and time are those of
+    the file, or ours where it has none."""
 
     difference: Difference
     kind: Kind
@@ -46,6 +49,9 @@ class Finding:
     trade_id: str
     line: int | None
     words: str
+    amount: int
+    currency: str
+    happened_at: datetime
 
 
 @dataclass(slots=True)
@@ -110,7 +116,8 @@ def mark_of(kind: Kind, number: str | int) -> int:
 
 
 def of_line(difference: Difference, line: StatementLine, words: str) -> Finding:
-    return Finding(difference, line.kind, str(line.our_id or ""), line.trade_id, line.number, words)
+    about = (line.amount, line.currency, line.happened_at)
+    return Finding(difference, line.kind, str(line.our_id or ""), line.trade_id, line.number, words, *about)
 
 
 def look_up(lines: Sequence[StatementLine], channel: str) -> Iterator[Finding]:
@@ -155,22 +162,36 @@ def compare_refund(line: StatementLine, refund: Refund | None, payment: Payment 
     return differing(line, ours, theirs)
 
 
-def differing(line: StatementLine, ours: dict[str, object], theirs: dict[str, object]) -> Finding | None:
+def differing(line: StatementLine, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Finding | None:
     """A finding that names every value that differs, ours first."""
-    words = [f"{name}: {ours[name]} here, {theirs[name]} there" for name in ours if ours[name] != theirs[name]]
+    words = [
+        f"{name}: {written(name, ours)} here, {written(name, theirs)} there"
+        for name in ours
+        if ours[name] != theirs[name]
+    ]
     return of_line(Difference.DIFFERENT, line, "; ".join(words)) if words else None
+
+
+def written(name: str, values: Mapping[str, Any]) -> str:
+    """A value for people."""
+    return money(values["amount"], values["currency"]) if name == "amount" else str(values[name])
 
 
 def missing_there(seen: set[int], channel: str, since: datetime, until: datetime) -> Iterator[Finding]:
     """What we have of a time and the file has not."""
     for payment in selectors.each_captured(channel=channel, since=since, until=until):
         if mark_of(Kind.CAPTURE, str(payment.trade_id)) not in seen:
-            number, trade_id = str(payment.payment_id), str(payment.trade_id)
-            yield Finding(Difference.MISSING_THERE, Kind.CAPTURE, number, trade_id, None, "")
+            yield of_ours(Kind.CAPTURE, payment.payment_id, payment, str(payment.trade_id), payment.captured_at)
     margin = REFUND_MARGIN
     for refund, trade_id in selectors.each_refunded(channel=channel, since=since + margin, until=until - margin):
         if mark_of(Kind.REFUND, refund.refund_id) not in seen:
-            yield Finding(Difference.MISSING_THERE, Kind.REFUND, str(refund.refund_id), trade_id, None, "")
+            yield of_ours(Kind.REFUND, refund.refund_id, refund, trade_id, refund.done_at)
+
+
+def of_ours(kind: Kind, number: int, row: Payment | Refund, trade_id: str, moment: datetime | None) -> Finding:
+    """A payment or a refund that is missing there."""
+    about = (row.amount, row.currency, moment or row.created_at)
+    return Finding(Difference.MISSING_THERE, kind, str(number), trade_id, None, "", *about)
 
 
 def book_missing(*, lines: Lines, channel: str, advance: Callable[[int], None] = lambda lines: None) -> Booking:

@@ -8,7 +8,7 @@ import json
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 from charites.common.errors import ServiceError
+from charites.common.money import money
 from orders import services as orders
 from orders.payments.statements import (
     StatementLine,
@@ -78,7 +79,7 @@ class Command(BaseCommand):
     def tell(self, found: orders.Comparison, day: date, file: Path) -> None:
         if found.findings:
             console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)  # type: ignore[arg-type]
-            console.print(as_table(found))
+            console.print(as_table(found, found.since.tzinfo))
         shown = min(len(found.findings), MOST_LINES_SHOWN)
         if found.counts.total() > shown:
             self.stdout.write(f"Shown: {shown} of {found.counts.total()}; --json has up to 1,000.")
@@ -130,11 +131,13 @@ def with_progress(word: str, work: Callable[..., Done]) -> Done:
         return work(advance=lambda lines: progress.update(task, advance=lines))
 
 
-def as_table(found: orders.Comparison) -> Table:
-    table = Table("line", "what", "ours", "trade", "is", "")
+def as_table(found: orders.Comparison, zone: tzinfo | None) -> Table:
+    table = Table("line", "what", "ours", "trade", "amount", f"time ({zone})", "is", "")
     for finding in found.findings[:MOST_LINES_SHOWN]:
         line = "" if finding.line is None else str(finding.line)
-        words = (finding.number, finding.trade_id, finding.difference, finding.words)
+        moment = f"{finding.happened_at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+        amount = money(finding.amount, finding.currency)
+        words = (finding.number, finding.trade_id, amount, moment, finding.difference, finding.words)
         table.add_row(line, finding.kind, *(escape(str(word)) for word in words))
     return table
 
@@ -153,6 +156,9 @@ def as_json(found: orders.Comparison) -> dict[str, Any]:
                 "trade_id": finding.trade_id,
                 "line": finding.line,
                 "words": finding.words,
+                "amount": finding.amount,
+                "currency": finding.currency,
+                "happened_at": finding.happened_at.isoformat(),
             }
             for finding in found.findings
         ],

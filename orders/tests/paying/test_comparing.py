@@ -1,5 +1,6 @@
 """A provider's statement against the ledger: exactly what differs is named, and nothing is changed by looking."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -211,6 +212,29 @@ def test_command_ends_with_1_and_changes_nothing(tmp_path: Path) -> None:
     assert (str(refused.value), refused.value.returncode) == ("Differences: 1.", 1)
     lost.refresh_from_db()
     assert lost.status == Payment.Status.BEGUN
+
+
+def test_command_shows_amounts_and_times_as_people_read_them(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+    rows[1][3] += 1
+    missing = rows.pop(3)
+    rows.append(["capture", 77, "T-77", 5, "JPY", NOW.isoformat()])
+    out, told = StringIO(), tmp_path / "found.json"
+    file = str(file_of(rows, tmp_path))
+    with pytest.raises(CommandError):
+        call_command("reconcile", file, "--zone", "Asia/Shanghai", "--json", str(told), stdout=out)
+
+    table = {cells[3]: cells for line in out.getvalue().splitlines() if len(cells := cells_of(line)) > 7}
+    assert table[missing[2]][4:7] == ["99.50 CNY", "2026-06-01 20:00:00", "missing there"]
+    assert table["T-77"][4:7] == ["5 JPY", "2026-06-01 20:00:00", "missing here"]
+    found = {finding["trade_id"]: finding for finding in json.loads(told.read_text())["findings"]}
+    assert found[rows[1][2]]["words"] == "amount: 99.50\u00a0CNY here, 99.51\u00a0CNY there"
+    assert (found[missing[2]]["amount"], found[missing[2]]["currency"]) == (9950, "CNY")
+    assert found[missing[2]]["happened_at"].startswith("2026-06-01T12:00:00")
+
+
+def cells_of(line: str) -> list[str]:
+    return [cell.strip().replace("\u00a0", " ") for cell in line.strip()[1:-1].split("│")]
 
 
 def test_book_records_what_is_missing_here_once(tmp_path: Path) -> None:
