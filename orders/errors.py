@@ -52,7 +52,7 @@ class RefundTooLarge(ServiceError):
 
     kind = Kind.CONFLICT
     code = 50010016
-    text = _("Of order %(order_id)s %(left)s can be refunded, not %(amount)s.")
+    text = _("%(left)s of order %(order_id)s can be refunded, not %(amount)s.")
     example = {"order_id": 1, "left": 9950, "amount": 19900, "currency": "CNY"}
 
     @property
@@ -67,8 +67,13 @@ class ReturnTooLarge(ServiceError):
 
     kind = Kind.CONFLICT
     code = 50010017
-    text = _("Of product %(goods_id)s %(left)s can come back with order %(order_id)s, not %(requested)s.")
-    example = {"order_id": 1, "goods_id": 1, "left": 1, "requested": 2}
+    text = _("%(left)s pieces of product %(goods_id)s can come back with order %(order_id)s, not %(requested)s.")
+    example = {"order_id": 1, "goods_id": 1, "left": 2, "requested": 3}
+
+    @property
+    def message(self) -> str:
+        one = _("%(left)s piece of product %(goods_id)s can come back with order %(order_id)s, not %(requested)s.")
+        return str(one if self.details["left"] == 1 else self.text) % self.details
 
 
 class OrdersOpen(ServiceError):

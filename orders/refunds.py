@@ -23,6 +23,7 @@ class Account:
     refunds: list[Refund] = field(default_factory=list)
     bought: Counter[int] = field(default_factory=Counter)  # goods_id -> pieces
     returned: Counter[int] = field(default_factory=Counter)
+    titles: dict[int, str] = field(default_factory=dict)  # goods_id -> as it was when the order was placed
 
     @property
     def is_refundable(self) -> bool:
@@ -68,6 +69,7 @@ def read_accounts(*, order_ids: Collection[int], locked: bool = False) -> dict[i
         accounts[refund.order_id].refunds.append(refund)
     for line in OrderDetail.objects.filter(order_id__in=accounts).order_by("goods_id"):
         accounts[line.order_id].bought[line.goods_id] += line.num
+        accounts[line.order_id].titles[line.goods_id] = line.title
     for piece in RefundLine.objects.filter(order_id__in=accounts):
         accounts[piece.order_id].returned[piece.goods_id] += piece.num
     return accounts

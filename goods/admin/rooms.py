@@ -158,7 +158,8 @@ class RoomAdmin(ProductAdmin, MarkedRowsAdmin):
         names = [f"{product.title} · {room}" for product in products_of([form.cleaned_data["goods_id"]]).values()]
         question = _("Take this product out of the list of the room, and unpin it?")
         page = reverse("admin:goods_room_change", args=[room.pk])
-        return question_page(self, request, form, question, names=names, label=_("Take out"), cancel=page)
+        above = {"title": str(room), "page": page}
+        return question_page(self, request, form, question, names=names, label=_("Take out"), cancel=page, above=above)
 
     def save_model(self, request: HttpRequest, obj: Room, form: Any, change: bool) -> None:
         columns = [name for name in form.changed_data if name in self.fields and name != "upload"]

@@ -88,7 +88,7 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
     prefix_fields = ("receive_phone",)
     fieldsets = (
         (None, {"fields": ("order_id", "user", "status", "closed_by", "room_id", "created_at", "expires_at")}),
-        (_("Payment"), {"fields": ("shown_amount", "pay_channel", "trade_id", "pay_time")}),
+        (_("Payment"), {"fields": ("shown_amount", "shown_refunded", "pay_channel", "trade_id", "pay_time")}),
         (_("Receiver"), {"fields": ("receive_name", "receive_phone", "receive_address")}),
         (_("Row"), {"fields": ("idempotency_key", "version", "updated_at", "updated_by"), "classes": ("collapse",)}),
     )

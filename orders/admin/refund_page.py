@@ -9,10 +9,10 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import OperatorAdmin, Report, actor_of, carry_out, question_page
-from charites.common.admin_products import products_of
 from charites.common.auth import Permission
 from charites.common.forms import CapitalLabels, MoneyField, TypedField
 from charites.common.models import KEY_LENGTH, MAX_INT64, REASON_LENGTH
@@ -36,19 +36,29 @@ class RefundForm(CapitalLabels, forms.Form):
 
     def __init__(self, *args: Any, account: Account, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.account = account
         # What comes back has the fields of the page it was on, whatever has been counted since.
-        shown = account.bought if self.is_bound else account.kept
-        products = products_of(shown)
-        for goods_id in shown:
-            title = products[goods_id].title if goods_id in products else str(goods_id)
+        for goods_id in account.bought if self.is_bound else account.kept:
             self.fields[f"{PIECES}{goods_id}"] = forms.IntegerField(
-                label=_("came back: %(title)s") % {"title": title},
+                label=capfirst(_("came back: %(title)s") % {"title": account.titles[goods_id]}),
                 help_text=_("0 to %(most)s; they can be sold again") % {"most": account.kept[goods_id]},
                 initial=0,
                 required=False,
                 min_value=0,
                 max_value=MAX_INT64,
             )
+
+    def clean(self) -> None:
+        """Names all that is too much at once, of what is left as the page showed it. What was sent under this key
+        before is not looked at again: it may have been all."""
+        amount, account = self.cleaned_data.get("amount"), self.account
+        if self.cleaned_data.get("left") != account.left or account.find(self.cleaned_data.get("key", "")):
+            return
+        if amount and amount > account.left:
+            self.add_error("amount", _("At most %(most)s.") % {"most": money(account.left)})
+        for goods_id, pieces in self.returned.items():
+            if pieces > account.kept[goods_id]:
+                self.add_error(f"{PIECES}{goods_id}", _("At most %(most)s.") % {"most": account.kept[goods_id]})
 
     @property
     def returned(self) -> dict[int, int]:
@@ -122,7 +132,8 @@ class RefundableAdmin(OperatorAdmin):
         words = {"left": money(account.left), "paid": money(order.pay_amount)}
         page = reverse("admin:orders_order_change", args=[order.pk])
         label = _("Send it back")
-        return question_page(self, request, form, question % words, names=[str(order)], label=label, cancel=page)
+        names, above = [str(order)], {"title": str(order), "page": page}
+        return question_page(self, request, form, question % words, names=names, label=label, cancel=page, above=above)
 
 
 def new_form(account: Account) -> RefundForm:

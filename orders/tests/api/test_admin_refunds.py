@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from goods.models import Goods
 from lab.kit.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in, submit
 from lab.kit.factories import make_clerk, make_closed_order, make_goods, make_paid_order
 from orders.models import Order, Refund, RefundLine
@@ -94,6 +95,26 @@ def test_wrong_field_is_refused_and_nothing_is_sent(order: Order, changes: dict[
     client.post(refund_url(order), form_of(client, order) | changes)
 
     assert not Refund.objects.exists()
+
+
+def test_too_much_money_and_too_many_pieces_are_named_together(order: Order) -> None:
+    client = sign_in(make_operator())
+
+    page = client.post(refund_url(order), form_of(client, order) | {"amount": "199.01", "pieces-1": "3"})
+
+    assert page.context["form"].errors == {"amount": ["At most 199.00\u00a0CNY."], "pieces-1": ["At most 2."]}
+
+
+def test_page_names_products_as_they_were_ordered_and_leads_through_the_order(order: Order) -> None:
+    Goods.objects.update(title="Cup")
+    client = sign_in(make_operator())
+
+    page = client.get(refund_url(order)).content.decode()
+
+    assert ("Came back: Mug" in page, "Cup" in page) == (True, False)
+    assert f'<a href="{page_url(order)}">Order {order.order_id}</a>' in page
+    required = re.findall(r'<label for="id_(\w+)" class="required">', page)
+    assert required == ["amount", "reason"]
 
 
 def test_nothing_is_left_and_the_page_says_so(order: Order) -> None:
