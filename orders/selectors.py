@@ -54,9 +54,19 @@ class Due(NamedTuple):
     pay_amount: int
 
 
-def sum_amounts(orders: QuerySet[Order]) -> int:
-    """Returns what these orders are for, all together, in cents."""
-    return sum_of_halves(orders.order_by().aggregate(**halves("pay_amount")))
+class Amounts(NamedTuple):
+    """What some orders are for, in cents: all, and those of them that are paid or completed."""
+
+    of_all: int
+    of_paid: int
+
+
+def sum_amounts(orders: QuerySet[Order]) -> Amounts:
+    """Returns what these orders are for."""
+    paid = Q(status__in=(Order.Status.PAID, Order.Status.COMPLETED))
+    sums = halves("pay_amount") | halves("pay_amount", paid, "_paid")
+    found = orders.order_by().aggregate(**sums)
+    return Amounts(sum_of_halves(found), sum_of_halves(found, "_paid"))
 
 
 def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:

@@ -7,7 +7,7 @@ and other texts among as many as a filter.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, ShowFacets
@@ -31,6 +31,13 @@ WITHIN = ("__gte", "__lt", "__lte")  # and about a time, besides
 SEARCH_IS_CUT = "search_is_cut"  # on a request: its search has not looked at, or not found, everything
 
 
+class Total(NamedTuple):
+    """A sum over what is listed, for people, and what there is to say of a part of it."""
+
+    of_all: str
+    of_part: str
+
+
 class AskedList(ChangeList):
     """A list whose address somebody may have made by hand."""
 
@@ -49,7 +56,7 @@ class NewestRows(AskedList):
 
     model_admin: "ListAdmin"
     is_cut = False
-    total: str | None = None
+    total: Total | None = None
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
@@ -155,8 +162,8 @@ class ListAdmin(AskedAdmin):
         """Returns the rows of one page with what else is shown of them."""
         return list(rows)
 
-    def total_of(self, rows: QuerySet[Any]) -> str | None:
-        """Returns a sum over what is listed, for people; None: there is nothing to add up."""
+    def total_of(self, rows: QuerySet[Any]) -> Total | None:
+        """Returns a sum over what is listed; None: there is nothing to add up."""
         return None
 
     def described(self, row: Any) -> str:

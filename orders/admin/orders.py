@@ -16,6 +16,7 @@ from django.utils.translation import ngettext, pgettext_lazy
 from charites.common import clock
 from charites.common.admin import ReadOnlyAdmin, Report, actor_of, confirmed, with_username
 from charites.common.admin_export import Column, ExportAdmin, column, price, time, word
+from charites.common.admin_lists import Total
 from charites.common.admin_products import ProductAdmin, product_id_of, product_of, with_products
 from charites.common.admin_sections import Section, section
 from charites.common.auth import Permission
@@ -132,8 +133,10 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
         words = {"order": row, "amount": money(refunded)}
         return _("%(order)s: %(amount)s refunded") % words if refunded else str(row)
 
-    def total_of(self, rows: QuerySet[Order]) -> str:
-        return money(selectors.sum_amounts(rows))
+    def total_of(self, rows: QuerySet[Order]) -> Total:
+        amounts = selectors.sum_amounts(rows)
+        paid = _("paid or completed: %(amount)s") % {"amount": money(amounts.of_paid)}
+        return Total(money(amounts.of_all), paid)
 
     def prefixes_for(self, request: HttpRequest) -> Sequence[str]:
         return self.prefix_fields if sees_personal_data(request) else ()
