@@ -63,7 +63,8 @@ class TypedJSONField(forms.JSONField):
         try:
             return read_text(value)
         except Invalid as error:
-            raise forms.ValidationError(error.reason if error.details["field"] == "body" else error.message) from error
+            told = of_all(error) if error.details["field"] == "body" else error.message
+            raise forms.ValidationError(told) from error
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """What was typed, as it was: written anew, half a character could not be shown."""
@@ -74,7 +75,12 @@ class TypedJSONField(forms.JSONField):
         try:
             check_json("", value)
         except Invalid as error:
-            raise forms.ValidationError(error.reason) from error
+            raise forms.ValidationError(of_all(error)) from error
+
+
+def of_all(error: Invalid) -> str:
+    """What is wrong with a whole text, as a sentence: beside a large field nobody knows what "is not valid"."""
+    return _("This %(reason)s.") % {"reason": error.reason}
 
 
 def check_links(form: forms.BaseForm, name: str, links: Sequence[str]) -> None:

@@ -69,16 +69,20 @@ class ObjectField(TypedJSONField):
         return cleaned
 
 
+LIST = _('A JSON list of texts, such as ["/a.svg", "/b.svg"].')
+OBJECT = _('A JSON object, such as {"colour": "teal"}.')
+
+
 class GoodsForm(CapitalLabels, UploadForm):
     """A product, typed or from a line of a file."""
 
     price = MoneyField(label=_("price"), least=1)
     market_price = MoneyField(label=_("market price"), initial=0)
     upload = PictureField(label=_("picture to add"))
-    head_imgs = TextListField(label=_("addresses of the pictures"), required=False, initial=list)
-    videos = TextListField(label=_("videos"), required=False, initial=list)
-    detail = TextListField(label=_("detail"), required=False, initial=list)
-    ext_json = ObjectField(label=_("further data"), required=False, initial=dict)
+    head_imgs = TextListField(label=_("addresses of the pictures"), required=False, initial=list, help_text=LIST)
+    videos = TextListField(label=_("videos"), required=False, initial=list, help_text=LIST)
+    detail = TextListField(label=_("detail"), required=False, initial=list, help_text=LIST)
+    ext_json = ObjectField(label=_("further data"), required=False, initial=dict, help_text=OBJECT)
 
     def clean_head_imgs(self) -> list[str]:
         return self.links("head_imgs")

@@ -259,11 +259,12 @@ def test_room_page_lists_its_goods_and_goods_page_its_rooms(client: Client) -> N
         ({"title": "a\u202eb"}, "title", "holds U+202E, which changes the direction of the text"),
         ({"title": "\u3164"}, "title", "holds nothing that can be seen"),
         ({"brief": "a\x1bb"}, "brief", "holds U+001B, which cannot be printed"),
-        ({"detail": '["a\\u0000b"]'}, "detail", "holds U+0000, which cannot be printed"),
+        ({"detail": '["a\\u0000b"]'}, "detail", "This holds U+0000, which cannot be printed."),
         ({"ext_json": '{"a\\ud800": 1}'}, "ext_json", "a?: holds U+D800, which cannot be printed"),
         ({"ext_json": '{"a": 1, "a": 2}'}, "ext_json", "a: comes twice"),
-        ({"ext_json": '{"a": NaN}'}, "ext_json", "holds NaN, which is not JSON"),
-        ({"ext_json": "[" * 30_000}, "ext_json", "is nested deeper than 20 levels"),
+        ({"ext_json": '{"a": NaN}'}, "ext_json", "This holds NaN, which is not JSON."),
+        ({"ext_json": "[" * 30_000}, "ext_json", "This is nested deeper than 20 levels."),
+        ({"videos": "/a.webm"}, "videos", "This is not valid JSON."),
         ({"ext_json": '"teal"'}, "ext_json", 'This must be a JSON object, such as {"colour": "teal"}.'),
         ({"ext_json": '[["colour", "teal"]]'}, "ext_json", 'This must be a JSON object, such as {"colour": "teal"}.'),
         ({"ext_json": "5"}, "ext_json", 'This must be a JSON object, such as {"colour": "teal"}.'),
@@ -327,3 +328,13 @@ def test_addresses_that_were_there_before_the_rule_stay_while_other_fields_chang
 
     goods, room = Goods.objects.get(goods_id=1), Room.objects.get(room_id=1)
     assert (goods.title, goods.head_imgs, room.title, room.cover) == ("Tea", ["a.svg"], "Evening", "a.svg")
+
+
+def test_fields_of_json_say_what_they_take(client: Client) -> None:
+    form = client.get(add_url(Goods)).context["adminform"].form
+
+    helps = {name: str(form.fields[name].help_text) for name in ("head_imgs", "videos", "detail", "ext_json")}
+    assert helps == {
+        **dict.fromkeys(("head_imgs", "videos", "detail"), 'A JSON list of texts, such as ["/a.svg", "/b.svg"].'),
+        "ext_json": 'A JSON object, such as {"colour": "teal"}.',
+    }

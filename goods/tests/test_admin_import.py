@@ -135,7 +135,7 @@ def test_every_wrong_cell_is_named_with_its_line_and_nothing_is_done(client: Cli
         (2, "title", "This field is required."),
         (2, "price", "2 places after the point at most."),
         (2, "sale_starts_at", "Type a time such as 2026-06-01 20:00:00."),
-        (2, "head_imgs", "is not valid JSON"),
+        (2, "head_imgs", "This is not valid JSON."),
         (3, "goods_id", "This is no id of a product."),
         (5, "price", "This field is required."),
         (5, "sale_ends_at", "The sale must end after it has started."),
