@@ -43,6 +43,11 @@ class Item:
         return self.sale is Sale.OPEN
 
     @property
+    def is_off(self) -> bool:
+        """Whether it is not for sale at all, whatever its times say."""
+        return self.goods.status != Goods.Status.ON_SALE
+
+    @property
     def is_running(self) -> bool:
         """Whether it is being sold, were there pieces."""
         return self.sale in (Sale.OPEN, Sale.SOLD_OUT)

@@ -349,3 +349,16 @@ def test_key_that_was_for_something_else_is_told_and_the_page_has_a_new_one() ->
     assert "may have been ordered" in page.text
     assert 'name="key" value="k1"' not in page.text
     assert Order.objects.count() == 1
+
+
+@pytest.mark.usefixtures("room")
+def test_product_that_is_simply_off_sale_is_not_called_over() -> None:
+    put_on_shelf(4, 5, sale_ends_at=timezone.now() - timedelta(hours=1))
+    put_on_shelf(5, 5, status=1)
+
+    ended, off = (Client().get(f"/rooms/1?goods={goods_id}").text for goods_id in (4, 5))
+
+    assert ("This sale is over." in ended, "This is not for sale." in ended) == (True, False)
+    assert ("This sale is over." in off, "This is not for sale." in off) == (False, True)
+    assert (off.count(" · over<"), off.count(" · not for sale<")) == (1, 1)
+    assert state_of(off) == "over"
