@@ -138,6 +138,8 @@ class MomentField(serializers.DateTimeField):
     WRITTEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
     def to_internal_value(self, value: Any) -> datetime:
+        if self.WRITTEN.fullmatch(f"{value}Z"):
+            raise serializers.ValidationError(_("has no zone: end it with Z, or with an offset such as +08:00"))
         moment = super().to_internal_value(value) if self.WRITTEN.fullmatch(str(value)) else None
         if moment is None or moment.year not in YEARS:
             raise serializers.ValidationError(_("must be a time from 2000 to 2099, such as 2026-06-01T12:00:00Z"))

@@ -26,6 +26,7 @@ from orders.tests.api.rest_orders import SOMEBODY_ELSE, place
 pytestmark = pytest.mark.django_db
 
 AGE = "must be a time from 2000 to 2099, such as 2026-06-01T12:00:00Z"
+ZONE = "has no zone: end it with Z, or with an offset such as +08:00"
 
 
 def test_order_is_read_as_it_was_placed() -> None:
@@ -187,7 +188,8 @@ def test_orders_of_everybody_are_listed_for_staff_and_services(caller) -> None:
         ("before=5&after=4", "after: cannot be asked for together with before"),
         ("placed_from=1999-12-31T23:00:00Z", f"placed_from: {AGE}"),
         ("placed_until=9999-12-31T23:59:59Z", f"placed_until: {AGE}"),
-        ("placed_from=2026-06-01T12:00:00", f"placed_from: {AGE}"),
+        ("placed_from=2026-06-01T12:00:00", f"placed_from: {ZONE}"),
+        ("placed_until=2026-06-01T12:00:00.5", f"placed_until: {ZONE}"),
         ("placed_from=2026-06-01", f"placed_from: {AGE}"),
         ("placed_from=2026-W23-1T12:00:00Z", f"placed_from: {AGE}"),
         ("placed_from=2026-06-01T12:00:00Z%00or+so", f"placed_from: {AGE}"),
