@@ -19,8 +19,11 @@ COLUMNS = ("goods_id", "pieces")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
+    """`place`: where its line stands among all."""
+
     line: str
     reason: str
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +94,29 @@ def make_plan(typed: Sequence[tuple[str, Sequence[str]]], *, may_add: bool) -> P
     if len(typed) > MOST_LINES:
         plan.faults.append(Fault("", _("There are more than %(most)s rows.") % {"most": MOST_LINES}))
         return plan
-    read: dict[int, tuple[str, int]] = {}
-    for line, words in typed:
+    read: dict[int, tuple[int, str, int]] = {}
+    for place, (line, words) in enumerate(typed):
         if len(words) != len(COLUMNS) or not all(whole(word) for word in words):
-            plan.faults.append(
-                Fault(line, _("“%(text)s” is not a product and its pieces.") % {"text": " ".join(words)})
-            )
+            text = _("“%(text)s” is not a product and its pieces.")
+            plan.faults.append(Fault(line, text % {"text": " ".join(words)}, place))
         elif (goods_id := int(words[0])) in read:
-            faulty = {"goods_id": goods_id, "line": read[goods_id][0]}
-            plan.faults.append(Fault(line, _("Product %(goods_id)s is in line %(line)s, too.") % faulty))
+            faulty = {"goods_id": goods_id, "line": read[goods_id][1]}
+            plan.faults.append(Fault(line, _("Product %(goods_id)s is in line %(line)s, too.") % faulty, place))
         else:
-            read[goods_id] = (line, int(words[1]))
+            read[goods_id] = (place, line, int(words[1]))
     products = products_of(read)
     counted = {stock.goods_id: stock.available for stock in selectors.list_stock(goods_ids=list(read))}
-    for goods_id, (line, pieces) in read.items():
+    for goods_id, (place, line, pieces) in read.items():
         if goods_id not in counted and knows_products() and goods_id not in products:
-            plan.faults.append(Fault(line, _("There is no product %(goods_id)s.") % {"goods_id": goods_id}))
+            plan.faults.append(Fault(line, _("There is no product %(goods_id)s.") % {"goods_id": goods_id}, place))
         elif (product := products.get(goods_id)) and product.is_deleted:
-            plan.faults.append(Fault(line, _("Product %(goods_id)s is deleted.") % {"goods_id": goods_id}))
+            plan.faults.append(Fault(line, _("Product %(goods_id)s is deleted.") % {"goods_id": goods_id}, place))
         elif goods_id not in counted and not may_add:
             text = _("Product %(goods_id)s has no stock yet, and you may not add any.")
-            plan.faults.append(Fault(line, text % {"goods_id": goods_id}))
+            plan.faults.append(Fault(line, text % {"goods_id": goods_id}, place))
         else:
             plan.steps.append(Step(goods_id, products.get(goods_id), pieces, counted.get(goods_id)))
+    plan.faults.sort(key=lambda fault: fault.place)
     if not typed:
         plan.faults.append(Fault("", _("Type at least one line.")))
     return plan

@@ -55,6 +55,10 @@ def counted() -> dict[int, int]:
     return dict(Stock.objects.values_list("goods_id", "available"))
 
 
+def test_what_is_wrong_is_told_in_the_order_of_the_lines(client: Client) -> None:
+    assert [line for line, _reason in faults(look(client, "1 5\n77 5\n1 6\n88 1\nx\n99 1"))] == list("23456")
+
+
 def test_list_of_stock_leads_there(client: Client) -> None:
     assert f'<a href="{page_url()}">Receive stock</a>' in client.get(list_url(Stock)).content.decode()
 
