@@ -21,6 +21,7 @@ from django.contrib.admin.utils import label_for_field
 from django.db.models import Model
 from django.utils import translation
 
+from charites.common.django_texts import UNTRANSLATED
 from charites.common.errors import ServiceError
 from lab.kit.admin_site import OUR_APPS
 
@@ -169,6 +170,12 @@ def subclasses(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
     for found in error.__subclasses__():
         yield found
         yield from subclasses(found)
+
+
+@pytest.mark.parametrize("text", UNTRANSLATED, ids=str)
+def test_texts_that_django_has_not_translated_are_chinese(text: Any) -> None:
+    with translation.override("zh-hans"):
+        assert CHINESE.search(str(text))
 
 
 def test_every_error_has_a_chinese_text() -> None:
