@@ -51,7 +51,9 @@ def test_list_says_what_its_orders_are_for_together_on_every_page(client: Client
     assert all(placed.created for placed in services.place_orders(commands=commands, now=factories.NOW))
 
     for page in ("1", "2"):
-        assert totals(client, p=page) == "51 orders listed: 5,074.50\u00a0CNY together; paid or completed: 0.00\u00a0CNY"
+        assert (
+            totals(client, p=page) == "51 orders listed: 5,074.50\u00a0CNY together; paid or completed: 0.00\u00a0CNY"
+        )
 
 
 def test_total_is_of_what_the_filter_leaves(client: Client) -> None:
