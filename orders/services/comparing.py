@@ -196,12 +196,14 @@ def of_ours(kind: Kind, number: int, row: Payment | Refund, trade_id: str, momen
 
 def book_missing(*, lines: Lines, channel: str, advance: Callable[[int], None] = lambda lines: None) -> Booking:
     """Takes the captures of a file that are missing here, through the one function for news of money; the same again
-    has no effect. What is different, and refunds, are left to people. Raises StatementUnreadable."""
+    has no effect. Of a trade that stands there twice the first line counts. What is different, and refunds, are left to
+    people. Raises StatementUnreadable."""
     booking = Booking()
     for portion in portions(lines()):
         captures = [line for line in portion if line.kind is Kind.CAPTURE]
         known = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in captures])
-        news = list({line.trade_id: line for line in captures if line.trade_id not in known}.values())
+        first = {line.trade_id: line for line in reversed(captures)}
+        news = [line for line in captures if line.trade_id not in known and first[line.trade_id] is line]
         booking.errors += [f"line {line.number}: {NO_NUMBER}" for line in news if line.our_id is None]
         ours = [(line, line.our_id) for line in news if line.our_id is not None]
         errors = record_captures(captures=[as_capture(line, payment_id, channel) for line, payment_id in ours])

@@ -22,6 +22,7 @@ from rich.table import Table
 
 from charites.common.errors import ServiceError
 from charites.common.money import money
+from charites.common.times import YEARS
 from orders import services as orders
 from orders.payments.statements import (
     StatementLine,
@@ -50,17 +51,17 @@ class Command(BaseCommand):
         parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found to this file as well")
 
     def handle(self, *args: Any, file: Path, zone: Any, book: bool, **options: Any) -> None:
+        check_files(file, options["json"])
         with told_as_errors(file):
             reader = find_reader()
             lines = partial(read_statement, file, reader)
             day = options["day"] or day_of(lines(), zone)
-            since = datetime.combine(day, time.min, zone)
-            until = datetime.combine(day + timedelta(days=1), time.min, zone)
+            since, until = bounds_of(day, zone)
             compare = partial(orders.compare_statement, lines=lines, channel=reader.channel, since=since, until=until)
             found = with_progress("compared", compare)
         self.tell(found, day, file)
         if options["json"]:
-            options["json"].write_text(json.dumps(as_json(found), indent=2) + "\n")
+            write_json(options["json"], found)
         left = found.counts.total()
         if book:
             with told_as_errors(file):
@@ -74,6 +75,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Recorded: {done.booked} payments that were missing here.")
         for reason in done.errors[:MOST_LINES_SHOWN]:
             self.stdout.write(f"Not recorded, {reason}")
+        if len(done.errors) > MOST_LINES_SHOWN:
+            self.stdout.write(f"Shown: {MOST_LINES_SHOWN} of {len(done.errors)} that were not recorded.")
         return done.booked
 
     def tell(self, found: orders.Comparison, day: date, file: Path) -> None:
@@ -86,6 +89,29 @@ class Command(BaseCommand):
         counted = ", ".join(f"{count} {difference}" for difference, count in sorted(found.counts.items()))
         lines = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(found.lines.items())) or "nothing"
         self.stdout.write(f"{day}, {file.name}: {lines}; {counted or 'everything agrees'}.")
+
+
+def check_files(file: Path, report: Path | None) -> None:
+    """Raises CommandError for what could not be read twice, or would be written over."""
+    if file.exists() and not file.is_file():
+        raise CommandError(f"{file} is no file: it is read more than once.", returncode=UNREADABLE)
+    if report and report.exists() and file.exists() and report.samefile(file):
+        raise CommandError(f"--json {report} is the statement itself: name another.", returncode=UNREADABLE)
+
+
+def write_json(report: Path, found: orders.Comparison) -> None:
+    try:
+        report.write_text(json.dumps(as_json(found), indent=2) + "\n")
+    except OSError as error:
+        raise CommandError(f"{report} cannot be written: {error.strerror}.", returncode=UNREADABLE) from error
+
+
+def bounds_of(day: date, zone: Any) -> tuple[datetime, datetime]:
+    """When a day begins there, and when the next one does. Raises CommandError."""
+    if day.year not in YEARS:
+        words = f"{day} is no day of ours: name one from {YEARS.start} to {YEARS.stop - 1}."
+        raise CommandError(words, returncode=UNREADABLE)
+    return datetime.combine(day, time.min, zone), datetime.combine(day + timedelta(days=1), time.min, zone)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A provider's statement against the ledger: exactly what differs is named, and nothing is changed by looking."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -289,3 +290,45 @@ def test_day_of_a_zone(day: list[Payment], tmp_path: Path) -> None:
 
     with pytest.raises(CommandError, match=r"Differences: 5\."):
         reconcile(statement()[:1], tmp_path, "--day", "2026-06-02", "--zone", "Asia/Shanghai")
+
+
+def test_of_a_trade_that_stands_there_twice_the_first_line_is_booked(tmp_path: Path) -> None:
+    make_goods(1, stock=10)
+    order = make_order({1: 1})
+    pay(order, recorded=False)
+    rows = statement()
+    rows.append([*rows[-1][:3], 999_999, *rows[-1][4:]])
+
+    with pytest.raises(CommandError, match=r"Differences: 1\."):
+        reconcile(rows, tmp_path, "--book")
+
+    assert stored(order).status == Order.Status.PAID
+    assert Payment.objects.get().amount == 9950
+    assert Refund.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--day", "9999-12-31"], "9999-12-31 is no day of ours: name one from 2000 to 2099."),
+        (["--day", "0001-01-01"], "0001-01-01 is no day of ours: name one from 2000 to 2099."),
+        (["--json", "{folder}/no/found"], "{folder}/no/found cannot be written: No such file or directory."),
+        (["--json", "{folder}/statement.csv"], "--json {folder}/statement.csv is the statement itself: name another."),
+    ],
+)
+def test_what_the_command_cannot_do_is_a_sentence_and_2(
+    day: list[Payment], tmp_path: Path, options: list[str], words: str
+) -> None:
+    with pytest.raises(CommandError) as refused:
+        reconcile(statement(), tmp_path, *(option.format(folder=tmp_path) for option in options))
+
+    assert (str(refused.value), refused.value.returncode) == (words.format(folder=tmp_path), 2)
+    assert (tmp_path / "statement.csv").read_text().startswith("kind")
+
+
+def test_pipe_is_no_file(day: list[Payment], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(CommandError, match="is no file: it is read more than once"):
+        call_command("reconcile", str(pipe))
