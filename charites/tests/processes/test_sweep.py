@@ -42,7 +42,7 @@ def test_sweep_once_closes_what_is_due_and_says_so(capsys: pytest.CaptureFixture
 
     call_command("sweep", "--once")
 
-    assert capsys.readouterr().out == "close: 1, call: 0, check: 0, tidy: 0\n"
+    assert capsys.readouterr().out == "close: 1, call: 0, check: 0, webhooks: 0, tidy: 0\n"
     assert unpaid() == 1
     assert Stock.objects.get(goods_id=1).available == 4
 

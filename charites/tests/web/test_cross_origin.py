@@ -49,7 +49,7 @@ def test_browser_that_asks_first_is_told_what_it_may_send(web: Web, settings: An
 
     headers = {name.decode(): value.decode() for name, value in answer.headers}
     assert answer.status == 200
-    assert headers["access-control-allow-methods"] == "GET, POST, PUT"
+    assert headers["access-control-allow-methods"] == "GET, POST, PUT, PATCH, DELETE"
     assert {"authorization", "idempotency-key", "content-type"} < set(
         headers["access-control-allow-headers"].split(", ")
     )
