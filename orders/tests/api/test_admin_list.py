@@ -52,7 +52,7 @@ def test_list_says_what_its_orders_are_for_together_on_every_page(client: Client
 
     for page in ("1", "2"):
         assert (
-            totals(client, p=page) == "51 orders listed: 5,074.50\u00a0CNY together; paid or completed: 0.00\u00a0CNY"
+            totals(client, p=page) == "51 orders listed: 5,074.50\u00a0CNY together · paid or completed: 0.00\u00a0CNY"
         )
 
 
@@ -60,8 +60,8 @@ def test_total_is_of_what_the_filter_leaves(client: Client) -> None:
     factories.make_order({1: 2})
     factories.make_closed_order()
 
-    assert totals(client, status__exact="100") == "1 order listed: 199.00\u00a0CNY; paid or completed: 0.00\u00a0CNY"
-    assert totals(client, q="nothing") == "0 orders listed: 0.00\u00a0CNY together; paid or completed: 0.00\u00a0CNY"
+    assert totals(client, status__exact="100") == "1 order listed: 199.00\u00a0CNY · paid or completed: 0.00\u00a0CNY"
+    assert totals(client, q="nothing") == "0 orders listed: 0.00\u00a0CNY together · paid or completed: 0.00\u00a0CNY"
 
 
 def test_total_says_how_much_of_it_is_paid(client: Client) -> None:
@@ -70,9 +70,9 @@ def test_total_says_how_much_of_it_is_paid(client: Client) -> None:
     services.complete_order(order_id=completed.order_id, actor="staff:1", now=factories.NOW)
     of_paid = "paid or completed: 199.00\u00a0CNY"
 
-    assert totals(client) == f"3 orders listed: 398.00\u00a0CNY together; {of_paid}"
+    assert totals(client) == f"3 orders listed: 398.00\u00a0CNY together · {of_paid}"
     assert totals(client, status__exact=str(int(paid.status))) == (
-        "1 order listed: 99.50\u00a0CNY; paid or completed: 99.50\u00a0CNY"
+        "1 order listed: 99.50\u00a0CNY · paid or completed: 99.50\u00a0CNY"
     )
 
 
@@ -81,7 +81,7 @@ def test_total_of_a_list_that_is_cut_is_that_of_the_newest(client: Client, monke
     for number in (1, 2, 3):
         factories.make_order({1: number})
 
-    assert totals(client) == "2 orders listed: 497.50\u00a0CNY together; paid or completed: 0.00\u00a0CNY"
+    assert totals(client) == "2 orders listed: 497.50\u00a0CNY together · paid or completed: 0.00\u00a0CNY"
 
 
 def placed_at(moment: datetime) -> int:
@@ -124,7 +124,7 @@ def test_of_times_without_orders_nothing_is_listed_summed_or_exported(client: Cl
     factories.make_order()
 
     assert listed(client, placed=word) == []
-    assert totals(client, placed=word) == "0 orders listed: 0.00\u00a0CNY together; paid or completed: 0.00\u00a0CNY"
+    assert totals(client, placed=word) == "0 orders listed: 0.00\u00a0CNY together · paid or completed: 0.00\u00a0CNY"
     (_header,) = client.get(f"{list_url(Order)}export.csv", {"placed": word}).content.splitlines()
 
 
