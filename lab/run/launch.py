@@ -142,6 +142,8 @@ class Launch:
     def prepare_logs(self) -> None:
         """Begins new ones. Those of the start before stay beside them, for whoever asks why it ended."""
         self.logs.mkdir(exist_ok=True)
+        for log in self.logs.glob("*.log.1"):
+            log.unlink()
         for log in self.logs.glob("*.log"):
             log.replace(f"{log}.1")
 

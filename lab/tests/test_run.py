@@ -54,7 +54,7 @@ def test_run_serves_the_shop_starts_again_what_was_killed_and_keeps_its_data(cop
     second.await_welcome()
     values_again = dotenv_values(copied_checkout / "var" / "env", interpolate=False)
     pids = second.pids()
-    before = copied_checkout / "var" / "log" / "web.log.1"
+    before = copied_checkout / "var" / "log" / "grpc.log.1"
 
     os.kill(pids["supervisor"], signal.SIGKILL)
     second.process.wait(START_SECONDS)
@@ -62,7 +62,7 @@ def test_run_serves_the_shop_starts_again_what_was_killed_and_keeps_its_data(cop
 
     assert [name for name, pid in pids.items() if leftovers.started_at(pid)] == []
     assert values_again["SECRET_KEY"] == values["SECRET_KEY"]
-    assert before.read_text()
+    assert "gRPC on" in before.read_text()
     assert values_again["HTTP_PORT"] == second.ports["HTTP_PORT"]
 
 
