@@ -113,7 +113,7 @@ BROKER = Bound(
     lambda value: REDIS_BROKERS.holds(value) or RABBITMQ_BROKERS.holds(value),
 )
 DATABASE = Bound("`mysql://user:password@host:3306/name` or `sqlite:///file`", is_database)
-NETWORKS = each(Bound("networks such as `10.0.0.0/8`, separated by commas", is_network))
+NETWORKS = each(Bound("a network such as `10.0.0.0/8`", is_network))
 HOST_AND_PORT = r"[^\s,/]+:\d{1,5}"
 ENDPOINT = matching(
     rf"|(ipv[46]:|dns:(///)?)?{HOST_AND_PORT}(,{HOST_AND_PORT})*", "empty, `ipv4:a:1,b:2` or `dns:///host:port`"

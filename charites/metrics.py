@@ -27,6 +27,7 @@ from charites.audit import Result
 from charites.common import clock
 from charites.health import alive
 from messaging.selectors import count_by_state, oldest_due_at
+from messaging.webhooks import reading
 from orders import selectors
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ STATE = {
     "charites_due_orders": Shown("Unpaid orders whose time is up, 10,000 at most."),
     "charites_oldest_overdue_order_seconds": Shown("How long the longest overdue unpaid order waits."),
     "charites_oldest_due_message_seconds": Shown("How long the longest waiting due message waits."),
+    "charites_oldest_webhook_seconds": Shown("How long the oldest event waits for a webhook endpoint that is on."),
     "charites_last_order_timestamp_seconds": Shown("When the newest order was placed."),
     "charites_audit_findings": Shown("What the last audit found, and did not have to."),
     "charites_audit_timestamp_seconds": Shown("When the last audit ran."),
@@ -75,6 +77,7 @@ def read_messages(now: datetime) -> dict[str, dict[str, float]]:
     return {
         "charites_messages": {**count_by_state()},
         "charites_oldest_due_message_seconds": {ONLY: seconds_since(oldest_due_at(now=now), now)},
+        "charites_oldest_webhook_seconds": {ONLY: seconds_since(reading.oldest_waiting_at(), now)},
     }
 
 

@@ -1,5 +1,7 @@
 """What other systems may hear of rooms."""
 
+from collections.abc import Sequence
+
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.announcements import Announcement, announce, declare, is_wanted
@@ -9,6 +11,17 @@ PINNED = declare("room.pinned", _("Another product is presented in a room, or no
 
 def announce_pinned(room_id: int, goods_id: int | None) -> None:
     """Inside the transaction that pins it."""
+    announce_rooms([room_id], goods_id)
+
+
+def announce_unpinned(room_ids: Sequence[int]) -> None:
+    """Inside the transaction that leaves nothing pinned in these rooms."""
+    announce_rooms(room_ids, None)
+
+
+def announce_rooms(room_ids: Sequence[int], goods_id: int | None) -> None:
     if is_wanted(PINNED):
-        data = {"room_id": str(room_id), "goods_id": None if goods_id is None else str(goods_id)}
-        announce([Announcement(PINNED, str(room_id), data)])
+        pinned = None if goods_id is None else str(goods_id)
+        announce(
+            Announcement(PINNED, str(room_id), {"room_id": str(room_id), "goods_id": pinned}) for room_id in room_ids
+        )

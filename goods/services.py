@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from charites.common import hints
 from charites.common.transactions import Undone, after_commit, nobody_can_tell, run
 from goods import remembered
-from goods.announcements import announce_pinned
+from goods.announcements import announce_pinned, announce_unpinned
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.events import GOODS_PINNED
 from goods.models import Goods, Room, RoomGoods
@@ -271,10 +271,11 @@ def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
         rooms = Room.objects.filter(room_id__in=list(listed.values_list("room_id", flat=True)))
         locked = list(rooms.select_for_update().order_by("room_id"))
         listed.update(**deleted_by(actor))
+        pinned = [room for room in locked if room.current_goods_id in goods_ids]
         rooms.filter(current_goods_id__in=goods_ids).update(current_goods_id=None, updated_at=Now())
-        for room in locked:
-            if room.current_goods_id in goods_ids:
-                after_commit(partial(tell_pinned, room.room_id, None))
+        announce_unpinned([room.room_id for room in pinned])
+        for room in pinned:
+            after_commit(partial(tell_pinned, room.room_id, None))
         return Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).update(**deleted_by(actor))
 
     return change(delete, name="delete_goods", goods=goods_ids)

@@ -337,7 +337,8 @@ class SandboxRefund(Timestamped):
 
 
 class StripeSession(Timestamped):
-    """The Checkout Session of a payment, which Stripe finds by its own number alone."""
+    """The Checkout Session of a payment, which Stripe finds by its own number alone; empty where the payment was closed
+    before it had one."""
 
     payment_id = models.BigIntegerField(_("payment id"), unique=True)
     session_id = models.CharField(_("session id"), max_length=255)

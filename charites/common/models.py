@@ -31,7 +31,7 @@ class ExactCharField(models.CharField):  # type: ignore[type-arg]
 
 
 class Created(models.Model):
-    """Rows that nobody changes: id and a time."""
+    """Rows with an id and a time, which nobody changes or which do not say when."""
 
     created_at = models.DateTimeField(_("created"), default=clock.now, editable=False)
 

@@ -26,7 +26,6 @@ ANEW: dict[str, Any] = {
     "failures": 0,
     "paused_until": None,
     "last_taken_at": None,
-    "switched_off_because": "",
 }
 
 
@@ -80,10 +79,15 @@ def change_endpoint(*, endpoint_id: int, values: Mapping[str, Any], now: datetim
         columns = {name: values[name] for name in ("url", "description", "is_enabled") if name in values}
         if "kinds" in values:
             columns["kinds"] = sorted(set(values["kinds"]))
-        if is_switched_on or columns.get("url", endpoint.url) != endpoint.url:
+        is_moved = columns.get("url", endpoint.url) != endpoint.url
+        if is_switched_on or is_moved:
             columns |= ANEW
-        # Whoever works for it now works for the one it was, and writes nothing down.
-        WebhookEndpoint.objects.filter(pk=endpoint_id).update(**columns, lease="", leased_until=None, updated_at=now)
+        if "is_enabled" in values:
+            columns["switched_off_because"] = ""  # somebody has looked
+        if "is_enabled" in values or is_moved:
+            # Whoever works for it now works for the one it was, and writes nothing down.
+            columns |= {"lease": "", "leased_until": None}
+        WebhookEndpoint.objects.filter(pk=endpoint_id).update(**columns, updated_at=now)
         return WebhookEndpoint.objects.get(pk=endpoint_id)
 
     try:

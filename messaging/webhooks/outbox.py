@@ -3,7 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from messaging.models import Announced, WebhookDelivery, WebhookEndpoint
 
 SUBSCRIBED_SECONDS = 1.0  # so long a process may not know of a new subscription
 ROWS = 50  # of Announced that are looked at, each of up to a few hundred events
-MOST_DELIVERIES = 2_000  # that become in one transaction: it is short, however many endpoints there are
+MOST_EVENTS, MOST_DELIVERIES = 500, 2_000  # of one transaction: it is short, however many endpoints there are
 INSERTED = 500  # by one statement
 
 
@@ -23,12 +24,16 @@ class Subscriptions:
     with it."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """As new: in the child of a fork, whoever held the lock is not there."""
+        self._turn = threading.Lock()
         self.assume(None)
 
     def assume(self, kinds: frozenset[str] | None) -> None:
         """Takes these for what is wanted now; None: whoever asks next has to read."""
         self._kinds, self._read_at = kinds, time.monotonic()
-        self._turn = threading.Lock()
 
     def wanted(self) -> frozenset[str]:
         """Returns the names of the kinds that an endpoint wants."""
@@ -51,7 +56,7 @@ class Subscriptions:
 
 
 _subscriptions = Subscriptions()
-os.register_at_fork(after_in_child=lambda: _subscriptions.assume(None))
+os.register_at_fork(after_in_child=_subscriptions.forget)
 wanted, assume = _subscriptions.wanted, _subscriptions.assume
 
 
@@ -63,10 +68,9 @@ def store(announcements: Sequence[Announcement]) -> None:
 def spread(*, now: datetime) -> int:
     """Makes deliveries of what was announced first; returns how many events that was. Any number of sweeps may do it:
     one at a time does."""
-    waiting = Announced.objects.order_by("pk").values_list("events", flat=True)[:ROWS]
-    numbers = next_ids(min(sum(map(len, waiting)), MOST_DELIVERIES))  # before the transaction
-    if not numbers:
+    if not Announced.objects.exists():
         return 0  # the usual case takes no lock
+    numbers = next_ids(MOST_EVENTS)  # before the transaction; some are left over
 
     def work() -> int:
         locked = list(Announced.objects.select_for_update().order_by("pk").values_list("pk", flat=True)[:ROWS])
@@ -76,7 +80,7 @@ def spread(*, now: datetime) -> int:
         # came before a row of its key has committed by now.
         rows = list(Announced.objects.select_for_update().filter(pk__lte=locked[-1]).order_by("pk"))
         endpoints = list(WebhookEndpoint.objects.filter(is_enabled=True).order_by("pk"))
-        events = take_events(rows, min(len(numbers), max(MOST_DELIVERIES // max(len(endpoints), 1), 1)))
+        events = take_events(rows, Counter(kind for endpoint in endpoints for kind in endpoint.kinds))
         WebhookDelivery.objects.bulk_create(deliveries_of(events, endpoints, numbers), batch_size=INSERTED)
         Announced.objects.filter(pk__in=[row.pk for row in rows if not row.events]).delete()
         return len(events)
@@ -84,18 +88,21 @@ def spread(*, now: datetime) -> int:
     return run(work, name="spread_events")
 
 
-def take_events(rows: Sequence[Announced], most: int) -> list[tuple[datetime, str, str, Any]]:
+def take_events(rows: Sequence[Announced], wanting: Mapping[str, int]) -> list[tuple[datetime, str, str, Any]]:
     """Takes the first events out of the rows; returns them, each with when it happened. A row that keeps some is
-    written."""
+    written. `wanting`: kind -> how many endpoints want it."""
     taken: list[tuple[datetime, str, str, Any]] = []
+    deliveries = 0
     for row in rows:
-        fitting = most - len(taken)
-        taken += [(row.created_at, *event) for event in row.events[:fitting]]
-        row.events = row.events[fitting:]
-        if row.events:
-            if fitting:
-                row.save(update_fields=["events"])
-            break
+        for number, (kind, key, data) in enumerate(row.events):
+            deliveries += wanting[kind]
+            if taken and (deliveries > MOST_DELIVERIES or len(taken) == MOST_EVENTS):
+                if number:
+                    row.events = row.events[number:]
+                    row.save(update_fields=["events"])
+                return taken
+            taken.append((row.created_at, kind, key, data))
+        row.events = []
     return taken
 
 

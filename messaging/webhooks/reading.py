@@ -1,10 +1,13 @@
 """Reading endpoints and deliveries."""
 
+from datetime import datetime
 from typing import Any
+
+from django.db.models import Min, OuterRef, Subquery
 
 from charites.common.pages import Cursor, Page, along, one_by_one, read_page
 from messaging.errors import EndpointNotFound
-from messaging.models import WebhookDelivery, WebhookEndpoint
+from messaging.models import Announced, WebhookDelivery, WebhookEndpoint
 
 
 def get_endpoint(*, endpoint_id: int) -> WebhookEndpoint:
@@ -39,3 +42,12 @@ def list_newest_deliveries(*, endpoint_id: int, limit: int) -> list[WebhookDeliv
 def count_switched_off(*, most: int) -> int:
     """Returns how many endpoints were switched off because they failed, `most` at most."""
     return WebhookEndpoint.objects.exclude(switched_off_because="").order_by().values("pk")[:most].count()
+
+
+def oldest_waiting_at() -> datetime | None:
+    """Returns when the oldest event happened that waits for an endpoint which is on, or None when none waits."""
+    waiting = WebhookDelivery.objects.filter(endpoint_id=OuterRef("pk"), state=WebhookDelivery.State.READY)
+    first = Subquery(waiting.order_by("pk").values("happened_at")[:1])
+    to_send = WebhookEndpoint.objects.filter(is_enabled=True).aggregate(oldest=Min(first))["oldest"]
+    to_spread = Announced.objects.order_by("pk").values_list("created_at", flat=True).first()
+    return min(filter(None, (to_send, to_spread)), default=None)

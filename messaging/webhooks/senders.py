@@ -2,6 +2,7 @@
 thousand of them hold up none that is quick."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from messaging.webhooks import sending
 from messaging.webhooks.outbox import spread
 
 log = structlog.get_logger(__name__)
+State = WebhookDelivery.State
 
 THREADS = 12  # endpoints that are worked for at once, by one sweep
 PATIENT_THREADS = 8  # and that fail or are slow
@@ -23,6 +25,7 @@ SLOW_SECONDS = 2.0  # for a portion
 SPREADS = 10  # transactions that spread, a round
 LOOK_SECONDS = 0.5
 KEEP_FINISHED = timedelta(days=7)
+KEEP_WAITING = timedelta(days=30)  # for an endpoint that is off
 PURGE_STEP = 500
 
 
@@ -50,10 +53,10 @@ class Senders:
             wait(self.running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
         return done + sum(crew.reap() for crew in self._crews)
 
-    def finish(self, *, now: datetime) -> int:
-        """Rounds until nothing is left that is due."""
+    def finish(self, *, clock: Callable[[], datetime]) -> int:
+        """Rounds until one has nothing more to do."""
         done = 0
-        while (more := self.round(now=now)) or self.running:
+        while (more := self.round(now=clock())) or self.running:
             done += more
         return done
 
@@ -116,17 +119,17 @@ def in_thread(endpoint_id: int, now: datetime) -> Worked:
 
 
 def purge(*, now: datetime) -> int:
-    """Deletes one small step of deliveries that ended more than 7 days ago, or whose endpoint was removed; returns how
-    many."""
-    ended = WebhookDelivery.State.DONE, WebhookDelivery.State.DEAD
+    """Deletes one small step of deliveries that ended more than 7 days ago, whose endpoint was removed, or that wait
+    for one that has been off for 30 days; returns how many."""
+    ended = State.DONE, State.DEAD
     old = WebhookDelivery.objects.filter(state__in=ended, done_at__lt=now - KEEP_FINISHED).order_by("state", "done_at")
     keys = list(old.values_list("pk", flat=True)[:PURGE_STEP])
-    if gone := told_endpoints() - set(WebhookEndpoint.objects.values_list("pk", flat=True)):
-        keys += WebhookDelivery.objects.filter(endpoint_id__in=gone).values_list("pk", flat=True)[:PURGE_STEP]
+    told = set(WebhookDelivery.objects.values_list("endpoint_id", flat=True).distinct())  # read first: none is too new
+    if removed := told - set(WebhookEndpoint.objects.values_list("pk", flat=True)):
+        keys += WebhookDelivery.objects.filter(endpoint_id__in=removed).values_list("pk", flat=True)[:PURGE_STEP]
+    long_off = WebhookEndpoint.objects.filter(is_enabled=False, updated_at__lt=now - KEEP_WAITING)
+    if off := list(long_off.values_list("pk", flat=True)):
+        waiting = WebhookDelivery.objects.filter(endpoint_id__in=off, state=State.READY)
+        keys += waiting.values_list("pk", flat=True)[:PURGE_STEP]
     remove = partial(WebhookDelivery.objects.filter(pk__in=keys).delete)
     return run(lambda: remove()[0], name="purge_deliveries") if keys else 0
-
-
-def told_endpoints() -> set[int]:
-    """Endpoints that have deliveries; looked for before the endpoints themselves, so that a new one is not missed."""
-    return set(WebhookDelivery.objects.values_list("endpoint_id", flat=True).distinct())

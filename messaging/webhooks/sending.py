@@ -41,6 +41,7 @@ PORTION_SECONDS = 5.0  # after which nothing more of a portion is begun
 LEASE = timedelta(seconds=60)  # longer than a portion with its last call
 READ_BYTES = 4096  # of an answer; nobody wants to know the rest
 LADDER = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200))
+GIVEN_UP = sum(LADDER, timedelta())
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=10)
 GONE = 410
 
@@ -85,12 +86,15 @@ def sendable(endpoint_id: Any, now: datetime) -> QuerySet[WebhookDelivery]:
 
 
 def next_portion(endpoint: WebhookEndpoint, now: datetime) -> list[WebhookDelivery]:
-    """What is sent to an endpoint now. One that fails gets one delivery, which was not tried yet if there is such a
-    one: what it refuses for good must not pass for an endpoint that is down."""
+    """What is sent to an endpoint now. One that fails gets one delivery, the first of its key, and one that was not
+    tried yet if there is such a one: what it refuses for good must not pass for an endpoint that is down."""
     due = sendable(endpoint.pk, now)
-    if endpoint.failing_since:
-        return list(due.order_by("next_try_at", "pk")[:1])  # nothing comes before a time
-    return list(due.order_by("pk")[:PORTION])
+    if not endpoint.failing_since:
+        return list(due.order_by("pk")[:PORTION])
+    earlier = WebhookDelivery.objects.filter(
+        endpoint_id=endpoint.pk, state=State.READY, key=OuterRef("key"), pk__lt=OuterRef("pk")
+    )
+    return list(due.filter(~Exists(earlier)).order_by("next_try_at", "pk")[:1])  # nothing comes before a time
 
 
 def serve(endpoint_id: int, *, now: datetime) -> int:
@@ -103,8 +107,9 @@ def serve(endpoint_id: int, *, now: datetime) -> int:
     endpoint = WebhookEndpoint.objects.get(pk=endpoint_id)
     portion = next_portion(endpoint, now)
     results = asyncio.run(send_all(endpoint, portion, now)) if portion else []
-    run(partial(write_down, endpoint, token, results, now), name="note_deliveries")
-    tell(endpoint, results, now)
+    tell_sent(endpoint, results)
+    written = run(partial(write_down, endpoint, token, results, now), name="note_deliveries")
+    tell_ends(endpoint, written)
     return sum(not result.error for result in results)
 
 
@@ -163,24 +168,36 @@ async def send(
 ) -> Result:
     body = body_of(delivery)
     headers = headers_of(endpoint, delivery, body, now)
+    status = 0
     try:
         async with asyncio.timeout(CALL_SECONDS):
             async with pool.stream("POST", as_target(endpoint.url), headers=headers, content=body) as answer:
-                read = 0
-                async for part in answer.aiter_stream():
-                    read += len(part)
-                    if read > READ_BYTES:
-                        break
                 status = answer.status
-    except TimeoutError:
-        return Result(delivery, 0, f"no answer within {CALL_SECONDS:.0f} s")
+                await read_some(answer)
     except NotAllowed as error:
         return Result(delivery, 0, f"is not called: {error}"[:500])
-    except httpcore.ProtocolError:
-        return Result(delivery, 0, "no answer of HTTP")  # what else it says is nobody's business here
-    except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
-        return Result(delivery, 0, f"no connection: {error}"[:500])
+    except (TimeoutError, httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
+        if not status:  # once there is one, it counts, whatever follows it
+            return Result(delivery, 0, words_for(error))
     return Result(delivery, status, "" if 200 <= status < 300 else f"answered {status}")
+
+
+async def read_some(answer: httpcore.Response) -> None:
+    """So much of an answer that the connection can be used again."""
+    read = 0
+    async for part in answer.aiter_stream():
+        read += len(part)
+        if read > READ_BYTES:
+            return
+
+
+def words_for(error: Exception) -> str:
+    """Why there was no answer. What a receiver says otherwise than in HTTP is nobody's business here."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CALL_SECONDS:.0f} s"
+    if isinstance(error, httpcore.ProtocolError):
+        return "no answer of HTTP"
+    return f"no connection: {error}"[:500]
 
 
 def as_target(url: str) -> httpcore.URL:
@@ -216,89 +233,88 @@ def headers_of(
 # What became of it
 
 
-def write_down(endpoint: WebhookEndpoint, token: str, results: Sequence[Result], now: datetime) -> None:
+class Ends(NamedTuple):
+    """What somebody has to look at: deliveries that are dead, and why the endpoint was switched off, if it was."""
+
+    dead: Sequence[Result] = ()
+    reason: str = ""
+
+
+def write_down(endpoint: WebhookEndpoint, token: str, results: Sequence[Result], now: datetime) -> Ends:
     """Inside a transaction: marks deliveries and the endpoint, as long as the lease is ours."""
     ours = WebhookEndpoint.objects.filter(pk=endpoint.pk, lease=token)
     if not ours.select_for_update().exists():
-        return  # somebody else has taken it over, and sends the same again
-    ready = WebhookDelivery.objects.filter(state=State.READY)
-    taken = [result.delivery.pk for result in results if not result.error]
-    ready.filter(pk__in=taken).update(
-        state=State.DONE, done_at=now, next_try_at=None, last_error="", attempts=F("attempts") + 1
-    )
-    failed = [result for result in results if result.error]
-    for attempts, group in by_attempts(failed).items():
-        again = after_failure(attempts, endpoint, is_up=bool(taken) or took_lately(endpoint, attempts, now), now=now)
-        for error, keys in group.items():
-            ready.filter(pk__in=keys).update(**again, last_error=error)
-    ours.update(**state_after(endpoint, results, now), lease="", leased_until=None, updated_at=now)
+        return Ends()  # somebody else has taken it over, and sends the same again
+    is_up = not all(result.error for result in results)
+    alike: dict[tuple[tuple[str, Any], ...], list[Result]] = defaultdict(list)
+    for result in results:
+        alike[tuple(columns_after(result, endpoint, is_up=is_up, now=now).items())].append(result)
+    for columns, group in alike.items():
+        ready = WebhookDelivery.objects.filter(pk__in=[result.delivery.pk for result in group], state=State.READY)
+        ready.update(**dict(columns), attempts=F("attempts") + 1)
+    after = state_after(endpoint, results, is_up=is_up, now=now)
+    ours.update(**after, lease="", leased_until=None, updated_at=now)
+    dead = [result for columns, group in alike.items() if ("state", State.DEAD) in columns for result in group]
+    return Ends(dead, str(after.get("switched_off_because", "")))
+
+
+def columns_after(result: Result, endpoint: WebhookEndpoint, *, is_up: bool, now: datetime) -> dict[str, Any]:
+    """The columns of a delivery after a call. What is not taken climbs the ladder while the endpoint takes others, and
+    is dead when that has lasted as long as the ladder; otherwise it waits for the endpoint."""
+    if not result.error:
+        return {"state": State.DONE, "done_at": now, "next_try_at": None, "last_error": ""}
+    attempts = result.delivery.attempts
+    wait = LADDER[min(attempts, len(LADDER) - 1)]
+    if not is_up and not took_lately(endpoint, attempts, now):
+        return {"next_try_at": now + min(wait, LONGEST_PAUSE), "last_error": result.error}
+    if attempts >= len(LADDER) and result.delivery.happened_at <= now - GIVEN_UP:
+        return {"state": State.DEAD, "done_at": now, "next_try_at": None, "last_error": result.error}
+    return {"next_try_at": now + wait, "last_error": result.error}
 
 
 def took_lately(endpoint: WebhookEndpoint, attempts: int, now: datetime) -> bool:
     """Whether an endpoint has taken others since what was tried so often was tried last."""
-    since = now - max(LADDER[max(attempts - 1, 0)], LONGEST_PAUSE)
+    last_wait = LADDER[min(max(attempts - 1, 0), len(LADDER) - 1)]
+    since = now - max(last_wait, LONGEST_PAUSE)
     return endpoint.last_taken_at is not None and endpoint.last_taken_at >= since
 
 
-def after_failure(attempts: int, endpoint: WebhookEndpoint, *, is_up: bool, now: datetime) -> dict[str, object]:
-    """The columns of a delivery that was not taken after so many attempts: it climbs the ladder while the endpoint
-    takes others, and waits for the endpoint otherwise."""
-    if not is_up:
-        return {"next_try_at": now + max(LADDER[0], pause_of(endpoint))}
-    if attempts >= len(LADDER):
-        return {"state": State.DEAD, "next_try_at": None, "done_at": now, "attempts": attempts + 1}
-    return {"next_try_at": now + LADDER[attempts], "attempts": attempts + 1}
-
-
-def pause_of(endpoint: WebhookEndpoint) -> timedelta:
-    """How long an endpoint that fails is left alone: longer each time."""
-    return min(FIRST_PAUSE * (1 << min(endpoint.failures, 20)), LONGEST_PAUSE)
-
-
-def by_attempts(failed: Sequence[Result]) -> dict[int, dict[str, list[int]]]:
-    """attempts -> error -> deliveries: what is written down alike."""
-    groups: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for result in failed:
-        groups[result.delivery.attempts][result.error].append(result.delivery.pk)
-    return groups
-
-
-def state_after(endpoint: WebhookEndpoint, results: Sequence[Result], now: datetime) -> dict[str, object]:
+def state_after(
+    endpoint: WebhookEndpoint, results: Sequence[Result], *, is_up: bool, now: datetime
+) -> dict[str, object]:
     """The columns of an endpoint after a portion."""
     if not results:
         return {}
-    if not all(result.error for result in results):
-        return {"failing_since": None, "failures": 0, "paused_until": None, "last_taken_at": now}
-    # What was refused before says less of the endpoint than something new.
-    is_new = any(result.delivery.next_try_at is None for result in results)
     since = endpoint.failing_since or now
-    columns: dict[str, object] = {
-        "failing_since": since,
-        "failures": endpoint.failures + 1,
-        "paused_until": now + (pause_of(endpoint) if is_new else FIRST_PAUSE),
-    }
-    if reason := reason_to_switch_off(results, since, now):
-        columns |= {"is_enabled": False, "switched_off_because": reason[:500]}
-    return columns
+    if reason := reason_to_switch_off(results, since, is_up=is_up, now=now):
+        return {"is_enabled": False, "switched_off_because": reason[:500], "failing_since": since}
+    if is_up:
+        return {"failing_since": None, "failures": 0, "paused_until": None, "last_taken_at": now}
+    if all(result.delivery.attempts for result in results):  # what was refused before says less than something new
+        return {"failing_since": since, "paused_until": now + FIRST_PAUSE}
+    pause = min(FIRST_PAUSE * (1 << min(endpoint.failures, 20)), LONGEST_PAUSE)
+    return {"failing_since": since, "paused_until": now + pause, "failures": endpoint.failures + 1}
 
 
-def reason_to_switch_off(results: Sequence[Result], since: datetime, now: datetime) -> str:
+def reason_to_switch_off(results: Sequence[Result], since: datetime, *, is_up: bool, now: datetime) -> str:
     if any(result.status == GONE for result in results):
         return "it answered 410: gone"
-    if since <= now - timedelta(days=settings.WEBHOOK_DISABLE_DAYS):
+    if not is_up and since <= now - timedelta(days=settings.WEBHOOK_DISABLE_DAYS):
         return f"it has taken nothing since {since:%Y-%m-%d %H:%M} UTC: {results[-1].error}"
     return ""
 
 
-def tell(endpoint: WebhookEndpoint, results: Sequence[Result], now: datetime) -> None:
-    """Counts what became of a portion, and writes lines of what somebody has to look at."""
+def tell_sent(endpoint: WebhookEndpoint, results: Sequence[Result]) -> None:
+    """Counts calls, and writes a line of each that was not taken."""
     for result in results:
         DELIVERIES.labels("failed" if result.error else "done").inc()
         if result.error:
             log.warning("webhook_failed", endpoint=endpoint.pk, delivery=result.delivery.pk, error=result.error)
-    dead = WebhookDelivery.objects.filter(pk__in=[r.delivery.pk for r in results if r.error], state=State.DEAD)
-    for delivery in dead if any(result.error for result in results) else ():
-        WEBHOOK_DEAD.tell(str(endpoint.pk), str(delivery.pk), delivery.kind, delivery.key, delivery.last_error)
-    stored = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=False).first() if results else None
-    if stored:
-        WEBHOOK_SWITCHED_OFF.tell(str(endpoint.pk), stored.switched_off_because)
+
+
+def tell_ends(endpoint: WebhookEndpoint, ends: Ends) -> None:
+    for result in ends.dead:
+        told = (str(result.delivery.pk), result.delivery.kind, result.delivery.key, result.error)
+        WEBHOOK_DEAD.tell(str(endpoint.pk), *told)
+    if ends.reason:
+        WEBHOOK_SWITCHED_OFF.tell(str(endpoint.pk), ends.reason)

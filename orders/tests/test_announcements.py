@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from goods.services import pin_goods, unpin_goods
+from goods.services import delete_goods, pin_goods, unpin_goods
 from lab.kit.factories import (
     make_capture,
     make_closed_order,
@@ -141,3 +141,15 @@ def test_what_is_pinned_is_told_when_it_changes() -> None:
     unpin_goods(room_id=1, goods_id=1)
 
     assert [data["goods_id"] for _kind, data in told()] == ["1", None]
+
+
+def test_product_that_is_deleted_where_it_is_pinned_is_told() -> None:
+    make_goods(1)
+    make_room(1, goods_ids=[1])
+    make_room(2, goods_ids=[1])
+    pin_goods(room_id=1, goods_id=1)
+    want("room.pinned")
+
+    delete_goods(goods_ids=[1], actor="staff")
+
+    assert told() == [("room.pinned", {"room_id": "1", "goods_id": None})]

@@ -52,7 +52,7 @@ def send_webhooks(now: datetime) -> int:
 
 def finish_webhooks(now: datetime) -> int:
     """The same until nothing is due."""
-    return SENDERS.finish(now=now)
+    return SENDERS.finish(clock=clock.now)
 
 
 def tidy(now: datetime) -> int:

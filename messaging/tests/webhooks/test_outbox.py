@@ -101,6 +101,21 @@ def test_subscription_of_another_process_is_seen_when_its_time_has_come(monkeypa
     assert outbox.wanted() == {"order.paid"}
 
 
+def test_subscription_that_changes_while_it_is_read_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    add(URL, ["order.paid"])
+    outbox.wanted()
+    monkeypatch.setattr(outbox, "SUBSCRIBED_SECONDS", -1.0)
+    read = outbox.Subscriptions._read
+
+    def read_late(subscriptions: outbox.Subscriptions) -> frozenset[str]:
+        outbox.assume(frozenset())  # somebody has changed an endpoint
+        return read(subscriptions)
+
+    monkeypatch.setattr(outbox.Subscriptions, "_read", read_late)
+
+    assert [outbox.wanted() for _ in range(2)] == [{"order.paid"}] * 2
+
+
 @pytest.mark.servers
 def test_two_sweeps_spread_an_event_once() -> None:
     add(URL)

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -9,11 +10,12 @@ from django.utils import timezone
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from charites.common.errors import Invalid
+from lab.kit.log_lines import json_lines
 from lab.kit.receiver import Receiver
 from messaging.errors import TooManyEndpoints
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.tests.webhooks.told import STATE, add, happen, reread, states, tell
-from messaging.webhooks import endpoints, senders, sending
+from messaging.webhooks import endpoints, reading, senders, sending
 from messaging.webhooks.outbox import spread
 from messaging.webhooks.senders import PATIENT_THREADS, Senders, purge
 
@@ -193,6 +195,49 @@ def test_endpoint_that_is_gone_is_switched_off_at_once(receiver: Receiver) -> No
     assert reread(endpoint).switched_off_because == "it answered 410: gone"
 
 
+def test_endpoint_that_says_it_is_gone_is_switched_off_whatever_else_it_takes(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    receiver.answer = lambda received: 410 if received.event["data"]["order_id"] == "2" else 204
+    happen("order.placed", "1")
+    happen("order.placed", "2")
+
+    tell(endpoint)
+
+    assert (states(endpoint), reread(endpoint).is_enabled) == (["done", "ready"], False)
+
+
+def test_endpoint_that_staff_switch_off_in_between_is_no_alert(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+
+    def switch_off(_received: object) -> int:
+        endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": False}, now=timezone.now())
+        return 500
+
+    receiver.answer = switch_off
+    happen("order.placed", "1")
+
+    with json_lines() as lines:
+        tell(endpoint)
+
+        assert [line["event"] for line in lines() if line["event"].startswith("webhook")] == ["webhook_failed"]
+    assert reread(endpoint).failing_since is None
+
+
+def test_events_of_one_order_keep_their_order_while_the_endpoint_fails(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    receiver.answer = lambda received: 500
+    happen("order.placed", "1")
+    now = timezone.now()
+    tell(endpoint, now=now)
+    happen("order.paid", "1")
+    receiver.answer = lambda received: 204
+
+    tell(endpoint, now=now + MINUTE)
+    tell(endpoint, now=now + MINUTE)
+
+    assert receiver.events() == [("order.placed", "1"), ("order.placed", "1"), ("order.paid", "1")]
+
+
 def test_redirect_is_not_followed(receiver: Receiver, settings) -> None:
     endpoint = add(receiver.url)
     with Receiver() as elsewhere:
@@ -206,7 +251,7 @@ def test_redirect_is_not_followed(receiver: Receiver, settings) -> None:
 
 
 def test_endpoint_that_never_answers_costs_its_own_time_alone(receiver: Receiver, monkeypatch) -> None:
-    monkeypatch.setattr(sending, "CALL_SECONDS", 0.3)
+    monkeypatch.setattr(sending, "CALL_SECONDS", 3)  # more than the other one needs
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = add(f"http://127.0.0.1:{silent.getsockname()[1]}/")
         fine = add(receiver.url)
@@ -219,7 +264,7 @@ def test_endpoint_that_never_answers_costs_its_own_time_alone(receiver: Receiver
             some.round(now=now)
 
         assert set(states(hanging)) == {"ready"}
-        some.finish(now=now)
+        some.finish(clock=lambda: now)
     assert reread(hanging).failing_since == now
     assert "no answer" in WebhookDelivery.objects.filter(endpoint_id=hanging.pk).exclude(last_error="")[0].last_error
 
@@ -259,21 +304,23 @@ def test_thousand_endpoints_of_which_one_answers(receiver: Receiver, monkeypatch
         assert len(some.running) == PATIENT_THREADS
         WebhookEndpoint.objects.update(is_enabled=False)
         over.set()
-        some.finish(now=long_ago)
+        some.finish(clock=lambda: long_ago)
 
 
 def test_answer_without_end_is_not_read(receiver: Receiver, monkeypatch) -> None:
     """A status is an answer, whatever follows it."""
-    monkeypatch.setattr(sending, "CALL_SECONDS", 5)
+    closed_early = []
 
     def serve(server: socket.socket) -> None:
         connection, _ = server.accept()
         with connection:
+            connection.settimeout(5)
             connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n")
-            for _ in range(3):
-                connection.sendall(b"x" * 4096)
-            connection.recv(1)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n" + b"x" * 12_288)
+            with suppress(TimeoutError):
+                while connection.recv(65536):  # the rest of the request
+                    pass
+                closed_early.append(True)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve, args=(server,), daemon=True)
@@ -282,6 +329,24 @@ def test_answer_without_end_is_not_read(receiver: Receiver, monkeypatch) -> None
         happen("order.placed", "1")
         assert tell(endpoint) == 1
         thread.join(30)
+    assert closed_early == [True]
+
+
+def test_answer_that_stops_after_its_status_is_one(receiver: Receiver, monkeypatch) -> None:
+    monkeypatch.setattr(sending, "CALL_SECONDS", 1)
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx")
+            connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        endpoint = add(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        happen("order.placed", "1")
+        assert tell(endpoint) == 1
 
 
 def test_secret_that_is_changed_while_deliveries_wait_signs_beside_the_former_one(receiver: Receiver) -> None:
@@ -375,7 +440,7 @@ def test_endpoint_that_is_slow_is_left_to_those_who_have_time(receiver: Receiver
     happen("order.placed", "1")
     some = Senders()
     now = timezone.now()
-    some.finish(now=now)
+    some.finish(clock=lambda: now)
     happen("order.placed", "2")
     spread(now=now)
 
@@ -383,7 +448,7 @@ def test_endpoint_that_is_slow_is_left_to_those_who_have_time(receiver: Receiver
         [],
         [endpoint.pk],
     ]
-    some.finish(now=now)
+    some.finish(clock=lambda: now)
     assert states(endpoint) == ["done", "done"]
 
 
@@ -410,6 +475,19 @@ def test_what_ended_long_ago_is_deleted(receiver: Receiver) -> None:
     assert purge(now=now + 7 * DAY + SECOND) == 0
 
     assert states(endpoint) == ["done"]
+
+
+def test_what_waits_for_an_endpoint_that_is_off_for_long_is_deleted(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    happen("order.placed", "1")
+    now = timezone.now()
+    spread(now=now)
+    assert reading.oldest_waiting_at() <= now
+    endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": False}, now=now)
+
+    assert reading.oldest_waiting_at() is None
+    assert purge(now=now + 29 * DAY) == 0
+    assert purge(now=now + 31 * DAY) == 1
 
 
 def test_endpoint_that_is_removed_takes_its_deliveries_with_it(receiver: Receiver) -> None:

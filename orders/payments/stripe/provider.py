@@ -17,7 +17,7 @@ from orders.payloads import Capture
 from orders.payments.port import PaymentRequest, RefundRefused, RefundRequest
 from orders.payments.statements import StatementLine
 from orders.payments.stripe.connection import reached
-from orders.payments.stripe.ledger import find, remember
+from orders.payments.stripe.ledger import find, find_to_close, remember
 from orders.payments.stripe.notices import CHANNEL, PAYMENT_MARK, REFUND_MARK, read_event
 from orders.payments.stripe.statement import read_report
 
@@ -39,6 +39,10 @@ FOR_GOOD = ("charge_already_refunded", "charge_disputed", "charge_not_refundable
 
 class Undecided(Exception):
     """The buyer has paid in a way that takes days, and the bank has not said yes or no."""
+
+
+class ClosedMeanwhile(Exception):
+    """Somebody has closed the payment while its page was made, which nobody is told."""
 
 
 class Stripe:
@@ -63,13 +67,15 @@ class Stripe:
             session = api.checkout.sessions.create(
                 params=session_for(request), options={"idempotency_key": f"charites-begin-{request.payment_id}"}
             )
-        remember(request.payment_id, session.id)
+            if not remember(request.payment_id, session.id):
+                api.checkout.sessions.expire(session.id)
+                raise ClosedMeanwhile(f"payment {request.payment_id}")
         return str(session.url)
 
     def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:
-        session_id = find(payment_id)
+        session_id = find_to_close(payment_id)
         if session_id is None:
-            return None  # nobody was told its page
+            return None  # nobody was told its page, and nobody will be
         with reached(timeout_seconds) as api:
             try:
                 api.checkout.sessions.expire(session_id)

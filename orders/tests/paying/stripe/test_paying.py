@@ -13,6 +13,7 @@ from lab.kit.rest_client import anybody, buyer, error_of
 from lab.kit.stripe_api import StripeApi, signature
 from orders.errors import PaymentUnanswered
 from orders.models import Order, Payment, Refund, StripeSession
+from orders.payments.stripe import ledger, provider
 from orders.services import (
     ask_about_order,
     ask_about_payments,
@@ -61,6 +62,22 @@ def test_what_stripe_refuses_itself_was_not_done_and_the_caller_is_told_nothing_
 
     assert error_of(answer)[:2] == (503, 50010010)
     assert "elsewhere" not in answer.content.decode()
+
+
+def test_page_of_a_payment_that_is_closed_while_it_is_made_is_told_to_nobody(
+    api: StripeApi, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close_first(payment_id: int, session_id: str) -> bool:
+        cancel_order(order_id=order.order_id, user_id=BUYER_ID, closed_by=Order.ClosedBy.USER, now=timezone.now())
+        return ledger.remember(payment_id, session_id)
+
+    monkeypatch.setattr(provider, "remember", close_first)
+
+    with pytest.raises(PaymentUnanswered):
+        begin(order)
+
+    assert status_of(order) == Order.Status.CLOSED
+    assert [session["status"] for session in api.sessions.values()] == ["expired"]
 
 
 # News of money
