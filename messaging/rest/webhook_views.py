@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from charites.common import clock
+from charites.common.announcements import KINDS
 from charites.common.auth import Permission
 from charites.common.errors import Forbidden
 from charites.common.models import REASON_LENGTH
@@ -34,18 +35,24 @@ from messaging import errors
 from messaging.models import URL_LENGTH, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints, reading
 
-EVENTS = "names of events; docs/webhooks.md lists them"
+
+class EventTypesField(serializers.ListField):
+    """Events that an endpoint is told of."""
+
+    def __init__(self, **options: Any) -> None:
+        child = serializers.ChoiceField([(name, kind.meaning) for name, kind in sorted(KINDS.items())])
+        super().__init__(source="kinds", child=child, allow_empty=False, max_length=50, **options)
 
 
 class AddEndpointSerializer(StrictSerializer):
     url = SecretField(max_length=URL_LENGTH, help_text="https://; no redirects are followed")
-    kinds = serializers.ListField(child=KeyField(), allow_empty=False, max_length=50, help_text=EVENTS)
+    event_types = EventTypesField()
     description = TextField(required=False, max_length=REASON_LENGTH)
 
 
 class ChangeEndpointSerializer(StrictSerializer):
     url = SecretField(required=False, max_length=URL_LENGTH)
-    kinds = serializers.ListField(child=KeyField(), required=False, allow_empty=False, max_length=50, help_text=EVENTS)
+    event_types = EventTypesField(required=False)
     description = TextField(required=False, allow_blank=True, max_length=REASON_LENGTH)
     is_enabled = FlagField(required=False, help_text="true: begins anew, also after it was switched off")
 
@@ -53,7 +60,7 @@ class ChangeEndpointSerializer(StrictSerializer):
 class EndpointSerializer(serializers.Serializer[WebhookEndpoint]):
     endpoint_id = IdField(source="pk")
     url = serializers.CharField()
-    kinds = serializers.ListField(child=serializers.CharField())
+    event_types = serializers.ListField(source="kinds", child=serializers.CharField())
     description = serializers.CharField()
     is_enabled = serializers.BooleanField()
     switched_off_because = serializers.CharField(help_text="empty unless it failed for days, or is gone")
@@ -82,7 +89,7 @@ class ListDeliveriesSerializer(PagedSerializer):
 class DeliverySerializer(serializers.Serializer[WebhookDelivery]):
     delivery_id = IdField(source="pk")
     event_id = IdField(help_text="the header webhook-id is this with evt_ before it")
-    kind = serializers.CharField()
+    event_type = serializers.CharField(source="kind")
     key = serializers.CharField()
     payload = serializers.DictField(source="data")
     happened_at = serializers.DateTimeField()
@@ -100,7 +107,7 @@ class DeliveryListSerializer(PageSerializer):
 AN_ENDPOINT: dict[str, Any] = {
     "endpoint_id": "1",
     "url": "https://shop.example/hooks",
-    "kinds": ["order.paid", "order.placed"],
+    "event_types": ["order.paid", "order.placed"],
     "description": "warehouse",
     "is_enabled": True,
     "switched_off_because": "",
@@ -108,12 +115,12 @@ AN_ENDPOINT: dict[str, Any] = {
     "paused_until": None,
     "created_at": "2026-06-01T12:00:00Z",
 }
-A_NEW_ENDPOINT = {name: AN_ENDPOINT[name] for name in ("url", "kinds", "description")}
+A_NEW_ENDPOINT = {name: AN_ENDPOINT[name] for name in ("url", "event_types", "description")}
 WITH_SECRET = {**AN_ENDPOINT, "secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
 A_DELIVERY: dict[str, Any] = {
     "delivery_id": "7",
     "event_id": "649238400000000005",
-    "kind": "order.paid",
+    "event_type": "order.paid",
     "key": "649238400000000001",
     "payload": {"order_id": "649238400000000001"},
     "happened_at": "2026-06-01T12:01:30Z",
@@ -125,10 +132,15 @@ A_DELIVERY: dict[str, Any] = {
 }
 
 
+def seen_or_changed(request: Request) -> list[Permission]:
+    """Either of these will do."""
+    changing = Permission.CHANGE_WEBHOOKS
+    return [Permission.VIEW_WEBHOOKS, changing] if request.method == "GET" else [changing]
+
+
 class EndpointListView(Endpoint):
     def get_permissions(self) -> list[Any]:
-        wanted = Permission.VIEW_WEBHOOKS if self.request.method == "GET" else Permission.CHANGE_WEBHOOKS
-        return [*super().get_permissions(), allowed(wanted, Permission.CHANGE_WEBHOOKS)()]
+        return [*super().get_permissions(), allowed(*seen_or_changed(self.request))()]
 
     @documented(
         "List webhook endpoints",
@@ -161,8 +173,7 @@ class EndpointListView(Endpoint):
 
 class EndpointView(Endpoint):
     def get_permissions(self) -> list[Any]:
-        wanted = Permission.VIEW_WEBHOOKS if self.request.method == "GET" else Permission.CHANGE_WEBHOOKS
-        return [*super().get_permissions(), allowed(wanted, Permission.CHANGE_WEBHOOKS)()]
+        return [*super().get_permissions(), allowed(*seen_or_changed(self.request))()]
 
     @documented(
         "Read a webhook endpoint",

@@ -108,7 +108,7 @@ DEEDS = {
     "list webhooks": Deed(Permission.VIEW_WEBHOOKS, lambda doors: doors.rest.get("/api/webhooks")),
     "add a webhook": Deed(
         Permission.CHANGE_WEBHOOKS,
-        lambda doors: doors.rest.post("/api/webhooks", {"url": "https://shop.example/", "kinds": ["order.paid"]}),
+        lambda doors: doors.rest.post("/api/webhooks", {"url": "https://shop.example/", "event_types": ["order.paid"]}),
     ),
     "list messages": Deed(Permission.VIEW_MESSAGE, lambda doors: doors.rest.get("/api/messages")),
     "list somebody's orders over gRPC": Deed(

@@ -117,7 +117,7 @@ REST: dict[str, tuple[Ask, int]] = {
     "GET /api/messages": (lambda: boss().get("/api/messages?limit=100"), 1),
     "GET /api/webhooks": (lambda: boss().get("/api/webhooks"), 1),
     "POST /api/webhooks": (
-        lambda: boss().post("/api/webhooks", {"url": "https://shop.example/", "kinds": ["order.paid"]}),
+        lambda: boss().post("/api/webhooks", {"url": "https://shop.example/", "event_types": ["order.paid"]}),
         2,
     ),
     "GET /api/webhooks/{endpoint_id}": (lambda: boss().get(hook()), 1),

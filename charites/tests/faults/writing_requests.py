@@ -201,7 +201,7 @@ def admin_check_again(door: Admin, _n: int, message: Message, last: Answer | Non
 
 
 def add_hook(door: Rest, n: int, _made: Any, _last: Any) -> Raw:
-    return door.staff.post("/api/webhooks", {"url": hook_url(n), "kinds": ["order.paid"]})
+    return door.staff.post("/api/webhooks", {"url": hook_url(n), "event_types": ["order.paid"]})
 
 
 def switch_off_hook(door: Rest, _n: int, hook: WebhookEndpoint, _last: Any) -> Raw:

@@ -11,7 +11,7 @@ from messaging.tests.webhooks.told import happen, tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-BODY = {"url": "https://shop.example/hooks", "kinds": ["order.paid"]}
+BODY = {"url": "https://shop.example/hooks", "event_types": ["order.paid"]}
 
 
 def clerk(*permissions: Permission) -> RestClient:
@@ -24,8 +24,8 @@ def test_endpoint_is_added_changed_and_removed() -> None:
     assert added.json()["secret"].startswith("whsec_")
     path = f"/api/webhooks/{added.json()['endpoint_id']}"
 
-    changed = staff().patch(path, {"kinds": ["order.paid", "order.placed"], "is_enabled": False}).json()
-    assert (changed["kinds"], changed["is_enabled"], changed["url"]) == (
+    changed = staff().patch(path, {"event_types": ["order.paid", "order.placed"], "is_enabled": False}).json()
+    assert (changed["event_types"], changed["is_enabled"], changed["url"]) == (
         ["order.paid", "order.placed"],
         False,
         BODY["url"],
@@ -60,7 +60,7 @@ def test_deliveries_are_listed_and_sent_again(receiver: Receiver) -> None:
 
     (delivery,) = staff().get(path).json()["deliveries"]
 
-    assert (delivery["kind"], delivery["key"], delivery["state"], delivery["attempts"]) == (
+    assert (delivery["event_type"], delivery["key"], delivery["state"], delivery["attempts"]) == (
         "order.paid",
         "7",
         "done",
@@ -77,11 +77,11 @@ def test_deliveries_are_listed_and_sent_again(receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"kinds": ["order.paid"]}, "url"),
-        ({"url": BODY["url"]}, "kinds"),
-        ({**BODY, "kinds": []}, "kinds"),
-        ({**BODY, "kinds": ["order.eaten"]}, "kinds"),
-        ({**BODY, "kinds": "order.paid"}, "kinds"),
+        ({"event_types": ["order.paid"]}, "url"),
+        ({"url": BODY["url"]}, "event_types"),
+        ({**BODY, "event_types": []}, "event_types"),
+        ({**BODY, "event_types": ["order.eaten"]}, "event_types"),
+        ({**BODY, "event_types": "order.paid"}, "event_types"),
         ({**BODY, "url": "https://10.0.0.5/"}, "url"),
         ({**BODY, "description": "a\u202eb"}, "description"),
         ({**BODY, "secret": "mine"}, "secret"),

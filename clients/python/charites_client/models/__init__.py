@@ -16,6 +16,7 @@ from .endpoint_list import EndpointList
 from .error import Error
 from .error_details import ErrorDetails
 from .event import Event
+from .event_types_enum import EventTypesEnum
 from .goods import Goods
 from .goods_detail import GoodsDetail
 from .goods_detail_ext_json import GoodsDetailExtJson
@@ -86,6 +87,7 @@ __all__ = (
     "Error",
     "ErrorDetails",
     "Event",
+    "EventTypesEnum",
     "Goods",
     "GoodsDetail",
     "GoodsDetailExtJson",

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 from attrs import define as _attrs_define
 
+from ..models.event_types_enum import EventTypesEnum
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="AddEndpoint")
@@ -15,18 +16,21 @@ class AddEndpoint:
     """
     Attributes:
         url (str): https://; no redirects are followed
-        kinds (list[str]): names of events; docs/webhooks.md lists them
+        event_types (list[EventTypesEnum]):
         description (str | Unset):
     """
 
     url: str
-    kinds: list[str]
+    event_types: list[EventTypesEnum]
     description: str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         url = self.url
 
-        kinds = self.kinds
+        event_types = []
+        for event_types_item_data in self.event_types:
+            event_types_item = event_types_item_data.value
+            event_types.append(event_types_item)
 
         description = self.description
 
@@ -35,7 +39,7 @@ class AddEndpoint:
         field_dict.update(
             {
                 "url": url,
-                "kinds": kinds,
+                "event_types": event_types,
             }
         )
         if description is not UNSET:
@@ -48,13 +52,18 @@ class AddEndpoint:
         d = dict(src_dict)
         url = d.pop("url")
 
-        kinds = cast(list[str], d.pop("kinds"))
+        event_types = []
+        _event_types = d.pop("event_types")
+        for event_types_item_data in _event_types:
+            event_types_item = EventTypesEnum(event_types_item_data)
+
+            event_types.append(event_types_item)
 
         description = d.pop("description", UNSET)
 
         add_endpoint = cls(
             url=url,
-            kinds=kinds,
+            event_types=event_types,
             description=description,
         )
 

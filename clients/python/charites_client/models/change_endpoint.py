@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 
+from ..models.event_types_enum import EventTypesEnum
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="ChangeEndpoint")
@@ -15,22 +16,25 @@ class ChangeEndpoint:
     """
     Attributes:
         url (str | Unset):
-        kinds (list[str] | Unset): names of events; docs/webhooks.md lists them
+        event_types (list[EventTypesEnum] | Unset):
         description (str | Unset):
         is_enabled (bool | Unset): true: begins anew, also after it was switched off
     """
 
     url: str | Unset = UNSET
-    kinds: list[str] | Unset = UNSET
+    event_types: list[EventTypesEnum] | Unset = UNSET
     description: str | Unset = UNSET
     is_enabled: bool | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         url = self.url
 
-        kinds: list[str] | Unset = UNSET
-        if not isinstance(self.kinds, Unset):
-            kinds = self.kinds
+        event_types: list[str] | Unset = UNSET
+        if not isinstance(self.event_types, Unset):
+            event_types = []
+            for event_types_item_data in self.event_types:
+                event_types_item = event_types_item_data.value
+                event_types.append(event_types_item)
 
         description: str | Unset
         if isinstance(self.description, Unset):
@@ -45,8 +49,8 @@ class ChangeEndpoint:
         field_dict.update({})
         if url is not UNSET:
             field_dict["url"] = url
-        if kinds is not UNSET:
-            field_dict["kinds"] = kinds
+        if event_types is not UNSET:
+            field_dict["event_types"] = event_types
         if description is not UNSET:
             field_dict["description"] = description
         if is_enabled is not UNSET:
@@ -59,7 +63,14 @@ class ChangeEndpoint:
         d = dict(src_dict)
         url = d.pop("url", UNSET)
 
-        kinds = cast(list[str], d.pop("kinds", UNSET))
+        _event_types = d.pop("event_types", UNSET)
+        event_types: list[EventTypesEnum] | Unset = UNSET
+        if _event_types is not UNSET:
+            event_types = []
+            for event_types_item_data in _event_types:
+                event_types_item = EventTypesEnum(event_types_item_data)
+
+                event_types.append(event_types_item)
 
         def _parse_description(data: object) -> str | Unset:
             if isinstance(data, Unset):
@@ -72,7 +83,7 @@ class ChangeEndpoint:
 
         change_endpoint = cls(
             url=url,
-            kinds=kinds,
+            event_types=event_types,
             description=description,
             is_enabled=is_enabled,
         )

@@ -22,7 +22,7 @@ class Delivery:
     Attributes:
         delivery_id (str):
         event_id (str): the header webhook-id is this with evt_ before it
-        kind (str):
+        event_type (str):
         key (str):
         payload (DeliveryPayload):
         happened_at (datetime.datetime):
@@ -37,7 +37,7 @@ class Delivery:
 
     delivery_id: str
     event_id: str
-    kind: str
+    event_type: str
     key: str
     payload: DeliveryPayload
     happened_at: datetime.datetime
@@ -53,7 +53,7 @@ class Delivery:
 
         event_id = self.event_id
 
-        kind = self.kind
+        event_type = self.event_type
 
         key = self.key
 
@@ -85,7 +85,7 @@ class Delivery:
             {
                 "delivery_id": delivery_id,
                 "event_id": event_id,
-                "kind": kind,
+                "event_type": event_type,
                 "key": key,
                 "payload": payload,
                 "happened_at": happened_at,
@@ -108,7 +108,7 @@ class Delivery:
 
         event_id = d.pop("event_id")
 
-        kind = d.pop("kind")
+        event_type = d.pop("event_type")
 
         key = d.pop("key")
 
@@ -155,7 +155,7 @@ class Delivery:
         delivery = cls(
             delivery_id=delivery_id,
             event_id=event_id,
-            kind=kind,
+            event_type=event_type,
             key=key,
             payload=payload,
             happened_at=happened_at,

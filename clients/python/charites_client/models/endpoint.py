@@ -16,7 +16,7 @@ class Endpoint:
     Attributes:
         endpoint_id (str):
         url (str):
-        kinds (list[str]):
+        event_types (list[str]):
         description (str):
         is_enabled (bool):
         switched_off_because (str): empty unless it failed for days, or is gone
@@ -27,7 +27,7 @@ class Endpoint:
 
     endpoint_id: str
     url: str
-    kinds: list[str]
+    event_types: list[str]
     description: str
     is_enabled: bool
     switched_off_because: str
@@ -41,7 +41,7 @@ class Endpoint:
 
         url = self.url
 
-        kinds = self.kinds
+        event_types = self.event_types
 
         description = self.description
 
@@ -69,7 +69,7 @@ class Endpoint:
             {
                 "endpoint_id": endpoint_id,
                 "url": url,
-                "kinds": kinds,
+                "event_types": event_types,
                 "description": description,
                 "is_enabled": is_enabled,
                 "switched_off_because": switched_off_because,
@@ -88,7 +88,7 @@ class Endpoint:
 
         url = d.pop("url")
 
-        kinds = cast(list[str], d.pop("kinds"))
+        event_types = cast(list[str], d.pop("event_types"))
 
         description = d.pop("description")
 
@@ -131,7 +131,7 @@ class Endpoint:
         endpoint = cls(
             endpoint_id=endpoint_id,
             url=url,
-            kinds=kinds,
+            event_types=event_types,
             description=description,
             is_enabled=is_enabled,
             switched_off_because=switched_off_because,

@@ -16,7 +16,7 @@ class NewEndpoint:
     Attributes:
         endpoint_id (str):
         url (str):
-        kinds (list[str]):
+        event_types (list[str]):
         description (str):
         is_enabled (bool):
         switched_off_because (str): empty unless it failed for days, or is gone
@@ -28,7 +28,7 @@ class NewEndpoint:
 
     endpoint_id: str
     url: str
-    kinds: list[str]
+    event_types: list[str]
     description: str
     is_enabled: bool
     switched_off_because: str
@@ -43,7 +43,7 @@ class NewEndpoint:
 
         url = self.url
 
-        kinds = self.kinds
+        event_types = self.event_types
 
         description = self.description
 
@@ -73,7 +73,7 @@ class NewEndpoint:
             {
                 "endpoint_id": endpoint_id,
                 "url": url,
-                "kinds": kinds,
+                "event_types": event_types,
                 "description": description,
                 "is_enabled": is_enabled,
                 "switched_off_because": switched_off_because,
@@ -93,7 +93,7 @@ class NewEndpoint:
 
         url = d.pop("url")
 
-        kinds = cast(list[str], d.pop("kinds"))
+        event_types = cast(list[str], d.pop("event_types"))
 
         description = d.pop("description")
 
@@ -138,7 +138,7 @@ class NewEndpoint:
         new_endpoint = cls(
             endpoint_id=endpoint_id,
             url=url,
-            kinds=kinds,
+            event_types=event_types,
             description=description,
             is_enabled=is_enabled,
             switched_off_because=switched_off_because,
