@@ -77,8 +77,8 @@ class WebhookEndpoint(Timestamped):
 
 
 class Announced(Created):
-    """Events of one transaction, until they are spread among those who want them. Their ids are in an order in which
-    two transactions about one thing have committed."""
+    """Events that were announced together, until they are spread among those who want them; some may be spread already.
+    Their ids are in an order in which two transactions about one thing have committed."""
 
     events = models.JSONField(_("events"))  # [[kind, key, data], ...]
 

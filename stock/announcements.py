@@ -8,9 +8,15 @@ from django.utils.translation import gettext_lazy as _
 from charites.common.announcements import Announcement, Kind, announce, declare, is_wanted
 from stock.selectors import list_stock
 
-LOW = declare("stock.low", _("Of a product no more is available than STOCK_LOW pieces, and more was before."))
+LOW = declare(
+    "stock.low",
+    _(
+        "No more than STOCK_LOW pieces of a product are available, and more were before. "
+        "What falls to 0 at once is sold out alone."
+    ),
+)
 SOLD_OUT = declare("stock.sold_out", _("Nothing of a product is available any more."))
-BACK = declare("stock.back", _("A product that was sold out is available again."))
+BACK = declare("stock.back", _("A product of which nothing was available is available, also for the first time."))
 
 
 def announce_changes(changes: Mapping[int, int]) -> None:

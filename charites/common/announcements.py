@@ -55,8 +55,8 @@ def is_wanted(*kinds: Kind) -> bool:
 
 
 def announce(announcements: Iterable[Announcement]) -> None:
-    """Keeps what somebody wants, inside the caller's transaction, as one row. (The one strategy that has none, to show
-    what comes of it, gets one for this.)"""
+    """Keeps what somebody wants of these, inside the caller's transaction, as one row. (The one strategy that has none,
+    to show what comes of it, gets one for this.)"""
     wanted = _wanted()
     if chosen := [announcement for announcement in announcements if announcement.kind.name in wanted]:
         with joined():

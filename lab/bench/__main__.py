@@ -91,17 +91,18 @@ def main() -> int:
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if wanted.quick else (ROUNDS, SECONDS)
     benchmarks = {**BENCHMARKS, "B15": partial(b15_peer.measure, peer=wanted.peer)}
     ratios: list[Ratio] = []
+    unaudited = wanted.out.with_suffix(".unaudited.json")
     try:
         with Stage() as stage:
             durability = stage.durability()
             console.print(f"{durability}; {rounds} rounds of {seconds} s a side")
-            keep = partial(write, wanted.out, ratios, durability=durability, rounds=rounds, seconds=seconds)
+            keep = partial(write, ratios=ratios, durability=durability, rounds=rounds, seconds=seconds)
             for name in names:
                 with console.status(f"{name} …"):
                     for ratio in benchmarks[name](stage, rounds=rounds, seconds=seconds):
                         console.print(f"{ratio.name}: {ratio.median:.2f}, floor {ratio.floor:g}", markup=False)
                         ratios.append(ratio)
-                        keep(is_audited=False)  # whoever stops it has these
+                        keep(unaudited)  # whoever stops it has these
                     stage.stop()
             with console.status("audit …"):
                 stage.audit()
@@ -109,7 +110,8 @@ def main() -> int:
         console.print(f"charites: {error}", markup=False, style="red")
         return 1
     show(ratios)
-    draw(keep(is_audited=True), wanted.out.with_suffix(".svg"))
+    draw(keep(wanted.out), wanted.out.with_suffix(".svg"))
+    unaudited.unlink()
     console.print(f"Written to {wanted.out}, drawn in {wanted.out.with_suffix('.svg')}.")
     return 0 if all(ratio.is_reached for ratio in ratios) else 1
 
@@ -130,8 +132,8 @@ def show(ratios: list[Ratio]) -> None:
     console.print("The audit found nothing.")
 
 
-def write(file: Path, ratios: list[Ratio], **run: object) -> dict[str, Any]:
-    """Writes the results there are, and returns them. They count once the audit at the end has found nothing."""
+def write(file: Path, *, ratios: list[Ratio], **run: object) -> dict[str, Any]:
+    """Writes the results there are, and returns them."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     machine = {"python": platform.python_version(), "system": platform.platform(), "cpus": cpus()}
     result: dict[str, Any] = {

@@ -12,7 +12,7 @@ from lab.bench.stage import Stage
 
 CALLERS = 512
 KNOWN_SECONDS = 1.5  # until every process knows who is told
-KINDS = ["order.placed", "order.paid", "order.closed"]
+KINDS = ["order.placed", "order.paid", "order.closed", "stock.low", "stock.sold_out"]
 FLOOR, GOAL = 0.9, 0.97
 
 

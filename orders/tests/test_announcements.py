@@ -1,10 +1,13 @@
 """Each step of an order, of stock and of a room is told to who wants it, with its cause."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from charites.common.announcements import KINDS
 from goods.services import delete_goods, pin_goods, unpin_goods
 from lab.kit.factories import (
     make_capture,
@@ -27,6 +30,7 @@ from stock.services import Adjustment, adjust_stock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+ROOT = Path(__file__).resolve().parents[2]
 URL = "https://shop.example/hooks"
 
 
@@ -153,3 +157,23 @@ def test_product_that_is_deleted_where_it_is_pinned_is_told() -> None:
     delete_goods(goods_ids=[1], actor="staff")
 
     assert told() == [("room.pinned", {"room_id": "1", "goods_id": None})]
+
+
+@pytest.mark.parametrize("page", ["docs/webhooks.md", "docs/zh/webhooks.md"])
+def test_fields_of_each_event_are_those_of_the_page(provider: type[Scripted], page: str) -> None:
+    make_goods(1, stock=8)
+    make_room(1, goods_ids=[1])
+    want(*KINDS)
+    order = make_paid_order({1: 4})
+    complete_order(order_id=order.order_id, actor="staff", now=timezone.now())
+    refund = refund_order(command=RefundOrder(order.order_id, 100, "broken", "staff", "k")).refund
+    send_refunds(refund_ids=[refund.refund_id], now=timezone.now())
+    make_closed_order({1: 4})
+    pin_goods(room_id=1, goods_id=1)
+
+    fields = {kind: set(data) for kind, data in told()}
+
+    rows = re.findall(r"^\| `([a-z_.]+)` \|.*\| (.*) \|$", (ROOT / page).read_text(), re.MULTILINE)
+    documented = {kind: set(re.findall(r"`(\w+)`", re.sub(r"[(（].*?[)）]", "", cell))) for kind, cell in rows}
+    assert documented == fields
+    assert documented.keys() == KINDS.keys()

@@ -16,11 +16,13 @@ from orders.payments.stripe.notices import PAYMENT_MARK, REFUND_MARK
 
 OF_PAYMENT, OF_REFUND = f"payment_metadata[{PAYMENT_MARK}]", f"refund_metadata[{REFUND_MARK}]"
 NEEDED = {"created_utc", "reporting_category", "gross", "currency", "payment_intent_id", OF_PAYMENT, OF_REFUND}
-# Category -> what a line of it is, and the column of our number; none: no number of ours is about it.
+# Category -> what a line of it is, and the column of our number; none: it is no payment or refund that the shop made,
+# and is named for people to look at.
 KINDS = {
     "charge": (Kind.CAPTURE, OF_PAYMENT),
     "refund": (Kind.REFUND, OF_REFUND),
     "refund_failure": (Kind.REFUND, ""),
+    "charge_failure": (Kind.REFUND, ""),
     "dispute": (Kind.REFUND, ""),
     "dispute_reversal": (Kind.REFUND, ""),
 }
