@@ -57,7 +57,7 @@ def test_the_one_process_form_works_without_the_files_of_the_split_form(tmp_path
     swept = run(folder, "sweep", "--once")
 
     assert loaded.strip().endswith("['orders.flows.local']")
-    assert swept == "close: 0, call: 0, check: 0, tidy: 0\n"
+    assert swept == "close: 0, call: 0, check: 0, webhooks: 0, tidy: 0\n"
 
 
 @pytest.mark.parametrize(
