@@ -92,14 +92,15 @@ class Batch(MoveUnit):
         if not fitting:
             return outcomes
         applied = self.participant.write(fitting)
-        for change in totals(applied):
+        changes = list(totals(applied))
+        for change in changes:
             self.changed.add(change.goods_id)
             if change.available > 0:
                 self.returned.add(change.goods_id)
             reading = readings.get(change.goods_id)
             if not self._strategy.change(change, reading):
                 raise Stale(change.goods_id) if reading else RecordsDisagree(change)
-        announce_changes({change.goods_id: change.available for change in totals(applied)})
+        announce_changes({change.goods_id: change.available for change in changes})
         effective = {move.order_id for move in applied}
         return outcomes | {move: OK if move.order_id in effective else REPEATED for move in fitting}
 
