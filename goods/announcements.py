@@ -9,17 +9,8 @@ from charites.common.announcements import Announcement, announce, declare, is_wa
 PINNED = declare("room.pinned", _("Another product is presented in a room, or none any more (`goods_id`: null)."))
 
 
-def announce_pinned(room_id: int, goods_id: int | None) -> None:
-    """Inside the transaction that pins it."""
-    announce_rooms([room_id], goods_id)
-
-
-def announce_unpinned(room_ids: Sequence[int]) -> None:
-    """Inside the transaction that leaves nothing pinned in these rooms."""
-    announce_rooms(room_ids, None)
-
-
-def announce_rooms(room_ids: Sequence[int], goods_id: int | None) -> None:
+def announce_pinned(room_ids: Sequence[int], goods_id: int | None) -> None:
+    """Inside the transaction that pins it in these rooms."""
     if is_wanted(PINNED):
         pinned = None if goods_id is None else str(goods_id)
         announce(

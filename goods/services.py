@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from charites.common import hints
 from charites.common.transactions import Undone, after_commit, nobody_can_tell, run
 from goods import remembered
-from goods.announcements import announce_pinned, announce_unpinned
+from goods.announcements import announce_pinned
 from goods.errors import GoodsNotFound, GoodsNotInRoom, RoomNotFound
 from goods.events import GOODS_PINNED
 from goods.models import Goods, Room, RoomGoods
@@ -99,7 +99,7 @@ def unpin_goods(*, room_id: int, goods_id: int) -> bool:
     def unpin() -> bool:
         unpinned = pinned.update(current_goods_id=None, updated_at=Now()) > 0
         if unpinned:
-            announce_pinned(room_id, None)
+            announce_pinned([room_id], None)
         return unpinned
 
     was_pinned = change(unpin, name="unpin_goods", rooms=[room_id], find=find)
@@ -124,7 +124,7 @@ def write_pin(room: Room, goods_id: int | None) -> None:
     """Writes what is pinned in a locked room."""
     Room.objects.filter(pk=room.pk).update(current_goods_id=goods_id, updated_at=Now())
     if room.current_goods_id != goods_id:
-        announce_pinned(room.room_id, goods_id)
+        announce_pinned([room.room_id], goods_id)
     room.current_goods_id = goods_id
 
 
@@ -273,7 +273,7 @@ def delete_goods(*, goods_ids: Sequence[int], actor: str) -> int:
         listed.update(**deleted_by(actor))
         pinned = [room for room in locked if room.current_goods_id in goods_ids]
         rooms.filter(current_goods_id__in=goods_ids).update(current_goods_id=None, updated_at=Now())
-        announce_unpinned([room.room_id for room in pinned])
+        announce_pinned([room.room_id for room in pinned], None)
         for room in pinned:
             after_commit(partial(tell_pinned, room.room_id, None))
         return Goods.objects.filter(goods_id__in=goods_ids, is_deleted=False).update(**deleted_by(actor))

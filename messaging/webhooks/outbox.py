@@ -65,7 +65,7 @@ def store(announcements: Sequence[Announcement]) -> None:
     Announced.objects.create(events=[[a.kind.name, a.key, dict(a.data)] for a in announcements])
 
 
-def spread(*, now: datetime) -> int:
+def spread() -> int:
     """Makes deliveries of what was announced first; returns how many events that was. Any number of sweeps may do it:
     one at a time does."""
     if not Announced.objects.exists():

@@ -46,7 +46,7 @@ class Senders:
     def round(self, *, now: datetime) -> int:
         """Spreads what was announced, and sets threads to work that are free; returns how much was done since the last
         round."""
-        done = spread_some(now)
+        done = spread_some()
         for crew in self._crews:
             crew.send_out(now)
         if self.running:
@@ -65,11 +65,11 @@ class Senders:
         return [work for crew in self._crews for work in crew.running.values()]
 
 
-def spread_some(now: datetime) -> int:
+def spread_some() -> int:
     """Returns how many events were spread: as many as there are, or as a round may take."""
     done = 0
     for _ in range(SPREADS):
-        if not (more := spread(now=now)):
+        if not (more := spread()):
             break
         done += more
     return done

@@ -27,6 +27,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from prometheus_client import Counter
 from standardwebhooks import Webhook
 
+from charites.common.times import as_utc
 from charites.common.transactions import run
 from messaging.events import WEBHOOK_DEAD, WEBHOOK_SWITCHED_OFF
 from messaging.models import WebhookDelivery, WebhookEndpoint
@@ -208,8 +209,8 @@ def as_target(url: str) -> httpcore.URL:
 
 
 def body_of(delivery: WebhookDelivery) -> bytes:
-    moment = delivery.happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return json.dumps({"type": delivery.kind, "timestamp": moment, "data": delivery.data}, ensure_ascii=False).encode()
+    event = {"type": delivery.kind, "timestamp": as_utc(delivery.happened_at), "data": delivery.data}
+    return json.dumps(event, ensure_ascii=False).encode()
 
 
 def headers_of(

@@ -52,8 +52,8 @@ def full_shop() -> None:
         publish_many([Draft("payment_notify", str(number), {"text": "x"}) for number in range(ROWS)])
     for number in range(ROWS):
         add_endpoint(url=f"https://shop.example/{number}", kinds=["room.pinned"])
-    announce_pinned(1, 1)
-    spread(now=factories.NOW)
+    announce_pinned([1], 1)
+    spread()
 
 
 def pay_twice(result: orders.Placed) -> None:

@@ -34,11 +34,11 @@ def test_event_becomes_a_delivery_for_each_endpoint_that_wants_it() -> None:
     happen("order.placed", "1")
     happen("order.paid", "1")
 
-    assert spread(now=timezone.now()) == 2
+    assert spread() == 2
 
     assert deliveries() == [(one.pk, "order.placed", "1"), (one.pk, "order.paid", "1"), (two.pk, "order.paid", "1")]
     assert WebhookDelivery.objects.values("event_id").distinct().count() == 2
-    assert spread(now=timezone.now()) == 0
+    assert spread() == 0
 
 
 def test_event_of_a_transaction_that_is_undone_never_happened() -> None:
@@ -60,7 +60,7 @@ def test_events_of_one_transaction_are_one_row() -> None:
     run(lambda: announce(Announcement(KINDS["order.placed"], str(n), {}) for n in range(256)), name="test")
 
     assert Announced.objects.count() == 1
-    assert spread(now=timezone.now()) == 256
+    assert spread() == 256
     assert [key for _endpoint, _kind, key in deliveries()] == [str(n) for n in range(256)]
 
 
@@ -72,7 +72,7 @@ def test_transaction_that_spreads_is_short_however_many_endpoints_there_are(monk
     for some in (keys[:10], keys[10:]):
         run(lambda: announce(Announcement(KINDS["order.placed"], key, {}) for key in some), name="test")  # noqa: B023
 
-    steps = [spread(now=timezone.now()) for _ in range(4)]
+    steps = [spread() for _ in range(4)]
 
     assert steps == [6, 6, 4, 0]
     found = WebhookDelivery.objects.order_by("pk").values_list("endpoint_id", "key", "event_id")
@@ -121,8 +121,8 @@ def test_two_sweeps_spread_an_event_once() -> None:
     add(URL)
     happen("order.placed", "1")
 
-    with Parked(lambda: spread(now=timezone.now()), at="^INSERT INTO messaging_webhook_delivery") as first:
-        with Parked(lambda: spread(now=timezone.now()), at="^SELECT .* messaging_announced.* FOR UPDATE") as second:
+    with Parked(lambda: spread(), at="^INSERT INTO messaging_webhook_delivery") as first:
+        with Parked(lambda: spread(), at="^SELECT .* messaging_announced.* FOR UPDATE") as second:
             first.go()
             assert second.go() == 0
 

@@ -447,7 +447,7 @@ def test_endpoint_that_is_slow_is_left_to_those_who_have_time(receiver: Receiver
     now = timezone.now()
     some.finish(clock=lambda: now)
     happen("order.placed", "2")
-    spread(now=now)
+    spread()
 
     assert [sending.list_due(now=now, is_held_up=held, slow=some.slow, limit=5) for held in (False, True)] == [
         [],
@@ -486,7 +486,7 @@ def test_what_waits_for_an_endpoint_that_is_off_for_long_is_deleted(receiver: Re
     endpoint = add(receiver.url)
     happen("order.placed", "1")
     now = timezone.now()
-    spread(now=now)
+    spread()
     assert reading.oldest_waiting_at() <= now
     endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": False}, now=now)
 
@@ -501,7 +501,7 @@ def test_endpoint_that_is_removed_takes_its_deliveries_with_it(receiver: Receive
     now = timezone.now()
     tell(endpoint, now=now)
     happen("order.paid", "1")
-    spread(now=now)
+    spread()
 
     endpoints.remove_endpoint(endpoint_id=endpoint.pk)
 

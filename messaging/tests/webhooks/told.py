@@ -31,7 +31,7 @@ def happen(kind: str, key: str) -> None:
 def tell(endpoint: WebhookEndpoint, *, now: datetime | None = None) -> int:
     """A round for one endpoint; returns how many events it took."""
     now = now or timezone.now()
-    spread(now=now)
+    spread()
     return sending.serve(endpoint.pk, now=now)
 
 
