@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from charites.common.money import places_of
+from orders.errors import PaymentsUnavailable
 from orders.payloads import Capture
 from orders.payments.port import PaymentRequest, RefundRefused, RefundRequest
 from orders.payments.statements import StatementLine
@@ -69,7 +70,7 @@ class Stripe:
             )
             if not remember(request.payment_id, session.id):
                 api.checkout.sessions.expire(session.id)
-                raise ClosedMeanwhile(f"payment {request.payment_id}")
+                raise PaymentsUnavailable from ClosedMeanwhile(f"payment {request.payment_id}")
         return str(session.url)
 
     def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from charites.common.errors import Kind
 from lab.kit.factories import BUYER_ID, counts
 from lab.kit.findings import findings
 from lab.kit.rest_client import anybody, buyer, error_of
 from lab.kit.stripe_api import StripeApi, signature
-from orders.errors import PaymentUnanswered
+from orders.errors import PaymentsUnavailable, PaymentUnanswered
 from orders.models import Order, Payment, Refund, StripeSession
 from orders.payments.stripe import ledger, provider
 from orders.services import (
@@ -73,9 +74,10 @@ def test_page_of_a_payment_that_is_closed_while_it_is_made_is_told_to_nobody(
 
     monkeypatch.setattr(provider, "remember", close_first)
 
-    with pytest.raises(PaymentUnanswered):
+    with pytest.raises(PaymentsUnavailable) as refused:
         begin(order)
 
+    assert refused.value.kind is Kind.BUSY  # nobody can pay: that is known
     assert status_of(order) == Order.Status.CLOSED
     assert [session["status"] for session in api.sessions.values()] == ["expired"]
 
