@@ -80,7 +80,7 @@ class Announced(Created):
     """Events that were announced together, until they are spread among those who want them; some may be spread already.
     Their ids are in an order in which two transactions about one thing have committed."""
 
-    events = models.JSONField(_("events"))  # [[kind, key, data], ...]
+    events = models.JSONField(_("events"))  # [[kind, key, data or null], ...]
 
     class Meta:
         db_table = "messaging_announced"

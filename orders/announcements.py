@@ -2,14 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.announcements import Announcement, announce, declare, is_wanted
 from charites.common.times import as_utc
 from orders.models import Refund
-from orders.payloads import Capture, Placing
+from orders.payloads import Capture
+from orders.selectors import OrderWithLines, list_by_numbers, with_lines
 
-PLACED = declare("order.placed", _("A buyer has an order, and its stock is reserved."))
+
+def read_placed(order_ids: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Returns what is told of new orders, by order_id: it stays as it was, whatever has become of them by now."""
+    orders = list_by_numbers(order_ids=[int(order_id) for order_id in order_ids])
+    return {str(found.order.order_id): as_placed(found) for found in with_lines(orders)}
+
+
+PLACED = declare("order.placed", _("A buyer has an order, and its stock is reserved."), read_placed)
 PAID = declare("order.paid", _("Money came in and paid its order."))
 CLOSED = declare(
     "order.closed", _("An order was closed: unpaid, by its time-out, its buyer or staff; or stock refuses it.")
@@ -18,27 +27,25 @@ COMPLETED = declare("order.completed", _("A paid order was completed."))
 REFUNDED = declare("order.refunded", _("The provider has sent money of an order back."))
 
 
-def announce_placed(placings: Sequence[Placing], currency: str) -> None:
+def announce_placed(order_ids: Iterable[int]) -> None:
     """Inside the transaction that places these orders."""
     if is_wanted(PLACED):
-        announce(as_placed(placing, currency) for placing in placings)
+        announce(Announcement(PLACED, str(order_id)) for order_id in order_ids)
 
 
-def as_placed(placing: Placing, currency: str) -> Announcement:
-    order = placing.order
-    data = {
+def as_placed(found: OrderWithLines) -> dict[str, object]:
+    order = found.order
+    return {
         "order_id": str(order.order_id),
         "user_id": str(order.user_id),
         "room_id": None if order.room_id is None else str(order.room_id),
         "amount": order.pay_amount,
-        "currency": currency,
+        "currency": settings.CURRENCY,
         "expires_at": as_utc(order.expires_at),
         "items": [
-            {"goods_id": str(line.goods.goods_id), "quantity": line.num, "price": line.goods.price}
-            for line in placing.lines
+            {"goods_id": str(line.goods_id), "quantity": line.num, "price": line.price} for line in found.lines
         ],
     }
-    return Announcement(PLACED, str(order.order_id), data)
 
 
 def announce_paid(captures: Iterable[tuple[int, Capture]]) -> None:

@@ -105,7 +105,7 @@ def write_placings(moves: Sequence[Move]) -> list[Move]:
         insert_orders([move.payload for move in moves])
         check_orders(moves)
         add_pieces(moves)
-        announce_placed([move.payload for move in moves], settings.CURRENCY)
+        announce_placed(move.order_id for move in moves)
     return list(moves)
 
 

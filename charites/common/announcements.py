@@ -12,20 +12,26 @@ from django.utils.functional import Promise
 from charites.common.transactions import joined
 
 
+Data = Mapping[str, Any]  # JSON, with ids as strings
+Read = Callable[[Sequence[str]], Mapping[str, Data]]
+
+
 class Kind(NamedTuple):
-    """A kind of event: its name for receivers, and what it means, for people."""
+    """A kind of event: its name for receivers, and what it means, for people. `read`: where what is told stands in rows
+    that stay as they are, events are kept as their keys, and this returns the data of each key once it is needed."""
 
     name: str
     meaning: str | Promise  # translated for who reads it
+    read: Read | None = None
 
 
 class Announcement(NamedTuple):
     """One event. `key`: of what it is about; events of one key reach a receiver in the order of their commits. `data`:
-    JSON, with ids as strings."""
+    None where its kind reads it later."""
 
     kind: Kind
     key: str
-    data: Mapping[str, Any]
+    data: Data | None = None
 
 
 KINDS: dict[str, Kind] = {}  # by name; all that are declared
@@ -35,9 +41,9 @@ _wanted: Wanted = frozenset
 _store: Store = lambda announcements: None  # noqa: E731 (until somebody registers)
 
 
-def declare(name: str, meaning: str | Promise) -> Kind:
+def declare(name: str, meaning: str | Promise, read: Read | None = None) -> Kind:
     """Makes a kind known to those who subscribe."""
-    KINDS[name] = Kind(name, meaning)
+    KINDS[name] = Kind(name, meaning, read)
     return KINDS[name]
 
 

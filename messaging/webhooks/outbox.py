@@ -3,20 +3,33 @@
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-from charites.common.announcements import Announcement
+import structlog
+
+from charites.common.announcements import KINDS, Announcement, Data
 from charites.common.ids import next_ids
 from charites.common.transactions import run
 from messaging.models import Announced, WebhookDelivery, WebhookEndpoint
+
+log = structlog.get_logger(__name__)
 
 SUBSCRIBED_SECONDS = 1.0  # so long a process may not know of a new subscription
 ROWS = 50  # of Announced that are looked at, each of up to a few hundred events
 MOST_EVENTS, MOST_DELIVERIES = 500, 2_000  # of one transaction: it is short, however many endpoints there are
 INSERTED = 500  # by one statement
+
+
+class Event(NamedTuple):
+    """Something that happened. `data`: None where its kind reads it."""
+
+    happened_at: datetime
+    kind: str
+    key: str
+    data: Data | None
 
 
 class Subscriptions:
@@ -62,7 +75,7 @@ wanted, assume = _subscriptions.wanted, _subscriptions.assume
 
 def store(announcements: Sequence[Announcement]) -> None:
     """Keeps announcements inside the caller's transaction, as one row."""
-    Announced.objects.create(events=[[a.kind.name, a.key, dict(a.data)] for a in announcements])
+    Announced.objects.create(events=[[a.kind.name, a.key, a.data] for a in announcements])
 
 
 def spread() -> int:
@@ -81,17 +94,18 @@ def spread() -> int:
         rows = list(Announced.objects.select_for_update().filter(pk__lte=locked[-1]).order_by("pk"))
         endpoints = list(WebhookEndpoint.objects.filter(is_enabled=True).order_by("pk"))
         events = take_events(rows, Counter(kind for endpoint in endpoints for kind in endpoint.kinds))
-        WebhookDelivery.objects.bulk_create(deliveries_of(events, endpoints, numbers), batch_size=INSERTED)
+        deliveries = deliveries_of(list(with_data(events)), endpoints, numbers)
+        WebhookDelivery.objects.bulk_create(deliveries, batch_size=INSERTED)
         Announced.objects.filter(pk__in=[row.pk for row in rows if not row.events]).delete()
         return len(events)
 
     return run(work, name="spread_events")
 
 
-def take_events(rows: Sequence[Announced], wanting: Mapping[str, int]) -> list[tuple[datetime, str, str, Any]]:
-    """Takes the first events out of the rows; returns them, each with when it happened. A row that keeps some is
-    written. `wanting`: kind -> how many endpoints want it."""
-    taken: list[tuple[datetime, str, str, Any]] = []
+def take_events(rows: Sequence[Announced], wanting: Mapping[str, int]) -> list[Event]:
+    """Takes the first events out of the rows, and returns them. A row that keeps some is written. `wanting`: kind ->
+    how many endpoints want it."""
+    taken: list[Event] = []
     deliveries = 0
     for row in rows:
         for number, (kind, key, data) in enumerate(row.events):
@@ -101,20 +115,40 @@ def take_events(rows: Sequence[Announced], wanting: Mapping[str, int]) -> list[t
                     row.events = row.events[number:]
                     row.save(update_fields=["events"])
                 return taken
-            taken.append((row.created_at, kind, key, data))
+            taken.append(Event(row.created_at, kind, key, data))
         row.events = []
     return taken
 
 
+def with_data(events: Sequence[Event]) -> Iterator[Event]:
+    """The same events; those that were kept as their keys with what is told of them, read at once for each kind."""
+    keys: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        if event.data is None:
+            keys[event.kind].append(event.key)
+    found = {kind: read(keys[kind]) for kind in keys if kind in KINDS and (read := KINDS[kind].read)}
+    for event in events:
+        data = event.data if event.data is not None else found.get(event.kind, {}).get(event.key)
+        if data is None:
+            log.error("webhook_event_without_its_row", kind=event.kind, key=event.key)
+        else:
+            yield event._replace(data=data)
+
+
 def deliveries_of(
-    events: Sequence[tuple[datetime, str, str, Any]], endpoints: Sequence[WebhookEndpoint], numbers: Sequence[int]
+    events: Sequence[Event], endpoints: Sequence[WebhookEndpoint], numbers: Sequence[int]
 ) -> list[WebhookDelivery]:
     """A delivery for each event and each endpoint that wants it, in the order of the events."""
     return [
         WebhookDelivery(
-            endpoint_id=endpoint.pk, event_id=number, kind=kind, key=key, data=data, happened_at=happened_at
+            endpoint_id=endpoint.pk,
+            event_id=number,
+            kind=event.kind,
+            key=event.key,
+            data=event.data,
+            happened_at=event.happened_at,
         )
-        for number, (happened_at, kind, key, data) in zip(numbers, events, strict=False)  # there may be numbers left
+        for number, event in zip(numbers, events, strict=False)  # there may be numbers left
         for endpoint in endpoints
-        if kind in endpoint.kinds
+        if event.kind in endpoint.kinds
     ]

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from charites.common.announcements import KINDS
+from goods.models import Goods
 from goods.services import delete_goods, pin_goods, unpin_goods
 from lab.kit.factories import (
     make_capture,
@@ -21,8 +22,9 @@ from lab.kit.factories import (
     make_stock,
 )
 from lab.kit.providers import Scripted
-from messaging.models import Announced
+from messaging.models import Announced, WebhookDelivery
 from messaging.webhooks.endpoints import add_endpoint
+from messaging.webhooks.outbox import spread
 from orders.models import Order
 from orders.payloads import RefundOrder
 from orders.services import cancel_order, complete_order, place_orders, record_captures, refund_order, send_refunds
@@ -40,8 +42,10 @@ def want(*kinds: str) -> None:
 
 def told() -> list[tuple[str, dict[str, Any]]]:
     """Returns (event, data) of everything that was announced, and forgets it."""
-    found = [(kind, data) for row in Announced.objects.order_by("pk") for kind, _key, data in row.events]
-    Announced.objects.all().delete()
+    while spread():
+        continue
+    found = list(WebhookDelivery.objects.order_by("pk").values_list("kind", "data"))
+    WebhookDelivery.objects.all().delete()
     return found
 
 
@@ -62,6 +66,18 @@ def test_life_of_an_order(provider: type[Scripted]) -> None:
     assert placed["items"] == [{"goods_id": "1", "quantity": 2, "price": 9950}]
     assert (paid["amount"], paid["channel"]) == (19_900, "sandbox")
     assert (refunded["amount"], refunded["refund_id"]) == (100, str(refund.refund_id))
+
+
+def test_new_order_is_kept_as_its_number_and_told_as_it_was_placed() -> None:
+    make_goods(1, stock=10)
+    want("order.placed")
+
+    order = make_closed_order({1: 2})
+    Goods.objects.update(price=1)
+
+    assert [row.events for row in Announced.objects.all()] == [[["order.placed", str(order.order_id), None]]]
+    ((_kind, placed),) = told()
+    assert (placed["amount"], placed["items"]) == (19_900, [{"goods_id": "1", "quantity": 2, "price": 9950}])
 
 
 def test_order_that_is_closed_is_told_once() -> None:

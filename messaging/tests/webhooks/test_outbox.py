@@ -6,6 +6,7 @@ from django.utils import timezone
 from charites.common.announcements import KINDS, Announcement, Kind, announce
 from charites.common.transactions import run
 from lab.kit.interleaving import Parked
+from lab.kit.log_lines import json_lines
 from messaging.models import Announced, WebhookDelivery, WebhookEndpoint
 from messaging.tests.webhooks.told import add, happen
 from messaging.webhooks import endpoints, outbox
@@ -45,7 +46,7 @@ def test_event_of_a_transaction_that_is_undone_never_happened() -> None:
     add(URL)
 
     def fail() -> None:
-        announce([Announcement(KINDS["order.placed"], "1", {})])
+        announce([Announcement(KINDS["order.placed"], "1")])
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -127,6 +128,18 @@ def test_two_sweeps_spread_an_event_once() -> None:
             assert second.go() == 0
 
     assert len(deliveries()) == 1
+
+
+def test_key_without_a_row_is_logged_and_stops_nothing() -> None:
+    add(URL)
+    run(lambda: announce([Announcement(KINDS["order.placed"], "404")]), name="test")
+    happen("order.placed", "1")
+
+    with json_lines() as lines:
+        assert spread() == 2
+
+        assert [line["key"] for line in lines() if line["event"] == "webhook_event_without_its_row"] == ["404"]
+    assert [key for _endpoint, _kind, key in deliveries()] == ["1"]
 
 
 def test_unknown_kind_is_told_to_nobody() -> None:
