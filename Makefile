@@ -12,7 +12,7 @@ SIDE_BY_SIDE = --numprocesses 3
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run run-split tour race test test-fast test-all faults mutants bench bench-quick fuzz pictures docs lint gen lock vulnerabilities digests image clean
+.PHONY: help run run-split tour race test test-fast test-all faults drill mutants bench bench-quick fuzz pictures docs lint gen lock vulnerabilities digests image clean
 
 help: ## this list
 	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -55,7 +55,13 @@ faults: ## the fault tests with their full counts, on private servers, about 20 
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test
-	TEST_DATABASE=mariadb $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md
+	TEST_DATABASE=mariadb $(IN_VENV) -m pytest --faults full --faults-report docs/faults.md --ignore charites/tests/drills
+
+drill: ## nodes of a database, Redis, brokers and processes killed under load; `make drill ONLY=writer`; writes docs/drills.md
+	$(BOOTSTRAP) dev
+	@$(IN_VENV) lab/setup/packages.py
+	$(BOOTSTRAP) test
+	TEST_DATABASE=mariadb $(IN_VENV) -m pytest charites/tests/drills --faults full $(if $(ONLY),-k "$(ONLY)",--faults-report docs/drills.md)
 
 mutants: ## lines of the program turned wrong, and the tests of docs/security.md that have to fail then; `make mutants ONLY=body`
 	$(BOOTSTRAP) dev
@@ -63,7 +69,7 @@ mutants: ## lines of the program turned wrong, and the tests of docs/security.md
 	$(BOOTSTRAP) test
 	@exec $(IN_VENV) -m lab.security $(ONLY)
 
-test-all: test faults mutants fuzz ## everything there is to test, in about two hours
+test-all: test faults drill mutants fuzz ## everything there is to test, in about two hours and a half
 
 bench: ## the shop's speed, side by side with its peers; `make bench ONLY=B2`, `ONLY=peer PEER=127.0.0.1:8081`
 	$(BOOTSTRAP) dev

@@ -42,9 +42,7 @@ def as_placed(found: OrderWithLines) -> dict[str, object]:
         "amount": order.pay_amount,
         "currency": settings.CURRENCY,
         "expires_at": as_utc(order.expires_at),
-        "items": [
-            {"goods_id": str(line.goods_id), "quantity": line.num, "price": line.price} for line in found.lines
-        ],
+        "items": [{"goods_id": str(line.goods_id), "quantity": line.num, "price": line.price} for line in found.lines],
     }
 
 

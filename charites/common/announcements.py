@@ -11,7 +11,6 @@ from django.utils.functional import Promise
 
 from charites.common.transactions import joined
 
-
 Data = Mapping[str, Any]  # JSON, with ids as strings
 Read = Callable[[Sequence[str]], Mapping[str, Data]]
 

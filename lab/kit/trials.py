@@ -1,4 +1,5 @@
-"""How often the fault tests try: a sample in `make test`, all of it in `make faults`, which writes down what it did.
+"""How often the fault tests and drills try: a sample in `make test`, all of it in `make faults` and `make drill`, which
+write down what they did.
 
 A plugin of pytest, loaded by the top conftest.py. A test that takes the fixture `trials` asks it for counts and for
 chance, and tells it what was done; all of that stands at the end of every run. `--faults full` runs these tests alone.
@@ -18,15 +19,28 @@ import pytest
 
 PROPERTY = "trials"
 DONE = pytest.StashKey[list[dict[str, Any]]]()
-HEAD = """# Faults
+SAMPLE = "`make test` runs a sample of each."
+LOTS = "A test that draws lots says its seed, and `--faults-seed` draws the same ones again."
+HEADS = {  # by the page's name
+    "faults": f"""# Faults
 
 What `make faults` did, in its own words: the tests of
 [charites/tests/faults](../charites/tests/faults/__init__.py) with their full counts, on private MariaDB, Redis and
-RabbitMQ servers. `make test` runs a sample of each. A test that draws lots says its seed, and `--faults-seed` draws the
-same ones again.
+RabbitMQ servers. {SAMPLE}
+{LOTS}
 
 One machine cannot show everything: a process killed with -9 is not a power cut, and one host has no partitions.
-"""
+""",
+    "drills": f"""# Drills
+
+What `make drill` did, in its own words: the tests of [charites/tests/drills](../charites/tests/drills/__init__.py) with
+their full counts. In each of them something that stands beside others of its kind dies at a moment drawn by lot, while
+sixteen buyers are at it over REST and gRPC. What each set-up
+costs, and when to take it: [scaling](scaling.md). {SAMPLE} {LOTS}
+
+All of it is one machine with two cores: seconds are those of a busy laptop, and one host has no partitions.
+""",
+}
 
 
 class Trials:
@@ -115,15 +129,15 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         line = f"{name}: {entry['outcome']} in {entry['seconds']:.1f} s, seed {entry['seed']}: {words}"
         terminalreporter.write_line(line)
     if path := config.getoption("--faults-report"):
-        path.write_text(as_page(done, counts=config.getoption("--faults")))
+        path.write_text(as_page(done, head=HEADS[path.stem], counts=config.getoption("--faults")))
 
 
-def as_page(done: list[dict[str, Any]], *, counts: str) -> str:
+def as_page(done: list[dict[str, Any]], *, head: str, counts: str) -> str:
     """What was done, as a page of docs/."""
     failed = sum(entry["outcome"] != "passed" for entry in done)
     seconds = sum(entry["seconds"] for entry in done)
     summary = f"{len(done)} tests with {counts} counts, {failed} failed, {seconds / 60:.1f} minutes."
-    parts = [HEAD, f"{datetime.now(UTC):%Y-%m-%d}, {machine()}. {summary}"]
+    parts = [head, f"{datetime.now(UTC):%Y-%m-%d}, {machine()}. {summary}"]
     for path, entries in groupby(done, lambda entry: str(entry["test"]).partition("::")[0]):
         told = list(entries)
         parts.append(f"## {Path(path).stem.removeprefix('test_').replace('_', ' ').capitalize()}")

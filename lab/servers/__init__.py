@@ -11,7 +11,9 @@ and end with it. Tests use the classes:
 """
 
 from lab.servers.command_line import run
+from lab.servers.haproxy import HAProxy
 from lab.servers.mariadb import MariaDB
+from lab.servers.mariadb_pair import MariaDBPair
 from lab.servers.nginx import Nginx
 from lab.servers.ports import LOOPBACK, free_port, still_free
 from lab.servers.private_server import PortTaken, Server, ServerFailed
@@ -21,7 +23,9 @@ from lab.servers.redis import EmbeddedRedis, Redis
 __all__ = [
     "LOOPBACK",
     "EmbeddedRedis",
+    "HAProxy",
     "MariaDB",
+    "MariaDBPair",
     "Nginx",
     "PortTaken",
     "RabbitMQ",

@@ -3,6 +3,7 @@
 import getpass
 import socket
 import subprocess
+from pathlib import Path
 
 from lab.servers.ports import LOOPBACK
 from lab.servers.private_server import DEPLOY, Server, ServerFailed, find_program
@@ -32,14 +33,20 @@ class MariaDB(Server):
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ServerFailed(f"{install[0]} failed:\n{done.stdout}{done.stderr}")
-        (self.folder / "first.sql").write_text(
-            f"CREATE DATABASE IF NOT EXISTS {self.database} CHARACTER SET utf8mb4;\n"
-        )
+        (self.folder / "first.sql").write_text("".join(f"{statement};\n" for statement in self.first_statements()))
+
+    def first_statements(self) -> list[str]:
+        """What it carries out whenever it starts, before anybody may ask."""
+        return [f"CREATE DATABASE IF NOT EXISTS {self.database} CHARACTER SET utf8mb4"]
+
+    def configuration(self) -> Path:
+        """Returns the file that it reads first."""
+        return DEPLOY / "mariadb.cnf"
 
     def _common(self) -> list[str]:
         # As root the server wants to be told so; the folder is closed to every other user.
         return [
-            f"--defaults-file={DEPLOY / 'mariadb.cnf'}",
+            f"--defaults-file={self.configuration()}",
             f"--datadir={self.folder / 'data'}",
             # A server that starts removes all temporary tables in this folder; in /tmp they would be other servers'.
             f"--tmpdir={self.folder / 'temporary'}",

@@ -52,6 +52,7 @@ NEEDED: list[tuple[str, str, Callable[[], bool]]] = [
     ("chromium", "chromium", lambda: has("chromium", "chromium-browser", "google-chrome")),
     ("chromium-driver", "chromedriver", lambda: has("chromedriver")),
     ("nginx-light", "nginx", lambda: has("nginx")),
+    ("haproxy", "haproxy", lambda: has("haproxy")),
     ("openssl", "openssl", lambda: has("openssl")),
     ("faketime", "libfaketime", lambda: has("faketime")),
 ]

@@ -242,8 +242,9 @@ class Case:
             begin(self.order)
         except OrderStateConflict:  # closed by then
             return
-        except PaymentsUnavailable as error:  # closed while its page was made: it is known that nobody can pay it
-            assert error.kind is Kind.BUSY
+        except PaymentsUnavailable as error:
+            if error.kind is not Kind.BUSY:  # closed while its page was made: it is known that nobody can pay it
+                raise
 
     def end(self) -> None:
         end_in_time(self.order)
