@@ -47,6 +47,7 @@ MARIADB = os.environ["DATABASE_URL"].startswith("mysql") if IS_GIVEN else os.env
 MADE_BY_MIGRATIONS = {"auth_permission", "django_content_type", "django_migrations"}
 # What tests write may be lost with the machine. The tests of what a server keeps start one with production's settings.
 UNSYNCED = ("--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0")
+PATIENT = ("--wait-timeout=28800",)  # a test that has others at work for an hour says nothing meanwhile
 
 if settings.configured:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests load the settings after making their own environment.", 4)
@@ -57,7 +58,7 @@ def servers() -> list[Server]:
     if any(re.match(r"-n|--numprocesses", word) for word in sys.argv):  # the options are not parsed yet
         return []
     redis: list[Server] = [Redis() if MARIADB else EmbeddedRedis()]
-    return redis if IS_GIVEN or not MARIADB else [*redis, MariaDB(*UNSYNCED)]
+    return redis if IS_GIVEN or not MARIADB else [*redis, MariaDB(*UNSYNCED, *PATIENT)]
 
 
 def environment() -> dict[str, str]:

@@ -112,6 +112,10 @@ BROKER = Bound(
     "amqp:// or amqps:// (RabbitMQ)",
     lambda value: REDIS_BROKERS.holds(value) or RABBITMQ_BROKERS.holds(value),
 )
+REPLICA = Bound(
+    "empty, or `mysql://user:password@host:3306/name` of a MariaDB that follows the one of DATABASE_URL",
+    lambda value: not value or (value.startswith("mysql://") and is_database(value)),
+)
 DATABASE = Bound("`mysql://user:password@host:3306/name` or `sqlite:///file`", is_database)
 NETWORKS = each(Bound("a network such as `10.0.0.0/8`", is_network))
 HOST_AND_PORT = r"[^\s,/]+:\d{1,5}"

@@ -222,6 +222,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "charites.common.admin_zone.OperatorsZoneMiddleware",
+    "charites.common.replicas.FreshAfterWriteMiddleware",
 ]
 
 ROOT_URLCONF = "charites.urls"
@@ -244,6 +245,7 @@ TEMPLATES = [
 # Database
 
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{BASE_DIR / 'var' / 'charites.sqlite3'}", environment.DATABASE)
+DATABASE_REPLICA_URL = env.str("DATABASE_REPLICA_URL", "", environment.REPLICA)
 DATABASE_CONN_MAX_AGE_SECONDS = env.int("DATABASE_CONN_MAX_AGE_SECONDS", 300, NOT_NEGATIVE)
 DATABASE_TIMEOUT_SECONDS = env.int("DATABASE_TIMEOUT_SECONDS", 10, NOT_NEGATIVE)  # above innodb_lock_wait_timeout
 DATABASE_WAIT_SECONDS = env.int("DATABASE_WAIT_SECONDS", 30, between(0, 3600))  # of a server that starts
@@ -277,6 +279,9 @@ def database(url: str) -> dict[str, Any]:
 
 
 DATABASES = {"default": database(DATABASE_URL)}
+if DATABASE_REPLICA_URL:
+    DATABASES["replica"] = database(DATABASE_REPLICA_URL)
+    DATABASE_ROUTERS = ["charites.common.replicas.Router"]
 SHOP = shop_of(DATABASES["default"])  # several may share a Redis and a broker
 
 # Redis and Celery: both may vanish or forget without harm

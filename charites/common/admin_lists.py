@@ -19,8 +19,10 @@ from django.contrib.auth import get_user_model
 from django.core.paginator import Page, Paginator
 from django.db.models import DateTimeField, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
+from charites.common.replicas import may_be_old, wants_fresh
 from charites.common.text import whole
 
 LISTED = 10_000
@@ -172,6 +174,16 @@ class ListAdmin(AskedAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestRows
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.method != "GET" or wants_fresh(request):
+            return super().changelist_view(request, extra_context)
+        return self._list_that_may_be_old(request, extra_context)
+
+    @may_be_old
+    def _list_that_may_be_old(self, request: HttpRequest, extra_context: dict[str, Any] | None) -> Any:
+        page = super().changelist_view(request, extra_context)
+        return page.render() if isinstance(page, TemplateResponse) else page  # or it would be read elsewhere, later
 
     def prefixes_for(self, request: HttpRequest) -> Sequence[str]:
         """The texts without an index in which this operator may look."""

@@ -154,6 +154,8 @@ MEANINGS = {
     "GRPC_DEADLINE_SECONDS": "Most seconds that a gRPC call may take, whatever its caller asks for.",
     "REQUEST_MAX_BYTES": "Largest request body, in bytes.",
     "DATABASE_URL": "The database: `mysql://user:password@host:3306/name`, or `sqlite:///file`.",
+    "DATABASE_REPLICA_URL": "A MariaDB that follows the one of DATABASE_URL, for lists that staff read, while it "
+    "is at most a second late. Empty: there is none.",
     "DATABASE_CONN_MAX_AGE_SECONDS": "Seconds after which a database connection is replaced.",
     "DATABASE_WAIT_SECONDS": "Seconds for which a server that starts waits for its database; then it says so and ends.",
     "DATABASE_TIMEOUT_SECONDS": "Seconds after which a server gives up a statement that MySQL does not answer; 0: off.",

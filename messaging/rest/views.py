@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from charites.common.auth import Permission
 from charites.common.errors import Forbidden
 from charites.common.models import KEY_LENGTH
+from charites.common.replicas import may_be_old
 from charites.common.rest import (
     Answer,
     CountField,
@@ -75,6 +76,7 @@ class MessageListView(Endpoint):
         ),
         errors=[Forbidden],
     )
+    @may_be_old
     def get(self, request: Request) -> Response:
         query = valid_query(ListMessagesSerializer, request)
         page = selectors.page_messages(cursor_of(query), **query)

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from charites.common import clock
 from charites.common.auth import SEES_ORDERS, Permission
 from charites.common.errors import Forbidden
+from charites.common.replicas import may_be_old
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
     Answer,
@@ -105,6 +106,7 @@ class PaymentListView(Endpoint):
         answers=Answer(PaymentListSerializer, "A page of payments.", examples.PAYMENTS),
         errors=[Forbidden],
     )
+    @may_be_old
     def get(self, request: Request) -> Response:
         query = valid_query(ListPaymentsSerializer, request)
         page = lists.page_payments(cursor_of(query), **query)
@@ -122,6 +124,7 @@ class RefundListView(Endpoint):
         answers=Answer(RefundListSerializer, "A page of refunds.", examples.REFUNDS),
         errors=[Forbidden],
     )
+    @may_be_old
     def get(self, request: Request) -> Response:
         query = valid_query(ListRefundsSerializer, request)
         page = lists.page_refunds(cursor_of(query), **query)

@@ -5,6 +5,7 @@ from rest_framework.response import Response
 
 from charites.common.auth import Permission
 from charites.common.errors import Forbidden
+from charites.common.replicas import may_be_old
 from charites.common.rest import (
     IDEMPOTENCY_KEY,
     Answer,
@@ -40,6 +41,7 @@ class StockListView(Endpoint):
         parameters=[ListStockSerializer],
         answers=Answer(StockListSerializer, "A page of stock.", examples.STOCKS),
     )
+    @may_be_old
     def get(self, request: Request) -> Response:
         query = valid_query(ListStockSerializer, request)
         page = selectors.page_stock(cursor_of(query), **query)

@@ -1,75 +1,18 @@
 """The database that writes dies, and the one that follows it takes its place."""
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from charites.audit import open_database
 from charites.tests.drills.load import await_orders, buyers_of, pause, what_they_saw
-from lab.kit.history import Truth, contradictions, miscounts, read_truth
+from charites.tests.drills.two_databases import STAFF, site_on, truth_of
+from lab.kit.history import contradictions, miscounts
 from lab.kit.processes.customers import Crowd
-from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from lab.kit.trials import Trials
-from lab.servers import HAProxy, MariaDBPair
-from lab.servers.mariadb_pair import PairedMariaDB
+from lab.servers import MariaDBPair
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db]
-
-STAFF = "Bearer staff"  # of the demo
-
-
-@dataclass
-class Site:
-    """A web and a gRPC server on two databases behind a proxy."""
-
-    shop: Shop
-    pair: MariaDBPair
-    proxy: HAProxy
-
-    def fail_over(self) -> None:
-        """What an operator does, or a program of theirs, once the writer is dead."""
-        self.pair.promote()
-        old, new = ("one", "two") if self.pair.writer.port == self.proxy.databases[1] else ("two", "one")
-        self.proxy.tell(
-            f"disable server writer/{old}; enable server writer/{new}; "
-            f"enable server reader/{old}; disable server reader/{new}"
-        )
-
-    def truth(self) -> Truth:
-        return truth_of(self.pair.writer)
-
-
-def truth_of(database: PairedMariaDB) -> Truth:
-    opened = open_database("orders", database.url)
-    try:
-        return read_truth(opened.connection)
-    finally:
-        opened.connection.close()
-
-
-@contextmanager
-def site_on(pair: MariaDBPair, folder: Path) -> Iterator[Site]:
-    with pair, HAProxy(pair.writer.port, pair.replica.port) as proxy:
-        address = pair.writer.url
-        environment = {
-            **os.environ,
-            "DATABASE_URL": address.replace(f":{pair.writer.port}/", f":{proxy.port}/"),
-            "DEMO": "true",  # for the catalogue that `seed` makes, and its staff
-        }
-        with Shop(folder, environment) as shop:
-            for command in ("migrate", "seed"):
-                done = shop.manage(command)
-                assert done.returncode == 0, done.stderr
-            shop.start("web", "grpc")
-            shop.await_web()
-            wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=START_SECONDS, what="gRPC answers")
-            pair.await_replica()
-            yield Site(shop, pair, proxy)
 
 
 def test_writer_that_dies_loses_no_order_that_was_acknowledged(tmp_path: Path, trials: Trials) -> None:

@@ -1,0 +1,133 @@
+"""Lists for staff are read from the database that follows, while it keeps up; what decides and what is a buyer's own is
+not."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from charites.tests.drills.load import await_orders, buyers_of, pause
+from charites.tests.drills.two_databases import STAFF, Site, site_on
+from lab.kit.processes.customers import RECEIVER, Crowd
+from lab.kit.processes.shop import wait_until
+from lab.kit.trials import Trials
+from lab.servers import MariaDBPair
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db]
+
+SECONDS = 60  # a bound for busy machines, no measurement
+MARK = 777  # a version that only the replica has
+
+
+@dataclass
+class Reader:
+    """Somebody who reads over REST, and knows where it came from."""
+
+    site: Site
+
+    def ask(self, method: str, path: str, who: str, **options: Any) -> Any:
+        url, headers = self.site.shop.url + path, {"Authorization": who}
+        answer = httpx.request(method, url, headers=headers, timeout=SECONDS, **options)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def listed(self) -> dict[str, int]:
+        """Product 1 as the list of stock has it."""
+        row: dict[str, int] = self.ask("GET", "/api/stock?goods_id=1", STAFF)["stock"][0]
+        return row
+
+    def is_from_replica(self) -> bool:
+        return self.listed()["version"] == MARK
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site_on(MariaDBPair(), tmp_path_factory.mktemp("shop")) as site:
+        site.pair.replica.run(
+            "SET sql_log_bin = 0", f"UPDATE charites.shopping_stock SET version = {MARK} WHERE goods_id = 1"
+        )
+        yield site
+
+
+@pytest.fixture
+def reader(site: Site) -> Iterator[Reader]:
+    reader = Reader(site)
+    wait_until(reader.is_from_replica, seconds=SECONDS, what="lists come from the replica")
+    yield reader
+    site.pair.replica.run("START SLAVE")
+
+
+def test_list_is_the_replicas_while_it_keeps_up_and_the_writers_while_it_does_not(reader: Reader) -> None:
+    replica = reader.site.pair.replica
+    before = reader.site.shop.log("web").count("replica_left_out")
+
+    assert reader.ask("GET", "/api/stock/1", STAFF)["version"] != MARK
+    replica.run("STOP SLAVE SQL_THREAD")
+    reader.ask("POST", "/api/stock/2/adjustments", STAFF, json={"delta": 1, "reason": "found", "idempotency_key": "f"})
+    wait_until(lambda: not reader.is_from_replica(), seconds=SECONDS, what="it is left out while it is late")
+    replica.run("START SLAVE SQL_THREAD")
+    wait_until(reader.is_from_replica, seconds=SECONDS, what="it is back when it has caught up")
+    replica.kill()
+    assert not reader.is_from_replica()
+    replica.start()
+    replica.run("START SLAVE")
+    wait_until(reader.is_from_replica, seconds=SECONDS, what="it is back after it was dead")
+
+    log = reader.site.shop.log("web")
+    assert "internal_error" not in log
+    assert log.count("replica_left_out") == before + 2
+
+
+def test_buyer_sees_the_order_just_placed_however_late_the_replica_is(reader: Reader) -> None:
+    reader.site.pair.replica.run("STOP SLAVE SQL_THREAD")
+    body = {"items": [{"goods_id": "2", "quantity": 1}], **RECEIVER}
+
+    order = reader.ask("POST", "/api/orders", "Bearer buyer", json=body)
+    listed = reader.ask("GET", "/api/orders", "Bearer buyer")["orders"]
+    alone = reader.ask("GET", f"/api/orders/{order['order_id']}", "Bearer buyer")
+
+    assert listed[0]["order_id"] == alone["order_id"] == order["order_id"]
+
+
+def test_operator_sees_in_the_admin_what_was_just_changed_there(reader: Reader) -> None:
+    with httpx.Client(base_url=reader.site.shop.url, timeout=SECONDS) as browser:
+        page = browser.get("/admin/login/")
+        form = {"username": "staff", "password": "charites", "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        browser.post("/admin/login/?next=/admin/", data=form, headers={"Referer": str(page.url)})
+
+        def version() -> str:
+            text = browser.get("/admin/stock/stock/?goods_id__exact=1").text
+            return "replica" if f">{MARK}<" in text else "writer"
+
+        assert version() == "writer"  # whoever has just signed in has changed something
+        wait_until(lambda: version() == "replica", seconds=SECONDS, what="the list is the replica's")
+
+
+def test_replica_that_dies_while_staff_read_fails_nobody(tmp_path: Path, trials: Trials) -> None:
+    deaths = trials.count(sample=1, full=10)
+    failed, read = 0, 0
+    with site_on(MariaDBPair(), tmp_path) as site, buyers_of(site.shop, trials, staff=STAFF) as buyers:
+        reader, history = Reader(site), buyers[0].history
+        with Crowd(buyers):
+            for _ in range(deaths):
+                pause(trials)
+                died = time.monotonic()
+                site.pair.replica.kill()
+                for _ in range(20):
+                    path = trials.random.choice(["/api/stock", "/api/orders", "/api/payments"])
+                    answer = httpx.get(site.shop.url + path, headers={"Authorization": STAFF}, timeout=SECONDS)
+                    read, failed = read + 1, failed + (not answer.is_success)
+                await_orders(history, died)
+                site.pair.replica.start()
+                site.pair.replica.run("START SLAVE")
+                site.pair.await_replica()
+        assert reader.listed()
+        audit = site.shop.manage("audit")
+
+    assert failed == 0
+    assert audit.returncode == 0, audit.stdout
+    trials.tell(f"{deaths} deaths of the replica: {read} lists read by staff meanwhile, {failed} failed")
