@@ -17,7 +17,7 @@ from charites.common.models import MAX_INT64, REASON_LENGTH
 from charites.common.text import TextRule, check_key, check_texts
 from charites.common.transactions import Stale, Undone, run
 from stock import sold_out
-from stock.announcements import announce_changes
+from stock.announcements import Change, announce_changes
 from stock.errors import NotEnoughStock, StockChanged, StockNotFound
 from stock.events import STOCK_ADJUSTED
 from stock.models import Stock, StockAdjustment
@@ -99,7 +99,7 @@ def apply_adjustments(adjustments: Sequence[Adjustment], log: list[StockAdjustme
             row.available += delta
     insert_log(log)
     change_rows(log)
-    announce_changes(totals(log))
+    announce_changes(Change(goods_id, by, rows[goods_id].available) for goods_id, by in totals(log).items())
     return read_rows(adjustments)
 
 

@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from charites.common import hints
 from charites.common.transactions import Limits, Stale, Undone, outermost
 from stock import sold_out
-from stock.announcements import announce_changes
+from stock.announcements import Change, announce_changes
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.moves import (
     BUSY,
@@ -63,9 +63,10 @@ class Guarded(Strategy):
             sold_out.forget(batch.returned)
             hints.tell(goods=batch.changed)
 
-    def change(self, change: Line, reading: Reading | None) -> bool:
-        """Moves the counts of one product; False when what was read is no longer true. Without a reading (nobody takes
-        from the goods: pay and close) every strategy writes as `atomic_update` does."""
+    def change(self, change: Line, reading: Reading | None) -> int | None:
+        """Moves the counts of one product; returns what is available then, or None when what was read is no longer
+        true. Without a reading (nobody takes from the goods: pay and close) every strategy writes as `atomic_update`
+        does."""
         return add(change)
 
 
@@ -92,15 +93,17 @@ class Batch(MoveUnit):
         if not fitting:
             return outcomes
         applied = self.participant.write(fitting)
-        changes = list(totals(applied))
-        for change in changes:
+        changes = []
+        for change in totals(applied):
             self.changed.add(change.goods_id)
             if change.available > 0:
                 self.returned.add(change.goods_id)
             reading = readings.get(change.goods_id)
-            if not self._strategy.change(change, reading):
+            available = self._strategy.change(change, reading)
+            if available is None:
                 raise Stale(change.goods_id) if reading else RecordsDisagree(change)
-        announce_changes({change.goods_id: change.available for change in changes})
+            changes.append(Change(change.goods_id, change.available, available))
+        announce_changes(changes)
         effective = {move.order_id for move in applied}
         return outcomes | {move: OK if move.order_id in effective else REPEATED for move in fitting}
 

@@ -39,5 +39,5 @@ class Naive(Guarded):
         ended = dict(zip(others, AtomicUpdate().move(others, participant), strict=True))
         return [(taken | ended)[move] for move in moves]
 
-    def change(self, change: Line, reading: Reading | None) -> bool:
+    def change(self, change: Line, reading: Reading | None) -> int | None:
         return write_computed(change, reading) if reading else add(change)

@@ -39,5 +39,5 @@ class Optimistic(Guarded):
     def limits(self) -> Limits:  # type: ignore[override]
         return Limits(MOST_TRIES, settings.STOCK_OPTIMISTIC_DEADLINE_SECONDS)
 
-    def change(self, change: Line, reading: Reading | None) -> bool:
+    def change(self, change: Line, reading: Reading | None) -> int | None:
         return add_if_unchanged(change, reading) if reading else add(change)

@@ -41,5 +41,5 @@ class RedisLock(Guarded):
         except StockLockFailed:
             return [Outcome(Status.BUSY, StockLockFailed)] * len(moves)
 
-    def change(self, change: Line, reading: Reading | None) -> bool:
+    def change(self, change: Line, reading: Reading | None) -> int | None:
         return add_if_unchanged(change, reading) if reading else add(change)

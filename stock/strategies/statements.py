@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from charites.common.rows import for_database
+from charites.common.rows import update_and_tell
 from stock.moves import Line, Move
 
 READ = "SELECT goods_id, num, `lock`, sold, version FROM shopping_stock"
 STAMP = "version = version + 1, updated_at = {now}"
-MOVE = f"UPDATE shopping_stock SET num = num + %s, `lock` = `lock` + %s, sold = sold + %s, {STAMP}"
-ADD = f"{MOVE} WHERE goods_id = %s AND num >= %s AND `lock` >= %s AND sold >= %s"
-ADD_IF_UNCHANGED = f"{MOVE} WHERE goods_id = %s AND version = %s"
-OVERWRITE = f"UPDATE shopping_stock SET num = %s, `lock` = %s, sold = %s, {STAMP} WHERE goods_id = %s"
+MOVE = f"UPDATE shopping_stock SET num = {{tell}}(num + %s), `lock` = `lock` + %s, sold = sold + %s, {STAMP}"
+ADD = f"{MOVE} WHERE goods_id = %s AND num >= %s AND `lock` >= %s AND sold >= %s {{told}}"
+ADD_IF_UNCHANGED = f"{MOVE} WHERE goods_id = %s AND version = %s {{told}}"
+SET = f"UPDATE shopping_stock SET num = {{tell}}(%s), `lock` = %s, sold = %s, {STAMP}"
+OVERWRITE = f"{SET} WHERE goods_id = %s {{told}}"
 
 
 class Reading(NamedTuple):
@@ -50,17 +51,18 @@ def totals(moves: Iterable[Move]) -> list[Line]:
     return [Line(goods_id, *change) for goods_id, change in sorted(sums.items()) if any(change)]
 
 
-def add(change: Line) -> bool:
-    """The guarded UPDATE: moves the counts where none falls below zero, and raises the version. True if it did."""
+def add(change: Line) -> int | None:
+    """The guarded UPDATE: moves the counts where none falls below zero, and raises the version. Returns what is
+    available then; None: one would have fallen."""
     return update(ADD, change, -change.available, -change.reserved, -change.sold)
 
 
-def add_if_unchanged(change: Line, reading: Reading) -> bool:
-    """The same relative UPDATE, where the row still has the version that was read. True if it did."""
+def add_if_unchanged(change: Line, reading: Reading) -> int | None:
+    """The same relative UPDATE, where the row still has the version that was read."""
     return update(ADD_IF_UNCHANGED, change, reading.version)
 
 
-def write_computed(change: Line, reading: Reading) -> bool:
+def write_computed(change: Line, reading: Reading) -> int | None:
     """The mistake of the unsafe strategies: the new counts are computed from what was read, some time ago."""
     counts = Line(
         change.goods_id,
@@ -68,14 +70,11 @@ def write_computed(change: Line, reading: Reading) -> bool:
         reading.reserved + change.reserved,
         reading.sold + change.sold,
     )
-    update(OVERWRITE, counts)
-    return True
+    return update(OVERWRITE, counts)
 
 
-def update(sql: str, numbers: Line, *conditions: int) -> bool:
-    """Runs an UPDATE of one row, whose parameters are three numbers, the goods_id, and the conditions. True if the row
-    met them."""
+def update(sql: str, numbers: Line, *conditions: int) -> int | None:
+    """Runs an UPDATE of one row, whose parameters are three numbers, the goods_id, and the conditions. Returns what is
+    available then; None: the row did not meet them."""
     goods_id, *counts = numbers
-    with connection.cursor() as cursor:
-        cursor.execute(for_database(sql, connection.vendor), [*counts, goods_id, *conditions])
-        return bool(cursor.rowcount == 1)
+    return update_and_tell(sql, [*counts, goods_id, *conditions])

@@ -26,5 +26,5 @@ class Transaction(Guarded):
     safe = False
     locks_next_reads = False
 
-    def change(self, change: Line, reading: Reading | None) -> bool:
+    def change(self, change: Line, reading: Reading | None) -> int | None:
         return write_computed(change, reading) if reading else add(change)

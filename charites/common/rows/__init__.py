@@ -28,10 +28,21 @@ MOST_CHARACTERS = 2_000_000
 @cache
 def for_database(sql: str, vendor: str, **tables: str) -> str:
     """A statement in the words of one kind of database: {now} is its time, {lock} and {share} lock what is read, and
-    `a {then} b {by[name]}` finds the rows of b by that index; what the tables in braces are is given."""
+    `a {then} b {by[name]}` finds the rows of b by that index; {tell} and {told}: see `update_and_tell`. What the tables
+    in braces are is given."""
     dialect = DIALECTS[vendor]
     words = {"now": dialect.NOW, "lock": dialect.LOCK, "share": dialect.SHARE, "then": dialect.THEN, "by": dialect.BY}
+    words |= {"tell": dialect.TELL, "told": dialect.TOLD}
     return " ".join(sql.format(**words, **tables).split())
+
+
+def update_and_tell(sql: str, numbers: Sequence[int]) -> int | None:
+    """Changes the row that `UPDATE ... SET num = {tell}(num + 1) ... {told}` is about; returns what its `num` has become
+    without another look, or None if there was none."""
+    with connection.cursor() as cursor:
+        cursor.execute(for_database(sql, connection.vendor), numbers)
+        told: int | None = DIALECTS[connection.vendor].told_by(cursor)
+        return told
 
 
 class RowsLost(RuntimeError):

@@ -2,7 +2,7 @@
 left the backslashes in what JSON_TABLE read, MDEV-27412)."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 NOW: Final = "CURRENT_TIMESTAMP(6)"
 LOCK: Final = "FOR UPDATE"
@@ -11,6 +11,10 @@ THEN: Final = "STRAIGHT_JOIN"
 UPDATE: Final = "UPDATE {table} JOIN {sent} ON {on} SET {change} WHERE {still}"
 UPDATE_BY: Final = "UPDATE {sent} STRAIGHT_JOIN {table} FORCE INDEX ({by}) ON {on} SET {change} WHERE {still}"
 TYPES: Final = {"number": "BIGINT", "text": "LONGTEXT", "time": "DATETIME(6)"}
+
+
+TELL: Final = "LAST_INSERT_ID"
+TOLD: Final = ""
 
 
 class ByIndex(dict[str, str]):
@@ -22,6 +26,11 @@ class ByIndex(dict[str, str]):
 
 
 BY: Final = ByIndex()
+
+
+def told_by(cursor: Any) -> int | None:
+    """What such an UPDATE has told; None: there was no row to change."""
+    return int(cursor.lastrowid) if cursor.rowcount == 1 else None
 
 
 def json_table(name: str, columns: Mapping[str, str]) -> str:

@@ -2,15 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
 LOCK: Final = ""  # there is one writer
 SHARE: Final = ""
 THEN: Final = "JOIN"
+TELL: Final = ""
+TOLD: Final = "RETURNING num"
 BY: Final = defaultdict[str, str](str)
 UPDATE: Final = "UPDATE {table} SET {change} FROM {sent} WHERE {on} AND {still}"
 UPDATE_BY: Final = UPDATE
+
+
+def told_by(cursor: Any) -> int | None:
+    """What an UPDATE of one row has told, which ends with `{told}`; None: there was no row to change."""
+    row = cursor.fetchone()
+    return int(row[0]) if row else None
 
 
 def json_table(name: str, columns: Mapping[str, str]) -> str:

@@ -7,8 +7,9 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
 
-from charites.common.rows import RowsLost, SetStatement, SetUpdate, as_json, for_database
+from charites.common.rows import RowsLost, SetStatement, SetUpdate, as_json, for_database, update_and_tell
 from charites.common.transactions import outermost
+from lab.kit.factories import make_stock
 
 pytestmark = pytest.mark.django_db
 
@@ -76,3 +77,10 @@ def test_now_is_the_databases_time() -> None:
         (told,) = cursor.fetchone()
     told = told if isinstance(told, datetime) else datetime.fromisoformat(told)
     assert abs(told.replace(tzinfo=UTC) - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+def test_update_tells_what_its_number_has_become_and_that_there_was_none() -> None:
+    make_stock(1, 5)
+    sql = "UPDATE shopping_stock SET num = {tell}(num + %s), version = version + 1 WHERE goods_id = %s AND num >= %s {told}"
+
+    assert [update_and_tell(sql, [-taken, 1, taken]) for taken in (2, 3, 1)] == [3, 0, None]

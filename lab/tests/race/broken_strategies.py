@@ -22,10 +22,11 @@ class WithoutGuard(AtomicUpdate):
 
     name = "without_guard"
 
-    def change(self, change: Line, reading: Reading | None) -> bool:
+    def change(self, change: Line, reading: Reading | None) -> int | None:
         rows = Stock.objects.filter(goods_id=change.goods_id)
         moved = {"available": F("available") + change.available, "reserved": F("reserved") + change.reserved}
-        return rows.update(**moved, version=F("version") + 1) == 1
+        changed = rows.update(**moved, version=F("version") + 1)
+        return rows.values_list("available", flat=True).get() if changed else None
 
 
 class Refusing(AtomicUpdate):
