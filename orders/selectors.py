@@ -361,6 +361,11 @@ def list_by_trades(*, channel: str, trade_ids: Sequence[str]) -> dict[str, Payme
     return {str(payment.trade_id): payment for payment in payments}
 
 
+def list_by_payment_ids(*, payment_ids: Sequence[int]) -> dict[int, Payment]:
+    """Returns payment_id -> payment for those that exist."""
+    return {payment.payment_id: payment for payment in Payment.objects.filter(payment_id__in=payment_ids)}
+
+
 def list_by_refund_ids(*, refund_ids: Sequence[int]) -> list[Refund]:
     """Returns those of the refunds that exist."""
     return list(Refund.objects.filter(refund_id__in=refund_ids).order_by("pk"))

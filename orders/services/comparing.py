@@ -1,12 +1,13 @@
 """A provider's statement of a day against our own ledger: what is missing here, missing there, or different.
 
-The file is read once in portions, each looked up as a set; then what we have of that time and the file has not. Nothing
-is changed by that. `book_missing` reads it once more, and takes what is missing here as any other news of money.
+The file is read once for the numbers in it, and once more in portions, each looked up as a set; then comes what we have
+of that time and the file has not. Nothing is changed by that. `book_missing` reads it again, and takes what is missing
+here as any other news of money.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -62,6 +63,8 @@ class Comparison:
     until: datetime
     lines: Counter[Kind] = field(default_factory=Counter)
     counts: Counter[Difference] = field(default_factory=Counter)
+    # Lines of money that we have under another trade number: to book them would be to have it twice, and send it back.
+    other_trades: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
@@ -83,23 +86,23 @@ def compare_statement(
 ) -> Comparison:
     """Compares the lines of a file, and what happened from `since` until before `until`; changes nothing. `advance` is
     told how many lines were looked at. Raises StatementUnreadable."""
-    comparison, seen = Comparison(since, until), set[int]()
+    comparison, is_read = Comparison(since, until), dict.fromkeys(marks_of(lines()), False)
     for portion in portions(lines()):
         fresh = []
         for line in portion:
             comparison.lines[line.kind] += 1
-            number = line.trade_id if line.kind is Kind.CAPTURE else line.our_id
-            if number is None:
+            mark = mark_of_line(line)
+            if mark is None:
                 comparison.add(of_line(Difference.MISSING_HERE, line, NO_NUMBER))
-            elif (mark := mark_of(line.kind, number)) in seen:
+            elif is_read.get(mark):
                 comparison.add(of_line(Difference.TWICE, line, ""))
             else:
-                seen.add(mark)
+                is_read[mark] = True
                 fresh.append(line)
-        for finding in look_up(fresh, channel):
+        for finding in look_up(fresh, channel, comparison, is_read):
             comparison.add(finding)
         advance(len(portion))
-    for finding in missing_there(seen, channel, since, until):
+    for finding in missing_there(is_read, channel, since, until):
         comparison.add(finding)
     return comparison
 
@@ -108,6 +111,15 @@ def portions(lines: Iterable[StatementLine]) -> Iterator[list[StatementLine]]:
     lines = iter(lines)
     while portion := list(islice(lines, PORTION)):
         yield portion
+
+
+def marks_of(lines: Iterable[StatementLine]) -> Iterator[int]:
+    return (mark for line in lines if (mark := mark_of_line(line)) is not None)
+
+
+def mark_of_line(line: StatementLine) -> int | None:
+    number = line.trade_id if line.kind is Kind.CAPTURE else line.our_id
+    return None if number is None else mark_of(line.kind, number)
 
 
 def mark_of(kind: Kind, number: str | int) -> int:
@@ -120,16 +132,27 @@ def of_line(difference: Difference, line: StatementLine, words: str) -> Finding:
     return Finding(difference, line.kind, str(line.our_id or ""), line.trade_id, line.number, words, *about)
 
 
-def look_up(lines: Sequence[StatementLine], channel: str) -> Iterator[Finding]:
-    """What of a portion of a file is not as we have it."""
+def look_up(
+    lines: Sequence[StatementLine], channel: str, comparison: Comparison, marks: dict[int, bool]
+) -> Iterator[Finding]:
+    """What of a portion of a file is not as we have it. `marks`: of the whole file."""
     captures = [line for line in lines if line.kind is Kind.CAPTURE]
     refunds = [line for line in lines if line.kind is Kind.REFUND]
     by_trade = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in lines])
-    orders = selectors.list_order_ids_of_payments(payment_ids=numbers_of(captures))
+    payments = selectors.list_by_payment_ids(payment_ids=numbers_of(captures))
     found = selectors.list_by_refund_ids(refund_ids=numbers_of(refunds))
     stored = {refund.refund_id: refund for refund in found}
     for line in captures:
-        if finding := compare_capture(line, by_trade.get(line.trade_id), orders):
+        named = payments.get(line.our_id or 0)
+        if line.trade_id in by_trade:
+            finding = compare_capture(line, by_trade[line.trade_id], named)
+        elif named and is_of_day(named, channel, comparison) and (mark := trade_mark(named)) not in marks:
+            marks[mark] = True
+            comparison.other_trades.add(line.number)
+            finding = differing(line, {"trade": named.trade_id}, {"trade": line.trade_id})
+        else:
+            finding = of_line(Difference.MISSING_HERE, line, why_missing(line, named))
+        if finding:
             yield finding
     for line in refunds:
         if finding := compare_refund(line, stored.get(line.our_id or 0), by_trade.get(line.trade_id)):
@@ -140,14 +163,28 @@ def numbers_of(lines: Iterable[StatementLine]) -> list[int]:
     return [line.our_id for line in lines if line.our_id is not None]
 
 
-def compare_capture(line: StatementLine, payment: Payment | None, orders: dict[int, int]) -> Finding | None:
-    if payment is None:
-        if line.our_id is None:
-            return of_line(Difference.MISSING_HERE, line, NO_NUMBER)
-        return of_line(Difference.MISSING_HERE, line, "" if line.our_id in orders else "there is no such payment")
+def is_of_day(payment: Payment, channel: str, comparison: Comparison) -> bool:
+    """Whether its money came in when the file is of, so that the file has to have it."""
+    moment = payment.captured_at
+    return payment.channel == channel and moment is not None and comparison.since <= moment < comparison.until
+
+
+def trade_mark(payment: Payment) -> int:
+    return mark_of(Kind.CAPTURE, str(payment.trade_id))
+
+
+def why_missing(line: StatementLine, named: Payment | None) -> str:
+    if line.our_id is None:
+        return NO_NUMBER
+    if named is None:
+        return "there is no such payment"
+    return f"other money of the payment came in as {named.trade_id}" if named.trade_id else ""
+
+
+def compare_capture(line: StatementLine, payment: Payment, named: Payment | None) -> Finding | None:
     ours = {"amount": payment.amount, "currency": payment.currency, "order": payment.order_id}
     # Second money of a payment has a payment of its own here, of the same order.
-    theirs = {"amount": line.amount, "currency": line.currency, "order": orders.get(line.our_id or 0)}
+    theirs = {"amount": line.amount, "currency": line.currency, "order": named.order_id if named else None}
     return differing(line, ours, theirs)
 
 
@@ -174,17 +211,19 @@ def differing(line: StatementLine, ours: Mapping[str, Any], theirs: Mapping[str,
 
 def written(name: str, values: Mapping[str, Any]) -> str:
     """A value for people."""
-    return money(values["amount"], values["currency"]) if name == "amount" else str(values[name])
+    if name == "amount":
+        return money(values["amount"], values["currency"])
+    return "an unknown one" if values[name] is None else str(values[name])
 
 
-def missing_there(seen: set[int], channel: str, since: datetime, until: datetime) -> Iterator[Finding]:
+def missing_there(marks: Container[int], channel: str, since: datetime, until: datetime) -> Iterator[Finding]:
     """What we have of a time and the file has not."""
     for payment in selectors.each_captured(channel=channel, since=since, until=until):
-        if mark_of(Kind.CAPTURE, str(payment.trade_id)) not in seen:
+        if trade_mark(payment) not in marks:
             yield of_ours(Kind.CAPTURE, payment.payment_id, payment, str(payment.trade_id), payment.captured_at)
     margin = REFUND_MARGIN
     for refund, trade_id in selectors.each_refunded(channel=channel, since=since + margin, until=until - margin):
-        if mark_of(Kind.REFUND, refund.refund_id) not in seen:
+        if mark_of(Kind.REFUND, refund.refund_id) not in marks:
             yield of_ours(Kind.REFUND, refund.refund_id, refund, trade_id, refund.done_at)
 
 
@@ -194,13 +233,15 @@ def of_ours(kind: Kind, number: int, row: Payment | Refund, trade_id: str, momen
     return Finding(Difference.MISSING_THERE, kind, str(number), trade_id, None, "", *about)
 
 
-def book_missing(*, lines: Lines, channel: str, advance: Callable[[int], None] = lambda lines: None) -> Booking:
+def book_missing(
+    *, lines: Lines, channel: str, found: Comparison, advance: Callable[[int], None] = lambda lines: None
+) -> Booking:
     """Takes the captures of a file that are missing here, through the one function for news of money; the same again
-    has no effect. Of a trade that stands there twice the first line counts. What is different, and refunds, are left to
-    people. Raises StatementUnreadable."""
+    has no effect. `found`: what the comparison of the file has found. Of a trade that stands there twice the first line
+    counts. What is different, and refunds, are left to people. Raises StatementUnreadable."""
     booking = Booking()
     for portion in portions(lines()):
-        captures = [line for line in portion if line.kind is Kind.CAPTURE]
+        captures = [line for line in portion if line.kind is Kind.CAPTURE and line.number not in found.other_trades]
         known = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in captures])
         first = {line.trade_id: line for line in reversed(captures)}
         news = [line for line in captures if line.trade_id not in known and first[line.trade_id] is line]

@@ -65,7 +65,7 @@ class Command(BaseCommand):
         left = found.counts.total()
         if book:
             with told_as_errors(file):
-                left -= self.book(partial(orders.book_missing, lines=lines, channel=reader.channel))
+                left -= self.book(partial(orders.book_missing, lines=lines, channel=reader.channel, found=found))
         if left:
             raise CommandError(f"Differences: {left}.")
 

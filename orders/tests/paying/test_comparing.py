@@ -128,6 +128,42 @@ def test_second_money_of_a_payment_agrees(day: list[Payment], tmp_path: Path) ->
     assert compare(rows, tmp_path) == []
 
 
+def test_money_under_another_trade_number_is_different_and_not_booked(day: list[Payment], tmp_path: Path) -> None:
+    """To book it would be to have it twice, and send it back: of a whole day, where a provider numbers its file
+    otherwise than its notices."""
+    rows = statement()
+    for row in rows[1:6]:
+        row[2] = f"ch_{row[2]}"
+
+    found = compare(rows, tmp_path)
+    with pytest.raises(CommandError, match=r"Differences: 5\."):
+        reconcile(rows, tmp_path, "--book")
+
+    assert found == [("different", "capture", str(payment.payment_id)) for payment in day]
+    assert (Payment.objects.count(), Refund.objects.count()) == (5, 1)
+
+
+def test_other_money_of_a_payment_is_missing_here_and_says_so(day: list[Payment], tmp_path: Path) -> None:
+    """The file has the first money, too, or another day's has."""
+    rows = statement()
+    Payment.objects.filter(pk=day[1].pk).update(captured_at=DAY - timedelta(hours=1))
+    of_today, of_yesterday = rows[1], rows.pop(2)
+    rows += [[*row[:2], f"T-{row[1]}", *row[3:]] for row in (of_today, of_yesterday)]
+    out = StringIO()
+
+    assert compare(rows, tmp_path) == [("missing here", "capture", str(row[1])) for row in (of_today, of_yesterday)]
+    with pytest.raises(CommandError, match=r"Differences: 2\."):
+        call_command("reconcile", str(tmp_path / "statement.csv"), stdout=out)
+    assert "other money of the payment" in out.getvalue()
+
+
+def test_time_of_a_line_is_not_compared(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+    rows[1][5] = rows[6][5] = (NOW - timedelta(days=3)).isoformat()
+
+    assert compare(rows, tmp_path) == []
+
+
 def test_refund_that_is_on_its_way_here_is_missing_here(day: list[Payment], tmp_path: Path) -> None:
     rows = statement()
     Refund.objects.update(status="requested", done_at=None)
