@@ -26,6 +26,8 @@ KINDS = {
     "dispute": (Kind.REFUND, ""),
     "dispute_reversal": (Kind.REFUND, ""),
 }
+# Category -> whether its money goes out; what comes the other way has a category of its own.
+GOES_OUT = {"charge": False, "refund": True}
 AMOUNT = re.compile(r"-?(\d{1,19}(\.\d{1,9})?)", re.ASCII)
 
 
@@ -49,10 +51,14 @@ def read_report(lines: Iterable[str]) -> Iterator[StatementLine]:
 
 def as_line(number: int, row: Mapping[str, str]) -> StatementLine:
     """What a line says; what cannot be is left to `orders.payments.statements`."""
-    kind, column = KINDS[row["reporting_category"]]
+    category, gross = row["reporting_category"], row["gross"]
+    kind, column = KINDS[category]
+    if gross.startswith("-") != GOES_OUT.get(category, gross.startswith("-")):
+        about = {"category": category, "gross": repr(gross[:20])}
+        raise unreadable(number, _("a %(category)s of %(gross)s goes the other way") % about)
     our_id = row[column] if column else ""
     # The buyer's money, where the account keeps another currency.
-    amount = row.get("customer_facing_amount") or row["gross"]
+    amount = row.get("customer_facing_amount") or gross
     currency = (row.get("customer_facing_currency") or row["currency"]).upper()
     try:
         happened_at = datetime.strptime(row["created_utc"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
