@@ -1,12 +1,25 @@
 """Refunds that people ask for, and when money came in. The version before runs beside it: what it does not write has a
 default in the database, and of each payment it still makes one refund at most. `refund_id` is made by the database, since
 that version gives its refunds no number. Of these tables only payments are written while orders are placed or paid;
-columns and indexes are added to them in place."""
+columns and indexes are added to them in place.
+
+It is taken back only while nobody has refunded by hand, which the last operation looks at, because it is taken back first:
+half way a second refund of one payment would stop it, and MariaDB keeps what was done by then."""
 
 import charites.common.clock
 import charites.common.models
 import django.db.models.functions.comparison
+from django.core.management import CommandError
 from django.db import migrations, models
+
+
+def refuse_while_there_are_refunds_by_people(apps, schema_editor):
+    refunds = apps.get_model('orders', 'Refund').objects.using(schema_editor.connection.alias)
+    if count := refunds.filter(own_id__isnull=False).count():
+        raise CommandError(
+            f'orders 0011 is not taken back: {count} refunds that people asked for would be lost. '
+            'The version before runs on its tables.'
+        )
 
 
 class Migration(migrations.Migration):
@@ -124,4 +137,5 @@ class Migration(migrations.Migration):
             model_name='refundline',
             constraint=models.CheckConstraint(condition=models.Q(('num__gte', 1)), name='shopping_refund_line_num'),
         ),
+        migrations.RunPython(migrations.RunPython.noop, refuse_while_there_are_refunds_by_people),
     ]
