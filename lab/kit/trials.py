@@ -35,8 +35,9 @@ One machine cannot show everything: a process killed with -9 is not a power cut,
 
 What `make drill` did, in its own words: the tests of [charites/tests/drills](../charites/tests/drills/__init__.py) with
 their full counts. In each of them something that stands beside others of its kind dies at a moment drawn by lot, while
-sixteen buyers are at it over REST and gRPC. What each set-up
-costs, and when to take it: [scaling](scaling.md). {SAMPLE} {LOTS}
+sixteen buyers are at it over REST and gRPC. What each set-up costs, and when to take it: [scaling](scaling.md).
+{SAMPLE}
+{LOTS}
 
 All of it is one machine with two cores: seconds are those of a busy laptop, and one host has no partitions.
 """,

@@ -37,7 +37,7 @@ def for_database(sql: str, vendor: str, **tables: str) -> str:
 
 
 def update_and_tell(sql: str, numbers: Sequence[int]) -> int | None:
-    """Changes the row that `UPDATE ... SET num = {tell}(num + 1) ... {told}` is about; returns what its `num` has become
+    """Changes the row that `UPDATE ... SET num = {tell}(num + 1) ... {told}` is about; returns what `num` is then,
     without another look, or None if there was none."""
     with connection.cursor() as cursor:
         cursor.execute(for_database(sql, connection.vendor), numbers)

@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from charites.audit import open_database
+from charites.tests.drills.load import GOODS
 from lab.kit.history import Truth, read_truth
 from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from lab.servers import LOOPBACK, HAProxy, MariaDBPair
@@ -44,6 +47,14 @@ def truth_of(database: PairedMariaDB) -> Truth:
         opened.connection.close()
 
 
+def stock_up(shop: Shop) -> None:
+    """So much of what the buyers want that none of them is refused."""
+    for goods_id in GOODS:
+        body = {"available": 1_000_000, "idempotency_key": f"plenty of {goods_id}"}
+        url, headers = f"{shop.url}/api/stock/{goods_id}", {"Authorization": STAFF}
+        httpx.put(url, json=body, headers=headers, timeout=START_SECONDS).raise_for_status()
+
+
 @contextmanager
 def site_on(pair: MariaDBPair, folder: Path) -> Iterator[Site]:
     with pair, HAProxy(pair.writer.port, pair.replica.port) as proxy:
@@ -61,5 +72,6 @@ def site_on(pair: MariaDBPair, folder: Path) -> Iterator[Site]:
             shop.start("web", "grpc")
             shop.await_web()
             wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=START_SECONDS, what="gRPC answers")
+            stock_up(shop)
             pair.await_replica()
             yield Site(shop, pair, proxy)

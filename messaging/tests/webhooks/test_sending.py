@@ -306,7 +306,8 @@ def test_thousand_endpoints_of_which_one_answers(receiver: Receiver, monkeypatch
             some.round(now=timezone.now())
 
         assert WebhookDelivery.objects.filter(state=STATE.READY).count() == 999
-        assert len(some.running) == PATIENT_THREADS
+        _quick, patient = some._crews
+        assert len(patient.running) == PATIENT_THREADS
         WebhookEndpoint.objects.update(is_enabled=False)
         over.set()
         some.finish(clock=lambda: long_ago)
