@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from charites.common.rows import update_and_tell
+from charites.common.rows import for_database, told_by
 from stock.moves import Line, Move
 
 READ = "SELECT goods_id, num, `lock`, sold, version FROM shopping_stock"
@@ -77,4 +77,6 @@ def update(sql: str, numbers: Line, *conditions: int) -> int | None:
     """Runs an UPDATE of one row, whose parameters are three numbers, the goods_id, and the conditions. Returns what is
     available then; None: the row did not meet them."""
     goods_id, *counts = numbers
-    return update_and_tell(sql, [*counts, goods_id, *conditions])
+    with connection.cursor() as cursor:
+        cursor.execute(for_database(sql, connection.vendor), [*counts, goods_id, *conditions])
+        return told_by(cursor)

@@ -28,7 +28,7 @@ MOST_CHARACTERS = 2_000_000
 @cache
 def for_database(sql: str, vendor: str, **tables: str) -> str:
     """A statement in the words of one kind of database: {now} is its time, {lock} and {share} lock what is read, and
-    `a {then} b {by[name]}` finds the rows of b by that index; {tell} and {told}: see `update_and_tell`. What the tables
+    `a {then} b {by[name]}` finds the rows of b by that index; {tell} and {told}: see `told_by`. What the tables
     in braces are is given."""
     dialect = DIALECTS[vendor]
     words = {"now": dialect.NOW, "lock": dialect.LOCK, "share": dialect.SHARE, "then": dialect.THEN, "by": dialect.BY}
@@ -36,13 +36,11 @@ def for_database(sql: str, vendor: str, **tables: str) -> str:
     return " ".join(sql.format(**words, **tables).split())
 
 
-def update_and_tell(sql: str, numbers: Sequence[int]) -> int | None:
-    """Changes the row that `UPDATE ... SET num = {tell}(num + 1) ... {told}` is about; returns what `num` is then,
-    without another look, or None if there was none."""
-    with connection.cursor() as cursor:
-        cursor.execute(for_database(sql, connection.vendor), numbers)
-        told: int | None = DIALECTS[connection.vendor].told_by(cursor)
-        return told
+def told_by(cursor: Any) -> int | None:
+    """What `num` of one row is after `UPDATE ... SET num = {tell}(num + 1) ... {told}`, without another look; None: there
+    was no row to change."""
+    told: int | None = DIALECTS[connection.vendor].told_by(cursor)
+    return told
 
 
 class RowsLost(RuntimeError):
