@@ -37,8 +37,8 @@ def for_database(sql: str, vendor: str, **tables: str) -> str:
 
 
 def told_by(cursor: Any) -> int | None:
-    """What `num` of one row is after `UPDATE ... SET num = {tell}(num + 1) ... {told}`, without another look; None: there
-    was no row to change."""
+    """What `num` of one row is after `UPDATE ... SET num = {tell}(num + 1) ... {told}`, without another look; None:
+    there was no row to change."""
     told: int | None = DIALECTS[connection.vendor].told_by(cursor)
     return told
 
