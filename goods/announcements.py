@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.announcements import Announcement, announce, declare, is_wanted
 
-PINNED = declare("room.pinned", _("Another product is presented in a room, or none any more (`goods_id`: null)."))
+PINNED = declare("room.pinned", _("Another product is presented in a room, or none any more (goods_id is null)."))
 
 
 def announce_pinned(room_ids: Sequence[int], goods_id: int | None) -> None:

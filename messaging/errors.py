@@ -22,7 +22,7 @@ class EndpointNotFound(NotFound):
 
 
 class DeliveryNotFound(NotFound):
-    """There is no delivery with this id, or it has not ended."""
+    """There is no delivery with this id."""
 
     code = 60010004
 
@@ -32,3 +32,10 @@ class TooManyEndpoints(ServiceError):
     code = 60010005
     text = _("There are %(limit)s webhook endpoints already: remove one first.")
     example = {"limit": 1000}
+
+
+class DeliveryHeldUp(ServiceError):
+    kind = Kind.CONFLICT
+    code = 60010006
+    text = _("Delivery %(delivery_id)s waits behind delivery %(first_id)s about the same: send that one again first.")
+    example = {"delivery_id": 8, "first_id": 7}

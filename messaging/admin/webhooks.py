@@ -1,16 +1,23 @@
 """Webhook endpoints, and what they are told."""
 
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import truncatechars
 from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.functional import Promise
 from django.utils.html import format_html
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from charites.common import clock
 from charites.common.admin import OperatorAdmin, ReadOnlyAdmin, Report, confirmed
@@ -26,6 +33,12 @@ from messaging.webhooks import endpoints, reading
 
 SHOWN_DELIVERIES = ENDPOINTS_TO_FILTER_BY = 20
 SHOWN_NAME = 24
+BEHIND = defaultdict(
+    lambda: _("waits behind another one about the same"),
+    order=_("waits behind another one of this order"),
+    stock=_("waits behind another one of this product"),
+    room=_("waits behind another one of this room"),
+)
 
 
 class EndpointForm(CapitalLabels, forms.ModelForm):  # type: ignore[type-arg]
@@ -43,6 +56,7 @@ class EndpointForm(CapitalLabels, forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = WebhookEndpoint
         fields = ("url", "kinds", "description", "is_enabled")
+        help_texts = {"is_enabled": _("What happens while it is off is not sent later; read the orders for that time.")}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -68,8 +82,8 @@ class WebhookEndpointAdmin(OperatorAdmin):
     list_filter = ("is_enabled",)
     ordering = ("id",)
     prefix_fields = ("url", "description")
-    actions = ("rotate_secret",)
-    readonly_fields = ("switched_off_because", "failing_since", "paused_until", "created_at", "updated_at")
+    actions = ("rotate_secret", "send_waiting")
+    readonly_fields = ("switched_off_because", "failing_since", "next_try", "created_at", "updated_at")
 
     def get_fields(self, request: HttpRequest, obj: WebhookEndpoint | None = None) -> tuple[str, ...]:
         fields = ("url", "kinds", "description")
@@ -77,8 +91,13 @@ class WebhookEndpointAdmin(OperatorAdmin):
 
     def sections(self, obj: WebhookEndpoint) -> list[Section]:
         told = reading.list_newest_deliveries(endpoint_id=obj.pk, limit=SHOWN_DELIVERIES)
-        names = ("id", "kind", "key", "state", "attempts", "happened_at", "last_error")
-        return [section(_("Deliveries, newest first"), WebhookDelivery, told, *names)]
+        names = ("id", "kind", "key", "state", "attempts", "next_try_at", "happened_at", "last_error")
+        return [section(_("Deliveries, newest first"), WebhookDelivery, told, *names, next_try_at=words_for_next_try)]
+
+    @admin.display(description=_("next try"), empty_value="-")
+    def next_try(self, endpoint: WebhookEndpoint) -> str | None:
+        """After it took nothing."""
+        return with_seconds(endpoint.paused_until) if endpoint.is_enabled and endpoint.paused_until else None
 
     def save_model(self, request: HttpRequest, obj: WebhookEndpoint, form: Any, change: bool) -> None:
         values = {name: form.cleaned_data[name] for name in form.changed_data if name in form.cleaned_data}
@@ -106,6 +125,12 @@ class WebhookEndpointAdmin(OperatorAdmin):
         self.show_secret(request, endpoints.rotate_secret(endpoint_id=rows[0].pk, now=clock.now()))
         return Report(done=rows)
 
+    @admin.action(description=_("Switch the endpoint on, and send at once what waits"), permissions=["operate"])
+    @confirmed(_("Switch this endpoint on, and send at once what waits for it?"), one=True)
+    def send_waiting(self, request: HttpRequest, rows: list[WebhookEndpoint], form: forms.Form) -> Report:
+        endpoints.change_endpoint(endpoint_id=rows[0].pk, values={"is_enabled": True}, now=clock.now())
+        return Report(done=rows)
+
 
 class EndpointFilter(admin.SimpleListFilter):
     """The first endpoints by their addresses; any other by its number in the address of the page."""
@@ -131,10 +156,10 @@ class EndpointFilter(admin.SimpleListFilter):
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
     fields = (
         *("endpoint", "event_id", "kind", "key", "data", "happened_at", "state", "attempts"),
-        *("next_try_at", "done_at", "last_error"),
+        *("next_try", "done_at", "last_error"),
     )
-    readonly_fields = ("endpoint",)
-    list_display = ("id", "endpoint", "kind", "key", "state", "attempts", "next_try_at", "last_error", "happened_at")
+    readonly_fields = ("endpoint", "next_try")
+    list_display = ("id", "endpoint", "kind", "key", "state", "attempts", "next_try", "last_error", "happened_at")
     list_filter = ("state", EndpointFilter, "happened_at")
     ordering = ("-id",)
     id_fields = ("id", "event_id")
@@ -143,25 +168,71 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     actions = ("send_again",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
-        endpoint = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint_id"))
-        names = {f"endpoint_{name}": Subquery(endpoint.values(name)) for name in ("description", "url")}
-        told: QuerySet[WebhookDelivery] = super().get_queryset(request).annotate(**names)
-        return told
+        return reading.with_endpoints(super().get_queryset(request))
 
     @admin.display(description=_("endpoint"))
     def endpoint(self, row: WebhookDelivery) -> str:
-        """By its description or its host, which are short."""
         url = getattr(row, "endpoint_url", None)
         if url is None:  # it was removed
             return str(row.endpoint_id)
         page = reverse("admin:messaging_webhookendpoint_change", args=[row.endpoint_id])
-        name = getattr(row, "endpoint_description", "") or urlsplit(url).hostname
-        return format_html('<a href="{}" title="{}">{}</a>', page, url, truncatechars(name, SHOWN_NAME))
+        return format_html('<a href="{}" title="{}">{}</a>', page, url, name_of_endpoint(row))
+
+    @admin.display(description=_("next try"))
+    def next_try(self, row: WebhookDelivery) -> str | Promise | None:
+        return words_for_next_try(row)
+
+    def described(self, row: WebhookDelivery) -> str:
+        return str(_("%(event)s, for %(endpoint)s") % {"event": row, "endpoint": name_of_endpoint(row)})
 
     @admin.action(description=_("Send the deliveries again"), permissions=["operate"])
-    @confirmed(_("Send these deliveries again? Only what has ended is."))
+    @confirmed(_("Send these deliveries again? What waits is sent at once, but not before another one about the same."))
     def send_again(self, request: HttpRequest, rows: list[WebhookDelivery], form: forms.Form) -> Report:
-        ended = [delivery for delivery in rows if delivery.state != WebhookDelivery.State.READY]
-        if ended:
-            endpoints.replay(delivery_ids=[delivery.pk for delivery in ended], now=clock.now())
-        return Report(done=ended)
+        replayed = endpoints.replay(delivery_ids=[delivery.pk for delivery in rows], now=clock.now())
+        done = [delivery for delivery in rows if delivery.pk in replayed.again or delivery.pk in replayed.off]
+        return Report(done=done, notes=list(notes_on(replayed)))
+
+
+def notes_on(replayed: endpoints.Replayed) -> Iterator[str]:
+    """What else there is to say of deliveries that were to be sent again."""
+    if replayed.off:
+        number = len(replayed.off)
+        words = ngettext(
+            "%(number)s is sent once its endpoint is switched on.",
+            "%(number)s are sent once their endpoint is switched on.",
+            number,
+        )
+        yield words % {"number": number}
+    if replayed.held_up:
+        number = len(replayed.held_up)
+        first = ", ".join(str(pk) for pk in sorted(set(replayed.held_up.values())))
+        words = ngettext(
+            "%(number)s is not sent: it waits behind another one about the same. Send that one again: %(first)s.",
+            "%(number)s are not sent: they wait behind others about the same. Send those again: %(first)s.",
+            number,
+        )
+        yield words % {"number": number, "first": first}
+
+
+def name_of_endpoint(row: WebhookDelivery) -> str:
+    """Its description or its host, which are short; its number when it was removed. The row comes with it."""
+    url = getattr(row, "endpoint_url", None)
+    name = getattr(row, "endpoint_description", "") or (urlsplit(url).hostname if url else row.endpoint_id)
+    return truncatechars(str(name), SHOWN_NAME)
+
+
+def words_for_next_try(row: WebhookDelivery) -> str | Promise | None:
+    """When a delivery is tried next, or what it waits for; None where it has ended. The row comes with its endpoint."""
+    is_enabled, paused_until = row.endpoint_is_enabled, row.endpoint_paused_until  # type: ignore[attr-defined]
+    if row.state != WebhookDelivery.State.READY or is_enabled is None:
+        return None
+    if not is_enabled:
+        return _("once its endpoint is switched on")
+    if row.is_behind:  # type: ignore[attr-defined]
+        return BEHIND[row.kind.partition(".")[0]]
+    next_try = reading.next_try(row, is_enabled=is_enabled, paused_until=paused_until)
+    return with_seconds(next_try) if next_try else _("at once")
+
+
+def with_seconds(moment: datetime) -> str:
+    return date_format(localtime(moment), "Y-m-d H:i:s")

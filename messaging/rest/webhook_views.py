@@ -36,6 +36,8 @@ from messaging import errors
 from messaging.models import URL_LENGTH, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints, reading
 
+OFF = "What happens while it is off is not sent later; read the orders for that time."
+
 
 class EventTypesField(serializers.ListField):
     """Events that an endpoint is told of."""
@@ -55,7 +57,7 @@ class ChangeEndpointSerializer(StrictSerializer):
     url = SecretField(required=False, max_length=URL_LENGTH)
     event_types = EventTypesField(required=False)
     description = TextField(required=False, allow_blank=True, max_length=REASON_LENGTH)
-    is_enabled = FlagField(required=False, help_text="true: begins anew, also after it was switched off")
+    is_enabled = FlagField(required=False, help_text=f"true: what waits is sent at once, also where it was on. {OFF}")
 
 
 class EndpointSerializer(serializers.Serializer[WebhookEndpoint]):
@@ -63,10 +65,10 @@ class EndpointSerializer(serializers.Serializer[WebhookEndpoint]):
     url = serializers.CharField()
     event_types = serializers.ListField(source="kinds", child=serializers.CharField())
     description = serializers.CharField()
-    is_enabled = serializers.BooleanField()
+    is_enabled = serializers.BooleanField(help_text=OFF)
     switched_off_because = serializers.CharField(help_text="empty unless it failed for days, or is gone")
     failing_since = serializers.DateTimeField(allow_null=True)
-    paused_until = serializers.DateTimeField(allow_null=True, help_text="when it is tried again")
+    paused_until = serializers.DateTimeField(allow_null=True, help_text="its next try, after it took nothing")
     created_at = serializers.DateTimeField()
 
 
@@ -96,7 +98,9 @@ class DeliverySerializer(serializers.Serializer[WebhookDelivery]):
     happened_at = serializers.DateTimeField()
     state = serializers.ChoiceField(WebhookDelivery.State.choices)
     attempts = CountField()
-    next_try_at = serializers.DateTimeField(allow_null=True)
+    next_try_at = serializers.DateTimeField(
+        allow_null=True, help_text="not before the endpoint's paused_until; null while the endpoint is off"
+    )
     done_at = serializers.DateTimeField(allow_null=True)
     last_error = serializers.CharField()
 
@@ -253,11 +257,12 @@ class ReplayView(Endpoint):
 
     @documented(
         "Send a delivery again",
-        description="For staff who may change endpoints. One that has ended, under the same event id.",
+        description="For staff who may change endpoints. One that has ended, under the same event id, or at once one "
+        "that waits for its next try. What waits behind another one of its key is refused, and names that one.",
         operation_id="replay_webhook_delivery",
-        answers=Answer(None, "It is sent in a moment.", status=202),
-        errors=[Forbidden, errors.DeliveryNotFound],
+        answers=Answer(None, "It is sent in a moment, or once its endpoint is switched on.", status=202),
+        errors=[Forbidden, errors.DeliveryNotFound, errors.DeliveryHeldUp],
     )
     def post(self, request: Request, delivery_id: int) -> Response:
-        endpoints.replay(delivery_ids=[delivery_id], now=clock.now())
+        endpoints.replay_one(delivery_id=delivery_id, now=clock.now())
         return Response(status=202)

@@ -4,8 +4,9 @@ import base64
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
+from django.db.models import QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.announcements import KINDS
@@ -13,11 +14,13 @@ from charites.common.errors import Invalid
 from charites.common.models import REASON_LENGTH
 from charites.common.text import TextRule, check_texts
 from charites.common.transactions import run
-from messaging.errors import DeliveryNotFound, EndpointNotFound, TooManyEndpoints
+from messaging.errors import DeliveryHeldUp, DeliveryNotFound, EndpointNotFound, TooManyEndpoints
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import outbox
 from messaging.webhooks.addresses import check_url
+from messaging.webhooks.reading import earlier_of_key
 
+State = WebhookDelivery.State
 MOST_ENDPOINTS = 1_000
 FORMER_SECRET = timedelta(days=1)
 DESCRIPTION = TextRule("description", REASON_LENGTH)
@@ -27,6 +30,7 @@ ANEW: dict[str, Any] = {
     "paused_until": None,
     "last_taken_at": None,
 }
+ONCE_MORE: dict[str, Any] = {"state": State.READY, "attempts": 0, "next_try_at": None, "done_at": None}
 
 
 def new_secret() -> str:
@@ -68,8 +72,8 @@ def add_endpoint(*, url: str, kinds: Sequence[str], description: str = "") -> We
 
 
 def change_endpoint(*, endpoint_id: int, values: Mapping[str, Any], now: datetime) -> WebhookEndpoint:
-    """Changes `url`, `kinds`, `description` or `is_enabled`; one that is switched on begins anew. Raises Invalid,
-    EndpointNotFound, Busy, OutcomeUnknown."""
+    """Changes `url`, `kinds`, `description` or `is_enabled`; one that is switched on, also where it was on,
+    begins anew, and what waits for it leaves at once. Raises Invalid, EndpointNotFound, Busy, OutcomeUnknown."""
 
     def change() -> WebhookEndpoint:
         endpoint = locked(endpoint_id)
@@ -88,6 +92,8 @@ def change_endpoint(*, endpoint_id: int, values: Mapping[str, Any], now: datetim
             # Whoever works for it now works for the one it was, and writes nothing down.
             columns |= {"lease": "", "leased_until": None}
         WebhookEndpoint.objects.filter(pk=endpoint_id).update(**columns, updated_at=now)
+        if is_switched_on or is_moved:
+            bring_forward(WebhookDelivery.objects.filter(endpoint_id=endpoint_id), now=now)
         return WebhookEndpoint.objects.get(pk=endpoint_id)
 
     try:
@@ -122,15 +128,59 @@ def remove_endpoint(*, endpoint_id: int) -> None:
         outbox.assume(None)
 
 
-def replay(*, delivery_ids: Sequence[int], now: datetime) -> int:
-    """Sends deliveries that have ended once more, before what waits of their key; returns how many. Raises
-    DeliveryNotFound when there was none."""
-    ended = WebhookDelivery.objects.filter(pk__in=delivery_ids).exclude(state=WebhookDelivery.State.READY)
-    again = {"state": WebhookDelivery.State.READY, "attempts": 0, "next_try_at": None, "done_at": None}
-    revived = run(lambda: ended.update(**again), name="replay_deliveries")
-    if not revived:
-        raise DeliveryNotFound
-    return revived
+class Replayed(NamedTuple):
+    """What became of deliveries that somebody wants to be sent again, by their ids. `again`: they leave in a moment;
+    `off`: once their endpoint is switched on; `held_up`: each by which one that is about the same and comes first."""
+
+    again: Collection[int]
+    off: Collection[int]
+    held_up: Mapping[int, int]
+
+
+def replay(*, delivery_ids: Sequence[int], now: datetime) -> Replayed:
+    """Sends once more what has ended, before what waits of its key, and at once what waits for its next try, with the
+    tries that it had; what waits behind another one of its key still does. Raises DeliveryNotFound when there is none,
+    Busy, OutcomeUnknown."""
+    chosen = WebhookDelivery.objects.filter(pk__in=delivery_ids)
+
+    def send_again() -> Replayed:
+        endpoint_of = dict(chosen.values_list("pk", "endpoint_id"))
+        if not endpoint_of:
+            raise DeliveryNotFound
+        # The endpoints come first, as for whoever writes down what was sent.
+        theirs = WebhookEndpoint.objects.filter(pk__in=set(endpoint_of.values()))
+        theirs.filter(paused_until__gt=now).update(paused_until=None)
+        enabled = set(theirs.filter(is_enabled=True).values_list("pk", flat=True))
+        waiting = list(chosen.filter(state=State.READY).order_by("pk").select_for_update().values_list("pk", flat=True))
+        if len(waiting) < len(endpoint_of):
+            chosen.exclude(state=State.READY).update(**ONCE_MORE)
+        held_up = {}
+        if waiting:
+            bring_forward(chosen.filter(pk__in=waiting), now=now)
+            held_up = find_held_up(waiting, now=now)
+        off = {pk for pk, endpoint_id in endpoint_of.items() if endpoint_id not in enabled and pk not in held_up}
+        return Replayed(endpoint_of.keys() - off - held_up.keys(), off, held_up)
+
+    return run(send_again, name="replay_deliveries")
+
+
+def replay_one(*, delivery_id: int, now: datetime) -> None:
+    """`replay` of one. Raises DeliveryHeldUp, too."""
+    replayed = replay(delivery_ids=[delivery_id], now=now)
+    if first_id := replayed.held_up.get(delivery_id):
+        raise DeliveryHeldUp(delivery_id=delivery_id, first_id=first_id)
+
+
+def bring_forward(deliveries: QuerySet[WebhookDelivery], *, now: datetime) -> int:
+    """Lets go at once what of these waits for its next try; returns how many did."""
+    return deliveries.filter(state=State.READY, next_try_at__gt=now).update(next_try_at=None)
+
+
+def find_held_up(delivery_ids: Sequence[int], *, now: datetime) -> dict[int, int]:
+    """Which of these wait behind another one of their key, and behind which."""
+    first = earlier_of_key().filter(next_try_at__gt=now).order_by("pk").values("pk")[:1]
+    held_up = WebhookDelivery.objects.filter(pk__in=delivery_ids, state=State.READY).annotate(first_id=Subquery(first))
+    return dict(held_up.filter(first_id__isnull=False).values_list("pk", "first_id"))
 
 
 def locked(endpoint_id: int) -> WebhookEndpoint:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Min, OuterRef, Subquery
+from django.db.models import Exists, Min, OuterRef, QuerySet, Subquery
 
 from charites.common.pages import Cursor, Page, along, one_by_one, read_page
 from messaging.errors import EndpointNotFound
@@ -25,7 +25,16 @@ def page_endpoints(cursor: Cursor) -> Page[WebhookEndpoint]:
 
 def page_deliveries(cursor: Cursor, *, endpoint_id: int, **wanted: Any) -> Page[WebhookDelivery]:
     """Returns a page of what an endpoint is told, newest first. Raises EndpointNotFound."""
-    get_endpoint(endpoint_id=endpoint_id)
+    endpoint = get_endpoint(endpoint_id=endpoint_id)
+    page = find_deliveries(cursor, endpoint_id, **wanted)
+    for delivery in page.items:
+        delivery.next_try_at = next_try(
+            delivery, is_enabled=endpoint.is_enabled, paused_until=endpoint.paused_until
+        )  # what is shown; nobody saves it
+    return page
+
+
+def find_deliveries(cursor: Cursor, endpoint_id: int, **wanted: Any) -> Page[WebhookDelivery]:
     deliveries = WebhookDelivery.objects.filter(endpoint_id=endpoint_id)
     if "key" in wanted:
         return read_page(along(deliveries, "-pk", key=wanted.pop("key")), "pk", cursor, chosen=one_by_one(**wanted))
@@ -35,8 +44,35 @@ def page_deliveries(cursor: Cursor, *, endpoint_id: int, **wanted: Any) -> Page[
 
 
 def list_newest_deliveries(*, endpoint_id: int, limit: int) -> list[WebhookDelivery]:
-    """Returns the newest deliveries of an endpoint."""
-    return list(WebhookDelivery.objects.filter(endpoint_id=endpoint_id).order_by("-pk")[:limit])
+    """Returns the newest deliveries of an endpoint, with what it is known by."""
+    deliveries = with_endpoints(WebhookDelivery.objects.filter(endpoint_id=endpoint_id))
+    return list(deliveries.order_by("-pk")[:limit])
+
+
+def with_endpoints(deliveries: QuerySet[WebhookDelivery]) -> QuerySet[WebhookDelivery]:
+    """Adds `endpoint_description`, `endpoint_url`, `endpoint_is_enabled` and `endpoint_paused_until`, None where the
+    endpoint was removed, and `is_behind`: whether one that was refused before waits first."""
+    endpoint = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint_id"))
+    names = ("description", "url", "is_enabled", "paused_until")
+    columns = {f"endpoint_{name}": Subquery(endpoint.values(name)) for name in names}
+    told: QuerySet[WebhookDelivery] = deliveries.annotate(
+        **columns, is_behind=Exists(earlier_of_key().filter(next_try_at__isnull=False))
+    )
+    return told
+
+
+def earlier_of_key() -> QuerySet[WebhookDelivery]:
+    """What comes before a delivery of the query around it, and still waits."""
+    same = {name: OuterRef(name) for name in ("endpoint_id", "key")}
+    return WebhookDelivery.objects.filter(state=WebhookDelivery.State.READY, pk__lt=OuterRef("pk"), **same)
+
+
+def next_try(delivery: WebhookDelivery, *, is_enabled: bool, paused_until: datetime | None) -> datetime | None:
+    """When a delivery is tried next: not before its own time, nor before its endpoint's. None: it has ended, it is not
+    tried as its endpoint is off, or it leaves as soon as it can."""
+    if not is_enabled or delivery.state != WebhookDelivery.State.READY:
+        return None
+    return max(filter(None, (delivery.next_try_at, paused_until)), default=None)
 
 
 def count_switched_off(*, most: int) -> int:

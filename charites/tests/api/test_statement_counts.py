@@ -121,13 +121,13 @@ REST: dict[str, tuple[Ask, int]] = {
         2,
     ),
     "GET /api/webhooks/{endpoint_id}": (lambda: boss().get(hook()), 1),
-    "PATCH /api/webhooks/{endpoint_id}": (lambda: boss().patch(hook(), {"is_enabled": True}), 3),
+    "PATCH /api/webhooks/{endpoint_id}": (lambda: boss().patch(hook(), {"is_enabled": True}), 4),
     "DELETE /api/webhooks/{endpoint_id}": (lambda: boss().send("DELETE", hook()), 2),
     "POST /api/webhooks/{endpoint_id}/secret": (lambda: boss().post(f"{hook()}/secret"), 3),
     "GET /api/webhooks/{endpoint_id}/deliveries": (lambda: boss().get(f"{hook()}/deliveries"), 2),
     "POST /api/webhooks/deliveries/{delivery_id}/replay": (
         lambda: boss().post(f"/api/webhooks/deliveries/{told()}/replay"),
-        1,
+        5,  # which there are, the pause of its endpoint, whether that is on, what waits, what has ended
     ),
     "GET /api/me": (lambda: buyer().get("/api/me"), 1),
     "POST /api/auth/token": (

@@ -1,13 +1,18 @@
 """Endpoints and deliveries over REST."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from charites.common.auth import Permission, Role
+from charites.common.times import as_utc
 from lab.kit.factories import bearer, make_clerk
 from lab.kit.receiver import Receiver
 from lab.kit.rest_client import RestClient, buyer, error_of, service, staff
-from messaging.models import WebhookEndpoint
+from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.tests.webhooks.told import happen, tell
+from messaging.webhooks.outbox import spread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,8 +75,45 @@ def test_deliveries_are_listed_and_sent_again(receiver: Receiver) -> None:
     assert len(staff().get(f"{path}?key=7").json()["deliveries"]) == 1
     again = f"/api/webhooks/deliveries/{delivery['delivery_id']}/replay"
     assert staff().post(again).status_code == 202
-    assert error_of(staff().post(again))[:2] == (404, 60010004)  # it has not ended yet
+    assert staff().post(again).status_code == 202  # it waits, and is sent at once
     assert tell(endpoint) == 1
+    assert error_of(staff().post("/api/webhooks/deliveries/404/replay"))[:2] == (404, 60010004)
+
+
+def test_next_try_of_a_delivery_is_not_before_that_of_its_endpoint(receiver: Receiver) -> None:
+    path = f"/api/webhooks/{staff().post('/api/webhooks', {**BODY, 'url': receiver.url}).json()['endpoint_id']}"
+    endpoint, now = WebhookEndpoint.objects.get(), timezone.now()
+    receiver.answer = lambda received: 500
+    happen("order.paid", "7")
+    tell(endpoint, now=now)
+    happen("order.paid", "8")
+    spread()
+
+    def next_tries() -> list[str | None]:
+        return [delivery["next_try_at"] for delivery in staff().get(f"{path}/deliveries").json()["deliveries"]]
+
+    WebhookEndpoint.objects.update(paused_until=now + timedelta(seconds=3))
+    new, tried = next_tries()
+    assert new == as_utc(now + timedelta(seconds=3)) == staff().get(path).json()["paused_until"]
+    assert tried == as_utc(now + timedelta(seconds=5))
+    WebhookEndpoint.objects.update(is_enabled=False)
+    assert next_tries() == [None, None]
+
+
+def test_delivery_behind_another_one_is_refused_and_names_that(receiver: Receiver) -> None:
+    staff().post("/api/webhooks", {"url": receiver.url, "event_types": ["order.placed", "order.paid"]})
+    endpoint = WebhookEndpoint.objects.get()
+    receiver.answer = lambda received: 500
+    happen("order.placed", "7")
+    happen("order.paid", "7")
+    tell(endpoint, now=timezone.now() + timedelta(minutes=5))
+    first, second = WebhookDelivery.objects.order_by("pk")
+
+    assert error_of(staff().post(f"/api/webhooks/deliveries/{second.pk}/replay")) == (
+        409,
+        60010006,
+        f"Delivery {second.pk} waits behind delivery {first.pk} about the same: send that one again first.",
+    )
 
 
 @pytest.mark.parametrize(

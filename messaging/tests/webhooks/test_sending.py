@@ -3,7 +3,7 @@
 import socket
 import threading
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from charites.common.errors import Invalid
 from lab.kit.log_lines import json_lines
 from lab.kit.receiver import Receiver
-from messaging.errors import TooManyEndpoints
+from messaging.errors import DeliveryHeldUp, TooManyEndpoints
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.tests.webhooks.told import STATE, add, happen, reread, states, tell
 from messaging.webhooks import endpoints, reading, senders, sending
@@ -467,6 +467,92 @@ def test_delivery_that_has_ended_is_sent_again_under_its_id(receiver: Receiver) 
 
     assert tell(endpoint) == 1
     assert len({received.event_id for received in receiver.received}) == 1
+
+
+def refused(endpoint: WebhookEndpoint, receiver: Receiver, *events: tuple[str, str], now: datetime) -> list[int]:
+    """Events that an endpoint has refused while it takes nothing, oldest first; from now on it would take them."""
+    receiver.answer = lambda received: 500
+    for event in events:
+        happen(*event)
+        spread()
+    for step in range(2 * len(events)):
+        tell(endpoint, now=now + step * MINUTE)
+    receiver.answer, receiver.received = lambda received: 204, []
+    return list(WebhookDelivery.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def test_what_waits_is_sent_again_at_once_and_keeps_its_tries(receiver: Receiver) -> None:
+    endpoint, now = add(receiver.url), timezone.now()
+    (delivery_id,) = refused(endpoint, receiver, ("order.placed", "1"), now=now)
+    later = now + MINUTE + SECOND
+    assert tell(endpoint, now=later) == 0
+    tries = WebhookDelivery.objects.get().attempts
+
+    replayed = endpoints.replay(delivery_ids=[delivery_id], now=later)
+
+    assert (set(replayed.again), replayed.held_up) == ({delivery_id}, {})
+    assert WebhookDelivery.objects.get().attempts == tries == 2
+    assert tell(endpoint, now=later) == 1
+
+
+def test_what_waits_behind_another_one_of_its_key_is_not_sent_before_it(receiver: Receiver) -> None:
+    endpoint, now = add(receiver.url), timezone.now()
+    first, second = refused(endpoint, receiver, ("order.placed", "1"), ("order.paid", "1"), now=now)
+    later = now + 3 * MINUTE + SECOND
+
+    with pytest.raises(DeliveryHeldUp) as held_up:
+        endpoints.replay_one(delivery_id=second, now=later)
+
+    assert held_up.value.details == {"delivery_id": second, "first_id": first}
+    assert tell(endpoint, now=later) == 0
+    assert endpoints.replay(delivery_ids=[second, first], now=later).held_up == {}
+    tell(endpoint, now=later)
+    tell(endpoint, now=later)
+    assert receiver.events() == [("order.placed", "1"), ("order.paid", "1")]
+
+
+@pytest.mark.parametrize("is_off", [False, True])
+def test_endpoint_that_is_switched_on_gets_at_once_what_waits(receiver: Receiver, is_off: bool) -> None:
+    endpoint, now = add(receiver.url), timezone.now()
+    events = ("order.placed", "1"), ("order.paid", "1"), ("order.placed", "2")
+    refused(endpoint, receiver, *events, now=now)
+    later = now + 5 * MINUTE + SECOND
+    if is_off:
+        endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": False}, now=later)
+    assert tell(endpoint, now=later) == 0
+
+    endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": True}, now=later)
+
+    assert tell(endpoint, now=later) == 3
+    assert [event for event in receiver.events() if event[1] == "1"] == [*events[:2]]
+
+
+def test_what_happens_while_an_endpoint_is_off_is_not_kept_for_it(receiver: Receiver) -> None:
+    endpoint, now = add(receiver.url), timezone.now()
+    happen("order.placed", "before")
+    spread()
+    endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": False}, now=now)
+    happen("order.placed", "meanwhile")
+    spread()
+
+    endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": True}, now=now)
+
+    tell(endpoint, now=now)
+    assert receiver.events() == [("order.placed", "before")]
+
+
+def test_delivery_of_an_endpoint_that_is_off_is_sent_again_once_that_is_on(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    happen("order.placed", "1")
+    now = timezone.now()
+    tell(endpoint, now=now)
+    endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": False}, now=now)
+
+    replayed = endpoints.replay(delivery_ids=[WebhookDelivery.objects.get().pk], now=now)
+
+    assert (len(replayed.off), len(replayed.again)) == (1, 0)
+    endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": True}, now=now)
+    assert tell(endpoint, now=now) == 1
 
 
 def test_what_ended_long_ago_is_deleted(receiver: Receiver) -> None:

@@ -18,7 +18,8 @@ class ChangeEndpoint:
         url (str | Unset):
         event_types (list[EventTypesEnum] | Unset):
         description (str | Unset):
-        is_enabled (bool | Unset): true: begins anew, also after it was switched off
+        is_enabled (bool | Unset): true: what waits is sent at once, also where it was on. What happens while it is off
+            is not sent later; read the orders for that time.
     """
 
     url: str | Unset = UNSET

@@ -30,7 +30,7 @@ class Delivery:
             * `done` - done
             * `dead` - dead
         attempts (int):
-        next_try_at (datetime.datetime | None):
+        next_try_at (datetime.datetime | None): not before the endpoint's paused_until; null while the endpoint is off
         done_at (datetime.datetime | None):
         last_error (str):
     """

@@ -18,10 +18,10 @@ class NewEndpoint:
         url (str):
         event_types (list[str]):
         description (str):
-        is_enabled (bool):
+        is_enabled (bool): What happens while it is off is not sent later; read the orders for that time.
         switched_off_because (str): empty unless it failed for days, or is gone
         failing_since (datetime.datetime | None):
-        paused_until (datetime.datetime | None): when it is tried again
+        paused_until (datetime.datetime | None): its next try, after it took nothing
         created_at (datetime.datetime):
         secret (str): signs what is sent; shown this once
     """

@@ -52,6 +52,11 @@ def _parse_response(
 
         return response_404
 
+    if response.status_code == 409:
+        response_409 = Error.from_dict(response.json())
+
+        return response_409
+
     if response.status_code == 500:
         response_500 = Error.from_dict(response.json())
 
@@ -92,7 +97,8 @@ def sync_detailed(
 ) -> Response[Any | Error]:
     """Send a delivery again
 
-     For staff who may change endpoints. One that has ended, under the same event id.
+     For staff who may change endpoints. One that has ended, under the same event id, or at once one that
+    waits for its next try. What waits behind another one of its key is refused, and names that one.
 
     Args:
         delivery_id (str):
@@ -126,7 +132,8 @@ def sync(
 ) -> Any | Error | None:
     """Send a delivery again
 
-     For staff who may change endpoints. One that has ended, under the same event id.
+     For staff who may change endpoints. One that has ended, under the same event id, or at once one that
+    waits for its next try. What waits behind another one of its key is refused, and names that one.
 
     Args:
         delivery_id (str):
@@ -155,7 +162,8 @@ async def asyncio_detailed(
 ) -> Response[Any | Error]:
     """Send a delivery again
 
-     For staff who may change endpoints. One that has ended, under the same event id.
+     For staff who may change endpoints. One that has ended, under the same event id, or at once one that
+    waits for its next try. What waits behind another one of its key is refused, and names that one.
 
     Args:
         delivery_id (str):
@@ -187,7 +195,8 @@ async def asyncio(
 ) -> Any | Error | None:
     """Send a delivery again
 
-     For staff who may change endpoints. One that has ended, under the same event id.
+     For staff who may change endpoints. One that has ended, under the same event id, or at once one that
+    waits for its next try. What waits behind another one of its key is refused, and names that one.
 
     Args:
         delivery_id (str):
