@@ -102,6 +102,20 @@ class OperatorAdmin(ListAdmin):
             page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
             return HttpResponseRedirect(reverse(page, args=[object_id]))
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """What an action has done stands there in its words, and not under the name that it has in the code."""
+        page = super().history_view(request, object_id, extra_context)
+        for entry in getattr(page, "context_data", {}).get("action_list", ()):
+            entry.change_message = self.in_words(entry.change_message)
+        return page
+
+    def in_words(self, change_message: str) -> str:
+        name, blank, rest = change_message.partition(" ")
+        if name not in self.actions:  # type: ignore[operator]
+            return change_message
+        _run, _name, label = self.get_action(name)  # type: ignore[misc]
+        return f"{label}{blank}{rest}"
+
     def page_to_repeat(self, request: HttpRequest) -> str:
         """The page from which the same may be sent again, after it was refused or nobody knows how it ended."""
         return request.get_full_path()

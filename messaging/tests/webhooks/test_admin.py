@@ -99,3 +99,12 @@ def test_what_waits_is_sent_at_once_where_an_endpoint_is_on_and_paused(
     assert confirm(client, "send_waiting", [endpoint]) == ["Done for 1 row."]
 
     assert tell(endpoint) == 3
+
+
+def test_history_says_what_was_done_in_the_words_of_the_action(client: Client, endpoint: WebhookEndpoint) -> None:
+    confirm(client, "rotate_secret", [endpoint])
+
+    page = client.get(page_url(endpoint).replace("/change/", "/history/")).content.decode()
+
+    assert "Give the endpoint another secret" in page
+    assert "rotate_secret" not in page
