@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpcore
 from django.conf import settings
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.errors import Invalid
@@ -32,7 +33,15 @@ NOBODYS = (
 
 
 class NotAllowed(Exception):
-    """A call to this address is not made; the text says why."""
+    """A call to this address is not made; `reason`, filled with `details`, says why to whoever names such an address,
+    and to whoever reads why a delivery was not taken."""
+
+    def __init__(self, reason: str | Promise, **details: str) -> None:
+        super().__init__(reason, details)
+        self.reason, self.details = reason, details
+
+    def __str__(self) -> str:
+        return str(self.reason) % self.details
 
 
 @cache
@@ -67,11 +76,17 @@ def check(addresses: Iterable[str], *, is_secure: bool) -> list[str]:
         if is_allowed_private(address):
             continue
         if not is_public(address):
-            raise NotAllowed(f"{text} is no address of the public Internet")
+            raise NotAllowed(
+                _("%(address)s is in a private network: name that in WEBHOOK_PRIVATE_NETWORKS if it is yours"),
+                address=text,
+            )
         if not is_secure:
-            raise NotAllowed("http:// is for the networks of WEBHOOK_PRIVATE_NETWORKS only; use https://")
+            raise NotAllowed(
+                _("http:// is for the networks of WEBHOOK_PRIVATE_NETWORKS, and %(address)s is in none: use https://"),
+                address=text,
+            )
     if not found:
-        raise NotAllowed("the name has no address")
+        raise NotAllowed(_("the name has no address"))
     return found
 
 
@@ -81,10 +96,10 @@ def check_url(url: str) -> None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise Invalid("url", _("is no address")) from error
+        raise Invalid("url", _("is not a web address")) from error
     is_fine = url.isascii() and url.isprintable() and " " not in url and len(url) <= URL_LENGTH
     if not is_fine or not url.startswith(("https://", "http://")) or not parts.hostname or port == 0:
-        raise Invalid("url", _("must be https:// with a host"))
+        raise Invalid("url", _("must be https:// with a host, such as https://shop.example/hooks"))
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise Invalid("url", _("may hold neither a password nor a fragment"))
     try:
@@ -92,7 +107,7 @@ def check_url(url: str) -> None:
     except ValueError:
         return  # a name
     except NotAllowed as error:
-        raise Invalid("url", _("is not called: %(why)s"), why=str(error)) from error
+        raise Invalid("url", error.reason, **error.details) from error
 
 
 class CheckedBackend(httpcore.AnyIOBackend):
@@ -119,7 +134,7 @@ class CheckedBackend(httpcore.AnyIOBackend):
         return await super().connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(self, path: str, *args: object, **options: object) -> httpcore.AsyncNetworkStream:
-        raise NotAllowed("a socket of this machine")
+        raise NotAllowed(_("a socket of this machine is not called"))
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -134,7 +149,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
         if found.done():
             return
         if addresses is None:
-            found.set_exception(NotAllowed(f"{host} is not found"))
+            found.set_exception(NotAllowed(_("%(host)s is not found"), host=host))
         else:
             found.set_result(addresses)
 

@@ -176,7 +176,7 @@ async def send(
                 status = answer.status
                 await read_some(answer)
     except NotAllowed as error:
-        return Result(delivery, 0, f"is not called: {error}"[:500])
+        return Result(delivery, 0, str(error)[:500])
     except (TimeoutError, httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
         if not status:  # once there is one, it counts, whatever follows it
             return Result(delivery, 0, words_for(error))

@@ -3,15 +3,16 @@
 import threading
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from charites.common.errors import Invalid
 from lab.kit.receiver import Receiver
 from messaging.models import WebhookDelivery
 from messaging.tests.webhooks.told import add, happen, tell
 from messaging.webhooks import addresses, sending
-from messaging.webhooks.addresses import NotAllowed, check
+from messaging.webhooks.addresses import NotAllowed, check, check_url
 
+PRIVATE_NETWORK = "%s is in a private network: name that in WEBHOOK_PRIVATE_NETWORKS if it is yours"
 PRIVATE = [
     *("127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.5", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"),
     *("192.0.2.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
@@ -56,7 +57,42 @@ def test_name_that_means_this_machine_is_not_called(receiver: Receiver, settings
     assert tell(endpoint) == 0
 
     assert receiver.received == []
-    assert WebhookDelivery.objects.get().last_error == "is not called: 127.0.0.1 is no address of the public Internet"
+    assert WebhookDelivery.objects.get().last_error == PRIVATE_NETWORK % "127.0.0.1"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("host", ["0x7f000001", "2130706433", "0177.0.0.1", "127.1", "0x7f.1"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_number_that_means_this_machine_is_refused_at_the_call_at_the_latest(
+    receiver: Receiver, settings, scheme: str, host: str
+) -> None:
+    settings.WEBHOOK_PRIVATE_NETWORKS = []
+    try:
+        endpoint = add(receiver.url.replace("http://127.0.0.1", f"{scheme}://{host}"))
+    except Invalid:
+        return
+    happen("order.placed", "1")
+
+    assert tell(endpoint) == 0
+
+    assert receiver.received == []
+    assert WebhookDelivery.objects.get().last_error == PRIVATE_NETWORK % "127.0.0.1"
+
+
+def test_address_in_a_private_network_is_refused_in_the_words_of_a_delivery() -> None:
+    with pytest.raises(Invalid) as refused:
+        check_url("https://192.168.0.3/")
+
+    assert refused.value.message == "url: " + PRIVATE_NETWORK % "192.168.0.3"
+
+
+def test_words_of_what_is_not_called_are_in_the_language_of_who_names_it() -> None:
+    with pytest.raises(Invalid) as refused:
+        check_url("http://93.184.216.34/")
+
+    with translation.override("zh-hans"):
+        assert "https://" in refused.value.message
+        assert "is in none" not in refused.value.message
 
 
 @pytest.mark.django_db(transaction=True)
