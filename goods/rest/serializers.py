@@ -4,12 +4,20 @@ from typing import Any
 
 from rest_framework import serializers
 
-from charites.common.rest import AmountField, CountField, IdField, PagedSerializer, PageSerializer, StrictSerializer
+from charites.common.rest import (
+    AmountField,
+    CountField,
+    IdField,
+    OneOfField,
+    PagedSerializer,
+    PageSerializer,
+    StrictSerializer,
+)
 from goods.models import Goods, Room
 
 
 class ListRoomsSerializer(PagedSerializer):
-    status = serializers.ChoiceField([*Room.Status.values, "all"], required=False, help_text="live when left out")
+    status = OneOfField([*Room.Status.values, "all"], required=False, help_text="live when left out")
 
 
 class RoomSerializer(serializers.Serializer[Any]):

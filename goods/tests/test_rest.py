@@ -91,7 +91,7 @@ def test_rooms_are_listed_in_pages() -> None:
         ("limit=0", "limit: Ensure this value is greater than or equal to 1."),
         ("limit=101", "limit: Ensure this value is less than or equal to 100."),
         ("after=-1", "after: Ensure this value is greater than or equal to 0."),
-        ("status=on", 'status: "on" is not a valid choice.'),
+        ("status=on", "status: must be one of live, off, all"),
         ("room_id=1", "room_id: is not a field of this request"),
     ],
 )

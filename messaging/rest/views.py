@@ -16,6 +16,7 @@ from charites.common.rest import (
     Endpoint,
     IdField,
     KeyField,
+    OneOfField,
     PagedSerializer,
     PageSerializer,
     allowed,
@@ -29,7 +30,7 @@ from messaging.models import Message
 
 
 class ListMessagesSerializer(PagedSerializer):
-    state = serializers.ChoiceField(Message.State.choices, required=False)
+    state = OneOfField(Message.State.choices, required=False)
     topic = KeyField(required=False, max_length=KEY_LENGTH, help_text="what it is about, such as order.timeout")
     key = KeyField(required=False, help_text="of an order or a payment, say")
 

@@ -19,6 +19,7 @@ from charites.common.rest import (
     FlagField,
     IdField,
     KeyField,
+    OneOfField,
     PagedSerializer,
     PageSerializer,
     SecretField,
@@ -43,7 +44,7 @@ class EventTypesField(serializers.ListField):
     """Events that an endpoint is told of."""
 
     def __init__(self, **options: Any) -> None:
-        child = serializers.ChoiceField([(name, kind.meaning) for name, kind in sorted(KINDS.items())])
+        child = OneOfField([(name, kind.meaning) for name, kind in sorted(KINDS.items())])
         super().__init__(source="kinds", child=child, allow_empty=False, max_length=50, **options)
 
 
@@ -85,7 +86,7 @@ class EndpointListSerializer(PageSerializer):
 
 
 class ListDeliveriesSerializer(PagedSerializer):
-    state = serializers.ChoiceField(WebhookDelivery.State.choices, required=False)
+    state = OneOfField(WebhookDelivery.State.choices, required=False)
     key = KeyField(required=False, help_text="of an order, a product or a room")
 
 

@@ -15,6 +15,7 @@ from charites.common.rest import (
     KeyField,
     MomentField,
     NamedStatusField,
+    OneOfField,
     PagedSerializer,
     PageSerializer,
     QuantityField,
@@ -58,7 +59,7 @@ class PlaceOrderSerializer(StrictSerializer):
 
 
 class PayOrderSerializer(StrictSerializer):
-    outcome = serializers.ChoiceField(OUTCOMES, required=False, help_text="of the sandbox")
+    outcome = OneOfField(OUTCOMES, required=False, help_text="of the sandbox")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": "now" if settings.DEMO else "page", **attrs}
@@ -78,11 +79,11 @@ class ListMoneySerializer(PagedSerializer):
 
 
 class ListPaymentsSerializer(ListMoneySerializer):
-    status = serializers.ChoiceField(Payment.Status.choices, required=False)
+    status = OneOfField(Payment.Status.choices, required=False)
 
 
 class ListRefundsSerializer(ListMoneySerializer):
-    status = serializers.ChoiceField(Refund.Status.choices, required=False)
+    status = OneOfField(Refund.Status.choices, required=False)
 
 
 class LineSerializer(serializers.Serializer[Any]):

@@ -146,6 +146,17 @@ class MomentField(serializers.DateTimeField):
         return moment
 
 
+class OneOfField(serializers.ChoiceField):
+    """One of a few words; whoever says another one is told which there are."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"invalid_choice": _("must be one of {known}")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if str(data) not in self.choice_strings_to_values:
+            self.fail("invalid_choice", known=", ".join(self.choice_strings_to_values))
+        return super().to_internal_value(data)
+
+
 class NamedStatusField(serializers.Field[int, Any, int, Any]):
     """A status by its number, or by its name in small letters."""
 

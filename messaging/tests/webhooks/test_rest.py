@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from charites.common.announcements import KINDS
 from charites.common.auth import Permission, Role
 from charites.common.times import as_utc
 from lab.kit.factories import bearer, make_clerk
@@ -135,6 +136,22 @@ def test_wrong_field_is_named(body: dict[str, object], field: str) -> None:
     assert (status, number) == (400, 10000001)
     assert field in message
     assert not WebhookEndpoint.objects.exists()
+
+
+def test_wrong_choice_names_the_choices() -> None:
+    path = f"/api/webhooks/{staff().post('/api/webhooks', BODY).json()['endpoint_id']}"
+
+    wrong = [
+        staff().post("/api/webhooks", {**BODY, "event_types": ["order.eaten"]}),
+        staff().get(f"{path}/deliveries?state=eaten"),
+        staff().get("/api/messages?state=eaten"),
+    ]
+
+    assert [error_of(answer)[2] for answer in wrong] == [
+        f"event_types.0: must be one of {', '.join(sorted(KINDS))}",
+        "state: must be one of ready, done, dead",
+        "state: must be one of half, ready, done, aborted, dead",
+    ]
 
 
 def test_endpoints_are_for_staff_with_the_permission() -> None:
