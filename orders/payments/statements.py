@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 from django.utils.translation import gettext as _
 
-from charites.common.text import is_key
+from charites.common.text import is_key, whole
 from orders.models import TRADE_LENGTH
 from orders.payments.port import get_provider, is_count, is_currency, is_time
 
 LONGEST_LINE_BYTES = 64 * 1024
+MOST_SHOWN = 40  # characters of what cannot be
 
 
 class Kind(StrEnum):
@@ -64,7 +65,8 @@ def read_statement(path: Path, reader: WithStatements) -> Iterator[StatementLine
     """Yields the lines of a file. Raises StatementUnreadable, OSError."""
     for line in reader.read_statement(read_texts(path)):
         if wrong := wrong_fields(line):
-            raise unreadable(line.number, _("%(fields)s cannot be") % {"fields": ", ".join(wrong)})
+            words = [_("%(field)s cannot be %(text)s") % {"field": name, "text": text} for name, text in wrong.items()]
+            raise unreadable(line.number, "; ".join(words))
         yield line
 
 
@@ -82,8 +84,14 @@ def read_texts(path: Path) -> Iterator[str]:
                 raise unreadable(number, _("it is no UTF-8")) from error
 
 
-def wrong_fields(line: StatementLine) -> list[str]:
-    """Returns the fields of a line that cannot be true."""
+def number_in(text: str) -> Any:
+    """A whole number, or the text where it is none: `read_statement` refuses that, and says what stands there."""
+    number = whole(text)
+    return text if number is None else number
+
+
+def wrong_fields(line: StatementLine) -> dict[str, str]:
+    """Returns the fields of a line that cannot be true, each with what was read."""
     fine = {
         "trade_id": is_key(line.trade_id, TRADE_LENGTH),
         "our_id": line.our_id is None or is_count(line.our_id),
@@ -91,7 +99,8 @@ def wrong_fields(line: StatementLine) -> list[str]:
         "currency": is_currency(line.currency),
         "happened_at": is_time(line.happened_at),
     }
-    return [name for name, is_fine in fine.items() if not is_fine]
+    read = {name: getattr(line, name) for name, is_fine in fine.items() if not is_fine}
+    return {name: repr(value[:MOST_SHOWN]) if isinstance(value, str) else str(value) for name, value in read.items()}
 
 
 def unreadable(number: int, reason: str) -> StatementUnreadable:

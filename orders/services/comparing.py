@@ -9,7 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -26,8 +26,8 @@ PORTION = 500
 NO_NUMBER = "it has no number of ours"
 MOST_SHOWN = 1_000  # findings that are kept; all are counted
 # A refund is written down after the provider has sent it: one of the last hour may be in the next day's file, or of the
-# first in that of the day before.
-REFUND_MARGIN = timedelta(hours=1)
+# first in that of the day before. A line beside the day by no more than that is taken for one of the day.
+MARGIN = timedelta(hours=1)
 
 Lines = Callable[[], Iterator[StatementLine]]
 
@@ -65,7 +65,13 @@ class Comparison:
     counts: Counter[Difference] = field(default_factory=Counter)
     # Lines of money that we have under another trade number: to book them would be to have it twice, and send it back.
     other_trades: set[int] = field(default_factory=set)
+    other_days: Counter[date] = field(default_factory=Counter)  # of which lines are that should be of this time
     findings: list[Finding] = field(default_factory=list)
+
+    def note(self, line: StatementLine) -> None:
+        self.lines[line.kind] += 1
+        if not self.since - MARGIN <= line.happened_at < self.until + MARGIN:
+            self.other_days[line.happened_at.astimezone(self.since.tzinfo).date()] += 1
 
     def add(self, finding: Finding) -> None:
         self.counts[finding.difference] += 1
@@ -84,22 +90,24 @@ class Booking:
 def compare_statement(
     *, lines: Lines, channel: str, since: datetime, until: datetime, advance: Callable[[int], None] = lambda lines: None
 ) -> Comparison:
-    """Compares the lines of a file, and what happened from `since` until before `until`; changes nothing. `advance` is
-    told how many lines were looked at. Raises StatementUnreadable."""
+    """Compares the lines of a file, and what happened from `since` until before `until`; changes nothing. Findings are
+    in the order of the lines, then what the file does not have. `advance` is told how many lines were looked at. Raises
+    StatementUnreadable."""
     comparison, is_read = Comparison(since, until), dict.fromkeys(marks_of(lines()), False)
     for portion in portions(lines()):
-        fresh = []
+        fresh, found = [], []
         for line in portion:
-            comparison.lines[line.kind] += 1
+            comparison.note(line)
             mark = mark_of_line(line)
             if mark is None:
-                comparison.add(of_line(Difference.MISSING_HERE, line, NO_NUMBER))
+                found.append(of_line(Difference.MISSING_HERE, line, NO_NUMBER))
             elif is_read.get(mark):
-                comparison.add(of_line(Difference.TWICE, line, ""))
+                found.append(of_line(Difference.TWICE, line, ""))
             else:
                 is_read[mark] = True
                 fresh.append(line)
-        for finding in look_up(fresh, channel, comparison, is_read):
+        found += look_up(fresh, channel, comparison, is_read)
+        for finding in sorted(found, key=lambda finding: finding.line or 0):
             comparison.add(finding)
         advance(len(portion))
     for finding in missing_there(is_read, channel, since, until):
@@ -221,8 +229,7 @@ def missing_there(marks: Container[int], channel: str, since: datetime, until: d
     for payment in selectors.each_captured(channel=channel, since=since, until=until):
         if trade_mark(payment) not in marks:
             yield of_ours(Kind.CAPTURE, payment.payment_id, payment, str(payment.trade_id), payment.captured_at)
-    margin = REFUND_MARGIN
-    for refund, trade_id in selectors.each_refunded(channel=channel, since=since + margin, until=until - margin):
+    for refund, trade_id in selectors.each_refunded(channel=channel, since=since + MARGIN, until=until - MARGIN):
         if mark_of(Kind.REFUND, refund.refund_id) not in marks:
             yield of_ours(Kind.REFUND, refund.refund_id, refund, trade_id, refund.done_at)
 

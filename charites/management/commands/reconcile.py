@@ -1,11 +1,12 @@
 """`manage.py reconcile FILE`: a payment provider's statement of a day against the shop's own ledger.
 
-Names what is missing here, missing there, or different, and changes nothing; exit code 1 then, 2 for a file that cannot
-be read. `--book` takes the money that is missing here, as any other news of money.
+Names what is missing here, missing there, or different, and lines of another day, and changes nothing; exit code 1
+then, 2 for a file that cannot be read. `--book` takes the money that is missing here, as any other news of money.
 """
 
 import json
 from argparse import ArgumentParser, ArgumentTypeError
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -32,6 +33,7 @@ from orders.payments.statements import (
 )
 
 MOST_LINES_SHOWN = 100
+MOST_DAYS_SHOWN = 10
 WIDTH_WITHOUT_TERMINAL = 160
 UNREADABLE = 2  # the exit code
 
@@ -66,8 +68,11 @@ class Command(BaseCommand):
         if book:
             with told_as_errors(file):
                 left -= self.book(partial(orders.book_missing, lines=lines, channel=reader.channel, found=found))
-        if left:
-            raise CommandError(f"Differences: {left}.")
+        words = [f"Differences: {left}."] if left else []
+        if found.other_days:
+            words.append(f"Lines of other days: {found.other_days.total()}.")
+        if words:
+            raise CommandError(" ".join(words))
 
     def book(self, booking: Callable[..., orders.Booking]) -> int:
         """Records what is missing here; returns how much of it."""
@@ -88,7 +93,19 @@ class Command(BaseCommand):
             self.stdout.write(f"Shown: {shown} of {found.counts.total()}; --json has up to 1,000.")
         counted = ", ".join(f"{count} {difference}" for difference, count in sorted(found.counts.items()))
         lines = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(found.lines.items())) or "nothing"
-        self.stdout.write(f"{day}, {file.name}: {lines}; {counted or 'everything agrees'}.")
+        if found.other_days:
+            self.stdout.write(
+                f"Not of {day}: {words_for_days(found.other_days)}. Say with --day and --zone which day it is."
+            )
+        counted = counted or ("everything else agrees" if found.other_days else "everything agrees")
+        self.stdout.write(f"{day}, {file.name}: {lines}; {counted}.")
+
+
+def words_for_days(days: Counter[date]) -> str:
+    """How many lines are of which other days, as many days as people read."""
+    counted = [f"{count:,} {'line' if count == 1 else 'lines'} of {day}" for day, count in sorted(days.items())]
+    more = [f"{len(days) - MOST_DAYS_SHOWN:,} other days"] if len(days) > MOST_DAYS_SHOWN else []
+    return ", ".join([*counted[:MOST_DAYS_SHOWN], *more])
 
 
 def check_files(file: Path, report: Path | None) -> None:
@@ -174,6 +191,7 @@ def as_json(found: orders.Comparison) -> dict[str, Any]:
         "until": found.until.isoformat(),
         "lines": dict(found.lines),
         "counts": dict(found.counts),
+        "other_days": {str(day): count for day, count in sorted(found.other_days.items())},
         "findings": [
             {
                 "difference": finding.difference,

@@ -7,10 +7,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from charites.common.text import whole
 from orders.models import SandboxPayment, SandboxRefund
 from orders.payments.sandbox.notices import as_time
-from orders.payments.statements import Kind, StatementLine, unreadable
+from orders.payments.statements import Kind, StatementLine, number_in, unreadable
 
 COLUMNS = ["kind", "our_id", "trade_id", "amount", "currency", "happened_at"]
 STEP = 500
@@ -36,14 +35,15 @@ def as_line(number: int, cells: list[str]) -> StatementLine:
     kind, our_id, trade_id, amount, currency, happened_at = cells
     if kind not in list(Kind):
         raise unreadable(number, _("%(kind)s is no kind of line") % {"kind": repr(kind[:20])})
+    moment: Any = as_time(happened_at) or happened_at
     return StatementLine(
         number=number,
         kind=Kind(kind),
         trade_id=trade_id,
-        our_id=whole(our_id) or 0 if our_id else None,
-        amount=whole(amount) or 0,
+        our_id=number_in(our_id) if our_id else None,
+        amount=number_in(amount),
         currency=currency,
-        happened_at=as_time(happened_at),
+        happened_at=moment,
     )
 
 

@@ -10,8 +10,7 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from charites.common.money import places_of
-from charites.common.text import whole
-from orders.payments.statements import Kind, StatementLine, unreadable
+from orders.payments.statements import Kind, StatementLine, number_in, unreadable
 from orders.payments.stripe.notices import PAYMENT_MARK, REFUND_MARK
 
 OF_PAYMENT, OF_REFUND = f"payment_metadata[{PAYMENT_MARK}]", f"refund_metadata[{REFUND_MARK}]"
@@ -68,7 +67,7 @@ def as_line(number: int, row: Mapping[str, str]) -> StatementLine:
         number=number,
         kind=kind,
         trade_id=row["payment_intent_id"],
-        our_id=whole(our_id) or 0 if our_id else None,
+        our_id=number_in(our_id) if our_id else None,
         amount=units(number, amount, currency),
         currency=currency,
         happened_at=happened_at,

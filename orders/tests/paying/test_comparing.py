@@ -205,13 +205,13 @@ FINE = "capture,1,T-1,5,CNY,2026-06-01T12:00:00Z"
         (f"{HEAD}\n{FINE},\n".encode(), "Line 2: it has 7 cells"),
         (f"{HEAD}\n{FINE}\n\xff\n".encode("latin-1"), "Line 3: it is no UTF-8"),
         (f'{HEAD}\n"capture\n'.encode(), "Line 2:"),
-        (f"{HEAD}\ncapture,0,T-1,5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: our_id cannot be"),
-        (f"{HEAD}\ncapture,1,马,5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: trade_id cannot be"),
-        (f"{HEAD}\ncapture,1,T-1,-5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: amount cannot be"),
-        (f"{HEAD}\ncapture,1,T-1,5.00,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: amount cannot be"),
-        (f"{HEAD}\ncapture,1,T-1,5,RMB1,2026-06-01T12:00:00Z\n".encode(), "Line 2: currency cannot be"),
-        (f"{HEAD}\ncapture,1,T-1,5,CNY,yesterday\n".encode(), "Line 2: happened_at cannot be"),
-        (f"{HEAD}\ncapture,1,T-1,5,CNY,2026-06-01T12:00:00\n".encode(), "Line 2: happened_at cannot be"),
+        (f"{HEAD}\ncapture,0,T-1,5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: our_id cannot be 0"),
+        (f"{HEAD}\ncapture,1,马,5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: trade_id cannot be '马'"),
+        (f"{HEAD}\ncapture,1,T-1,-5,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: amount cannot be '-5'"),
+        (f"{HEAD}\ncapture,1,T-1,5.00,CNY,2026-06-01T12:00:00Z\n".encode(), "Line 2: amount cannot be '5.00'"),
+        (f"{HEAD}\ncapture,1,T-1,5,RMB1,2026-06-01T12:00:00Z\n".encode(), "Line 2: currency cannot be 'RMB1'"),
+        (f"{HEAD}\ncapture,1,T-1,5,CNY,yesterday\n".encode(), "Line 2: happened_at cannot be 'yesterday'"),
+        (f"{HEAD}\ncapture,1,T-1,5,CNY,2026-06-01T12:00:00\n".encode(), "Line 2: happened_at cannot be 2026-06-01 12"),
         (f"{HEAD}\n{'x' * 70_000}\n".encode(), "Line 2: it is longer than"),
     ],
 )
@@ -311,6 +311,46 @@ def test_unreadable_file_ends_with_2_before_anything_is_booked(tmp_path: Path) -
 
     assert refused.value.returncode == 2
     assert Payment.objects.get().status == Payment.Status.BEGUN
+
+
+def test_findings_are_in_the_order_of_the_lines(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+    rows[1:1] = [rows[-1], ["refund", 77, "T-77", 5, "CNY", NOW.isoformat()]]
+    rows[4][3] += 1
+    rows.append(["capture", "", "T-78", 5, "CNY", NOW.isoformat()])
+    told = tmp_path / "found.json"
+
+    with pytest.raises(CommandError):
+        reconcile([*rows[:3], *rows[4:]], tmp_path, "--json", str(told))
+
+    assert [finding["line"] for finding in json.loads(told.read_text())["findings"]] == [3, 4, 8, 9, None]
+
+
+@pytest.mark.parametrize("options", [(), ("--book",)])
+def test_lines_of_another_day_are_counted_and_end_with_1(
+    day: list[Payment], tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    told, out = tmp_path / "found.json", StringIO()
+    file = str(file_of(statement(), tmp_path))
+
+    with pytest.raises(CommandError) as refused:
+        call_command("reconcile", file, "--day", "2026-05-31", "--json", str(told), *options, stdout=out)
+
+    assert (str(refused.value), refused.value.returncode) == ("Lines of other days: 6.", 1)
+    assert "Not of 2026-05-31: 6 lines of 2026-06-01." in out.getvalue()
+    assert "everything agrees" not in out.getvalue()
+    assert json.loads(told.read_text())["other_days"] == {"2026-06-01": 6}
+
+
+def test_line_just_over_midnight_is_of_the_day(day: list[Payment], tmp_path: Path) -> None:
+    rows = statement()
+    for row, moment in zip(rows[-2:], (DAY - timedelta(minutes=59), NEXT + timedelta(minutes=59)), strict=True):
+        row[5] = moment.isoformat()
+
+    assert "everything agrees" in reconcile(rows, tmp_path)
+    rows[-1][5] = (NEXT + timedelta(hours=1)).isoformat()
+    with pytest.raises(CommandError, match=r"^Lines of other days: 1\.$"):
+        reconcile(rows, tmp_path)
 
 
 def test_empty_file_needs_a_day(day: list[Payment], tmp_path: Path) -> None:
