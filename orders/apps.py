@@ -63,18 +63,18 @@ def useless_provider() -> Iterator[str]:
     """Without this the first buyer who pays would find out."""
     if not settings.PAYMENT_PROVIDER:
         return
-    from orders.payments.port import get_provider, lacking  # noqa: PLC0415 (models are loaded only now)
+    from orders.payments.port import faults_of, get_provider  # noqa: PLC0415 (models are loaded only now)
 
     try:
-        missing = lacking(get_provider())
+        faults = faults_of(get_provider())
     except ImproperlyConfigured as error:
         yield f"PAYMENT_PROVIDER={settings.PAYMENT_PROVIDER} cannot be used: {error}"
         return
     except Exception as error:  # noqa: BLE001 (whatever a provider raises, it is no provider)
         yield f"PAYMENT_PROVIDER={settings.PAYMENT_PROVIDER} is no payment provider: {error!r}."
         return
-    if missing:
-        yield f"PAYMENT_PROVIDER={settings.PAYMENT_PROVIDER} is no payment provider: it lacks {', '.join(missing)}."
+    if faults:
+        yield f"PAYMENT_PROVIDER={settings.PAYMENT_PROVIDER} is no payment provider: {'; '.join(faults)}."
 
 
 def money_of_nobody(**_: Any) -> list[CheckMessage]:

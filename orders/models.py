@@ -19,6 +19,7 @@ from charites.common.models import (
 )
 
 TRADE_LENGTH = 64
+CHANNEL_LENGTH = 32
 CURRENCY_LENGTH = 3
 ERROR_LENGTH = 500
 
@@ -47,7 +48,7 @@ class Order(Inherited):
     closed_by = models.CharField(_("closed by"), max_length=8, choices=ClosedBy, default="", blank=True)
     expires_at = models.DateTimeField(_("expires"))
     pay_amount = models.BigIntegerField(_("amount, cents"))
-    pay_channel = models.CharField(_("channel"), max_length=32, default="", blank=True)
+    pay_channel = models.CharField(_("channel"), max_length=CHANNEL_LENGTH, default="", blank=True)
     trade_id = ExactCharField(_("trade id"), max_length=TRADE_LENGTH, default="", blank=True)
     pay_time = models.DateTimeField(_("paid at"), null=True, blank=True)
     receive_address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)
@@ -163,7 +164,7 @@ class Payment(Timestamped):
 
     payment_id = models.BigIntegerField(_("payment id"), unique=True)
     order_id = models.BigIntegerField(_("order id"), db_index=True)
-    channel = models.CharField(_("channel"), max_length=32)
+    channel = models.CharField(_("channel"), max_length=CHANNEL_LENGTH)
     amount = models.BigIntegerField(_("amount, cents"))
     currency = models.CharField(_("currency"), max_length=CURRENCY_LENGTH)
     status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.BEGUN)

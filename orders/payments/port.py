@@ -1,6 +1,7 @@
 """The port to a payment provider, a class with these methods, named by `PAYMENT_PROVIDER`. How to add one:
 docs/payment-providers.md."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from charites.common.models import MAX_INT64
 from charites.common.text import is_key
 from charites.common.times import YEARS
 from orders.errors import PaymentsUnavailable
-from orders.models import CURRENCY_LENGTH, TRADE_LENGTH
+from orders.models import CHANNEL_LENGTH, CURRENCY_LENGTH, TRADE_LENGTH
 from orders.payloads import Capture
 
 
@@ -92,7 +93,8 @@ class Provider(Protocol):
     channel: str
 
     def begin(self, request: PaymentRequest, *, outcome: str, timeout_seconds: float, now: datetime) -> str:
-        """Opens a payment and returns the address of its pay page. Asking again for the same payment is harmless."""
+        """Opens a payment and returns the address of its pay page. Asking again for the same payment is harmless.
+        `outcome`: what whoever tries the sandbox out wants of it, `now` or `page`; nothing for others."""
 
     def close(self, payment_id: int, *, timeout_seconds: float, now: datetime) -> Capture | None:
         """Makes sure that no money comes in any more: None when closed, the capture when it came in before."""
@@ -109,10 +111,33 @@ class Provider(Protocol):
         answered with success. Raises BadSignature, Invalid."""
 
 
-def lacking(provider: object) -> list[str]:
-    """Returns what of the port an object does not have."""
-    names = ("channel", *(name for name in vars(Provider) if not name.startswith("_")))
-    return [name for name in names if not hasattr(provider, name)]
+METHODS = [name for name in vars(Provider) if not name.startswith("_")]
+
+
+def faults_of(provider: object) -> list[str]:
+    """Returns why an object is no provider: what it lacks, methods that cannot be called as the port says, and a
+    channel that no column can hold."""
+    lacking = [name for name in ("channel", *METHODS) if not hasattr(provider, name)]
+    faults = [f"it lacks {', '.join(lacking)}"] if lacking else []
+    channel = getattr(provider, "channel", None)
+    if "channel" not in lacking and not (isinstance(channel, str) and is_key(channel, CHANNEL_LENGTH)):
+        faults.append(f"its channel is no word of 1 to {CHANNEL_LENGTH} printable ASCII characters")
+    misfits = {name: misfit(name, getattr(provider, name)) for name in METHODS if name not in lacking}
+    return faults + [f"{name} is called with {words}" for name, words in misfits.items() if words]
+
+
+def misfit(name: str, method: Any) -> str:
+    """With what the port calls a method, and why this one does not take that; empty where it does."""
+    _self, *taken = inspect.signature(getattr(Provider, name)).parameters.values()
+    try:
+        inspect.signature(method).bind(
+            *(each.name for each in taken if each.kind is not each.KEYWORD_ONLY),
+            **{each.name: None for each in taken if each.kind is each.KEYWORD_ONLY},
+        )
+    except TypeError as error:
+        names = inspect.Signature([each.replace(annotation=inspect.Parameter.empty) for each in taken])
+        return f"{names}: {error}"
+    return ""
 
 
 @cache

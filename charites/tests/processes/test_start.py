@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 from charites import checks, start
 from lab.generate.document_settings import read_settings
 from lab.kit.processes.shop import ROOT
+from lab.kit.providers import Away
 from orders import apps as orders
 from stock import apps as stock
 
@@ -229,6 +230,14 @@ class HalfAProvider:
     def query(self) -> None: ...
 
 
+class ProviderOfToday(Away):
+    def close(self, payment_id: int, *, timeout_seconds: float) -> None: ...
+
+
+class TalkativeProvider(Away):
+    channel = "x" * 33
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("path", "why"),
@@ -237,6 +246,8 @@ class HalfAProvider:
         (f"{__name__}.NoProvider", "ImportError("),
         ("decimal.Decimal", "it lacks channel, begin, close, query, refund, read_notice"),
         (f"{__name__}.HalfAProvider", "it lacks close, refund, read_notice"),
+        (f"{__name__}.ProviderOfToday", "close is called with (payment_id, *, timeout_seconds, now): got an"),
+        (f"{__name__}.TalkativeProvider", "its channel is no word of 1 to 32 printable ASCII characters."),
     ],
 )
 def test_provider_that_is_none_is_refused(settings: Settings, path: str, why: str) -> None:

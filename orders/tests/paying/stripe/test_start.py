@@ -51,7 +51,7 @@ def test_shop_with_all_it_wants_has_a_provider(settings: Any, currency: str) -> 
     settings.STRIPE_API_KEY, settings.STRIPE_WEBHOOK_SECRET = KEY, SECRET
     settings.ORDER_PAY_TIMEOUT_SECONDS, settings.CURRENCY = 82_800, currency
 
-    assert port.lacking(Stripe()) == []
+    assert port.faults_of(Stripe()) == []
 
 
 def test_start_without_the_library_says_what_to_install(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
