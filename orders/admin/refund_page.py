@@ -13,14 +13,16 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from charites.common.admin import OperatorAdmin, Report, actor_of, carry_out, question_page
+from charites.common.admin_sections import Text
 from charites.common.auth import Permission
 from charites.common.forms import CapitalLabels, MoneyField, TypedField
 from charites.common.models import KEY_LENGTH, MAX_INT64, REASON_LENGTH
 from charites.common.money import money
 from orders import services
-from orders.models import Order
+from orders.models import Order, Refund
 from orders.payloads import RefundOrder
 from orders.refunds import REFUNDABLE, Account, read_accounts
+from orders.selectors import refunded_of
 
 PIECES = "pieces-"
 
@@ -78,9 +80,23 @@ def refund(_admin: Any, request: HttpRequest, rows: list[Order], form: Any) -> R
         returned=form.returned,
         idempotency_key=form.cleaned_data["key"],
     )
-    services.refund_order(command=command)
+    requested = services.refund_order(command=command)
     form.is_done = True
-    return Report(done=rows)
+    if requested.refund is None:
+        return Report(done=rows)
+    # As it was when this page was asked for: reading it anew might fail, after all has been done.
+    left = form.account.left - (requested.refund.amount if requested.is_new else 0)
+    return Report(done=rows, notes=[words_for(requested.refund, left)])
+
+
+def words_for(refund: Refund, left: int) -> Text:
+    """How much of a refund is on its way, and how much of its order's money is left."""
+    words = _("%(amount)s are on their way; %(left)s are left.")
+    if refund.status == Refund.Status.DONE:
+        words = _("%(amount)s are sent back; %(left)s are left.")
+    if refund.status == Refund.Status.REFUSED:
+        words = _("%(amount)s are not sent back: the provider refused it; %(left)s are left.")
+    return words % {"amount": money(refund.amount, refund.currency), "left": money(left, refund.currency)}
 
 
 class RefundableAdmin(OperatorAdmin):
@@ -97,7 +113,8 @@ class RefundableAdmin(OperatorAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
         order = options.get("obj")
-        context["may_refund"] = order is not None and order.status in REFUNDABLE and self.may_refund(request)
+        is_left = order is not None and order.status in REFUNDABLE and order.pay_amount > refunded_of(order)
+        context["may_refund"] = is_left and self.may_refund(request)
         return super().render_change_form(request, context, *args, **options)
 
     def refund_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
