@@ -1,7 +1,8 @@
 """The gateway of the old clients: POST /v1/..., JSON in and out, answered by the gRPC servicers in this process.
 
-Routes are the `google.api.http` options in the .proto files; tokens, roles and errors are those of gRPC and REST. As
-with grpc-gateway, names are the JSON names, int64 are strings, and fields that are zero or empty are printed too.
+Routes are the `google.api.http` options in the .proto files; tokens, roles and the numbers of errors are those of gRPC
+and REST. As with grpc-gateway, names are the JSON names, int64 are strings, fields that are zero or empty are printed
+too, fields that a request does not have are passed over, and errors are the JSON of gRPC's status.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +42,7 @@ def route_of(method: Method) -> str:
 
 
 def view_of(method: Method) -> Callable[[HttpRequest], HttpResponse]:
-    """Returns the view that answers for a method. What it raises becomes the one error body of `common/rest/`."""
+    """Returns the view that answers for a method. What it raises `common/rest/` turns into what grpc-gateway says."""
 
     @csrf_exempt  # no cookie speaks for anybody here, a token does
     def answer(request: HttpRequest) -> HttpResponse:
@@ -66,20 +67,23 @@ def read_message(message_class: type[Message], request: HttpRequest) -> Message:
     if not isinstance(fields, dict):
         raise Invalid("body", _("must be a JSON object"))
     try:
-        return json_format.ParseDict(fields, message_class())
+        return parsed(message_class, fields)
     except UNFIT as error:  # the parser's own words are not for callers
         found = islice(faults_in(message_class, fields), MOST_FAULTS)
         raise Invalid.of(list(found) or [Invalid("body", _("has a value that does not fit"))]) from error
+
+
+def parsed(message_class: type[Message], fields: Mapping[str, Any]) -> Message:
+    """Returns the message that these fields make, without those that it does not have. Raises what is in UNFIT."""
+    return json_format.ParseDict(fields, message_class(), ignore_unknown_fields=True)
 
 
 def faults_in(message_class: type[Message], fields: Mapping[str, Any], path: str = "") -> Iterator[Invalid]:
     """Yields every field that is wrong, such as `Items.0.GoodsId`."""
     known = {name: field for field in message_class.DESCRIPTOR.fields for name in (field.name, field.json_name)}
     for name, value in fields.items():
-        here = f"{path}{name[:64]}"
-        if name not in known:
-            yield Invalid(here, _("is not a field of this request"))
-        elif is_wrong(message_class, name, value):
+        if name in known and is_wrong(message_class, name, value):
+            here = f"{path}{name}"
             inside = list(faults_inside(known[name], value, here))
             yield from inside or [Invalid(here, _("has a value that does not fit"))]
 
@@ -97,7 +101,7 @@ def faults_inside(field: FieldDescriptor, value: Any, path: str) -> Iterator[Inv
 def is_wrong(message_class: type[Message], name: str, value: Any) -> bool:
     """Whether a field alone is refused already."""
     try:
-        json_format.ParseDict({name: value}, message_class())
+        parsed(message_class, {name: value})
     except UNFIT:
         return True
     return False

@@ -29,6 +29,8 @@ def seen_by_operators(part: str, view: View) -> View:
 
     @wraps(view)
     def show(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return view(request, *args, **kwargs) if may_see(request, part) else error_response(Unauthenticated())
+        if may_see(request, part):
+            return view(request, *args, **kwargs)
+        return error_response(request.path, Unauthenticated())
 
     return show

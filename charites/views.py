@@ -190,6 +190,6 @@ def no_such_address(request: HttpRequest) -> HttpResponse:
     """Programs get JSON for an address that does not exist, too; one that does, but for a slash, is pointed to."""
     path = request.path.rstrip("/")
     if path == request.path or resolve(path).func == no_such_address:
-        return error_response(NotFound())
+        return error_response(request.path, NotFound())
     query = request.META["QUERY_STRING"]
     return HttpResponse(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": path + (query and f"?{query}")})

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63harites/common/error.proto\x12\x08\x63harites\"\x94\x01\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12-\n\x07\x64\x65tails\x18\x03 \x03(\x0b\x32\x1c.charites.Error.DetailsEntry\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x1a.\n\x0c\x44\x65tailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63harites/common/error.proto\"\x91\x01\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12$\n\x07\x64\x65tails\x18\x04 \x03(\x0b\x32\x13.Error.DetailsEntry\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x1a.\n\x0c\x44\x65tailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01J\x04\x08\x03\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERROR_DETAILSENTRY']._loaded_options = None
   _globals['_ERROR_DETAILSENTRY']._serialized_options = b'8\001'
-  _globals['_ERROR']._serialized_start=42
-  _globals['_ERROR']._serialized_end=190
-  _globals['_ERROR_DETAILSENTRY']._serialized_start=144
-  _globals['_ERROR_DETAILSENTRY']._serialized_end=190
+  _globals['_ERROR']._serialized_start=32
+  _globals['_ERROR']._serialized_end=177
+  _globals['_ERROR_DETAILSENTRY']._serialized_start=125
+  _globals['_ERROR_DETAILSENTRY']._serialized_end=171
 # @@protoc_insertion_point(module_scope)

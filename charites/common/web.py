@@ -258,7 +258,7 @@ def refusal(scope: Scope, error: ServiceError, status: int | None = None) -> Ans
         logs.request_context(headers.get(b"x-request-id"), address=address) as request_id,
         speaking(headers.get(b"accept-language", "")),
     ):
-        response = error_response(error, status)
+        response = error_response(scope["path"], error, status)
         told = [(name, value) for name, value in scope["headers"] if name in NEEDED_FOR_REFUSALS]
         request = WSGIRequest(environ({**scope, "headers": told}))
         for step in in_loop.LAST_STEPS:

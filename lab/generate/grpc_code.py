@@ -14,6 +14,7 @@ from lab.generate.files import renew, stale
 ROOT = Path(__file__).resolve().parents[2]
 PROTOS = (
     "charites/common/error.proto",
+    "charites/common/error_before.proto",
     "goods/rpc/goods.proto",
     "stock/rpc/stock.proto",
     "orders/rpc/orders.proto",

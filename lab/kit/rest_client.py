@@ -55,8 +55,22 @@ def service() -> RestClient:
 
 
 def error_of(response: HttpResponse) -> tuple[int, int, str]:
-    """Returns (status, our number, message) of an error, after checking that it has the one shape of errors."""
+    """Returns (status, our number, message) of an error, after checking that it has the shape of errors there."""
     body = response.json()
-    assert set(body) == {"code", "error", "message", "details", "request_id"}, body
-    assert body["request_id"] == response["X-Request-ID"]
-    return response.status_code, body["code"], body["message"]
+    is_of_old = response.wsgi_request.path.startswith("/v1")
+    assert ("request_id" in body) is not is_of_old, body
+    assert is_of_old or body["request_id"] == response["X-Request-ID"]
+    error = error_in(body)
+    return response.status_code, error["code"], error["message"]
+
+
+def error_in(body: dict[str, Any]) -> dict[str, Any]:
+    """Returns our error in the body of an answer, REST's or that of `/v1`, after checking its shape."""
+    if "request_id" in body:
+        assert set(body) == {"code", "error", "message", "details", "request_id"}, body
+        return body
+    assert set(body) == {"code", "message", "details"}, body
+    (error,) = body["details"]
+    assert set(error) == {"@type", "code", "message", "details", "error"}, body
+    assert (error["@type"], error["message"]) == ("type.googleapis.com/Error", body["message"])
+    return dict(error)

@@ -66,6 +66,14 @@ class Answer:
     status: int
     body: dict[str, Any]
 
+    @property
+    def error(self) -> dict[str, Any]:
+        """What was refused, and why: the body, or what that of `/v1` has in its details. Empty where nothing was."""
+        if self.status < HTTPStatus.BAD_REQUEST:
+            return {}
+        details = self.body.get("details")
+        return dict(details[0]) if isinstance(details, list) else self.body
+
 
 class Client:
     """One connection pool to the shop. Safe for threads."""
@@ -107,7 +115,7 @@ class Client:
 def check(call: Call, answer: Answer, expected: int) -> None:
     """Raises TourFailed unless the status is the expected one."""
     if answer.status != expected:
-        said = f"{answer.body.get('code', '-')} {answer.body.get('message', '')}".strip()
+        said = f"{answer.error.get('code', '-')} {answer.error.get('message', '')}".strip()
         raise TourFailed(
             f"{call.method} {call.path} answered {answer.status} ({said}) where {expected} "
             f"({HTTPStatus(expected).phrase}) was expected."

@@ -70,10 +70,12 @@ class Guide:
 
     def refused(self, call: Call, error: type[ServiceError]) -> dict[str, Any]:
         """A call that has to be refused so; returns the refusal. Raises TourFailed when it is not."""
-        body = self.call(call, HTTPStatus.CONFLICT)
-        if body["code"] != error.code:
-            raise TourFailed(f"{call.method} {call.path} answered {body['code']}, and {error.code} was expected.")
-        return body
+        answer = self.client.send(call)
+        self.show(call, answer)
+        check(call, answer, HTTPStatus.BAD_REQUEST if call.path.startswith("/v1/") else HTTPStatus.CONFLICT)
+        if answer.error["code"] != error.code:
+            raise TourFailed(f"{call.method} {call.path} answered {answer.error['code']}; {error.code} was expected.")
+        return answer.error
 
     def send_patiently(self, call: Call) -> Answer:
         """Busy is without effect, and no answer in time is unknown: the same key again says which."""
@@ -101,7 +103,7 @@ class Guide:
         """Places an order and shows it. Pieces that somebody else took in the last moment are replaced."""
         for _ in range(TRIES):
             answer = self.send_patiently(call)
-            if answer.body.get("code") != NotEnoughStock.code:
+            if answer.error.get("code") != NotEnoughStock.code:
                 break
             self.fill(goods_id, quantity)
         self.show(call, answer)
@@ -143,7 +145,7 @@ class Guide:
             body = {"delta": delta, "reason": f"tour: {reason}", "idempotency_key": f"{self.mark}{uuid4().hex}"}
             call = Call("staff", "POST", f"/api/stock/{goods_id}/adjustments", body)
             answer = self.send_patiently(call)
-            if answer.body.get("code") != NotEnoughStock.code:
+            if answer.error.get("code") != NotEnoughStock.code:
                 break
             delta = max(delta, -self.stock(goods_id)["available"])
             if not delta:

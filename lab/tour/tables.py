@@ -38,7 +38,7 @@ def stock_table(seen: Moments) -> Table:
 
 def answers_table(answers: list[Answer]) -> Table:
     """How often each answer was given."""
-    counts = Counter((a.status, str(a.body.get("code", "")), str(a.body.get("message", "ordered"))) for a in answers)
+    counts = Counter((a.status, str(a.error.get("code", "")), str(a.error.get("message", "ordered"))) for a in answers)
     table = Table()
     for column in ("buyers", "status", "code", "what they are told"):
         table.add_column(column, justify="right" if column == "buyers" else "left")

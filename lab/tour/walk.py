@@ -159,7 +159,7 @@ class Tour(Guide):
         self.show(calls[0], answers[0])
         self.console.print(f"That was the first of the {BUYERS}; each order is another buyer's. All of them:")
         self.console.print(answers_table(answers))
-        refused = sum(answer.body.get("code") == NotEnoughStock.code for answer in answers)
+        refused = sum(answer.error.get("code") == NotEnoughStock.code for answer in answers)
         self.judge(len(won), refused)
         self.console.print("The winners cancel, so that the shelf is as it was.")
         self.cancel(won)

@@ -71,7 +71,7 @@ class RequestMiddleware:
         service_error = as_service_error(error)
         if request.path.startswith(MACHINE_PATHS):
             logs.log_unforeseen(service_error, error)
-            return error_response(service_error)
+            return error_response(request.path, service_error)
         if isinstance(error, OperationalError | InterfaceError | ServiceError):
             log.warning("request_failed", path=request.path, error=repr(error))
             count_refusal(service_error)
@@ -111,12 +111,12 @@ def refuse(request: HttpRequest) -> HttpResponse | None:
     try:
         request.get_host()
     except DisallowedHost:
-        return error_response(Invalid("Host", _("is not a name of this server")))
+        return error_response(request.path, Invalid("Host", _("is not a name of this server")))
     limit = settings.REQUEST_MAX_BYTES
     length = request.headers.get("Content-Length") or "0"
     if length.isdigit() and int(length) <= limit:
         return None
-    return error_response(too_large_body(limit), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return error_response(request.path, too_large_body(limit), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def account_for(request: HttpRequest, response: HttpResponseBase, started: float) -> None:

@@ -18,7 +18,7 @@ from charites.common.rpc.servicer import (
     methods_of,
     required_id,
 )
-from charites.common.rpc.status import STATUS, as_status, read_error, rebuild
+from charites.common.rpc.status import STATUS, as_status, read_error, rebuild, status_code
 
 __all__ = [
     "IDEMPOTENCY_KEY",
@@ -42,4 +42,5 @@ __all__ = [
     "rebuild",
     "required_id",
     "serving",
+    "status_code",
 ]

@@ -36,7 +36,7 @@ from charites.common.languages import speaking
 from charites.common.near import is_near
 from charites.common.refused import count_refusal
 from charites.common.rpc.servicer import DeadlinePassed, Job, Method, Read
-from charites.common.rpc.status import STATUS, as_status
+from charites.common.rpc.status import as_status, status_code
 from charites.common.threads import Turns, with_context
 
 REQUEST_ID_KEY = "x-request-id"
@@ -191,7 +191,7 @@ def metrics_of(name: str, status: str) -> tuple[Counter, Histogram]:
 
 def account(name: str, error: ServiceError | None, seconds: float) -> None:
     """Counts a call and writes its line in the log."""
-    status = STATUS[error.kind].name if error else StatusCode.OK.name
+    status = status_code(error).name if error else StatusCode.OK.name
     if error:
         count_refusal(error)
     requests, took = metrics_of(name, status)

@@ -8,8 +8,9 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from grpc_status import rpc_status
 
+from charites.common import error_before_pb2
 from charites.common.error_pb2 import Error
-from charites.common.errors import Kind, ServiceError, Why, busy
+from charites.common.errors import Kind, MethodNotAllowed, ServiceError, Why, busy
 from charites.common.refused import count_refusal
 
 STATUS = {
@@ -26,10 +27,17 @@ STATUS = {
 }
 
 
+def status_code(error: ServiceError) -> StatusCode:
+    """Returns the status of an error; the only place where one is chosen."""
+    if isinstance(error, MethodNotAllowed):  # HTTP's alone; this is what grpc-gateway calls it
+        return StatusCode.UNIMPLEMENTED
+    return STATUS[error.kind]
+
+
 def as_status(error: ServiceError) -> Status:
     """Returns an error as gRPC carries it: status, text, and `Error{code, message, details, error}` in the details."""
     details = tuple((name, str(value)) for name, value in error.details.items())
-    return make_status(error.kind, error.code, error.slug, error.message, details)
+    return make_status(status_code(error), error.code, error.slug, error.message, details)
 
 
 def turned_away(why: Why) -> Status:
@@ -40,10 +48,10 @@ def turned_away(why: Why) -> Status:
 
 
 @lru_cache(1_000)  # most are the same as many others: this product is sold out
-def make_status(kind: Kind, code: int, slug: str, message: str, details: tuple[tuple[str, str], ...]) -> Status:
+def make_status(status: StatusCode, code: int, slug: str, message: str, details: tuple[tuple[str, str], ...]) -> Status:
     detail = AnyMessage()
     detail.Pack(Error(code=code, error=slug, message=message, details=dict(details)))
-    return Status(code=STATUS[kind].value[0], message=message, details=[detail])
+    return Status(code=status.value[0], message=message, details=[detail])
 
 
 def rebuild(found: Error, error_class: type[ServiceError]) -> ServiceError:
@@ -58,5 +66,10 @@ def as_number(text: str) -> int | str:
 def read_error(error: grpc.RpcError) -> Error | None:
     """Returns our error inside a failed call; None when the call never reached a method of ours."""
     status = rpc_status.from_call(error)
-    found = Error()
-    return next((found for detail in status.details if detail.Unpack(found)), None) if status else None
+    found, before = Error(), error_before_pb2.Error()
+    for detail in status.details if status else ():
+        if detail.Unpack(found):
+            return found
+        if detail.Unpack(before):
+            return Error(code=before.code, message=before.message, details=before.details, error=before.error)
+    return None

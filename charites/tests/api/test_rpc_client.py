@@ -2,14 +2,20 @@
 
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
 
+from charites.common import error_before_pb2
+from charites.common.error_pb2 import Error
 from charites.common.errors import Busy, NotFound
-from charites.common.rpc import Call, Client, may_repeat
+from charites.common.rpc import Call, Client, may_repeat, read_error
 from charites.tests.api.probe import WAIT_SECONDS, probe, raising
 from lab.kit.factories import bearer
 from lab.kit.grpc_server import grpc_server, refusal
@@ -69,6 +75,36 @@ def test_the_client_goes_on_with_the_address_that_is_left() -> None:
             stub.GetStock(StockLevel())
 
     assert len(calls) == 10
+
+
+class OfBefore(grpc.GenericRpcHandler):
+    """A server of the version before, which refuses everything, in its form."""
+
+    def service(self, details: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(self.refuse)
+
+    def refuse(self, _request: bytes, context: grpc.ServicerContext) -> bytes:
+        detail = AnyMessage()
+        detail.Pack(
+            error_before_pb2.Error(code=40010003, message="Why.", details={"left": "1"}, error="not_enough_stock")
+        )
+        context.abort_with_status(rpc_status.to_status(Status(code=9, message="Why.", details=[detail])))
+        raise AssertionError
+
+
+def test_what_a_server_of_the_version_before_says_is_understood() -> None:
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[OfBefore()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with Client(f"127.0.0.1:{port}", timeout_seconds=WAIT_SECONDS) as client:
+            with pytest.raises(grpc.RpcError) as caught:
+                client.stub(StockStub).GetStock(StockLevel())
+    finally:
+        server.stop(None).wait()
+
+    expected = Error(code=40010003, message="Why.", details={"left": "1"}, error="not_enough_stock")
+    assert read_error(caught.value) == expected
 
 
 def test_a_server_that_is_slow_to_shake_hands_is_not_away() -> None:

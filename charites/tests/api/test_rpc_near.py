@@ -15,7 +15,7 @@ from charites.common.rpc.asgi import GrpcApp, framed
 from charites.tests.api.probe import probe
 from lab.kit.factories import BUYER_ID, bearer
 from lab.kit.grpc_server import TEST_SECONDS, background_loop, grpc_callers
-from lab.kit.rest_client import RestClient
+from lab.kit.rest_client import RestClient, error_of
 from stock.rpc.stock_pb2 import StockLevel
 from stock.rpc.stock_pb2_grpc import StockStub
 
@@ -47,7 +47,7 @@ def over_rest(header: str, headers: Mapping[str, str] | None = None, address: st
     caller.client.defaults["REMOTE_ADDR"] = address
     given = dict(headers or {})
     answers = [caller.get("/api/orders", given), caller.send("POST", "/v1/getstock", {"GoodsId": 1}, given)]
-    return [number if number == REFUSED else SERVED for number in (answer.json().get("code", 0) for answer in answers)]
+    return [SERVED if answer.status_code != 401 or error_of(answer)[1] != REFUSED else REFUSED for answer in answers]
 
 
 def call(stub: Any, header: str, headers: Mapping[str, str] | None = None) -> list[int]:

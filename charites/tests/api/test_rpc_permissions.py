@@ -24,7 +24,7 @@ from lab.kit.factories import (
     make_user,
 )
 from lab.kit.grpc_server import Caller, Callers, grpc_callers
-from lab.kit.rest_client import RestClient
+from lab.kit.rest_client import RestClient, error_of
 from orders.models import Order
 from orders.rpc.orders_pb2 import ListOrdersRequest, OrderRequest, RefundOrderRequest
 from stock.rpc.stock_pb2 import AdjustStockRequest, OrderStockRequest, StockChange, StockLevel, StockLine
@@ -161,7 +161,7 @@ def outcome(ask: Callable[[], Any]) -> str:
         return NUMBERS[read_error(error).code]
     if getattr(answer, "status_code", 200) < 300:
         return DONE
-    return NUMBERS[answer.json()["code"]]
+    return NUMBERS[error_of(answer)[1]]
 
 
 def clerk_with(*permissions: Permission) -> str:
@@ -243,7 +243,7 @@ def number_of(ask: Callable[[], Any]) -> int:
         answer = ask()
     except grpc.RpcError as error:
         return int(read_error(error).code)
-    return 0 if getattr(answer, "status_code", 200) < 300 else int(answer.json()["code"])
+    return 0 if getattr(answer, "status_code", 200) < 300 else error_of(answer)[1]
 
 
 @pytest.mark.parametrize(

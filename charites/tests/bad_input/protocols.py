@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from charites.common.rpc import Method, installed_methods, read_error
 from lab.kit.grpc_server import grpc_server
-from lab.kit.rest_client import RestClient
+from lab.kit.rest_client import RestClient, error_of
 
 REQUEST_ID = "bad-input-1"
 Input = Mapping[str, Any] | bytes
@@ -150,11 +150,9 @@ def http_refusal(method: str, path: str, body: Any, authorization: str, headers:
     response = RestClient(authorization or None).send(method, path, body, {**headers, "X-Request-ID": REQUEST_ID})
     if response.status_code < 400:
         return None
-    error = response.json()
-    assert set(error) == {"code", "error", "message", "details", "request_id"}
-    assert response["X-Request-ID"] == error["request_id"]
+    status, code, message = error_of(response)
     everything = f"{response.headers} {response.text}"
-    return Refusal(response.status_code, error["code"], error["message"], error["request_id"], everything)
+    return Refusal(status, code, message, response["X-Request-ID"], everything)
 
 
 def grpc_refusal(error: grpc.RpcError) -> Refusal:

@@ -13,7 +13,7 @@ HTTP = (REST, GATEWAY)
 PROTO = (GRPC, GATEWAY)
 EVERYWHERE = (REST, GRPC, GATEWAY)
 
-# What the catalogue promises for each kind: HTTP's status and gRPC's.
+# What the catalogue promises for each kind: REST's status and gRPC's; and what grpc-gateway makes of that.
 STATUSES = {
     "invalid": (400, "INVALID_ARGUMENT"),
     "too large": (413, "INVALID_ARGUMENT"),
@@ -23,6 +23,14 @@ STATUSES = {
     "conflict": (409, "FAILED_PRECONDITION"),
     "key reused": (422, "INVALID_ARGUMENT"),
     "limited": (429, "RESOURCE_EXHAUSTED"),
+}
+OF_THE_GATEWAY = {
+    "INVALID_ARGUMENT": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "FAILED_PRECONDITION": 400,
+    "RESOURCE_EXHAUSTED": 429,
 }
 INVALID = ("invalid", 10000001)
 UNAUTHENTICATED = ("unauthenticated", 10000002)
@@ -76,7 +84,7 @@ class Scenario:
         """Returns the status in this protocol's own words, and our number."""
         kind, code = self.instead.get(protocol, self.expected)
         http, grpc = STATUSES[kind]
-        return (grpc if protocol == GRPC else http), code
+        return {REST: http, GRPC: grpc, GATEWAY: OF_THE_GATEWAY[grpc]}[protocol], code
 
 
 RECEIVER = {"address": "1 Harbour Road", "name": "Li Lei", "phone": "13800000000"}

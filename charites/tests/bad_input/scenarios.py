@@ -120,10 +120,12 @@ PLACING = [
     place("unknown room", {**items((1, 1)), "room_id": 99}, NO_ROOM),
     place("deleted room", {**items((1, 1)), "room_id": 2}, NO_ROOM),
     place("room id negative", {**items((1, 1)), "room_id": -1}, INVALID, instead={GRPC: NO_ROOM, GATEWAY: NO_ROOM}),
-    place("a price", {**items((1, 1)), "price": 1}, INVALID, on=HTTP),
-    place("a price in a line", {"items": [{"goods_id": 1, "quantity": 1, "price": 1}], **RECEIVER}, INVALID, on=HTTP),
-    place("an amount", {**items((1, 1)), "pay_amount": 1}, INVALID, on=HTTP),
-    place("a status", {**items((1, 1)), "status": 200}, INVALID, on=HTTP),
+    place("a price", {**items((1, 1)), "price": 1}, INVALID, on=(REST,)),
+    place(
+        "a price in a line", {"items": [{"goods_id": 1, "quantity": 1, "price": 1}], **RECEIVER}, INVALID, on=(REST,)
+    ),
+    place("an amount", {**items((1, 1)), "pay_amount": 1}, INVALID, on=(REST,)),
+    place("a status", {**items((1, 1)), "status": 200}, INVALID, on=(REST,)),
     place(
         "somebody else's user id",
         {**items((1, 1)), "user_id": SOMEBODY_ELSE},
@@ -319,7 +321,7 @@ STOCK = [
     Scenario("a total beyond int64", "set_stock", {"goods_id": 1, "available": BIGGEST}, INVALID, who=STAFF),
     Scenario("a word", "set_stock", {"goods_id": 1, "available": "many"}, INVALID, who=STAFF, on=HTTP),
     Scenario("missing", "set_stock", {"goods_id": 1}, INVALID, who=STAFF, on=(REST,)),
-    Scenario("sold", "set_stock", {"goods_id": 1, "available": 1, "sold": 0}, INVALID, who=STAFF, on=HTTP),
+    Scenario("sold", "set_stock", {"goods_id": 1, "available": 1, "sold": 0}, INVALID, who=STAFF, on=(REST,)),
     Scenario("zero", "reduce_stock", {"goods_id": 1, "quantity": 0}, INVALID, who=SERVICE),
     Scenario("negative", "reduce_stock", {"goods_id": 1, "quantity": -1}, INVALID, who=SERVICE),
     Scenario("of product 0", "reduce_stock", {"goods_id": 0, "quantity": 1}, INVALID, who=SERVICE),

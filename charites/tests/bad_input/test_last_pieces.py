@@ -12,6 +12,7 @@ import pytest
 from charites.common.rpc import read_error
 from lab.kit.factories import bearer, counts, make_goods
 from lab.kit.processes.shop import Shop, wait_until
+from lab.kit.rest_client import error_in
 from orders.models import Order, OrderDetail
 from orders.rpc.orders_pb2 import CreateOrderRequest
 from orders.rpc.orders_pb2_grpc import OrderStub
@@ -33,7 +34,7 @@ def buy_over_rest(shop: Shop, goods_id: int, user_id: int) -> int:
 def buy_over_gateway(shop: Shop, goods_id: int, user_id: int) -> int:
     body = {"GoodsId": str(goods_id), "Num": "1", "Address": "a", "Name": "n", "Phone": "p"}
     answer = httpx.post(f"{shop.url}/v1/createorder", json=body, headers=headers(user_id), timeout=60)
-    return PLACED if answer.status_code == 200 else int(answer.json()["code"])
+    return PLACED if answer.status_code == 200 else int(error_in(answer.json())["code"])
 
 
 def buy_over_grpc(shop: Shop, goods_id: int, user_id: int) -> int:

@@ -63,7 +63,7 @@ class Rest(Door):
             return Answer(Said.DONE, str(raw.status_code))
         said = {503: Said.NOTHING, 504: Said.UNKNOWN}.get(raw.status_code, Said.REFUSED)
         assert raw.status_code < 500 or said is not Said.REFUSED, raw.content
-        return Answer(said, f"{raw.status_code}, {raw.json()['code']}")
+        return Answer(said, f"{raw.status_code}, {rest_client.error_of(raw)[1]}")
 
 
 class Grpc(Door):

@@ -11,6 +11,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from charites.common.web import Answer, WebApp
 from lab.kit.factories import bearer
 from lab.kit.interleaving import TIMEOUT_SECONDS
+from lab.kit.rest_client import error_in
 
 RECEIVER = {"address": "1 Road", "name": "Li Lei", "phone": "138"}
 ORDER = {"items": [{"goods_id": "1", "quantity": 1}], **RECEIVER}
@@ -102,4 +103,4 @@ def order(**changes: Any) -> bytes:
 
 def told(answer: Answer) -> tuple[int, int]:
     """The status of a refusal, and its number."""
-    return answer.status, json.loads(answer.body)["code"]
+    return answer.status, error_in(json.loads(answer.body))["code"]

@@ -29,6 +29,11 @@ def go_on(web: Web) -> Iterator[threading.Event]:
     event.set()
 
 
+def on(path: str, status: int) -> int:
+    """The status there: grpc-gateway has no other for what is wrong with a request."""
+    return 400 if path.startswith("/v1/") else status
+
+
 @pytest.mark.parametrize("path", ["/api/orders", "/v1/createorder"])
 def test_request_past_the_bound_is_busy_at_once_and_does_nothing(web: Web, shop: None, settings, path: str) -> None:
     settings.WEB_MAX_CONCURRENT = 0
@@ -157,7 +162,7 @@ def test_body_that_does_not_come_in_time_ends_the_request(
 
     answer = web.send("POST", path, parts, as_buyer(Content_Length="60000"))
 
-    assert told(answer) == (408, 10000001)
+    assert told(answer) == (on(path, 408), 10000001)
     assert not web.app._turns._threads._threads
 
 
@@ -174,7 +179,7 @@ def test_body_that_is_too_large_takes_no_thread_whatever_it_is_for(
     parts = [b"x" * 60, b"x" * 60, *[b"x" * 60] * 5]
     headers = as_buyer(**({"Content_Length": "420"} if declared else {}))
 
-    assert told(web.send(method, path, parts, headers)) == (413, 10000001)
+    assert told(web.send(method, path, parts, headers)) == (on(path, 413), 10000001)
     assert web.taken == (0 if declared else 2)
     assert not web.app._turns._threads._threads
     assert not web.app._arriving_bytes
@@ -199,8 +204,9 @@ def test_body_for_operators_is_not_read(web: Web, shop: None, path: str) -> None
     assert web.taken == 0
 
 
-def test_headers_that_are_too_long_are_refused_before_anybody_reads_them(web: Web, shop: None) -> None:
-    answer = web.send("POST", "/api/orders", order(), as_buyer(Cookie=f'a="{"!" * 20_000}"'))
+@pytest.mark.parametrize("path", ["/api/orders", "/v1/createorder"])
+def test_headers_that_are_too_long_are_refused_before_anybody_reads_them(web: Web, shop: None, path: str) -> None:
+    answer = web.send("POST", path, order(), as_buyer(Cookie=f'a="{"!" * 20_000}"'))
 
-    assert told(answer) == (431, 10000001)
+    assert told(answer) == (on(path, 431), 10000001)
     assert web.taken == 0
