@@ -2,7 +2,8 @@
 
     python old_client.py ADDRESS AUTHORIZATION Service.Method JSON
 
-Prints the reply as JSON, or the status and its text, as a JSON list of two.
+Prints the reply as JSON; of a failed call a JSON list: the status, its text, the number of the error as a stub reads
+it, and the body that a grpc-gateway made of the original's files answers.
 """
 
 import importlib
@@ -10,10 +11,12 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc_tools
 from google.protobuf import json_format
+from google.rpc.status_pb2 import Status
 from grpc_tools import protoc
 
 HERE = Path(__file__).resolve().parent
@@ -26,12 +29,22 @@ def generate(folder: str, file: str) -> None:
     assert protoc.main(["protoc", *arguments, f"{file}.proto"]) == 0
 
 
+def read(error: Any, error_class: Any) -> tuple[int, Any]:
+    """Returns the number in the details of a status, and the status as grpc-gateway writes it."""
+    trailers = dict(error.trailing_metadata())
+    status, found = Status.FromString(trailers["grpc-status-details-bin"]), error_class()
+    assert all(detail.Unpack(found) for detail in status.details)
+    return found.code, json_format.MessageToDict(status)
+
+
 def main(address: str, authorization: str, name: str, request: str) -> None:
     service, _, method = name.partition(".")
     file = FILES[service]
     with tempfile.TemporaryDirectory() as folder:
         generate(folder, file)
+        generate(folder, "error")
         sys.path.insert(0, folder)
+        error_class = importlib.import_module("error_pb2").Error
         messages = importlib.import_module(f"{file}_pb2")
         stubs = importlib.import_module(f"{file}_pb2_grpc")
     described = messages.DESCRIPTOR.services_by_name[service].methods_by_name[method]
@@ -42,7 +55,7 @@ def main(address: str, authorization: str, name: str, request: str) -> None:
                 message, metadata=[("authorization", authorization)], timeout=60
             )
         except grpc.RpcError as error:
-            answer = [error.code().name, error.details()]
+            answer = [error.code().name, error.details(), *read(error, error_class)]
         else:
             assert type(reply).DESCRIPTOR is described.output_type
             answer = json_format.MessageToDict(reply)
