@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.db import connection
 from django_redis import get_redis_connection
 
+from charites.common import draining
 from messaging.wakeups import impatient_connection
 
 log = structlog.get_logger(__name__)
@@ -55,8 +56,9 @@ def alive() -> dict[str, bool]:
 
 
 def check_placing() -> list[Check]:
-    """Checks what an order cannot be placed without."""
-    return [answers("database", ping_database)]
+    """Checks what an order cannot be placed without, and that this process does not end."""
+    checks = [answers("database", ping_database)]
+    return [*checks, Check("process", False, "is about to end")] if draining.has_begun() else checks
 
 
 def check_all() -> list[Check]:

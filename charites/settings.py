@@ -168,6 +168,8 @@ TOKEN_NAME_RATE = env.str("TOKEN_NAME_RATE", "10/min", environment.RATE)  # log-
 TOKEN_REFRESH_RATE = env.str("TOKEN_REFRESH_RATE", "300/min", environment.RATE)  # tokens renewed per address
 NODE_FIRST = env.int("NODE_FIRST", NODES_OF_APPS[0], between(0, 1023))  # Snowflake nodes that it may lease
 NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1], between(0, 1023))
+# Less than the 10 s after which Granian kills a process that it asked to end
+DRAIN_DELAY_SECONDS = env.float("DRAIN_DELAY_SECONDS", 0.0, between(0, 8))
 GRPC_SERVER = env.str("GRPC_SERVER", "grpcio", one_of("grpcio", "pyvoy"))  # the transport of gRPC
 GRPC_MAX_WORKERS = env.int("GRPC_MAX_WORKERS", 16, AT_LEAST_ONE)  # database connections, too
 GRPC_MAX_CONCURRENT = env.int("GRPC_MAX_CONCURRENT", 512, AT_LEAST_ONE)  # under way and waiting; then busy

@@ -73,7 +73,7 @@ class WebApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await live(receive, send, self._close, before=self._end_streams)
+            await live(receive, send, self._close, self._end_streams, settings.DRAIN_DELAY_SECONDS)
         elif scope["type"] == "http":
             answer = await self._answer(scope, receive)
             try:

@@ -127,6 +127,10 @@ MEANINGS = {
     "NODE_LAST": (
         "Last Snowflake node that this process may lease. By APPS: goods 255, stock 511, orders 1023; all of them 1023."
     ),
+    "DRAIN_DELAY_SECONDS": (
+        "Seconds for which a web or gRPC server that was asked to end still takes everything, while /readyz and health "
+        "say that it ends; 3 where a balancer asks them."
+    ),
     "GRPC_SERVER": "What serves gRPC: `grpcio`, or `pyvoy`, which is faster and wants `requirements-pyvoy.txt`.",
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
     "WEB_THREADS": (

@@ -11,7 +11,7 @@ and end with it. Tests use the classes:
 """
 
 from lab.servers.command_line import run
-from lab.servers.haproxy import HAProxy
+from lab.servers.haproxy import HAProxy, ShopHAProxy
 from lab.servers.mariadb import MariaDB
 from lab.servers.mariadb_pair import MariaDBPair
 from lab.servers.nginx import Nginx
@@ -32,6 +32,7 @@ __all__ = [
     "Redis",
     "Server",
     "ServerFailed",
+    "ShopHAProxy",
     "free_port",
     "run",
     "still_free",

@@ -1,43 +1,28 @@
-"""A private HAProxy with the configuration of production, in front of two databases."""
+"""A private HAProxy with a configuration of production: in front of two databases, or of the shop's servers."""
 
 import socket
+from collections.abc import Sequence
 
 from lab.servers.ports import LOOPBACK, free_port
 from lab.servers.private_server import DEPLOY, Server, ServerFailed, find_program
 
-CONFIGURATION = DEPLOY / "haproxy.cfg"
 
-
-class HAProxy(Server):
-    """deploy/haproxy.cfg on ports of its own: `port` leads to the writer, `reader_port` to the other one."""
+class AnyHAProxy(Server):
+    """`file`: what it reads in production, of which `changes` are ours, old text to new."""
 
     name = "haproxy"
+    file = DEPLOY / "haproxy.cfg"
+    admin = "/run/haproxy/admin.sock"
 
-    def __init__(self, one: int, two: int) -> None:
-        """`one`, `two`: ports of the databases; the first one writes."""
-        super().__init__()
-        self.databases = (one, two)
-        self.reader_port = free_port()
-
-    def ports(self) -> list[int]:
-        return [self.port, self.reader_port]
-
-    def change_ports(self) -> None:
-        super().change_ports()
-        self.reader_port = free_port()
+    def changes(self) -> dict[str, str]:
+        raise NotImplementedError
 
     def configuration(self) -> str:
         """The file of production with this server's addresses. Raises ServerFailed where the file has others by now."""
-        text = CONFIGURATION.read_text()
-        for old, new in {
-            "/run/haproxy/admin.sock mode": f"{self.folder / 'admin'} mode",
-            "127.0.0.1:3306\n    server": f"{LOOPBACK}:{self.port}\n    server",
-            "127.0.0.1:3307\n    server": f"{LOOPBACK}:{self.reader_port}\n    server",
-            "10.0.0.1:3306": f"{LOOPBACK}:{self.databases[0]}",
-            "10.0.0.2:3306": f"{LOOPBACK}:{self.databases[1]}",
-        }.items():
+        text = self.file.read_text()
+        for old, new in {f"{self.admin} mode": f"{self.folder / 'admin'} mode", **self.changes()}.items():
             if old not in text:
-                raise ServerFailed(f"{CONFIGURATION.name} has no {old!r}")
+                raise ServerFailed(f"{self.file.name} has no {old!r}")
             text = text.replace(old, new)
         return text
 
@@ -55,3 +40,65 @@ class HAProxy(Server):
             connection.connect(str(self.folder / "admin"))
             connection.sendall(f"{commands}\n".encode())
             return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+
+
+class HAProxy(AnyHAProxy):
+    """deploy/haproxy.cfg on ports of its own: `port` leads to the writer, `reader_port` to the other one."""
+
+    def __init__(self, one: int, two: int) -> None:
+        """`one`, `two`: ports of the databases; the first one writes."""
+        super().__init__()
+        self.databases = (one, two)
+        self.reader_port = free_port()
+
+    def ports(self) -> list[int]:
+        return [self.port, self.reader_port]
+
+    def change_ports(self) -> None:
+        super().change_ports()
+        self.reader_port = free_port()
+
+    def changes(self) -> dict[str, str]:
+        return {
+            "127.0.0.1:3306\n    server": f"{LOOPBACK}:{self.port}\n    server",
+            "127.0.0.1:3307\n    server": f"{LOOPBACK}:{self.reader_port}\n    server",
+            "10.0.0.1:3306": f"{LOOPBACK}:{self.databases[0]}",
+            "10.0.0.2:3306": f"{LOOPBACK}:{self.databases[1]}",
+        }
+
+
+class ShopHAProxy(AnyHAProxy):
+    """deploy/haproxy-shop.cfg on ports of its own and in clear text: `port` speaks HTTP, `grpc_port` gRPC."""
+
+    file = DEPLOY / "haproxy-shop.cfg"
+    admin = "/run/haproxy/shop.sock"
+
+    def __init__(self, web: Sequence[int], grpc: Sequence[int]) -> None:
+        """`web`, `grpc`: ports of two servers each."""
+        super().__init__()
+        self.web, self.grpc = web, grpc
+        self.grpc_port = free_port()
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def grpc_address(self) -> str:
+        return f"{LOOPBACK}:{self.grpc_port}"
+
+    def ports(self) -> list[int]:
+        return [self.port, self.grpc_port]
+
+    def change_ports(self) -> None:
+        super().change_ports()
+        self.grpc_port = free_port()
+
+    def changes(self) -> dict[str, str]:
+        servers = {"10.0.0.1:8000": self.web[0], "10.0.0.2:8000": self.web[1]}
+        servers |= {"10.0.0.1:8081": self.grpc[0], "10.0.0.2:8081": self.grpc[1]}
+        return {
+            "bind :443 ssl crt /etc/haproxy/shop.pem alpn h2,http/1.1": f"bind {LOOPBACK}:{self.port}",
+            "bind :8443 ssl crt /etc/haproxy/shop.pem alpn h2": f"bind {LOOPBACK}:{self.grpc_port} proto h2",
+            **{old: f"{LOOPBACK}:{port}" for old, port in servers.items()},
+        }

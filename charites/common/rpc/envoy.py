@@ -58,11 +58,13 @@ class EnvoyFailed(RuntimeError):
 
 
 @asynccontextmanager
-async def serving(*, host: str, port: int, apps: Sequence[str], tls: TlsFiles | None = None) -> AsyncIterator["Envoy"]:
+async def serving(
+    *, host: str, port: int, apps: Sequence[str], tls: TlsFiles | None = None, delay_seconds: float = 0
+) -> AsyncIterator["Envoy"]:
     """Serves while the block runs; `tls`: certificate chain, private key, and the callers' authority, if any.
 
-    Then drains: no new connections, and those calls under way have `DRAIN_SECONDS` to finish. Raises EnvoyFailed,
-    ImportError without pyvoy.
+    Then drains: health says so, after `delay_seconds` there are no new connections, and calls under way have
+    `DRAIN_SECONDS` to finish. Raises EnvoyFailed, ImportError without pyvoy.
     """
     with own_folder("charites-grpc-") as folder:
         envoy = Envoy(folder, await start(folder, configuration(folder, host, port, tls), apps))
@@ -70,7 +72,7 @@ async def serving(*, host: str, port: int, apps: Sequence[str], tls: TlsFiles | 
             await envoy.await_ready()
             yield envoy
         finally:
-            await envoy.end()
+            await envoy.end(delay_seconds)
 
 
 def configuration(folder: Path, host: str, port: int, tls: TlsFiles | None) -> dict[str, Any]:
@@ -169,11 +171,13 @@ class Envoy:
         """Waits until it ends; its code."""
         return await self._process.wait()
 
-    async def end(self) -> None:
-        """Drains and ends it."""
+    async def end(self, delay_seconds: float) -> None:
+        """Says that it drains, then drains and ends it."""
         try:
             if self._process.returncode is None:
                 (self._folder / "draining").touch()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), delay_seconds)
                 await self._drain()
         finally:
             with suppress(ProcessLookupError):

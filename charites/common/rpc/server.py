@@ -49,10 +49,14 @@ KINDS_OF_STREAMS = 1 + len(reflection.NAMES)  # with health's
 
 @asynccontextmanager
 async def serving(
-    methods: Sequence[Method], *, address: str, credentials: grpc.ServerCredentials | None = None
+    methods: Sequence[Method],
+    *,
+    address: str,
+    credentials: grpc.ServerCredentials | None = None,
+    delay_seconds: float = 0,
 ) -> AsyncIterator[int]:
-    """Serves the methods, health and reflection while the block runs; gives the port. Then drains: no new calls, those
-    under way have `DRAIN_SECONDS` to finish.
+    """Serves the methods, health and reflection while the block runs; gives the port. Then drains: health says so, and
+    after `delay_seconds` there are no new calls, and those under way have `DRAIN_SECONDS` to finish.
 
     Make it after fork. Raises RuntimeError when the address is taken.
     """
@@ -72,8 +76,9 @@ async def serving(
     try:
         yield port
     finally:
-        watching.cancel()
         draining.set()
+        await asyncio.sleep(delay_seconds)
+        watching.cancel()
         await server.stop(DRAIN_SECONDS)
         adapter.close()
 

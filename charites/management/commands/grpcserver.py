@@ -67,7 +67,8 @@ class Command(BaseCommand):
     ) -> None:
         """grpcio's own server, in this process."""
         asked = when_asked_to_end()
-        async with serving(methods, address=f"{bare(host)}:{port}", credentials=credentials) as bound_port:
+        delay, address = settings.DRAIN_DELAY_SECONDS, f"{bare(host)}:{port}"
+        async with serving(methods, address=address, credentials=credentials, delay_seconds=delay) as bound_port:
             self.say(host, bound_port)
             settle_in()
             await asked.wait()
@@ -77,7 +78,8 @@ class Command(BaseCommand):
         """Envoy with Python inside, in a process that ends with this one, and this one with it."""
         asked = when_asked_to_end()
         try:
-            async with envoy.serving(host=host, port=port, apps=apps, tls=tls) as running:
+            delay = settings.DRAIN_DELAY_SECONDS
+            async with envoy.serving(host=host, port=port, apps=apps, tls=tls, delay_seconds=delay) as running:
                 self.say(host, running.port)
                 ends = [asyncio.ensure_future(asked.wait()), asyncio.ensure_future(running.ended())]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from random import Random
+from typing import Protocol
 
 from lab.kit.history import Call, History, Told
 from lab.kit.processes.customers import Customer, RestDoor, RpcDoor
-from lab.kit.processes.shop import Shop, wait_until
+from lab.kit.processes.shop import wait_until
 from lab.kit.trials import Trials
 
 BUYERS = 16
@@ -17,8 +18,18 @@ HEAL_SECONDS = 120  # a bound for busy machines, no measurement
 WELL = 20  # orders in a row, from the buyers together
 
 
+class Doors(Protocol):
+    """Where a shop is, or what stands in front of it."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def grpc_address(self) -> str: ...
+
+
 @contextmanager
-def buyers_of(shop: Shop, trials: Trials, *, staff: str = "") -> Iterator[list[Customer]]:
+def buyers_of(shop: Doors, trials: Trials, *, staff: str = "") -> Iterator[list[Customer]]:
     """Buyers, half of them over REST and half over gRPC, with one history; `staff`: see RestDoor."""
     history = History()
     with ExitStack() as stack:
@@ -41,6 +52,12 @@ def await_orders(history: History, moment: float) -> float:
     """Waits until orders go through again that were begun since then; returns when the first of them did."""
     wait_until(lambda: len(placed_since(history, moment)) >= WELL, seconds=HEAL_SECONDS, what="orders go through again")
     return placed_since(history, moment)[0].ended
+
+
+def turned_away(calls: Sequence[Call], since: float) -> list[Call]:
+    """Calls that ended since then, and were told "busy" or nothing."""
+    ended = [call for call in calls if since <= call.ended < float("inf")]
+    return [call for call in ended if call.told in (Told.BUSY, Told.NOTHING)]
 
 
 def what_they_saw(calls: Sequence[Call], *, died: float, healed: float) -> dict[str, str]:

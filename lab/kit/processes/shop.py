@@ -35,13 +35,19 @@ class Shop:
 
     `environment`: what names database and Redis; see the fixture `process_environment`. Two processes whose names
     differ in the number only share a port. `others`: service -> the shop that serves it, whose gRPC server is started
-    before this one's processes.
+    before this one's processes. `host`: the address that it listens on. `code`: where the code is that the next process
+    runs; another checkout has a `.venv` of its own.
     """
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], others: Mapping[str, "Shop"] = MappingProxyType({})
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        others: Mapping[str, "Shop"] = MappingProxyType({}),
+        *,
+        host: str = LOOPBACK,
     ) -> None:
-        self.folder = folder
+        self.folder, self.host, self.code = folder, host, ROOT
         self.http_port, self.grpc_port = free_port(), free_port()
         self.given = dict(environment)
         self.others = others
@@ -54,8 +60,8 @@ class Shop:
             **self.given,
             "HTTP_PORT": str(self.http_port),
             "GRPC_PORT": str(self.grpc_port),
-            "PAYMENT_NOTIFY_URL": f"http://{LOOPBACK}:{self.http_port}/api/payments/notify",
-            "PUBLIC_URL": f"http://{LOOPBACK}:{self.http_port}",
+            "PAYMENT_NOTIFY_URL": f"{self.url}/api/payments/notify",
+            "PUBLIC_URL": self.url,
             "PYTHONUNBUFFERED": "1",
             **{f"{name.upper()}_ENDPOINT": shop.grpc_address for name, shop in self.others.items()},
         }
@@ -73,26 +79,27 @@ class Shop:
 
     @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.http_port}"
+        return f"http://{self.host}:{self.http_port}"
 
     @property
     def grpc_address(self) -> str:
-        return f"{LOOPBACK}:{self.grpc_port}"
+        return f"{self.host}:{self.grpc_port}"
 
     def command(self, name: str) -> list[str]:
         """The production command of a process; `Procfile` has the same ones."""
-        manage = [sys.executable, str(ROOT / "manage.py")]
+        python = sys.executable if self.code == ROOT else str(self.code / ".venv" / "bin" / "python")
+        manage = [python, str(self.code / "manage.py")]
         match name.rstrip("0123456789"):
             case "web":
-                port = ["--host", LOOPBACK, "--port", str(self.http_port)]
+                port = ["--host", self.host, "--port", str(self.http_port)]
                 size = ["--workers", self.given.get("WEB_PROCESSES", "1"), "--workers-kill-timeout", "10"]
                 options = ["--interface", "asgi", "--log-level", "warning", "--respawn-failed-workers"]
-                return [sys.executable, "-m", "granian", *options, *size, *port, "charites.asgi:application"]
+                return [python, "-m", "granian", *options, *size, *port, "charites.asgi:application"]
             case "grpc":
-                return [*manage, "grpcserver", "--host", LOOPBACK, "--port", str(self.grpc_port)]
+                return [*manage, "grpcserver", "--host", self.host, "--port", str(self.grpc_port)]
             case "worker":
                 options = ["--pool", "threads", "--concurrency", "2", "--without-mingle", "--without-gossip"]
-                return [sys.executable, "-m", "celery", "--app", "charites", "worker", *options]
+                return [python, "-m", "celery", "--app", "charites", "worker", *options]
             case "sweep":
                 return [*manage, "sweep"]
         raise ValueError(name)
@@ -103,7 +110,12 @@ class Shop:
         for name in names:
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    self.command(name), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                    self.command(name),
+                    cwd=self.code,
+                    env=self.environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
 
     def fix_ports(self) -> None:

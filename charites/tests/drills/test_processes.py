@@ -1,0 +1,152 @@
+"""Two web and two gRPC servers behind HAProxy: one comes, one goes, one dies, and all are replaced one by one."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import product
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from charites.tests.drills.load import GOODS, await_orders, buyers_of, pause, turned_away, what_they_saw
+from lab.kit.factories import make_goods
+from lab.kit.findings import findings
+from lab.kit.history import History, contradictions, miscounts, read_truth
+from lab.kit.processes.customers import Crowd
+from lab.kit.processes.shop import ROOT, START_SECONDS, Shop, wait_until
+from lab.kit.trials import Trials
+from lab.servers import ShopHAProxy
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+SETTINGS = {"TRUST_PROXY": "true", "NUM_PROXIES": "1", "DRAIN_DELAY_SECONDS": "3"}
+NAMES, KINDS = ("one", "two"), ("web", "grpc")
+PLACED = {"web": '"path": "/api/orders"', "grpc": '"method": "Order.CreateOrder"'}  # as the log says it
+FOUND_SECONDS = 10.0
+STOCK = 1_000_000
+# The checkout, with a `.venv`, that a rolling upgrade leads to: the version before or after this one.
+OTHER_CODE = Path(os.environ.get("DRILL_OTHER_CODE", ROOT))
+
+
+class Site:
+    """Servers with ports of their own on one database, behind a proxy. One of them is told by its number and kind."""
+
+    def __init__(self, shops: Mapping[str, Shop], proxy: ShopHAProxy) -> None:
+        self.shops, self.proxy = shops, proxy
+
+    def start(self, name: str, kind: str) -> None:
+        self.shops[name].start(kind)
+
+    def await_up(self, name: str, kind: str) -> None:
+        """Waits until the proxy takes it for well."""
+        wait_until(lambda: self.state(name, kind) == "UP", seconds=START_SECONDS, what=f"{kind} {name} is up")
+
+    def state(self, name: str, kind: str) -> str:
+        rows = [line.split(",") for line in self.proxy.tell("show stat").splitlines()]
+        return next(row[17] for row in rows if row[:2] == [kind, name])
+
+    def placed(self, name: str, kind: str) -> int:
+        """How many orders it has answered."""
+        return self.shops[name].log(kind).count(PLACED[kind])
+
+    def kill(self, name: str, kind: str) -> None:
+        self.shops[name].kill(kind)
+
+
+@pytest.fixture
+def site(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Site]:
+    """All of it, nothing started but the proxy."""
+    for goods_id in GOODS:
+        make_goods(goods_id, stock=STOCK)
+    with ExitStack() as stack:
+        shops = {}
+        for name in NAMES:
+            (tmp_path / name).mkdir()
+            shops[name] = stack.enter_context(Shop(tmp_path / name, {**process_environment, **SETTINGS}))
+            shops[name].fix_ports()
+        web, grpc = ([getattr(shop, f"{kind}_port") for shop in shops.values()] for kind in ("http", "grpc"))
+        yield Site(shops, stack.enter_context(ShopHAProxy(web, grpc)))
+
+
+def start(site: Site, *names: str) -> None:
+    for name, kind in product(names, KINDS):
+        site.start(name, kind)
+    for name, kind in product(names, KINDS):
+        site.await_up(name, kind)
+
+
+@contextmanager
+def crowd(site: Site, trials: Trials) -> Iterator[History]:
+    """Buyers at work, and what is true when they have gone."""
+    earlier = read_truth(connection).effects
+    with buyers_of(site.proxy, trials) as buyers:
+        with Crowd(buyers):
+            yield buyers[0].history
+        history = buyers[0].history
+    truth = read_truth(connection)
+    assert contradictions(history.calls, [effect for effect in truth.effects if effect not in earlier]) == []
+    assert miscounts(truth) == []
+    assert findings() == []
+
+
+def test_second_instance_gets_calls_within_seconds_and_one_that_is_stopped_loses_none(
+    site: Site, trials: Trials
+) -> None:
+    start(site, "one")
+    with crowd(site, trials) as history:
+        pause(trials)
+        for kind in KINDS:
+            began = time.monotonic()
+            site.start("two", kind)
+            site.await_up("two", kind)
+            up = time.monotonic()
+            wait_until(lambda kind=kind: site.placed("two", kind) > 0, seconds=FOUND_SECONDS, what=f"{kind} gets calls")
+            trials.tell(f"{kind}: started in {up - began:.1f} s, first call {time.monotonic() - up:.1f} s later")
+        for kind in KINDS:
+            pause(trials)
+            asked = time.monotonic()
+            assert site.shops["two"].end(kind) == 0
+            ended = time.monotonic()
+            await_orders(history, ended)
+            failed = turned_away(history.calls, asked)
+            trials.tell(f"{kind}: stopped in {ended - asked:.1f} s, {len(failed)} calls turned away")
+            assert failed == []
+    trials.tell(history.summary())
+
+
+def test_instance_that_dies_loses_no_order_that_was_acknowledged(site: Site, trials: Trials) -> None:
+    start(site, *NAMES)
+    deaths = trials.count(sample=1, full=10)
+    with crowd(site, trials) as history:
+        for number in range(deaths):
+            name, kind = trials.random.choice(NAMES), KINDS[number % 2]
+            pause(trials)
+            died = time.monotonic()
+            site.kill(name, kind)
+            healed = await_orders(history, died)
+            site.start(name, kind)
+            site.await_up(name, kind)
+            trials.row({"died": f"one of two {kind} servers, -9", **what_they_saw(history.calls, died=died, healed=healed)})
+    trials.tell(f"{deaths} deaths: {history.summary()}; every order that was acknowledged is there")
+
+
+def test_all_instances_are_replaced_one_after_the_other_and_no_call_fails(site: Site, trials: Trials) -> None:
+    """A rolling restart; with DRILL_OTHER_CODE a rolling upgrade, and the way back."""
+    start(site, *NAMES)
+    with crowd(site, trials) as history:
+        pause(trials)
+        began = time.monotonic()
+        for code, name, kind in product((OTHER_CODE, ROOT)[: trials.count(sample=1, full=2)], NAMES, KINDS):
+            before = site.placed(name, kind)
+            assert site.shops[name].end(kind) == 0
+            site.shops[name].code = code
+            site.start(name, kind)
+            site.await_up(name, kind)
+            wait_until(lambda: site.placed(name, kind) > before, seconds=FOUND_SECONDS, what="it gets calls")  # noqa: B023
+        ended = time.monotonic()
+        await_orders(history, ended)
+        failed = turned_away(history.calls, began)
+        assert failed == []
+    trials.tell(f"all replaced in {ended - began:.1f} s, {len(failed)} calls failed; {history.summary()}")
