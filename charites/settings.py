@@ -171,6 +171,7 @@ NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1], between(0, 1023))
 # Less than the 10 s after which Granian kills a process that it asked to end
 DRAIN_DELAY_SECONDS = env.float("DRAIN_DELAY_SECONDS", 0.0, between(0, 8))
 GRPC_SERVER = env.str("GRPC_SERVER", "grpcio", one_of("grpcio", "pyvoy"))  # the transport of gRPC
+GRPC_CONNECTION_SECONDS = env.int("GRPC_CONNECTION_SECONDS", 300, SECONDS)
 GRPC_MAX_WORKERS = env.int("GRPC_MAX_WORKERS", 16, AT_LEAST_ONE)  # database connections, too
 GRPC_MAX_CONCURRENT = env.int("GRPC_MAX_CONCURRENT", 512, AT_LEAST_ONE)  # under way and waiting; then busy
 GRPC_DEADLINE_SECONDS = env.float("GRPC_DEADLINE_SECONDS", 10.0, PAUSE)  # of a call, whatever it asks for

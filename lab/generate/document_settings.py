@@ -132,6 +132,10 @@ MEANINGS = {
         "say that it ends; 3 where a balancer asks them."
     ),
     "GRPC_SERVER": "What serves gRPC: `grpcio`, or `pyvoy`, which is faster and wants `requirements-pyvoy.txt`.",
+    "GRPC_CONNECTION_SECONDS": (
+        "Seconds after which a gRPC connection is closed, once its calls have ended: whoever has to connect anew looks "
+        "for servers again, and finds those that are new."
+    ),
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
     "WEB_THREADS": (
         "Threads of each web process, for what its event loop does not answer by itself. It opens a few database "

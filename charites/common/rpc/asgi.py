@@ -35,7 +35,7 @@ from charites.common.rpc.limits import (
     message_bytes,
 )
 from charites.common.rpc.servicer import Method
-from charites.common.rpc.status import turned_away
+from charites.common.rpc.status import no_place
 
 Stream = Callable[[Receive], AsyncGenerator[Message, None]]
 Read = TypeVar("Read", bound=Message)
@@ -159,7 +159,7 @@ class GrpcApp:
                     async for reply in replies:
                         await send(framed(reply.SerializeToString(), more=True))
         except Busy:
-            return turned_away(Why.STREAMS)
+            return no_place(path)
         except Refused as refused:
             return refused.status
         return OK

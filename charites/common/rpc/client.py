@@ -1,5 +1,6 @@
 """The one client class: token, request id, deadline, and retries of what is safe to repeat."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -18,8 +19,12 @@ from charites.common.rpc.status import read_error
 
 StubT = TypeVar("StubT")
 RETRY_PAUSE_SECONDS = 0.05
+ROUND_ROBIN = {"loadBalancingConfig": [{"round_robin": {}}]}
+# Where there are others to go to: a server that says that it ends is left before it turns calls away.
+AND_HEALTH = {**ROUND_ROBIN, "healthCheckConfig": {"serviceName": ""}}
 CHANNEL_OPTIONS = [
-    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+    # A name is looked up again whenever a connection ends, once a second at most; gRPC's own pause is 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
     # A server that comes back is found within a second; gRPC's own pause grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -28,13 +33,18 @@ CHANNEL_OPTIONS = [
 ]
 
 
+# What a server's end makes of calls that it has not begun. Of CANCELLED, too, nobody says that nothing was done.
+UNSERVED = (StatusCode.UNAVAILABLE, StatusCode.CANCELLED)
+
+
 @dataclass
 class Client:
-    """A connection to a gRPC service, for any stub: adds token, request id and deadline, and tries again what was
-    answered UNAVAILABLE and is safe to repeat. Make it after fork; safe for threads.
+    """A connection to a gRPC service, for any stub: adds token, request id and deadline, and tries again what a
+    server that is busy, away or about to end did not answer and is safe to repeat. Make it after fork; safe for threads.
 
     `address`: host:port; or several, among which calls are dealt out in turn: `ipv4:10.0.0.5:8081,10.0.0.6:8081`, or
-    every address of a name, `dns:///stock.internal:8081`. One that is away is left out until it is back. An error
+    every address that a name has now, `dns:///stock.internal:8081`. One that is away, or says that it ends, is left out
+    until it is back. An error
     (grpc.RpcError) has `unanswered` set when a try before the last one ended without the server's word: that one may
     have had its effect.
     """
@@ -47,10 +57,13 @@ class Client:
     channel: grpc.Channel = field(init=False)
 
     def __post_init__(self) -> None:
+        are_several = "," in self.address or self.address.startswith("dns:")
+        service_config = json.dumps(AND_HEALTH if are_several else ROUND_ROBIN)
+        options = [("grpc.service_config", service_config), *CHANNEL_OPTIONS]
         if self.credentials:
-            self._transport = grpc.secure_channel(self.address, self.credentials, CHANNEL_OPTIONS)
+            self._transport = grpc.secure_channel(self.address, self.credentials, options)
         else:
-            self._transport = grpc.insecure_channel(self.address, CHANNEL_OPTIONS)
+            self._transport = grpc.insecure_channel(self.address, options)
         self.channel = grpc.intercept_channel(self._transport, ClientInterceptor(self))
 
     def stub(self, stub_class: Callable[[grpc.Channel], StubT]) -> StubT:
@@ -96,7 +109,7 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
             pause = random.uniform(0, RETRY_PAUSE_SECONDS * 2**attempt)
             if attempt + 1 == self._client.tries or time.monotonic() + pause >= deadline:
                 break
-            if call.code() is not StatusCode.UNAVAILABLE or not may_repeat(details.method, metadata, call):
+            if call.code() not in UNSERVED or not may_repeat(details.method, metadata, call):
                 break
             unanswered = unanswered or not read_error(call)
             time.sleep(pause)
@@ -115,7 +128,7 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
 
 
 def may_repeat(path: str, metadata: Sequence[tuple[str, str]], call: Any) -> bool:
-    """Whether an UNAVAILABLE call may be made again: the server said itself that it did nothing, or the method or an
+    """Whether a call that was not served may be made again: the server said itself that it did nothing, or the method or an
     idempotency key makes a second one harmless. A connection that broke under the call says nothing.
     """
     if any(key == IDEMPOTENCY_KEY for key, _value in metadata) or read_error(call):

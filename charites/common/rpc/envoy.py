@@ -22,11 +22,11 @@ import structlog
 from charites.common.folders import own_folder
 from charites.common.rpc.limits import (
     CALLS_A_CONNECTION,
-    CONNECTION_SECONDS,
     DRAIN_SECONDS,
     HANDSHAKE_SECONDS,
     METADATA_BYTES,
     MOST_CONNECTIONS,
+    connection_seconds,
 )
 
 log = structlog.get_logger(__name__)
@@ -100,8 +100,8 @@ def configuration(folder: Path, host: str, port: int, tls: TlsFiles | None) -> d
             "connection_keepalive": {"interval": "60s", "timeout": "20s"},  # who has gone keeps no place
         },
         "common_http_protocol_options": {
-            "idle_timeout": f"{CONNECTION_SECONDS}s",
-            "max_connection_duration": f"{CONNECTION_SECONDS}s",  # calls that are open may end
+            "idle_timeout": f"{connection_seconds()}s",
+            "max_connection_duration": f"{connection_seconds()}s",  # calls that are open may end
         },
         "request_headers_timeout": f"{HANDSHAKE_SECONDS}s",
         "max_request_headers_kb": 8 * METADATA_BYTES // 1024,  # past it the connection ends; before, we say why

@@ -17,7 +17,7 @@ MOST_STREAMS = 128  # of each kind: health's, reflection's two. They need no tok
 STREAMS_OF_AN_ADDRESS = MOST_STREAMS // 2  # so that one caller does not have all of them
 CALLS_A_CONNECTION = 100  # at once, streams included; HTTP/2 makes the others wait at their caller
 MOST_CONNECTIONS = 8192
-CONNECTION_SECONDS, GRACE_SECONDS = 300, 30  # then a caller connects anew, and finds servers that are new, too
+GRACE_SECONDS = 30  # for calls on a connection that is as old as it may be
 HANDSHAKE_SECONDS = 10
 
 
@@ -25,6 +25,11 @@ def allowed_seconds(given: float | None) -> float:
     """How long a call may take, whatever its caller gives it."""
     most = float(settings.GRPC_DEADLINE_SECONDS)
     return most if given is None else min(given, most)
+
+
+def connection_seconds() -> int:
+    """After how long a caller connects anew, and finds servers that are new, too."""
+    return int(settings.GRPC_CONNECTION_SECONDS)
 
 
 def message_bytes() -> int:

@@ -15,13 +15,12 @@ from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 from grpc_status import rpc_status
 
 from charites.common.addresses import FORWARDED_FOR, caller_address, host_of
-from charites.common.errors import Busy, Invalid, Why
+from charites.common.errors import Busy, Invalid
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter, parse, texts
 from charites.common.rpc.health import Health
 from charites.common.rpc.limits import (
     CALLS_A_CONNECTION,
-    CONNECTION_SECONDS,
     DRAIN_SECONDS,
     GRACE_SECONDS,
     HANDSHAKE_SECONDS,
@@ -32,11 +31,12 @@ from charites.common.rpc.limits import (
     Unheard,
     allowed_seconds,
     calls_on_their_way,
+    connection_seconds,
     each_second,
     message_bytes,
 )
 from charites.common.rpc.servicer import Method
-from charites.common.rpc.status import as_status, turned_away
+from charites.common.rpc.status import as_status, no_place
 
 Context: TypeAlias = grpc.aio.ServicerContext
 Stream: TypeAlias = Callable[[Any, Context], Awaitable[None]]
@@ -107,7 +107,7 @@ class Handlers(grpc.GenericRpcHandler):
         """Where a caller says that no request follows, grpcio ends without a word: the call stays open, and has its
         place among all, as long as its connection. Only few may be of this kind."""
         if call in self._waiting:
-            seconds = 0 if call.cancelled() else CONNECTION_SECONDS + GRACE_SECONDS
+            seconds = 0 if call.cancelled() else connection_seconds() + GRACE_SECONDS
             call.get_loop().call_later(seconds, self._waiting.discard, call)
 
     async def serve(self, adapter: Adapter, method: Method, data: bytes, context: Context) -> bytes:
@@ -218,7 +218,7 @@ def bounded(stream: Stream, kind: str, streams: Streams) -> Stream:
             with streams.place(kind, caller_address(host_of(context.peer()), forwarded)):
                 await stream(request, context)
         except Busy:
-            await refuse(context, turned_away(Why.STREAMS))
+            await refuse(context, no_place(kind))
         except Invalid as error:
             await refuse(context, as_status(error))
         except grpc.aio.InternalError as error:  # a write that failed: the caller has gone, and that needs no traceback
@@ -246,8 +246,8 @@ def server_options() -> list[tuple[str, int]]:
         ("grpc.max_allowed_incoming_connections", MOST_CONNECTIONS),
         ("grpc.server_handshake_timeout_ms", 1000 * HANDSHAKE_SECONDS),
         # Whoever is connected for long has to look for servers again, and who does nothing goes.
-        ("grpc.max_connection_idle_ms", 1000 * CONNECTION_SECONDS),
-        ("grpc.max_connection_age_ms", 1000 * CONNECTION_SECONDS),
+        ("grpc.max_connection_idle_ms", 1000 * connection_seconds()),
+        ("grpc.max_connection_age_ms", 1000 * connection_seconds()),
         ("grpc.max_connection_age_grace_ms", 1000 * GRACE_SECONDS),
         ("grpc.so_reuseport", 1),  # several processes share a port, also during a rolling restart
     ]

@@ -47,6 +47,16 @@ def turned_away(why: Why) -> Status:
     return as_status(error)
 
 
+def no_place(kind: str) -> Status:
+    """Returns "busy" for a stream that finds no place. Who watches health is told UNIMPLEMENTED, which callers that
+    balance take for "do without": after any other word they would send no call to this server."""
+    busy_status, status = turned_away(Why.STREAMS), Status()
+    status.CopyFrom(busy_status)  # which others have, too
+    if kind.endswith("Watch"):
+        status.code = StatusCode.UNIMPLEMENTED.value[0]
+    return status
+
+
 @lru_cache(1_000)  # most are the same as many others: this product is sold out
 def make_status(status: StatusCode, code: int, slug: str, message: str, details: tuple[tuple[str, str], ...]) -> Status:
     detail = AnyMessage()

@@ -202,8 +202,8 @@ def test_streams_are_bounded_and_take_no_calls_place(monkeypatch: pytest.MonkeyP
     _calls, methods = probe()
     monkeypatch.setattr(limits, "MOST_STREAMS", 0)
 
-    for path in (WATCH, *REFLECT):
-        assert ask(methods, path, message(HealthCheckRequest())).status == "UNAVAILABLE"
+    statuses = [ask(methods, path, message(HealthCheckRequest())).status for path in (WATCH, *REFLECT)]
+    assert statuses == ["UNIMPLEMENTED", "UNAVAILABLE", "UNAVAILABLE"]
     assert ask(methods, CHECK, message(HealthCheckRequest())).status == "OK"
     assert ask(methods, GET_STOCK, message(StockLevel())).status == "OK"
 

@@ -1,8 +1,9 @@
 """The client that services call each other with."""
 
+import asyncio
 import socket
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -15,13 +16,15 @@ from grpc_status import rpc_status
 from charites.common import error_before_pb2
 from charites.common.error_pb2 import Error
 from charites.common.errors import Busy, NotFound
-from charites.common.rpc import Call, Client, may_repeat, read_error
+from charites.common.rpc import Call, Client, may_repeat, read_error, serving
 from charites.tests.api.probe import WAIT_SECONDS, probe, raising
 from lab.kit.factories import bearer
-from lab.kit.grpc_server import grpc_server, refusal
+from lab.kit.grpc_server import background_loop, grpc_server, refusal
 from lab.kit.processes.shop import wait_until
 from stock.rpc.stock_pb2 import StockLevel
 from stock.rpc.stock_pb2_grpc import StockStub
+
+END_SECONDS = 8.0  # longer than it takes to notice
 
 
 def busy_times(number: int) -> Callable[[Any, Call], Message]:
@@ -105,6 +108,61 @@ def test_what_a_server_of_the_version_before_says_is_understood() -> None:
 
     expected = Error(code=40010003, message="Why.", details={"left": "1"}, error="not_enough_stock")
     assert read_error(caught.value) == expected
+
+
+def test_the_client_leaves_a_server_that_says_that_it_ends() -> None:
+    (left_calls, left_methods), (calls, methods) = probe(), probe()
+    ends = serving(left_methods, address="127.0.0.1:0", delay_seconds=END_SECONDS)
+    port = in_background(ends.__aenter__()).result(WAIT_SECONDS)
+    with (
+        grpc_server(methods) as stays,
+        Client(f"ipv4:127.0.0.1:{port},{stays}", token=bearer(), tries=1, timeout_seconds=WAIT_SECONDS) as client,
+    ):
+        stub: Any = client.stub(StockStub)
+        wait_until(lambda: stub.GetStock(StockLevel()) and left_calls, seconds=WAIT_SECONDS, what="it gets calls")
+
+        ending = in_background(ends.__aexit__(None, None, None))
+        wait_until(lambda: is_left(stub, left_calls), seconds=END_SECONDS, what="it gets no calls any more")
+        is_still_there = not ending.done()
+        ending.result(WAIT_SECONDS)
+        stub.GetStock(StockLevel())
+
+    assert is_still_there
+    assert calls
+
+
+def in_background(coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+    return asyncio.run_coroutine_threadsafe(coroutine, background_loop())
+
+
+def is_left(stub: Any, calls: list[Call]) -> bool:
+    """Whether of the next calls none goes there."""
+    before = len(calls)
+    for _ in range(4):
+        stub.GetStock(StockLevel())
+    return len(calls) == before
+
+
+def test_the_client_repeats_a_call_that_the_end_of_a_server_cancelled() -> None:
+    statuses = [grpc.StatusCode.CANCELLED]
+
+    def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if statuses:
+            context.abort(statuses.pop(), "CANCELLED")
+        return StockLevel(num=1).SerializeToString()
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    handlers = {"GetStock": grpc.unary_unary_rpc_method_handler(answer)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Stock", handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with Client(f"127.0.0.1:{port}", timeout_seconds=WAIT_SECONDS) as client:
+            reply = client.stub(StockStub).GetStock(StockLevel())
+    finally:
+        server.stop(None)
+
+    assert reply == StockLevel(num=1)
 
 
 def test_a_server_that_is_slow_to_shake_hands_is_not_away() -> None:

@@ -132,7 +132,7 @@ def test_watchers_behind_a_proxy_are_told_apart(monkeypatch: pytest.MonkeyPatch)
             stream.cancel()
 
     assert told == [health_pb2.HealthCheckResponse.SERVING] * 2
-    assert once_more == ("UNAVAILABLE", 10000004)
+    assert once_more == ("UNIMPLEMENTED", 10000004)
 
 
 def start(shop: Shop) -> None:

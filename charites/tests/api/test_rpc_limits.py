@@ -239,7 +239,7 @@ def test_streams_are_bounded_and_take_no_calls_place(monkeypatch: pytest.MonkeyP
         over.set()
 
     assert len(answers) == 6
-    assert refused == [("UNAVAILABLE", 10000004)] * 3
+    assert refused == [("UNIMPLEMENTED", 10000004), *[("UNAVAILABLE", 10000004)] * 2]
     assert answer == StockLevel(goods_id=5)
 
 
