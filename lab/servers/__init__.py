@@ -1,4 +1,4 @@
-"""Private servers for tests, races and measurements: MariaDB, Redis, RabbitMQ and nginx on free loopback ports.
+"""Private servers for tests, races and measurements: MariaDB, Redis, RabbitMQ, nginx, HAProxy, DNS on free loopback ports.
 
     python -m lab.servers mariadb redis -- python manage.py check
 
@@ -11,6 +11,7 @@ and end with it. Tests use the classes:
 """
 
 from lab.servers.command_line import run
+from lab.servers.dns import DNS
 from lab.servers.haproxy import HAProxy, ShopHAProxy
 from lab.servers.mariadb import MariaDB
 from lab.servers.mariadb_pair import MariaDBPair
@@ -21,6 +22,7 @@ from lab.servers.rabbitmq import RabbitMQ
 from lab.servers.redis import EmbeddedRedis, Redis
 
 __all__ = [
+    "DNS",
     "LOOPBACK",
     "EmbeddedRedis",
     "HAProxy",

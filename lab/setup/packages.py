@@ -53,6 +53,7 @@ NEEDED: list[tuple[str, str, Callable[[], bool]]] = [
     ("chromium-driver", "chromedriver", lambda: has("chromedriver")),
     ("nginx-light", "nginx", lambda: has("nginx")),
     ("haproxy", "haproxy", lambda: has("haproxy")),
+    ("dnsmasq-base", "dnsmasq", lambda: has("dnsmasq")),
     ("openssl", "openssl", lambda: has("openssl")),
     ("faketime", "libfaketime", lambda: has("faketime")),
 ]

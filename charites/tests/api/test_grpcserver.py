@@ -237,6 +237,25 @@ def test_health_and_reflection_are_served_and_health_says_when_the_server_drains
     assert names == [SERVICES, SERVICES]
 
 
+def test_server_that_is_asked_to_end_says_so_first_and_takes_calls_for_a_while(shop: Shop, callers: Callers) -> None:
+    make_stock(1, 10)
+    shop.given["DRAIN_DELAY_SECONDS"] = "4"
+    start(shop, "grpc")
+    not_serving = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
+    with grpc.insecure_channel(shop.grpc_address) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        request = health_pb2.HealthCheckRequest()
+        serving = check(request)
+        process = shop.processes["grpc"]
+        process.terminate()
+        wait_until(lambda: check(request) == not_serving, seconds=WAIT_SECONDS, what="it says so")
+        answer = callers.buyer().stock.GetStock(StockLevel(goods_id=1))  # over a connection of its own
+        assert process.wait(WAIT_SECONDS) == 0
+
+    assert serving != not_serving
+    assert answer.num == 10
+
+
 @pytest.mark.once
 def test_parts_of_the_shop_are_served_where_only_they_are_wanted(shop: Shop, callers: Callers) -> None:
     make_stock(1, 10)

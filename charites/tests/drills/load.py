@@ -29,8 +29,9 @@ class Doors(Protocol):
 
 
 @contextmanager
-def buyers_of(shop: Doors, trials: Trials, *, staff: str = "") -> Iterator[list[Customer]]:
-    """Buyers, half of them over REST and half over gRPC, with one history; `staff`: see RestDoor."""
+def buyers_of(shop: Doors, trials: Trials, *, staff: str = "", rest_seconds: float = 0.0) -> Iterator[list[Customer]]:
+    """Buyers, half of them over REST and half over gRPC, with one history; `staff`: see RestDoor. Without a rest they
+    take all of a small machine."""
     history = History()
     with ExitStack() as stack:
         buyers = []
@@ -38,7 +39,7 @@ def buyers_of(shop: Doors, trials: Trials, *, staff: str = "") -> Iterator[list[
             door = RestDoor(shop.url, user_id, staff) if user_id % 2 else RpcDoor(shop.grpc_address, user_id)
             stack.callback(door.close)
             lots = Random(trials.random.random())
-            buyers.append(Customer(f"user{user_id}", user_id, door, history, lots, GOODS))
+            buyers.append(Customer(f"user{user_id}", user_id, door, history, lots, GOODS, rest_seconds))
         yield buyers
 
 
@@ -52,6 +53,16 @@ def await_orders(history: History, moment: float) -> float:
     """Waits until orders go through again that were begun since then; returns when the first of them did."""
     wait_until(lambda: len(placed_since(history, moment)) >= WELL, seconds=HEAL_SECONDS, what="orders go through again")
     return placed_since(history, moment)[0].ended
+
+
+def await_yes(history: History, moment: float) -> None:
+    """Waits until as many calls that began since then were answered yes; over gRPC an order is not told from its
+    repetition."""
+
+    def answered() -> int:
+        return sum(call.started >= moment and call.told.is_yes for call in history.calls)
+
+    wait_until(lambda: answered() >= WELL, seconds=HEAL_SECONDS, what="calls go through")
 
 
 def turned_away(calls: Sequence[Call], since: float) -> list[Call]:

@@ -1,23 +1,39 @@
-"""Two web and two gRPC servers behind HAProxy: one comes, one goes, one dies, and all are replaced one by one."""
+"""Two web and two gRPC servers behind HAProxy, or known by a name: one comes, one goes, one dies, and all are replaced
+one by one."""
 
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import product
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
 
+import grpc
 import pytest
 from django.db import connection
 
-from charites.tests.drills.load import GOODS, await_orders, buyers_of, pause, turned_away, what_they_saw
-from lab.kit.factories import make_goods
+from charites.tests.drills.load import (
+    BUYERS,
+    GOODS,
+    await_orders,
+    await_yes,
+    buyers_of,
+    pause,
+    turned_away,
+    what_they_saw,
+)
+from lab.kit.factories import bearer, make_goods
 from lab.kit.findings import findings
 from lab.kit.history import History, contradictions, miscounts, read_truth
-from lab.kit.processes.customers import Crowd
+from lab.kit.processes.customers import Crowd, Customer, RpcDoor
 from lab.kit.processes.shop import ROOT, START_SECONDS, Shop, wait_until
 from lab.kit.trials import Trials
-from lab.servers import ShopHAProxy
+from lab.servers import DNS, ShopHAProxy
+from orders.rpc.orders_pb2_grpc import OrderStub
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -25,7 +41,13 @@ SETTINGS = {"TRUST_PROXY": "true", "NUM_PROXIES": "1", "DRAIN_DELAY_SECONDS": "3
 NAMES, KINDS = ("one", "two"), ("web", "grpc")
 PLACED = {"web": '"path": "/api/orders"', "grpc": '"method": "Order.CreateOrder"'}  # as the log says it
 FOUND_SECONDS = 10.0
+REST_SECONDS = 0.2  # so that a server that starts has something of the machine, too
 STOCK = 1_000_000
+SERVICE_CONFIG = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
+PLAIN_OPTIONS = [
+    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
+]
 # The checkout, with a `.venv`, that a rolling upgrade leads to: the version before or after this one.
 OTHER_CODE = Path(os.environ.get("DRILL_OTHER_CODE", ROOT))
 
@@ -81,7 +103,7 @@ def start(site: Site, *names: str) -> None:
 def crowd(site: Site, trials: Trials) -> Iterator[History]:
     """Buyers at work, and what is true when they have gone."""
     earlier = read_truth(connection).effects
-    with buyers_of(site.proxy, trials) as buyers:
+    with buyers_of(site.proxy, trials, rest_seconds=REST_SECONDS) as buyers:
         with Crowd(buyers):
             yield buyers[0].history
         history = buyers[0].history
@@ -128,7 +150,9 @@ def test_instance_that_dies_loses_no_order_that_was_acknowledged(site: Site, tri
             healed = await_orders(history, died)
             site.start(name, kind)
             site.await_up(name, kind)
-            trials.row({"died": f"one of two {kind} servers, -9", **what_they_saw(history.calls, died=died, healed=healed)})
+            trials.row(
+                {"died": f"one of two {kind} servers, -9", **what_they_saw(history.calls, died=died, healed=healed)}
+            )
     trials.tell(f"{deaths} deaths: {history.summary()}; every order that was acknowledged is there")
 
 
@@ -150,3 +174,71 @@ def test_all_instances_are_replaced_one_after_the_other_and_no_call_fails(site: 
         failed = turned_away(history.calls, began)
         assert failed == []
     trials.tell(f"all replaced in {ended - began:.1f} s, {len(failed)} calls failed; {history.summary()}")
+
+
+class PlainDoor(RpcDoor):
+    """A client of gRPC without anything of ours, which a service of somebody else may be."""
+
+    def __init__(self, address: str, user_id: int) -> None:
+        self._client = grpc.insecure_channel(address, PLAIN_OPTIONS)  # type: ignore[assignment]
+        metadata = [("authorization", bearer(user_id))]
+        calls = OrderStub(self._client)
+        create, cancel = (partial(call, metadata=metadata) for call in (calls.CreateOrder, calls.CancelOrder))
+        self._stub = SimpleNamespace(CreateOrder=create, CancelOrder=cancel)
+
+
+@pytest.mark.parametrize("door", [RpcDoor, PlainDoor])
+def test_servers_of_a_name_come_and_go_and_callers_that_balance_notice(
+    door: type[RpcDoor], tmp_path: Path, process_environment: dict[str, str], trials: Trials
+) -> None:
+    for goods_id in GOODS:
+        make_goods(goods_id, stock=STOCK)
+    settings = {"DRAIN_DELAY_SECONDS": "3", "GRPC_CONNECTION_SECONDS": "5"}
+    history = History()
+    with ExitStack() as stack:
+        shops = []
+        for number in (2, 3):
+            folder, host = tmp_path / str(number), f"127.0.0.{number}"
+            folder.mkdir()
+            shops.append(stack.enter_context(Shop(folder, {**process_environment, **settings}, host=host)))
+        one, two = shops
+        one.fix_ports()
+        two.fix_ports()
+        two.grpc_port = one.grpc_port
+        dns = stack.enter_context(DNS([one.host]))
+        start_grpc(one)
+        buyers = []
+        for user_id in range(101, 101 + BUYERS):
+            mine = door(dns.target(one.grpc_port), user_id)
+            stack.callback(mine.close)
+            lots = Random(trials.random.random())
+            buyers.append(Customer(f"user{user_id}", user_id, mine, history, lots, GOODS, REST_SECONDS))
+        with Crowd(buyers):
+            start_grpc(two)
+            before = placed(two)
+            dns.point([one.host, two.host])
+            named = time.monotonic()
+            wait_until(lambda: placed(two) > before, seconds=FOUND_SECONDS, what="the second one gets calls")
+            found = time.monotonic()
+            pause(trials)
+            dns.point([one.host])
+            assert two.end("grpc") == 0
+            ended = time.monotonic()
+            await_yes(history, ended)
+    failed = turned_away(history.calls, 0)
+
+    trials.tell(
+        f"{door.__name__}: first call {found - named:.1f} s after it was named, stopped in {ended - found:.1f} s, "
+        f"{len(failed)} calls failed; {history.summary()}"
+    )
+    assert failed == []
+    assert contradictions(history.calls, read_truth(connection).effects) == []
+
+
+def start_grpc(shop: Shop) -> None:
+    shop.start("grpc")
+    wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=START_SECONDS, what="it listens")
+
+
+def placed(shop: Shop) -> int:
+    return shop.log("grpc").count(PLACED["grpc"])

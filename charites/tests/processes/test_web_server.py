@@ -103,3 +103,20 @@ def test_process_that_is_killed_is_replaced(started: Started) -> None:
     wait_until(lambda: both_processes_of(shop) - {killed} - first, seconds=SECONDS, what="another one stands in")
     shop.await_web()
     assert shop.processes["web"].poll() is None
+
+
+def test_server_that_is_asked_to_end_says_so_first_and_takes_requests_for_a_while(started: Started) -> None:
+    shop = started(DRAIN_DELAY_SECONDS="4")
+    ready = httpx.get(f"{shop.url}/readyz", timeout=SECONDS)
+
+    shop.processes["web"].terminate()
+    wait_until(
+        lambda: httpx.get(f"{shop.url}/readyz", timeout=SECONDS).status_code == 503, seconds=SECONDS, what="it says so"
+    )
+    told = httpx.get(f"{shop.url}/readyz", timeout=SECONDS)
+    answer = httpx.get(f"{shop.url}/api/rooms", timeout=SECONDS)
+    code = shop.processes["web"].wait(SECONDS)
+
+    assert (ready.status_code, answer.status_code, code) == (200, 401, 0)  # it wants a token
+    assert told.json()["checks"]["process"] == {"ok": False, "detail": "is about to end"}
+    assert "Traceback" not in shop.log("web")

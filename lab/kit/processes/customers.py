@@ -140,7 +140,7 @@ def refused(wish: Wish, number: int) -> Answer:
 
 @dataclass
 class Customer:
-    """One user at one door. `goods_ids`: what they buy."""
+    """One user at one door. `goods_ids`: what they buy; `rest_seconds`: between two calls."""
 
     name: str
     user_id: int
@@ -148,6 +148,7 @@ class Customer:
     history: History
     lots: random.Random
     goods_ids: Sequence[int]
+    rest_seconds: float = 0.0
     open: Wish | None = None
     orders: list[str] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
@@ -215,7 +216,6 @@ class Crowd:
     def _run(self, customer: Customer) -> None:
         while not self._over.is_set():
             customer.ask(customer.open or customer.next_wish())
-            if customer.open:
-                self._over.wait(ASK_AGAIN_SECONDS)
+            self._over.wait(ASK_AGAIN_SECONDS if customer.open else customer.rest_seconds)
         if customer.open:
             customer.ask_until_known(customer.open)
