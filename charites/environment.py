@@ -16,7 +16,9 @@ from environs import Env, EnvError, ValidationError
 Value = TypeVar("Value")
 
 SECRET_LENGTH, DIFFERENT = 50, 5  # characters, as Django advises
-PRIVATE = re.compile("SECRET|URL|KEY|OPERATORS_TOKEN")  # what such a setting holds, passwords among it, is not repeated
+PRIVATE = re.compile(
+    "SECRET|URL|KEY|(OPERATORS|CONSUL)_TOKEN"
+)  # what such a setting holds, passwords among it, is not repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,10 @@ SECONDS = between(1, 366 * 86400)
 PAUSE = between(0.01, 3600)  # seconds that somebody waits
 NAME = matching(r"[\w.-]{1,100}", "letters, digits, `.`, `_` and `-`, 100 at most")
 HOST = matching(r"[\w.:*\[\]-]+", "a name or an address, without a port")
+ANY_HOST = matching(r"[\w.:-]*", f"empty, or {HOST.words}")
 ORIGIN = matching(r"https?://[^\s/?#@]+", "http:// or https:// with a host, without a path")
 WEB_ADDRESS, REDIS = address("http", "https"), address("redis", "rediss")
+AGENT = Bound(f"empty, or {WEB_ADDRESS.words}", lambda value: not value or WEB_ADDRESS.holds(value))
 REDIS_BROKERS, RABBITMQ_BROKERS = address("redis", "rediss", several=";"), address("amqp", "amqps", several=";")
 BROKER = Bound(
     "an address with a host, or more of one kind separated by `;`: redis:// or rediss:// (Redis), "

@@ -1,5 +1,5 @@
-"""Between being asked to end and ending: for DRAIN_DELAY_SECONDS a process says that it is about to end, and still takes
-everything, so that balancers send the next call elsewhere before this one takes no more."""
+"""Between being asked to end and ending: for DRAIN_DELAY_SECONDS a process says that it is about to end, and still
+takes everything, so that balancers send the next call elsewhere before this one takes no more."""
 
 import threading
 

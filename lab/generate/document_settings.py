@@ -136,6 +136,14 @@ MEANINGS = {
         "Seconds after which a gRPC connection is closed, once its calls have ended: whoever has to connect anew looks "
         "for servers again, and finds those that are new."
     ),
+    "CONSUL_URL": (
+        "Consul's agent, such as `http://127.0.0.1:8500`: the gRPC server tells it where its services are. Empty: none."
+    ),
+    "CONSUL_TOKEN": "What the agent wants to be sent as `X-Consul-Token`, if anything.",
+    "CONSUL_SERVICE_ADDRESS": (
+        "Address by which callers reach the gRPC server, as Consul tells them; empty: the one that it listens on, or "
+        "the agent's own if that is every address."
+    ),
     "GRPC_MAX_WORKERS": "Threads of the gRPC server; at most the database connections that it may open.",
     "WEB_THREADS": (
         "Threads of each web process, for what its event loop does not answer by itself. It opens a few database "

@@ -39,7 +39,7 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 received = Received(self.path, {name.lower(): text for name, text in self.headers.items()}, body)
                 with receiver._mutex:
                     receiver.received.append(received)
@@ -49,6 +49,8 @@ class Receiver:
                     self.send_header("location", receiver.location)
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            do_PUT = do_POST
 
             def log_message(self, *args: Any) -> None:
                 return

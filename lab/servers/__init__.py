@@ -1,4 +1,5 @@
-"""Private servers for tests, races and measurements: MariaDB, Redis, RabbitMQ, nginx, HAProxy, DNS on free loopback ports.
+"""Private servers for tests, races and measurements, on free loopback ports: MariaDB, Redis, RabbitMQ, nginx, HAProxy
+and a name server.
 
     python -m lab.servers mariadb redis -- python manage.py check
 

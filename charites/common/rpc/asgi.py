@@ -21,7 +21,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
 from charites.common.addresses import FORWARDED_FOR, caller_address
-from charites.common.errors import Busy, Why, joined
+from charites.common.errors import Busy, joined
 from charites.common.lifespan import Receive, Scope, Send, live
 from charites.common.rpc import reflection
 from charites.common.rpc.adapter import REQUEST_ID_KEY, Adapter

@@ -40,7 +40,8 @@ UNSERVED = (StatusCode.UNAVAILABLE, StatusCode.CANCELLED)
 @dataclass
 class Client:
     """A connection to a gRPC service, for any stub: adds token, request id and deadline, and tries again what a
-    server that is busy, away or about to end did not answer and is safe to repeat. Make it after fork; safe for threads.
+    server that is busy, away or about to end did not answer and is safe to repeat. Make it after fork; safe for
+    threads.
 
     `address`: host:port; or several, among which calls are dealt out in turn: `ipv4:10.0.0.5:8081,10.0.0.6:8081`, or
     every address that a name has now, `dns:///stock.internal:8081`. One that is away, or says that it ends, is left out
@@ -128,8 +129,8 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
 
 
 def may_repeat(path: str, metadata: Sequence[tuple[str, str]], call: Any) -> bool:
-    """Whether a call that was not served may be made again: the server said itself that it did nothing, or the method or an
-    idempotency key makes a second one harmless. A connection that broke under the call says nothing.
+    """Whether a call that was not served may be made again: the server said itself that it did nothing, or the method
+    or an idempotency key makes a second one harmless. A connection that broke under the call says nothing.
     """
     if any(key == IDEMPOTENCY_KEY for key, _value in metadata) or read_error(call):
         return True

@@ -14,8 +14,9 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from charites import consul
 from charites.common.processes import run_server, settle_in
-from charites.common.rpc import Method, envoy, installed_methods, serving
+from charites.common.rpc import envoy, installed_methods, serving
 from charites.common.rpc.tls import Tls, TlsUnusable, path_of
 from charites.settings import is_loopback
 from charites.start import prepare_to_serve
@@ -60,19 +61,20 @@ class Command(BaseCommand):
             run_server(self.serve_by_envoy(resolved, port, options["apps"], tls if tls[0] else None))
         else:
             warm_up()
-            run_server(self.serve(host, port, installed_methods(options["apps"]), credentials))
+            run_server(self.serve(host, port, options["apps"], credentials))
 
     async def serve(
-        self, host: str, port: int, methods: Sequence[Method], credentials: grpc.ServerCredentials | None
+        self, host: str, port: int, apps: Sequence[str], credentials: grpc.ServerCredentials | None
     ) -> None:
         """grpcio's own server, in this process."""
-        asked = when_asked_to_end()
+        asked, methods = when_asked_to_end(), installed_methods(apps)
         delay, address = settings.DRAIN_DELAY_SECONDS, f"{bare(host)}:{port}"
         async with serving(methods, address=address, credentials=credentials, delay_seconds=delay) as bound_port:
             self.say(host, bound_port)
             settle_in()
-            await asked.wait()
-            log.info("grpc_draining")
+            async with consul.registered(apps, consul.Place(host, bound_port, credentials is not None)):
+                await asked.wait()
+                log.info("grpc_draining")
 
     async def serve_by_envoy(self, host: str, port: int, apps: Sequence[str], tls: envoy.TlsFiles | None) -> None:
         """Envoy with Python inside, in a process that ends with this one, and this one with it."""
@@ -82,7 +84,8 @@ class Command(BaseCommand):
             async with envoy.serving(host=host, port=port, apps=apps, tls=tls, delay_seconds=delay) as running:
                 self.say(host, running.port)
                 ends = [asyncio.ensure_future(asked.wait()), asyncio.ensure_future(running.ended())]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                async with consul.registered(apps, consul.Place(host, running.port, tls is not None)):
+                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 if not asked.is_set():
                     raise CommandError("Envoy ended by itself; what it said stands above.")
                 log.info("grpc_draining")

@@ -1,0 +1,65 @@
+"""What `manage.py grpcserver` tells Consul: nobody here runs an agent, and a server stands in for its two calls."""
+
+import json
+from http import HTTPStatus
+
+import pytest
+
+from charites.tests.api.processes import WAIT_SECONDS, start
+from lab.kit.factories import make_stock
+from lab.kit.grpc_server import Callers
+from lab.kit.processes.shop import Shop, wait_until
+from lab.kit.receiver import Received, Receiver
+from stock.rpc.stock_pb2 import StockLevel
+
+pytestmark = pytest.mark.once
+
+REGISTER, DEREGISTER = "/v1/agent/service/register", "/v1/agent/service/deregister/"
+
+
+def settings(agent: Receiver, **more: str) -> dict[str, str]:
+    return {"CONSUL_URL": agent.url.removesuffix("/hooks"), "CONSUL_TOKEN": "a-token", **more}
+
+
+def test_services_are_registered_while_the_server_serves(shop: Shop) -> None:
+    with Receiver() as agent:
+        shop.given |= settings(agent, APPS="goods,stock,orders")
+        start(shop, "grpc")
+        wait_until(lambda: len(agent.received) == 3, seconds=WAIT_SECONDS, what="the agent is told")
+        code = shop.end("grpc")
+
+    registered, gone = agent.received[:3], agent.received[3:]
+    bodies = [json.loads(received.body) for received in registered]
+    port, names = shop.grpc_port, ["goods", "order", "stock"]
+    assert code == 0
+    assert {received.path for received in registered} == {REGISTER}
+    assert [body["Name"] for body in bodies] == names
+    assert {(body["Address"], body["Port"]) for body in bodies} == {("127.0.0.1", port)}
+    checks = [f"127.0.0.1:{port}/{service}" for service in ("Goods", "Order", "Stock")]
+    assert [body["Check"]["GRPC"] for body in bodies] == checks
+    assert [received.path for received in gone] == [f"{DEREGISTER}{name}-127.0.0.1-{port}" for name in names]
+    assert {received.headers["x-consul-token"] for received in agent.received} == {"a-token"}
+
+
+def test_agent_that_is_away_stops_nobody_and_is_told_when_it_is_back(shop: Shop, callers: Callers) -> None:
+    make_stock(1, 10)
+    is_back = []
+
+    def answer(received: Received) -> int:
+        return HTTPStatus.OK if is_back else HTTPStatus.INTERNAL_SERVER_ERROR
+
+    with Receiver(answer) as agent:
+        shop.given |= settings(agent, CONSUL_SERVICE_ADDRESS="10.0.0.7")
+        start(shop, "grpc")
+        wait_until(lambda: len(agent.received) >= 2, seconds=WAIT_SECONDS, what="the agent is told again")
+        served = callers.buyer().stock.GetStock(StockLevel(goods_id=1)).num
+        is_back.append(True)
+        before = len(agent.received)
+        wait_until(lambda: len(agent.received) >= before + 3, seconds=WAIT_SECONDS, what="the agent is told all")
+        code = shop.end("grpc")
+
+    assert (served, code) == (10, 0)
+    assert json.loads(agent.received[before].body)["Address"] == "10.0.0.7"
+    assert shop.log("grpc").count("consul_not_told") == 1
+    assert shop.log("grpc").count('"consul_told"') == 1
+    assert "Traceback" not in shop.log("grpc")
