@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import redis
+from hpack import Decoder
 
-from lab.servers import EmbeddedRedis, MariaDB, PortTaken, RabbitMQ, Redis, Server, ServerFailed
+from lab.servers import EmbeddedRedis, MariaDB, PortTaken, RabbitMQ, Redis, Server, ServerFailed, ShopHAProxy
 from lab.servers.ports import GivenPorts, ephemeral_ports, free_port, given_ports, ports_for_servers, still_free
+from lab.servers.private_server import find_program
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.once
@@ -257,3 +260,34 @@ def test_rabbitmq_started_again_answers_on_its_port_and_ends_with_its_port_mappe
 def test_redis_uses_the_installed_server():
     with Redis() as server:
         assert Path(server.program()).name in ("redis-server", "valkey-server")
+
+
+@pytest.mark.servers
+def test_haproxy_takes_the_file_of_the_shop_as_it_stands_with_a_certificate(tmp_path: Path) -> None:
+    subject = ["-subj", "/CN=shop.example", "-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run(command, check=True, capture_output=True)
+    (tmp_path / "shop.pem").write_text((tmp_path / "cert").read_text() + (tmp_path / "key").read_text())
+    text = ShopHAProxy.file.read_text().replace("/etc/haproxy/shop.pem", str(tmp_path / "shop.pem"))
+    (tmp_path / "haproxy.cfg").write_text(text)
+
+    done = subprocess.run(
+        [find_program("haproxy"), "-c", "-f", str(tmp_path / "haproxy.cfg")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, "WARNING" in done.stderr) == (0, False), done.stderr
+
+
+def test_haproxy_asks_for_health_in_frames_that_say_what_the_file_says() -> None:
+    (sent,) = re.findall(r"send-binary ([0-9a-f]+)", ShopHAProxy.file.read_text())
+    preface, settings, head = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]), 9
+    frames = bytes.fromhex(sent).removeprefix(preface + settings)
+    length = int.from_bytes(frames[:3], "big")
+
+    headers = dict(Decoder().decode(frames[head : head + length]))
+
+    assert headers[":path"] == "/grpc.health.v1.Health/Check"
+    assert frames[head + length :] == bytes([0, 0, 5, 0, 1, 0, 0, 0, 1]) + bytes(5)

@@ -19,7 +19,7 @@ from charites.common.rpc.status import read_error
 
 StubT = TypeVar("StubT")
 RETRY_PAUSE_SECONDS = 0.05
-ROUND_ROBIN = {"loadBalancingConfig": [{"round_robin": {}}]}
+ROUND_ROBIN: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
 # Where there are others to go to: a server that says that it ends is left before it turns calls away.
 AND_HEALTH = {**ROUND_ROBIN, "healthCheckConfig": {"serviceName": ""}}
 CHANNEL_OPTIONS = [
