@@ -20,7 +20,9 @@ from lab.servers.nginx import Nginx
 from lab.servers.ports import LOOPBACK, free_port, still_free
 from lab.servers.private_server import PortTaken, Server, ServerFailed
 from lab.servers.rabbitmq import RabbitMQ
+from lab.servers.rabbitmq_cluster import RabbitMQCluster
 from lab.servers.redis import EmbeddedRedis, Redis
+from lab.servers.redis_sentinel import RedisSentinel
 
 __all__ = [
     "DNS",
@@ -32,7 +34,9 @@ __all__ = [
     "Nginx",
     "PortTaken",
     "RabbitMQ",
+    "RabbitMQCluster",
     "Redis",
+    "RedisSentinel",
     "Server",
     "ServerFailed",
     "ShopHAProxy",

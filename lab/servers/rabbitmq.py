@@ -21,12 +21,14 @@ class RabbitMQ(Server):
         super().__init__()
         self.distribution_port = free_port()
         self.mapper_port = free_port()
+        self.node = f"charites{self.port}@localhost"
         self.mapper: subprocess.Popen[bytes] | None = None
 
     def change_ports(self) -> None:
         self._end_mapper()
         super().change_ports()
         self.distribution_port, self.mapper_port = free_port(), free_port()
+        self.node = f"charites{self.port}@localhost"
 
     def ports(self) -> list[int]:
         return [self.port, self.distribution_port, self.mapper_port]
@@ -38,13 +40,15 @@ class RabbitMQ(Server):
     def prepare(self) -> None:
         (self.folder / "enabled_plugins").write_text("[].\n")
 
+    def settings(self) -> str:
+        """What it reads: the file of production, and what is its own."""
+        own = f"listeners.tcp.1 = {LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n"
+        return (DEPLOY / "rabbitmq.conf").read_text() + own
+
     def start(self) -> None:
-        (self.folder / "rabbitmq.conf").write_text(
-            (DEPLOY / "rabbitmq.conf").read_text()
-            + f"listeners.tcp.1 = {LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n"
-        )
+        (self.folder / "rabbitmq.conf").write_text(self.settings())
         if self.mapper is None:
-            self._start_mapper()
+            self.start_mapper()
         try:
             super().start()
         except PortTaken:
@@ -54,7 +58,7 @@ class RabbitMQ(Server):
                 raise
             raise PortTaken(f"{self.name} has no port mapper: {error}") from error
 
-    def _start_mapper(self) -> None:
+    def start_mapper(self) -> None:
         """Starts the port mapper. Raises PortTaken when it ends, which it does for no other reason."""
         # Erlang would leave it behind as a daemon; as a child of ours it ends with the server.
         self.mapper = subprocess.Popen(
@@ -102,7 +106,7 @@ class RabbitMQ(Server):
             "HOME": folder,  # the Erlang cookie is made there
             "ERL_EPMD_ADDRESS": LOOPBACK,
             "ERL_EPMD_PORT": str(self.mapper_port),
-            "RABBITMQ_NODENAME": f"charites{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self.distribution_port),
             "RABBITMQ_CONF_ENV_FILE": f"{folder}/none",
             "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
@@ -129,7 +133,7 @@ class RabbitMQ(Server):
         """Runs a command of rabbitmqctl; returns what it says."""
         behind = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
         program = str(behind) if behind.exists() else find_program("rabbitmqctl")
-        command = [program, "--node", f"charites{self.port}@localhost", *words]
+        command = [program, "--node", self.node, *words]
         environment = {**os.environ, **self.environment()}
         done = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False)
         if done.returncode:
