@@ -4,13 +4,39 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import quote
 
+from charites.common.redis_client import Watched, watched_by
+
+SENTINEL_SECONDS = 0.5  # for the answer of one of them; then the next is asked
 OLDEST_CELERY = (5, 6, 3)  # before it a delayed message that is sent again outgrows RabbitMQ's routing keys
 
 
 def kind_of(url: str) -> str:
     """Returns `redis` or `rabbitmq`."""
     return "rabbitmq" if url.startswith("amqp") else "redis"
+
+
+def sentinels_for_celery(watched: Watched) -> str:
+    """Returns kombu's address of Redis's sentinels; the rest of it is in `options_for_sentinels`."""
+    user, password = (quote(watched.options.get(name, ""), safe="") for name in ("username", "password"))
+    owner = f"{user}:{password}@" if password else ""
+    return ";".join(f"sentinel://{owner}{host}:{port}/{watched.database}" for host, port in watched.sentinels)
+
+
+def options_for_sentinels(watched: Watched) -> dict[str, Any]:
+    """Returns what kombu wants to be told beside the address."""
+    return {"master_name": watched.name, "sentinel_kwargs": watched.of_sentinels(SENTINEL_SECONDS)}
+
+
+def tls_of_redis(url: str) -> dict[str, Any]:
+    """Returns what kombu checks the server's certificate by, where the address itself does not say it. Without that it
+    would check nothing."""
+    if not url.startswith("rediss"):
+        return {}
+    watched = watched_by(url)
+    files = {name: value for name, value in watched.options.items() if name.startswith("ssl_")} if watched else {}
+    return {"ssl_cert_reqs": "required", **files}
 
 
 def unfit(settings: Any) -> Iterator[str]:

@@ -13,6 +13,8 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError, ValidationError
 
+from charites.common.redis_client import watched_by
+
 Value = TypeVar("Value")
 
 SECRET_LENGTH, DIFFERENT = 50, 5  # characters, as Django advises
@@ -86,6 +88,13 @@ def is_database(url: str) -> bool:
     return description["ENGINE"].rpartition(".")[2] in ("mysql", "sqlite3") and bool(description["NAME"])
 
 
+def is_watched(url: str) -> bool:
+    try:
+        return watched_by(url) is not None
+    except ValueError:
+        return False
+
+
 def is_time_zone(name: str) -> bool:
     try:
         return name == ZoneInfo(name).key
@@ -108,13 +117,18 @@ NAME = matching(r"[\w.-]{1,100}", "letters, digits, `.`, `_` and `-`, 100 at mos
 HOST = matching(r"[\w.:*\[\]-]+", "a name or an address, without a port")
 ANY_HOST = matching(r"[\w.:-]*", f"empty, or {HOST.words}")
 ORIGIN = matching(r"https?://[^\s/?#@]+", "http:// or https:// with a host, without a path")
-WEB_ADDRESS, REDIS = address("http", "https"), address("redis", "rediss")
+WEB_ADDRESS, REDIS_SERVER = address("http", "https"), address("redis", "rediss")
 AGENT = Bound(f"empty, or {WEB_ADDRESS.words}", lambda value: not value or WEB_ADDRESS.holds(value))
+REDIS = Bound(
+    f"{REDIS_SERVER.words}, or, with sentinels, redis+sentinel:// or rediss+sentinel:// with their hosts, the name of "
+    "the master and a database, such as `redis+sentinel://:password@host:26379,host:26379/name/0`",
+    lambda value: REDIS_SERVER.holds(value) or is_watched(value),
+)
 REDIS_BROKERS, RABBITMQ_BROKERS = address("redis", "rediss", several=";"), address("amqp", "amqps", several=";")
 BROKER = Bound(
     "an address with a host, or more of one kind separated by `;`: redis:// or rediss:// (Redis), "
-    "amqp:// or amqps:// (RabbitMQ)",
-    lambda value: REDIS_BROKERS.holds(value) or RABBITMQ_BROKERS.holds(value),
+    "amqp:// or amqps:// (RabbitMQ); or sentinels of Redis, as in REDIS_URL",
+    lambda value: REDIS_BROKERS.holds(value) or RABBITMQ_BROKERS.holds(value) or is_watched(value),
 )
 REPLICA = Bound(
     "empty, or `mysql://user:password@host:3306/name` of a MariaDB that follows the one of DATABASE_URL",

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from charites import brokers, environment
 from charites.common import near
 from charites.common.processes import ProcessNumber
+from charites.common.redis_client import watched_by
 from charites.common.shop import shop_of
 from charites.environment import (
     AT_LEAST_ONE,
@@ -128,7 +129,9 @@ STOCK_STRATEGY = env.str("STOCK_STRATEGY", "group_commit")
 TRANSACTION_TRIES = env.int("TRANSACTION_TRIES", 6, between(1, 100))  # of one after deadlocks and stale reads
 TRANSACTION_DEADLINE_SECONDS = env.float("TRANSACTION_DEADLINE_SECONDS", 4.0, PAUSE)  # no further try after this long
 STOCK_OPTIMISTIC_DEADLINE_SECONDS = env.float("STOCK_OPTIMISTIC_DEADLINE_SECONDS", 5.0, PAUSE)
-STOCK_LOCK_REDIS_URLS = env.list("STOCK_LOCK_REDIS_URLS", [], each(environment.REDIS))  # three or more make a quorum
+STOCK_LOCK_REDIS_URLS = env.list(
+    "STOCK_LOCK_REDIS_URLS", [], each(environment.REDIS_SERVER)
+)  # three or more make a quorum
 STOCK_LOCK_WAIT_SECONDS = env.float("STOCK_LOCK_WAIT_SECONDS", 5.0, PAUSE)
 STOCK_LOCK_LEASE_SECONDS = env.float("STOCK_LOCK_LEASE_SECONDS", 10.0, PAUSE)
 STOCK_GROUP_CAP = env.int("STOCK_GROUP_CAP", 256, between(1, 4096))  # orders or moves in one transaction
@@ -298,9 +301,10 @@ CELERY_VISIBILITY_TIMEOUT_SECONDS = env.int("CELERY_VISIBILITY_TIMEOUT_SECONDS",
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
+        "LOCATION": [REDIS_URL],  # a list: of a text, commas would make several
         "KEY_FUNCTION": "charites.common.shop.cache_key",  # shops and services may share a Redis
         "OPTIONS": {
+            "CONNECTION_FACTORY": "charites.common.redis_client.CacheConnections",
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # what lies in Redis runs no code
             "IGNORE_EXCEPTIONS": True,
             "SOCKET_CONNECT_TIMEOUT": 0.5,
@@ -336,6 +340,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
         "socket_connect_timeout": 0.5,
     }
 )
+if watched := watched_by(CELERY_BROKER_URL):
+    # Celery's own form of it, under the names that it reads first: CELERY_BROKER_URL it reads from the environment.
+    CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = brokers.sentinels_for_celery(watched)
+    CELERY_BROKER_TRANSPORT_OPTIONS |= brokers.options_for_sentinels(watched)
+CELERY_BROKER_USE_SSL = brokers.tls_of_redis(CELERY_BROKER_URL)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -20,12 +20,12 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections
 from prometheus_client import Gauge
-from redis.asyncio import Redis
 
 from charites.common import clock, hints
 from charites.common.addresses import network_of
 from charites.common.errors import Limited, Why, busy
 from charites.common.hints import ANYTHING, Changed
+from charites.common.redis_client import redis_in_loop
 from charites.common.threads import Turns
 from goods import remembered
 from goods.errors import RoomNotFound
@@ -223,8 +223,8 @@ class Streams:
 
     async def _hear(self) -> None:
         """Raises TimeoutError when Redis does not answer a ping either: such a line can stay open for many minutes."""
-        redis = Redis.from_url(settings.REDIS_URL, socket_connect_timeout=REDIS_SECONDS)
-        async with redis, redis.pubsub() as pubsub:
+        connecting = redis_in_loop(settings.REDIS_URL, connect_seconds=REDIS_SECONDS)
+        async with connecting as redis, redis.pubsub() as pubsub:
             async with asyncio.timeout(REDIS_SECONDS):
                 await pubsub.subscribe(hints.channel())
             heard = None

@@ -175,10 +175,15 @@ MEANINGS = {
     "DATABASE_CONN_MAX_AGE_SECONDS": "Seconds after which a database connection is replaced.",
     "DATABASE_WAIT_SECONDS": "Seconds for which a server that starts waits for its database; then it says so and ends.",
     "DATABASE_TIMEOUT_SECONDS": "Seconds after which a server gives up a statement that MySQL does not answer; 0: off.",
-    "REDIS_URL": "The cache: `redis://host:6379/0`. May lose everything at any time without harm.",
+    "REDIS_URL": (
+        "The cache, rates, hints and locks: `redis://host:6379/0`; `rediss://` is TLS. With sentinels "
+        "`redis+sentinel://:password@host:26379,host:26379/name/0`, or `rediss+sentinel://`: their hosts, the name of "
+        "the master, a database; the password is that of servers and sentinels alike. May lose everything at any time "
+        "without harm."
+    ),
     "CELERY_BROKER_URL": (
-        "Celery's broker: `redis://` or `rediss://`, `amqp://` or `amqps://` (RabbitMQ). May lose everything at any "
-        "time: the sweep does the work then."
+        "Celery's broker: an address of Redis as in REDIS_URL, or `amqp://` or `amqps://` (RabbitMQ), the nodes of a "
+        "cluster separated by `;`. May lose everything at any time: the sweep does the work then."
     ),
     "CELERY_VISIBILITY_TIMEOUT_SECONDS": (
         "On Redis: after this many seconds a countdown that no worker has finished is handed out again. Must be longer "

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from charites.common.auth import Role, issue_token
+from charites.common.redis_client import redis_client
 from lab.race.database import own_database
 from lab.race.processes import Child, RaceFailed
 from lab.race.race_plan import Basket, Plan, baskets, deal, fresh_numbers
@@ -220,7 +221,7 @@ def lock_server(strategies: Sequence[type[Strategy]]) -> Iterator[dict[str, str]
 def configured_redis_answers() -> bool:
     try:
         for url in settings.STOCK_LOCK_REDIS_URLS or [settings.REDIS_URL]:
-            with redis.Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=0.5) as client:
+            with redis_client(url, connect_seconds=0.5, answer_seconds=0.5) as client:
                 client.ping()
     except redis.RedisError:
         return False

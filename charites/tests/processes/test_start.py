@@ -15,6 +15,7 @@ from honcho.environ import parse_procfile
 from pytest_django.fixtures import Settings
 
 from charites import checks, start
+from charites.environment import REDIS
 from lab.generate.document_settings import read_settings
 from lab.kit.processes.shop import ROOT
 from lab.kit.providers import Away
@@ -51,10 +52,17 @@ def load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> dict[str, A
         ("TOKEN_RATE", "sixty", "a number of times, `/` and s, min, h or day, such as `60/min`; or 0, not 'sixty'"),
         ("TOKEN_RATE", "0/min", "a number of times, `/` and s, min, h or day, such as `60/min`; or 0, not '0/min'"),
         ("PAYMENT_PROVIDER", "Bar", "empty, or the dotted path of a class, not 'Bar'"),
-        ("REDIS_URL", "foo", "redis:// or rediss:// with a host"),
-        ("REDIS_URL", "redis://10.0.0.1:70000/0", "redis:// or rediss:// with a host"),
+        ("REDIS_URL", "foo", REDIS.words),
+        ("REDIS_URL", "redis://10.0.0.1:70000/0", REDIS.words),
+        ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1:26379", REDIS.words),
+        ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1,:26379/name/0", REDIS.words),
+        ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1,10.0.0.2:port/name/0", REDIS.words),
+        ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1/name/first", REDIS.words),
+        ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1/name/0/1", REDIS.words),
         ("STOCK_LOCK_REDIS_URLS", "redis://10.0.0.1,foo", "redis:// or rediss:// with a host, each"),
+        ("STOCK_LOCK_REDIS_URLS", "redis+sentinel://10.0.0.1/name/0", "redis:// or rediss:// with a host, each"),
         ("CELERY_BROKER_URL", "foo", None),
+        ("CELERY_BROKER_URL", "redis+sentinel://:secret@10.0.0.1;redis+sentinel://:secret@10.0.0.2/name", None),
         ("CELERY_BROKER_URL", "sqs://key:secret@host", None),
         ("CELERY_BROKER_URL", "shop:secret@10.0.0.1", None),
         ("CELERY_BROKER_URL", "redis://10.0.0.1;amqp://shop:secret@10.0.0.1", None),
