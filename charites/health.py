@@ -11,13 +11,12 @@ from django.db import connection
 from django_redis import get_redis_connection
 
 from charites.common import draining
-from messaging.wakeups import impatient_connection
+from messaging import wakeups
 
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 15
 ROUND_SECONDS = 60  # a loop of the sweep ends a round each second, and a long one within this
-BROKER_TIMEOUT_SECONDS = 0.5
 # Of the sweep. In the split form another service's sweep looks after the orders.
 LOOPS = [
     loop for loop in ("close", "call", "check", "webhooks", "tidy") if loop != "close" or "orders" in settings.APPS
@@ -66,7 +65,7 @@ def check_all() -> list[Check]:
     return [
         *check_placing(),
         answers("redis", ping_redis),
-        answers("broker", ping_broker),
+        answers("broker", wakeups.ping),
         *(beats(process, is_alive) for process, is_alive in alive().items()),
     ]
 
@@ -98,8 +97,3 @@ def ping_database() -> None:
 
 def ping_redis() -> None:
     get_redis_connection("default").ping()
-
-
-def ping_broker() -> None:
-    with impatient_connection() as broker:
-        broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=BROKER_TIMEOUT_SECONDS)

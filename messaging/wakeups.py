@@ -90,18 +90,34 @@ class WakeUps:
 
 
 def impatient_connection() -> Connection:
-    """Returns a connection to the broker, not yet open, on which no step takes longer than half a second."""
+    """Returns a connection to the broker, not yet open, on which no step takes longer than half a second.
+
+    Each of several addresses is tried: the first one may be of a node that is gone, and answers nothing.
+    """
     app: Celery = current_app._get_current_object()
     connection: Connection = app.connection_for_write(connect_timeout=TIMEOUT_SECONDS)
+    addresses = max(1, len(connection.alt))
     connection.transport_options = {
         **app.conf.broker_transport_options,
         **IMPATIENCE[connection.transport.driver_type],
-        "max_retries": 1,
+        "max_retries": max(1, addresses - 1),
         "interval_start": 0,
         "interval_max": 0,
-        "connect_retries_timeout": TIMEOUT_SECONDS,
+        "connect_retries_timeout": TIMEOUT_SECONDS * addresses,
     }
     return connection
+
+
+def ping() -> None:
+    """Raises what kombu or the broker's client raises when no address answers in time."""
+    with impatient_connection() as connection:
+        options = connection.transport_options
+        connection.ensure_connection(
+            max_retries=options["max_retries"],
+            interval_start=0,
+            interval_step=0,
+            timeout=options["connect_retries_timeout"],
+        )
 
 
 def publish(task: str, slot: int) -> None:

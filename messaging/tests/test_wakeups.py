@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from lab.kit.interleaving import Background
 from messaging import wakeups as wakeups_module
-from messaging.wakeups import QUEUE_LENGTH, REMEMBERED_SLOTS, SLOT_SECONDS, WakeUps, publish
+from messaging.wakeups import QUEUE_LENGTH, REMEMBERED_SLOTS, SLOT_SECONDS, WakeUps, ping, publish
 
 SECONDS = 60  # a bound for busy machines, no measurement
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -163,6 +163,15 @@ def test_publish_to_a_broker_that_hangs_gives_up(monkeypatch):
         with Background(lambda: publish("task", SLOT)) as publishing:
             with pytest.raises(Exception, match="(?i)time"):
                 publishing.result()
+
+
+def test_publish_tries_the_next_address_when_the_first_one_does_not_answer(monkeypatch, settings):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        addresses = f"redis://127.0.0.1:{mute.getsockname()[1]}/0;{settings.CELERY_BROKER_URL}"
+        monkeypatch.setenv("CELERY_BROKER_WRITE_URL", addresses)
+
+        publish("task", SLOT)
+        ping()
 
 
 def test_publish_carries_the_slot_and_no_ids():
