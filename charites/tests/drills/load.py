@@ -71,9 +71,11 @@ def turned_away(calls: Sequence[Call], since: float) -> list[Call]:
     return [call for call in ended if call.told in (Told.BUSY, Told.NOTHING)]
 
 
-def what_they_saw(calls: Sequence[Call], *, died: float, healed: float) -> dict[str, str]:
-    """Cells of a row: what was answered to calls that were under way in between."""
-    asked = [call for call in calls if call.started < healed and call.ended >= died and call.ended < float("inf")]
+def what_they_saw(calls: Sequence[Call], *, died: float, healed: float, over: float | None = None) -> dict[str, str]:
+    """Cells of a row: what was answered to calls that were under way in between. `over`: where all was well later than
+    orders went through, when that was."""
+    over = over or healed
+    asked = [call for call in calls if call.started < over and call.ended >= died and call.ended < float("inf")]
     told = Counter(call.told for call in asked)
     failed = [call for call in asked if call.told in (Told.BUSY, Told.NOTHING)]
     return {

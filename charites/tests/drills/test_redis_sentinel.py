@@ -1,0 +1,59 @@
+"""The master of the Redis servers dies, and the sentinels make another one the master."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from charites.tests.drills.brokers import LATE_SECONDS, WokenShop, latest, untrue, woken_shop
+from charites.tests.drills.load import buyers_of, pause
+from lab.kit.findings import findings
+from lab.kit.history import Told
+from lab.kit.processes.customers import Crowd
+from lab.kit.trials import Trials
+from lab.servers import RedisSentinel
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+BROKER = 1  # the database of the broker
+
+
+@pytest.fixture
+def servers() -> Iterator[RedisSentinel]:
+    with RedisSentinel() as servers:
+        yield servers
+
+
+@pytest.fixture
+def site(servers: RedisSentinel, process_environment: dict[str, str], tmp_path: Path) -> Iterator[WokenShop]:
+    addresses = {"REDIS_URL": servers.url(0), "CELERY_BROKER_URL": servers.url(BROKER)}
+    with woken_shop(tmp_path, process_environment | addresses) as site:
+        yield site
+
+
+def test_master_that_dies_costs_no_order_and_everybody_finds_the_next_one(
+    site: WokenShop, servers: RedisSentinel, trials: Trials
+) -> None:
+    deaths = trials.count(sample=1, full=10)
+    with buyers_of(site.shop, trials) as buyers:
+        history = buyers[0].history
+        with Crowd(buyers):
+            for _ in range(deaths):
+                servers.mend()
+                site.await_wake_up()
+                pause(trials)
+                master = servers.master()
+                died = time.monotonic()
+                master.kill()
+                trials.row({"died": "the master, -9", **site.heal(history, died)})
+                assert servers.master() is not master
+        site.await_closed()
+
+    assert untrue(history) == []
+    assert findings() == []
+    assert history.told()[Told.NOTHING] == 0
+    assert latest() < LATE_SECONDS
+    assert site.ended() == []
+    assert [site.shop.log(name).count("internal_error") for name in ("web", "grpc")] == [0, 0]
+    trials.tell(f"{deaths} deaths of the master: {history.summary()}; the latest time-out {latest():.1f} s late")
