@@ -1,6 +1,7 @@
 """A private Redis, of the system or out of a wheel."""
 
 import socket
+import ssl
 from pathlib import Path
 
 from lab.servers.ports import LOOPBACK
@@ -49,6 +50,38 @@ class Redis(Server):
     def answers(self, connection: socket.socket) -> bool:
         connection.sendall(b"PING\r\n")
         return connection.recv(5) in (b"+PONG", b"-NOAU")
+
+
+class EncryptedRedis(Redis):
+    """Answers over TLS alone, and with a password alone."""
+
+    name = "redis-tls"
+
+    def __init__(self, *, cert: Path, key: Path, authority: Path, password: str) -> None:
+        """`authority`: what clients check `cert` against."""
+        super().__init__()
+        self.password = password
+        self._files = {"tls-cert-file": cert, "tls-key-file": key, "tls-ca-cert-file": authority}
+
+    def _address(self, database: int) -> str:
+        return (
+            f"{super()._address(database).replace('redis:', 'rediss:')}?ssl_ca_certs={self._files['tls-ca-cert-file']}"
+        )
+
+    def _configuration(self) -> Path:
+        own = super()._configuration()
+        options = {**self._files, "tls-port": self.port, "tls-auth-clients": "no"}
+        with own.open("a") as file:
+            file.writelines(f"{name} {value}\n" for name, value in options.items())
+        return own
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--port", "0"]  # of two, the last one counts
+
+    def answers(self, connection: socket.socket) -> bool:
+        context = ssl.create_default_context(cafile=self._files["tls-ca-cert-file"])
+        with context.wrap_socket(connection, server_hostname=LOOPBACK) as encrypted:
+            return super().answers(encrypted)
 
 
 class EmbeddedRedis(Redis):
