@@ -129,9 +129,8 @@ STOCK_STRATEGY = env.str("STOCK_STRATEGY", "group_commit")
 TRANSACTION_TRIES = env.int("TRANSACTION_TRIES", 6, between(1, 100))  # of one after deadlocks and stale reads
 TRANSACTION_DEADLINE_SECONDS = env.float("TRANSACTION_DEADLINE_SECONDS", 4.0, PAUSE)  # no further try after this long
 STOCK_OPTIMISTIC_DEADLINE_SECONDS = env.float("STOCK_OPTIMISTIC_DEADLINE_SECONDS", 5.0, PAUSE)
-STOCK_LOCK_REDIS_URLS = env.list(
-    "STOCK_LOCK_REDIS_URLS", [], each(environment.REDIS_SERVER)
-)  # three or more make a quorum
+# Three or more make a quorum, each by itself.
+STOCK_LOCK_REDIS_URLS = env.list("STOCK_LOCK_REDIS_URLS", [], each(environment.REDIS_SERVER))
 STOCK_LOCK_WAIT_SECONDS = env.float("STOCK_LOCK_WAIT_SECONDS", 5.0, PAUSE)
 STOCK_LOCK_LEASE_SECONDS = env.float("STOCK_LOCK_LEASE_SECONDS", 10.0, PAUSE)
 STOCK_GROUP_CAP = env.int("STOCK_GROUP_CAP", 256, between(1, 4096))  # orders or moves in one transaction

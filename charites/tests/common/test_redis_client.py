@@ -1,22 +1,27 @@
 """Addresses of Redis: of one server, or of sentinels who say which one it is."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 from django.conf import settings as project
 from django.core.cache import cache, caches
 from django.utils import timezone
+from django_redis.exceptions import ConnectionInterrupted
 from pytest_django.fixtures import Settings
 
 from charites import brokers
 from charites.common import hints, rates
 from charites.common.redis_client import Watched, redis_client, redis_in_loop, watched_by
-from lab.servers import RedisSentinel
+from lab.kit.certificates import Authority
+from lab.kit.processes.shop import wait_until
+from lab.servers import EncryptedRedis, Redis, RedisSentinel
 from stock.locks import RedisLock
 
 URL = "rediss+sentinel://shop:a%2Fb@10.0.0.1,[::1]:26380/the%20one/3?ssl_ca_certs=/etc/ca.pem"
+OPTIONS = {**project.CACHES["default"]["OPTIONS"], "IGNORE_EXCEPTIONS": False}
 WAYS = {"connect_seconds": 5.0, "answer_seconds": 5.0}
 
 
@@ -58,18 +63,33 @@ def test_certificate_of_a_broker_is_checked_unless_its_address_says_otherwise() 
     assert brokers.tls_of_redis("redis://10.0.0.1/1") == brokers.tls_of_redis("amqps://10.0.0.1") == {}
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[RedisSentinel]:
-    with RedisSentinel() as servers:
-        yield servers
+# Each part that uses Redis, on each kind of it
 
 
 @pytest.fixture
-def _all_of_redis_is_there(servers: RedisSentinel, settings: Settings) -> Iterator[None]:
-    settings.REDIS_URL = servers.url(0)
-    settings.CACHES = {"default": {**project.CACHES["default"], "LOCATION": [servers.url(0)]}}
-    yield
+def at(settings: Settings) -> Iterator[Callable[[str], None]]:
+    """Sends all that uses Redis to an address."""
+
+    def move(url: str) -> None:
+        settings.REDIS_URL = url
+        settings.CACHES = {"default": {**project.CACHES["default"], "LOCATION": [url], "OPTIONS": OPTIONS}}
+
+    yield move
     caches["default"].close()
+
+
+def use_all(url: str, name: str) -> None:
+    """The cache, rates, hints and the lock."""
+    lock, counted = RedisLock(url), rates.Rates("of-this-test")
+    cache.set(name, name, timeout=60)
+    counted.take([name, name], rates.Rate(2, 60), timezone.now())
+    token = lock.acquire(name, wait_seconds=5, lease_seconds=60)
+    assert token
+    lock.release(name, token, lease_seconds=60)
+
+    assert cache.get_many([name, "another"]) == {name: name}
+    assert rates.Rates("of-this-test").take([name], rates.Rate(2, 60), timezone.now())[0] > 0  # who else was told
+    assert asyncio.run(hear(url)) == b"a hint"
 
 
 def await_writes(client: redis.Redis) -> None:
@@ -85,22 +105,64 @@ def await_writes(client: redis.Redis) -> None:
 
 @pytest.mark.servers
 @pytest.mark.django_db
-@pytest.mark.usefixtures("_all_of_redis_is_there")
-def test_cache_rates_hints_and_lock_find_the_master_also_when_it_is_another_one(servers: RedisSentinel) -> None:
-    lock, counted = RedisLock(servers.url(0)), rates.Rates("of-this-test")
-    client = redis_client(servers.url(0), **WAYS)
-    for name in ("one", "two"):
-        await_writes(client)
-        cache.set(name, name, timeout=60)
-        counted.take([name], rates.Rate(1, 60), timezone.now())
-        token = lock.acquire(name, wait_seconds=5, lease_seconds=60)
-        assert token
-        lock.release(name, token, lease_seconds=60)
-
-        assert cache.get(name) == name
-        assert rates.Rates("of-this-test").take([name], rates.Rate(1, 60), timezone.now())[0] > 0  # who else was told
-        assert asyncio.run(hear(servers.url(0))) == b"a hint"
+def test_cache_rates_hints_and_lock_find_the_master_also_when_it_is_another_one(at: Callable[[str], None]) -> None:
+    with RedisSentinel() as servers, redis_client(servers.url(0), **WAYS) as client:
+        at(servers.url(0))
+        use_all(servers.url(0), "before")
         servers.master().kill()
+        await_writes(client)
+        use_all(servers.url(0), "after")
+
+
+@pytest.mark.servers
+@pytest.mark.django_db
+def test_cache_rates_hints_and_lock_work_over_tls(at: Callable[[str], None], tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ours")
+    cert, key = authority.certificate()
+    with EncryptedRedis(cert=cert, key=key, authority=authority.cert, password="of-this-test") as server:
+        at(server.url)
+        use_all(server.url, "name")
+
+
+class ClusterRedis(Redis):
+    """A Redis Cluster of one node, which refuses what several could not do together."""
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--cluster-enabled", "yes"]
+
+    def take_all_slots(self) -> None:
+        with redis.Redis(port=self.port) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_until(lambda: is_whole(client), seconds=60, what="the cluster is whole")
+
+
+def is_whole(client: redis.Redis) -> bool:
+    return client.execute_command("CLUSTER INFO")["cluster_state"] == "ok"
+
+
+@pytest.mark.servers
+@pytest.mark.django_db
+def test_redis_cluster_refuses_the_cache_rates_and_the_lock_and_has_no_database_for_celery(
+    at: Callable[[str], None],
+) -> None:
+    with ClusterRedis() as server:
+        server.take_all_slots()
+        at(server.url)
+        lock = RedisLock(server.url)
+        token = lock.acquire("name", wait_seconds=5, lease_seconds=60)
+        assert token
+        refusals = {
+            "cache": lambda: caches["default"].client.get_many(["one", "two"]),
+            "rates": lambda: rates.script(server.url)(keys=["one", "two"], args=[0, 1, 1, 1]),
+            "lock": lambda: lock.release("name", token, lease_seconds=60),
+        }
+
+        for refused in refusals.values():
+            with pytest.raises((redis.RedisError, ConnectionInterrupted), match="(?i)slot"):
+                refused()
+        with redis_client(server.broker_url, **WAYS) as client, pytest.raises(redis.RedisError):
+            client.ping()
+        assert asyncio.run(hear(server.url)) == b"a hint"
 
 
 async def hear(url: str) -> bytes:
