@@ -122,7 +122,10 @@ def test_compose_mounts_files_that_are_there() -> None:
     assert sorted(path.name for path in files if path.is_file()) == ["mariadb.cnf", "rabbitmq.conf", "redis.conf"]
 
 
-@pytest.mark.parametrize("name", ["mariadb.cnf", "rabbitmq.conf", "redis.conf"])
+@pytest.mark.parametrize(
+    "name",
+    ["mariadb.cnf", "rabbitmq.conf", "rabbitmq-cluster.conf", "redis.conf", "redis-pair.conf", "redis-sentinel.conf"],
+)
 def test_every_block_of_settings_says_why(name: str) -> None:
     blocks = (ROOT / "deploy" / name).read_text().replace("[mysqld]\n", "").strip().split("\n\n")
 
