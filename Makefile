@@ -69,7 +69,7 @@ mutants: ## lines of the program turned wrong, and the tests of docs/security.md
 	$(BOOTSTRAP) test
 	@exec $(IN_VENV) -m lab.security $(ONLY)
 
-test-all: test faults drill mutants fuzz ## everything there is to test, in about two hours and a half
+test-all: test faults drill mutants fuzz ## everything there is to test, in about three hours
 
 bench: ## the shop's speed, side by side with its peers; `make bench ONLY=B2`, `ONLY=peer PEER=127.0.0.1:8081`
 	$(BOOTSTRAP) dev
