@@ -8,6 +8,7 @@ nobody: it is told once it is back, and told again now and then, for one that ha
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from os import getpid
 from typing import Any, NamedTuple
 
 import httpx
@@ -37,7 +38,8 @@ class Place(NamedTuple):
         address = settings.CONSUL_SERVICE_ADDRESS or ("" if self.host in EVERYWHERE else self.host.strip("[]"))
         asked = address or "127.0.0.1"
         return {
-            "ID": f"{service.lower()}-{asked}-{self.port}",
+            # Several processes may share a port: one that ends takes only itself away.
+            "ID": f"{service.lower()}-{asked}-{self.port}-{getpid()}",
             "Name": service.lower(),
             "Address": address,
             "Port": self.port,
@@ -46,7 +48,6 @@ class Place(NamedTuple):
                 "GRPCUseTLS": self.has_tls,
                 "Interval": f"{CHECK_SECONDS}s",
                 "Timeout": f"{CHECK_SECONDS}s",
-                "Status": "passing",  # it listens already
                 "DeregisterCriticalServiceAfter": "1m",  # one that was killed
             },
         }
@@ -78,7 +79,8 @@ async def keep_registered(agent: httpx.AsyncClient, told: Sequence[dict[str, Any
     while True:
         try:
             for registration in told:
-                (await agent.put("/v1/agent/service/register", json=registration)).raise_for_status()
+                said = registration if went_well else listening(registration)
+                (await agent.put("/v1/agent/service/register", json=said)).raise_for_status()
         except httpx.HTTPError as error:
             if went_well is not False:
                 log.warning("consul_not_told", error=repr(error))
@@ -88,6 +90,12 @@ async def keep_registered(agent: httpx.AsyncClient, told: Sequence[dict[str, Any
                 log.info("consul_told", services=[registration["ID"] for registration in told])
             went_well = True
         await asyncio.sleep(REPEAT_SECONDS if went_well else AGAIN_SECONDS)
+
+
+def listening(registration: dict[str, Any]) -> dict[str, Any]:
+    """The same of a server that listens already, so that its first check need not be waited for. Said again later, it
+    would call one healthy that fails its checks."""
+    return {**registration, "Check": {**registration["Check"], "Status": "passing"}}
 
 
 async def deregister(agent: httpx.AsyncClient, told: Sequence[dict[str, Any]]) -> None:

@@ -173,7 +173,7 @@ NODE_LAST = env.int("NODE_LAST", NODES_OF_APPS[1], between(0, 1023))
 # Less than the 10 s after which Granian kills a process that it asked to end
 DRAIN_DELAY_SECONDS = env.float("DRAIN_DELAY_SECONDS", 0.0, between(0, 8))
 GRPC_SERVER = env.str("GRPC_SERVER", "grpcio", one_of("grpcio", "pyvoy"))  # the transport of gRPC
-GRPC_CONNECTION_SECONDS = env.int("GRPC_CONNECTION_SECONDS", 300, SECONDS)
+GRPC_CONNECTION_SECONDS = env.int("GRPC_CONNECTION_SECONDS", 300, between(1, 86_400))
 CONSUL_URL = env.str("CONSUL_URL", "", environment.AGENT)  # whose DNS says where gRPC is; empty: nobody is told
 CONSUL_TOKEN = env.str("CONSUL_TOKEN", "")
 CONSUL_SERVICE_ADDRESS = env.str("CONSUL_SERVICE_ADDRESS", "", environment.ANY_HOST)

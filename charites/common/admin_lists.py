@@ -176,7 +176,8 @@ class ListAdmin(AskedAdmin):
         return NewestRows
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        if request.method != "GET" or wants_fresh(request):
+        # The right to see it is looked up at the writer, and remembered.
+        if request.method != "GET" or wants_fresh(request) or not self.has_view_or_change_permission(request):
             return super().changelist_view(request, extra_context)
         return self._list_that_may_be_old(request, extra_context)
 

@@ -4,6 +4,7 @@
 (`charites/start.py`) all of them.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ SERVING = "charites"  # the tag of them all
 
 HARD = 'a "quote", a \\ and a\ttab'
 ECHO = SetStatement("SELECT words FROM {sent}", sent={"words": "text"})
+OLDEST_SQLITE = (3, 35)
+SQLITE = "Take a Python with SQLite 3.35 or later, or MariaDB."
 VERSIONS = "Take MariaDB 10.6.20, 10.11.10, 11.4.4 or later (MDEV-27412), or MySQL 8.0.4 or later."
 
 CHARSET = "utf8mb4"
@@ -53,6 +56,9 @@ def of_database(look: Look, databases: Sequence[str] | None = None, **_: Any) ->
 
 def check_sets_of_rows(connection: BaseDatabaseWrapper) -> Iterator[Error]:
     """Some versions of MariaDB leave the backslashes in what JSON_TABLE reads: whatever was stored would be wrong."""
+    if connection.vendor == "sqlite" and sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        yield Error(f"SQLite {sqlite3.sqlite_version} has no RETURNING.", hint=SQLITE, id="charites.E001")
+        return
     try:
         with connection.cursor() as cursor:
             cursor.execute(ECHO.sql(connection.vendor), [as_json([[HARD]])])

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
@@ -29,6 +29,8 @@ LOOK_SECONDS = 0.25
 IDLE_SECONDS = 30.0  # after which nobody looks any longer
 WATCH_TIMEOUT_SECONDS = 1
 FRESH_COOKIE, FRESH_SECONDS = "fresh", 3
+LOST = {2002, 2003, 2005, 2006, 2013, 2055}
+PAGES = "/admin/"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 Given = ParamSpec("Given")
@@ -66,10 +68,17 @@ def may_be_old(read: Callable[Given, Answer]) -> Callable[Given, Answer]:
             with reading_from(REPLICA):
                 return read(*arguments, **named)
         except (OperationalError, InterfaceError) as error:
+            if not is_lost(error):
+                raise
             watch.leave_out(error)
             return read(*arguments, **named)
 
     return call
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether there is no connection any more, or was none."""
+    return isinstance(error, InterfaceError) or error.args[0] in LOST
 
 
 @contextmanager
@@ -124,7 +133,7 @@ class Watch:
                 began = time.monotonic()
                 try:
                     self._look(writer, replica, known)
-                except (OperationalError, InterfaceError) as error:
+                except DatabaseError as error:
                     writer.close()
                     replica.close()
                     self.leave_out(error)
@@ -141,7 +150,7 @@ class Watch:
         while known[0][0] < asked_at - OLDEST_SECONDS:
             known.popleft()
         there = position(replica, "gtid_slave_pos")
-        passed = [at for at, wanted in known if is_past(there, wanted)]
+        passed = [at for at, wanted in known if wanted and is_past(there, wanted)]  # without a log nobody knows
         if passed:
             self._good_until = passed[-1] + OLDEST_SECONDS
             self._tell(is_good=True)
@@ -189,9 +198,12 @@ class FreshAfterWriteMiddleware(MiddlewareMixin):
     """Whoever has just changed something in the admin sees it in its lists: for a moment theirs are the writer's."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if request.method not in SAFE_METHODS and REPLICA in settings.DATABASES:
+        is_change = request.method not in SAFE_METHODS and request.path.startswith(PAGES)
+        if is_change and REPLICA in settings.DATABASES:
             secure = settings.SESSION_COOKIE_SECURE
-            response.set_cookie(FRESH_COOKIE, "1", FRESH_SECONDS, secure=secure, httponly=True, samesite="Lax")
+            response.set_cookie(
+                FRESH_COOKIE, "1", FRESH_SECONDS, path=PAGES, secure=secure, httponly=True, samesite="Lax"
+            )
         return response
 
 

@@ -63,7 +63,7 @@ class Trials:
         self.lines.append(line)
 
     def row(self, cells: dict[str, str]) -> None:
-        """Notes a row, column by column, of a table of what was done. In the report it stands for the test itself."""
+        """Notes a row, column by column, of a table of what was done, which stands below the tests in the report."""
         self.rows.append(cells)
 
 
@@ -142,7 +142,7 @@ def as_page(done: list[dict[str, Any]], *, head: str, counts: str) -> str:
     for path, entries in groupby(done, lambda entry: str(entry["test"]).partition("::")[0]):
         told = list(entries)
         parts.append(f"## {Path(path).stem.removeprefix('test_').replace('_', ' ').capitalize()}")
-        parts.append(as_table([as_row(entry) for entry in told if not entry["rows"] or entry["outcome"] != "passed"]))
+        parts.append(as_table([as_row(entry) for entry in told]))
         parts.append(as_table([row for entry in told for row in entry["rows"]]))
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 

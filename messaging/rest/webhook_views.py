@@ -11,7 +11,6 @@ from charites.common.announcements import KINDS
 from charites.common.auth import Permission
 from charites.common.errors import Forbidden
 from charites.common.models import REASON_LENGTH
-from charites.common.replicas import may_be_old
 from charites.common.rest import (
     Answer,
     CountField,
@@ -246,7 +245,6 @@ class DeliveryListView(Endpoint):
         ),
         errors=[Forbidden, errors.EndpointNotFound],
     )
-    @may_be_old
     def get(self, request: Request, endpoint_id: int) -> Response:
         query = valid_query(ListDeliveriesSerializer, request)
         page = reading.page_deliveries(cursor_of(query), endpoint_id=endpoint_id, **query)

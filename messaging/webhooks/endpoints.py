@@ -144,7 +144,8 @@ def replay(*, delivery_ids: Sequence[int], now: datetime) -> Replayed:
     chosen = WebhookDelivery.objects.filter(pk__in=delivery_ids)
 
     def send_again() -> Replayed:
-        endpoint_of = dict(chosen.values_list("pk", "endpoint_id"))
+        known = WebhookEndpoint.objects.values("pk")
+        endpoint_of = dict(chosen.filter(endpoint_id__in=known).values_list("pk", "endpoint_id"))
         if not endpoint_of:
             raise DeliveryNotFound
         # The endpoints come first, as for whoever writes down what was sent.
@@ -153,11 +154,10 @@ def replay(*, delivery_ids: Sequence[int], now: datetime) -> Replayed:
         enabled = set(theirs.filter(is_enabled=True).values_list("pk", flat=True))
         waiting = list(chosen.filter(state=State.READY).order_by("pk").select_for_update().values_list("pk", flat=True))
         if len(waiting) < len(endpoint_of):
-            chosen.exclude(state=State.READY).update(**ONCE_MORE)
-        held_up = {}
+            chosen.filter(pk__in=endpoint_of).exclude(state=State.READY).update(**ONCE_MORE)
         if waiting:
             bring_forward(chosen.filter(pk__in=waiting), now=now)
-            held_up = find_held_up(waiting, now=now)
+        held_up = find_held_up(list(endpoint_of), now=now)
         off = {pk for pk, endpoint_id in endpoint_of.items() if endpoint_id not in enabled and pk not in held_up}
         return Replayed(endpoint_of.keys() - off - held_up.keys(), off, held_up)
 
@@ -165,7 +165,7 @@ def replay(*, delivery_ids: Sequence[int], now: datetime) -> Replayed:
 
 
 def replay_one(*, delivery_id: int, now: datetime) -> None:
-    """`replay` of one. Raises DeliveryHeldUp, too."""
+    """`replay` of one. Raises DeliveryHeldUp, too: it leaves at once when that one is out of the way."""
     replayed = replay(delivery_ids=[delivery_id], now=now)
     if first_id := replayed.held_up.get(delivery_id):
         raise DeliveryHeldUp(delivery_id=delivery_id, first_id=first_id)

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Exists, Min, OuterRef, QuerySet, Subquery
 
 from charites.common.pages import Cursor, Page, along, one_by_one, read_page
+from charites.common.replicas import may_be_old
 from messaging.errors import EndpointNotFound
 from messaging.models import Announced, WebhookDelivery, WebhookEndpoint
 
@@ -26,7 +27,7 @@ def page_endpoints(cursor: Cursor) -> Page[WebhookEndpoint]:
 def page_deliveries(cursor: Cursor, *, endpoint_id: int, **wanted: Any) -> Page[WebhookDelivery]:
     """Returns a page of what an endpoint is told, newest first. Raises EndpointNotFound."""
     endpoint = get_endpoint(endpoint_id=endpoint_id)
-    page = find_deliveries(cursor, endpoint_id, **wanted)
+    page = may_be_old(find_deliveries)(cursor, endpoint_id, **wanted)
     for delivery in page.items:
         delivery.next_try_at = next_try(
             delivery, is_enabled=endpoint.is_enabled, paused_until=endpoint.paused_until

@@ -37,7 +37,9 @@ def test_services_are_registered_while_the_server_serves(shop: Shop) -> None:
     assert {(body["Address"], body["Port"]) for body in bodies} == {("127.0.0.1", port)}
     checks = [f"127.0.0.1:{port}/{service}" for service in ("Goods", "Order", "Stock")]
     assert [body["Check"]["GRPC"] for body in bodies] == checks
-    assert [received.path for received in gone] == [f"{DEREGISTER}{name}-127.0.0.1-{port}" for name in names]
+    assert {body["Check"]["Status"] for body in bodies} == {"passing"}
+    assert [received.path for received in gone] == [DEREGISTER + body["ID"] for body in bodies]
+    assert all(body["ID"].startswith(f"{name}-127.0.0.1-{port}-") for body, name in zip(bodies, names, strict=True))
     assert {received.headers["x-consul-token"] for received in agent.received} == {"a-token"}
 
 

@@ -5,9 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
 
 from charites.common import replicas
-from charites.common.replicas import Watch, is_past, may_be_old, position
+from charites.common.replicas import FreshAfterWriteMiddleware, Watch, is_past, may_be_old, position
 
 
 class Server:
@@ -66,6 +68,26 @@ def test_replica_is_good_for_a_second_from_when_the_writer_was_where_it_is(monke
         ends.append(watch._good_until)
 
     assert ends == [101.0, 101.0, 101.5, 0.0, 0.0]
+
+
+def test_replica_of_a_writer_without_a_log_is_not_used() -> None:
+    watch = Watch()
+
+    watch._look(Server(""), Server("0-1-9"), deque())  # type: ignore[arg-type]
+
+    assert watch._good_until == 0
+
+
+@pytest.mark.parametrize(("path", "expected"), [("/admin/stock/stock/", True), ("/api/orders", False)])
+def test_only_who_changes_something_in_the_admin_reads_the_writer_for_a_moment(
+    settings: Any, path: str, expected: bool
+) -> None:
+    settings.DATABASES = {**settings.DATABASES, "replica": {}}
+    request = RequestFactory().post(path)
+
+    response = FreshAfterWriteMiddleware(lambda _: HttpResponse())(request)
+
+    assert ("fresh" in response.cookies) is expected
 
 
 def test_without_a_replica_everything_is_the_writers() -> None:
