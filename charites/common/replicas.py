@@ -107,7 +107,7 @@ class Watch:
     def keeps_up(self) -> bool:
         """Whether what is read from the replica now is at most a second old. Who asks first after a while is told no,
         and has somebody look."""
-        if REPLICA not in settings.DATABASES:
+        if not is_there():
             return False
         self._asked_at = time.monotonic()
         if self._thread is None or not self._thread.is_alive():
@@ -171,6 +171,10 @@ watch = Watch()
 os.register_at_fork(after_in_child=watch.forget)
 
 
+def is_there() -> bool:
+    return REPLICA in settings.DATABASES
+
+
 def connection_to(alias: str) -> BaseDatabaseWrapper:
     """A connection of the caller's own, on which nobody waits for long."""
     connection = connections.create_connection(alias)
@@ -199,7 +203,7 @@ class FreshAfterWriteMiddleware(MiddlewareMixin):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         is_change = request.method not in SAFE_METHODS and request.path.startswith(PAGES)
-        if is_change and REPLICA in settings.DATABASES:
+        if is_change and is_there():
             secure = settings.SESSION_COOKIE_SECURE
             response.set_cookie(
                 FRESH_COOKIE, "1", FRESH_SECONDS, path=PAGES, secure=secure, httponly=True, samesite="Lax"
