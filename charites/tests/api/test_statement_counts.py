@@ -127,7 +127,7 @@ REST: dict[str, tuple[Ask, int]] = {
     "GET /api/webhooks/{endpoint_id}/deliveries": (lambda: boss().get(f"{hook()}/deliveries"), 2),
     "POST /api/webhooks/deliveries/{delivery_id}/replay": (
         lambda: boss().post(f"/api/webhooks/deliveries/{told()}/replay"),
-        6,  # which there are, the pause of its endpoint, whether that is on, what waits, what has ended, what is in front
+        6,  # which there are, the pause of their endpoint, whether it is on, what waits, what has ended, what is ahead
     ),
     "GET /api/me": (lambda: buyer().get("/api/me"), 1),
     "POST /api/auth/token": (
