@@ -64,5 +64,5 @@ def announce(announcements: Iterable[Announcement]) -> None:
     to show what comes of it, gets one for this.)"""
     wanted = _wanted()
     if chosen := [announcement for announcement in announcements if announcement.kind.name in wanted]:
-        with joined():
+        with joined(savepoint=False):
             _store(chosen)

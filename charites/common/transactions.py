@@ -85,9 +85,10 @@ def outermost() -> Iterator[None]:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
-    """A part of the caller's transaction or, where none is open, one of its own."""
-    with transaction.atomic() if is_open() else outermost():
+def joined(*, savepoint: bool = True) -> Iterator[None]:
+    """A part of the caller's transaction or, where none is open, one of its own. Without a `savepoint`, which is two
+    more statements, all of the transaction is undone where this fails."""
+    with transaction.atomic(savepoint=savepoint) if is_open() else outermost():
         yield
 
 

@@ -9,12 +9,15 @@ from datetime import datetime
 from typing import NamedTuple
 
 import structlog
+from django.db import connection
 
 from charites.common.announcements import KINDS, Announcement, Data
 from charites.common.ids import next_ids
+from charites.common.rows import as_json, for_database
 from charites.common.transactions import run
 from messaging.models import Announced, WebhookDelivery, WebhookEndpoint
 
+STORE = "INSERT INTO messaging_announced (created_at, events) VALUES ({now}, %s)"
 log = structlog.get_logger(__name__)
 
 SUBSCRIBED_SECONDS = 1.0  # so long a process may not know of a new subscription
@@ -74,8 +77,10 @@ wanted, assume = _subscriptions.wanted, _subscriptions.assume
 
 
 def store(announcements: Sequence[Announcement]) -> None:
-    """Keeps announcements inside the caller's transaction, as one row."""
-    Announced.objects.create(events=[[a.kind.name, a.key, a.data] for a in announcements])
+    """Keeps announcements inside the caller's transaction, as one row: buyers wait for it."""
+    events = as_json([(a.kind.name, a.key, a.data) for a in announcements])
+    with connection.cursor() as cursor:
+        cursor.execute(for_database(STORE, connection.vendor), [events])
 
 
 def spread() -> int:
