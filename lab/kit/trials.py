@@ -170,6 +170,6 @@ def as_table(rows: list[dict[str, str]]) -> str:
 def machine() -> str:
     """The machine in a few words."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    database = os.environ.get("DATABASE_URL", "").partition(":")[0]
-    database = {"mysql": "MariaDB", "sqlite": "SQLite"}.get(database, database)
+    is_mysql = "mysql" in os.environ.get("DATABASE_URL", "") or os.environ.get("TEST_DATABASE") == "mariadb"
+    database = "MariaDB" if is_mysql else "SQLite"  # pytest-xdist's controller has none itself
     return f"{platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}, {database}"
