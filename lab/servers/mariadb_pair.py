@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-import MySQLdb
-
 from lab.servers.mariadb import MariaDB
 from lab.servers.ports import LOOPBACK
 from lab.servers.private_server import DEPLOY, ServerFailed
@@ -45,6 +43,8 @@ class PairedMariaDB(MariaDB):
 
     def run(self, *statements: str) -> list[dict[str, Any]]:
         """Carries out statements as root; returns the rows of the last one."""
+        import MySQLdb.cursors  # noqa: PLC0415 (`make run` installs no driver, and starts servers of this package, too)
+
         connection = MySQLdb.connect(host=LOOPBACK, port=self.port, user="root", autocommit=True)
         try:
             with connection.cursor(MySQLdb.cursors.DictCursor) as cursor:
