@@ -18,9 +18,7 @@ from charites.common.redis_client import watched_by
 Value = TypeVar("Value")
 
 SECRET_LENGTH, DIFFERENT = 50, 5  # characters, as Django advises
-PRIVATE = re.compile(
-    "SECRET|URL|KEY|(OPERATORS|CONSUL)_TOKEN"
-)  # what such a setting holds, passwords among it, is not repeated
+PRIVATE = re.compile("SECRET|URL|KEY|_TOKEN$")  # what such a setting holds, passwords among it, is not repeated
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,8 @@ class Client:
 
     `address`: host:port; or several, among which calls are dealt out in turn: `ipv4:10.0.0.5:8081,10.0.0.6:8081`, or
     every address that a name has now, `dns:///stock.internal:8081`. One that is away, or says that it ends, is left out
-    until it is back. An error
-    (grpc.RpcError) has `unanswered` set when a try before the last one ended without the server's word: that one may
-    have had its effect.
+    until it is back. An error (grpc.RpcError) has `unanswered` set when a try before the last one ended without the
+    server's word: that one may have had its effect.
     """
 
     address: str

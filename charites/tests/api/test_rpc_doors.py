@@ -13,7 +13,7 @@ from charites.common.rpc.limits import CALLS_A_CONNECTION, STREAMS_OF_AN_ADDRESS
 from charites.tests.api.probe import probe
 from lab.doors.grpc_holder import Holder
 from lab.kit.grpc_server import Callers, grpc_callers, refusal
-from lab.kit.processes.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop
 from stock.rpc.stock_pb2 import StockLevel
 
 GET_STOCK, WATCH = "/Stock/GetStock", "/grpc.health.v1.Health/Watch"
@@ -137,7 +137,7 @@ def test_watchers_behind_a_proxy_are_told_apart(monkeypatch: pytest.MonkeyPatch)
 
 def start(shop: Shop) -> None:
     shop.start("grpc")
-    wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=60, what="the gRPC server listens")
+    shop.await_grpc(60)
 
 
 def test_connection_has_a_bounded_number_of_calls_and_takes_nothing_from_others(

@@ -20,7 +20,7 @@ from charites.common.rpc import installed_methods
 from charites.gateway import as_json, route_of
 from lab.kit.factories import bearer, counts, make_goods, make_room, staff_bearer
 from lab.kit.grpc_server import grpc_server
-from lab.kit.processes.shop import ROOT, Shop, wait_until
+from lab.kit.processes.shop import ROOT, Shop
 from orders.models import Order
 from stock.models import StockRecord
 
@@ -41,7 +41,7 @@ def ask(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Ask]:
     """Starts the server in demo mode; gives a function that makes one call."""
     with Shop(tmp_path, {**process_environment, "DEMO": "true"}) as shop:
         shop.start("grpc")
-        wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=60, what="the gRPC server listens")
+        shop.await_grpc(60)
 
         def call(name: str, authorization: str = "token", **request: Any) -> Any:
             return ask_at(shop.grpc_address, name, authorization, request)

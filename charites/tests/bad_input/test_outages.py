@@ -82,12 +82,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "GRPC_DEADLINE_SECONDS": "30",
         }
         with Shop(folder, environment) as shop:
-            for command in ("migrate", "seed"):
-                done = shop.manage(command)
-                assert done.returncode == 0, done.stderr
+            shop.prepare()
             shop.start("web", "grpc", "worker", "sweep")
             shop.await_ready()
-            wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=SECONDS, what="gRPC answers")
+            shop.await_grpc(SECONDS)
             httpx.put(f"{shop.url}/api/stock/1", json={"available": 1000}, headers={"Authorization": STAFF}, timeout=30)
             with grpc.insecure_channel(shop.grpc_address) as channel:
                 yield Site(shop, database, redis, channel)

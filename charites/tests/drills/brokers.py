@@ -12,8 +12,9 @@ from django.db.models import DurationField, ExpressionWrapper, F, Max
 
 from charites.tests.drills.load import GOODS, HEAL_SECONDS, await_orders, what_they_saw
 from lab.kit.factories import make_goods
+from lab.kit.findings import findings
 from lab.kit.history import History, Told, contradictions, miscounts, read_truth
-from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
+from lab.kit.processes.shop import Shop, wait_until
 from orders.models import Order
 
 PROCESSES = ("web", "grpc", "worker", "sweep")
@@ -63,6 +64,19 @@ class WokenShop:
     def ended(self) -> list[str]:
         return [name for name in PROCESSES if self.shop.processes[name].poll() is not None]
 
+    def wrongs(self, history: History) -> dict[str, object]:
+        """What must not have happened, of all that may; nothing when all was well."""
+        errors = sum(self.shop.log(name).count("internal_error") for name in ("web", "grpc"))
+        found = {
+            "untrue": untrue(history),
+            "audit": findings(),
+            "without an answer": history.told()[Told.NOTHING],
+            "late by s": latest() if latest() >= LATE_SECONDS else 0,
+            "ended": self.ended(),
+            "internal errors": errors,
+        }
+        return {what: value for what, value in found.items() if value}
+
 
 @contextmanager
 def woken_shop(folder: Path, environment: Mapping[str, str]) -> Iterator[WokenShop]:
@@ -73,7 +87,7 @@ def woken_shop(folder: Path, environment: Mapping[str, str]) -> Iterator[WokenSh
     with Shop(folder, {**environment, **own}) as shop:
         shop.start(*PROCESSES)
         shop.await_ready()
-        wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=START_SECONDS, what="gRPC answers")
+        shop.await_grpc()
         yield WokenShop(shop)
 
 

@@ -2,13 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from random import Random
 from typing import Protocol
 
 from lab.kit.history import Call, History, Told
-from lab.kit.processes.customers import Customer, RestDoor, RpcDoor
+from lab.kit.processes.customers import Customer, Door, RestDoor, RpcDoor
 from lab.kit.processes.shop import wait_until
 from lab.kit.trials import Trials
 
@@ -30,13 +30,24 @@ class Doors(Protocol):
 
 @contextmanager
 def buyers_of(shop: Doors, trials: Trials, *, staff: str = "", rest_seconds: float = 0.0) -> Iterator[list[Customer]]:
-    """Buyers, half of them over REST and half over gRPC, with one history; `staff`: see RestDoor. Without a rest they
-    take all of a small machine."""
+    """Buyers, half of them over REST and half over gRPC; `staff`: see RestDoor."""
+
+    def door_of(user_id: int) -> Door:
+        return RestDoor(shop.url, user_id, staff) if user_id % 2 else RpcDoor(shop.grpc_address, user_id)
+
+    with buyers_at(door_of, trials, rest_seconds=rest_seconds) as buyers:
+        yield buyers
+
+
+@contextmanager
+def buyers_at(door_of: Callable[[int], Door], trials: Trials, *, rest_seconds: float = 0.0) -> Iterator[list[Customer]]:
+    """Buyers with one history, each at a door of their own, by their user ids. Without a rest they take all of a small
+    machine."""
     history = History()
     with ExitStack() as stack:
         buyers = []
         for user_id in range(101, 101 + BUYERS):
-            door = RestDoor(shop.url, user_id, staff) if user_id % 2 else RpcDoor(shop.grpc_address, user_id)
+            door = door_of(user_id)
             stack.callback(door.close)
             lots = Random(trials.random.random())
             buyers.append(Customer(f"user{user_id}", user_id, door, history, lots, GOODS, rest_seconds))

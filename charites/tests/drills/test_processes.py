@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import product
 from pathlib import Path
-from random import Random
 from types import SimpleNamespace
 
 import grpc
@@ -17,10 +16,10 @@ import pytest
 from django.db import connection
 
 from charites.tests.drills.load import (
-    BUYERS,
     GOODS,
     await_orders,
     await_yes,
+    buyers_at,
     buyers_of,
     pause,
     turned_away,
@@ -29,7 +28,7 @@ from charites.tests.drills.load import (
 from lab.kit.factories import bearer, make_goods
 from lab.kit.findings import findings
 from lab.kit.history import History, contradictions, miscounts, read_truth
-from lab.kit.processes.customers import Crowd, Customer, RpcDoor
+from lab.kit.processes.customers import Crowd, RpcDoor
 from lab.kit.processes.shop import ROOT, START_SECONDS, Shop, wait_until
 from lab.kit.trials import Trials
 from lab.servers import DNS, ShopHAProxy
@@ -194,7 +193,6 @@ def test_servers_of_a_name_come_and_go_and_callers_that_balance_notice(
     for goods_id in GOODS:
         make_goods(goods_id, stock=STOCK)
     settings = {"DRAIN_DELAY_SECONDS": "3", "GRPC_CONNECTION_SECONDS": "5"}
-    history = History()
     with ExitStack() as stack:
         shops = []
         for number in (2, 3):
@@ -207,12 +205,9 @@ def test_servers_of_a_name_come_and_go_and_callers_that_balance_notice(
         two.grpc_port = one.grpc_port
         dns = stack.enter_context(DNS([one.host]))
         start_grpc(one)
-        buyers = []
-        for user_id in range(101, 101 + BUYERS):
-            mine = door(dns.target(one.grpc_port), user_id)
-            stack.callback(mine.close)
-            lots = Random(trials.random.random())
-            buyers.append(Customer(f"user{user_id}", user_id, mine, history, lots, GOODS, REST_SECONDS))
+        target = dns.target(one.grpc_port)
+        buyers = stack.enter_context(buyers_at(partial(door, target), trials, rest_seconds=REST_SECONDS))
+        history = buyers[0].history
         with Crowd(buyers):
             start_grpc(two)
             before = placed(two)
@@ -237,7 +232,7 @@ def test_servers_of_a_name_come_and_go_and_callers_that_balance_notice(
 
 def start_grpc(shop: Shop) -> None:
     shop.start("grpc")
-    wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=START_SECONDS, what="it listens")
+    shop.await_grpc()
 
 
 def placed(shop: Shop) -> int:

@@ -11,7 +11,7 @@ import httpx
 from charites.audit import open_database
 from charites.tests.drills.load import GOODS
 from lab.kit.history import Truth, read_truth
-from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
+from lab.kit.processes.shop import START_SECONDS, Shop
 from lab.servers import LOOPBACK, HAProxy, MariaDBPair
 from lab.servers.mariadb_pair import SHOP, PairedMariaDB
 
@@ -66,12 +66,10 @@ def site_on(pair: MariaDBPair, folder: Path) -> Iterator[Site]:
             "DEMO": "true",  # for the catalogue that `seed` makes, and its staff
         }
         with Shop(folder, environment) as shop:
-            for command in ("migrate", "seed"):
-                done = shop.manage(command)
-                assert done.returncode == 0, done.stderr
+            shop.prepare()
             shop.start("web", "grpc")
             shop.await_web()
-            wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=START_SECONDS, what="gRPC answers")
+            shop.await_grpc()
             stock_up(shop)
             pair.await_replica()
             yield Site(shop, pair, proxy)

@@ -16,7 +16,7 @@ from charites.audit import open_database
 from charites.common.errors import KeyReused, OutcomeUnknown
 from lab.kit.history import History, Told, Truth, contradictions, miscounts, read_truth
 from lab.kit.processes.customers import Crowd, Customer, Door, RestDoor, RpcDoor
-from lab.kit.processes.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop
 from lab.kit.proxy import Proxy
 from lab.kit.trials import Trials
 from lab.servers import LOOPBACK, MariaDB
@@ -97,12 +97,10 @@ def site_on(database: MariaDB, folder: Path) -> Iterator[Site]:
             "DEMO": "true",  # for the catalogue that `seed` makes, and its staff
         }
         with Shop(folder, environment) as shop:
-            for command in ("migrate", "seed"):
-                done = shop.manage(command)
-                assert done.returncode == 0, done.stderr
+            shop.prepare()
             shop.start("web", "grpc")
             shop.await_web()
-            wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=60, what="gRPC answers")
+            shop.await_grpc(60)
             yield Site(shop, database, proxy)
 
 

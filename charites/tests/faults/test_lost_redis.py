@@ -61,7 +61,7 @@ def site(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Site]:
         with Shop(tmp_path, environment) as shop:
             shop.start(*PROCESSES)
             shop.await_ready()
-            wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=BACK_SECONDS, what="gRPC answers")
+            shop.await_grpc(BACK_SECONDS)
             yield Site(shop, redis)
 
 

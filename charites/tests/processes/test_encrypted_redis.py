@@ -13,7 +13,7 @@ from charites.common.redis_client import redis_client
 from lab.kit.certificates import Authority
 from lab.kit.factories import make_goods
 from lab.kit.processes.customers import RestDoor, RpcDoor, Wish
-from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
+from lab.kit.processes.shop import Shop, wait_until
 from lab.servers import EncryptedRedis
 from orders.models import Order
 
@@ -62,7 +62,7 @@ def test_shop_on_it_is_well_and_the_worker_closes_an_order_in_time(
     with Shop(tmp_path, process_environment | addresses | {"ORDER_PAY_TIMEOUT_SECONDS": "8"}) as shop:
         shop.start("web", "grpc", "worker", "sweep")
         shop.await_ready()
-        wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=START_SECONDS, what="gRPC answers")
+        shop.await_grpc()
         assert shop.end("sweep") == 0  # from here on the worker alone closes orders
         doors = [RestDoor(shop.url, 101), RpcDoor(shop.grpc_address, 102)]
         numbers = [

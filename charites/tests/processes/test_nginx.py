@@ -13,7 +13,7 @@ import pytest
 
 from charites.common.rpc import read_error
 from lab.kit.factories import bearer, make_goods, make_room, make_user, staff_bearer
-from lab.kit.processes.shop import Shop, wait_until
+from lab.kit.processes.shop import Shop
 from lab.servers import LOOPBACK, Nginx
 from lab.servers.nginx import SERVER_NAME
 from lab.servers.ports import free_port
@@ -36,7 +36,7 @@ def nginx(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Nginx
     with Shop(tmp_path, {**process_environment, **SHOP, "MEDIA_ROOT": str(tmp_path / "elsewhere")}) as shop:
         shop.start("web", "grpc")
         shop.await_web()
-        wait_until(lambda: "gRPC on" in shop.log("grpc"), seconds=60, what="the gRPC server listens")
+        shop.await_grpc(60)
         web, changes = shop.url.removeprefix("http://"), {"client_body_timeout 5s;": "client_body_timeout 1s;"}
         changes["root /srv;"] = f"root {tmp_path};"
         with Nginx(web=web, grpc=shop.grpc_address, changes=changes) as server:

@@ -153,6 +153,16 @@ class Shop:
         """Waits until the web server answers."""
         wait_until(lambda: self._status("/livez") == 200, seconds=START_SECONDS, what="web answers")
 
+    def await_grpc(self, seconds: float = START_SECONDS) -> None:
+        """Waits until the gRPC server listens."""
+        wait_until(lambda: "gRPC on" in self.log("grpc"), seconds=seconds, what="gRPC answers")
+
+    def prepare(self) -> None:
+        """Makes the tables and the demo's rows of an empty database."""
+        for command in ("migrate", "seed"):
+            done = self.manage(command)
+            assert done.returncode == 0, done.stderr
+
     def await_ready(self) -> None:
         """Waits until database, Redis, broker, worker and sweep are there."""
         wait_until(lambda: self._status("/statusz") == 200, seconds=START_SECONDS, what="/statusz is green")
