@@ -22,6 +22,7 @@ KEYS = {"TAB": "\ue004", "ENTER": "\ue007", "SPACE": " "}  # as the protocol wri
 LANGUAGE = "en"  # whatever the machine's is
 HEIGHT = 800
 STARTED = re.compile(r"started successfully on port (\d+)")  # the port that the system gave it
+OWN_PAGES = "chrome://"  # what starts like this is of the browser itself
 NO_OTHER_HOST = f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {LOOPBACK}"
 
 
@@ -122,9 +123,11 @@ class Browser:
         self._command("Network.clearBrowserCookies")
 
     def complaints(self) -> list[str]:
-        """Returns what the console has said since it was asked last."""
+        """Returns what pages have said in the console since it was asked last; the browser's own, such as that of a new
+        tab, complain among themselves.
+        """
         said = self._call("POST", f"{self.session}/se/log", {"type": "browser"})
-        return [entry["message"] for entry in said]
+        return [entry["message"] for entry in said if not entry["message"].startswith(OWN_PAGES)]
 
     @contextlib.contextmanager
     def pretending(self, *, width: int, language: str, dark: bool = False, height: int = HEIGHT) -> Iterator[None]:
