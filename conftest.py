@@ -44,6 +44,7 @@ for name in os.environ.pop(MADE, "").split():
 FOLDER = Path(tempfile.mkdtemp(prefix="charites-tests-"))
 IS_GIVEN = "DATABASE_URL" in os.environ  # somebody's own server, for one process of tests
 MARIADB = os.environ["DATABASE_URL"].startswith("mysql") if IS_GIVEN else os.environ.get("TEST_DATABASE") == "mariadb"
+DATABASES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}  # what opens one to a test
 MADE_BY_MIGRATIONS = {"auth_permission", "django_content_type", "django_migrations"}
 # What tests write may be lost with the machine. The tests of what a server keeps start one with production's settings.
 UNSYNCED = ("--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0")
@@ -179,10 +180,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
         Group.objects.all().delete()
 
 
+def has_database(item: pytest.Item) -> bool:
+    return item.get_closest_marker("django_db") is not None or not DATABASES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _clock_has_been_read(request: pytest.FixtureRequest) -> None:
-    """The clock's first look needs the database, which is closed to many a test; from then on it carries itself."""
-    if MARIADB:
+    """The clock's first look needs the database, which is closed to many a test; from then on it carries itself.
+    Where no test of a run has a database, there is none.
+    """
+    if MARIADB and any(map(has_database, request.session.items)):
         request.getfixturevalue("django_db_setup")
         with request.getfixturevalue("django_db_blocker").unblock():
             clock.now()
