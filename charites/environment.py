@@ -13,7 +13,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError, ValidationError
 
-from charites.common.redis_client import watched_by
+from charites.common.redis_client import SCHEMES, check_address
 
 Value = TypeVar("Value")
 
@@ -86,11 +86,16 @@ def is_database(url: str) -> bool:
     return description["ENGINE"].rpartition(".")[2] in ("mysql", "sqlite3") and bool(description["NAME"])
 
 
-def is_watched(url: str) -> bool:
+def is_redis(url: str) -> bool:
     try:
-        return watched_by(url) is not None
+        check_address(url)
     except ValueError:
         return False
+    return True
+
+
+def is_watched(url: str) -> bool:
+    return url.startswith(tuple(SCHEMES)) and is_redis(url)
 
 
 def is_time_zone(name: str) -> bool:
@@ -115,7 +120,11 @@ NAME = matching(r"[\w.-]{1,100}", "letters, digits, `.`, `_` and `-`, 100 at mos
 HOST = matching(r"[\w.:*\[\]-]+", "a name or an address, without a port")
 ANY_HOST = matching(r"[\w.:-]*", f"empty, or {HOST.words}")
 ORIGIN = matching(r"https?://[^\s/?#@]+", "http:// or https:// with a host, without a path")
-WEB_ADDRESS, REDIS_SERVER = address("http", "https"), address("redis", "rediss")
+WEB_ADDRESS, REDIS_HOST = address("http", "https"), address("redis", "rediss")
+REDIS_SERVER = Bound(
+    f"{REDIS_HOST.words}, and with no options that redis-py does not have",
+    lambda value: REDIS_HOST.holds(value) and is_redis(value),
+)
 AGENT = Bound(f"empty, or {WEB_ADDRESS.words}", lambda value: not value or WEB_ADDRESS.holds(value))
 REDIS = Bound(
     f"{REDIS_SERVER.words}, or, with sentinels, redis+sentinel:// or rediss+sentinel:// with their hosts, the name of "

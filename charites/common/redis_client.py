@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import redis.asyncio
 import redis.asyncio.sentinel
 from django_redis.pool import ConnectionFactory
-from redis import ConnectionPool, Redis
+from redis import ConnectionPool, Redis, RedisError
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
@@ -71,15 +71,25 @@ def read_server(url: str) -> dict[str, Any]:
     return server
 
 
+def check_address(url: str) -> None:
+    """Connects to nothing. Raises ValueError for an address that no connection could be made to, as of an option in it
+    that redis-py does not have."""
+    try:
+        connection_pool(url, socket_timeout=1.0).make_connection()
+    except (TypeError, RedisError) as error:
+        raise ValueError(str(error)) from error
+
+
 def connection_pool(url: str, **options: Any) -> ConnectionPool:
-    """The connections to an address, none of them open yet. `options` have a socket_timeout."""
+    """The connections to an address, none of them open yet. `options` have a socket_timeout; what the address itself
+    says counts more."""
     watched = watched_by(url)
     if watched is None:
         return ConnectionPool.from_url(url, **options)
     asked = watched.of_sentinels(options["socket_timeout"])
     sentinel = Sentinel(watched.sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
     return SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        watched.name, sentinel, **watched.of_servers, **options
+        watched.name, sentinel, **{**options, **watched.of_servers}
     )
 
 
@@ -102,7 +112,7 @@ async def redis_in_loop(url: str, *, connect_seconds: float) -> AsyncIterator[re
         watched.sentinels, sentinel_kwargs=asked
     )
     pool = redis.asyncio.sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        watched.name, sentinel, **watched.of_servers, socket_connect_timeout=connect_seconds
+        watched.name, sentinel, **{"socket_connect_timeout": connect_seconds, **watched.of_servers}
     )
     try:
         async with redis.asyncio.Redis.from_pool(pool) as client:

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from charites import brokers
 from charites.common import hints, rates
-from charites.common.redis_client import Watched, redis_client, redis_in_loop, watched_by
+from charites.common.redis_client import Watched, connection_pool, redis_client, redis_in_loop, watched_by
 from lab.kit.certificates import Authority
 from lab.kit.processes.shop import wait_until
 from lab.servers import EncryptedRedis, Redis, RedisSentinel
@@ -39,6 +39,12 @@ def test_address_of_sentinels_is_read_as_others_of_redis_are() -> None:
         is_tls=True,
     )
     assert watched_by("redis+sentinel://10.0.0.1/name") == Watched([("10.0.0.1", 26379)], "name", 0, {}, is_tls=False)
+
+
+def test_what_an_address_of_sentinels_says_counts_more_than_our_bounds() -> None:
+    pool = connection_pool("redis+sentinel://10.0.0.1/name/3?socket_timeout=3", socket_timeout=0.5, retry=None)
+
+    assert {name: pool.connection_kwargs[name] for name in ("socket_timeout", "db")} == {"socket_timeout": 3.0, "db": 3}
 
 
 def test_celery_is_told_of_sentinels_in_its_own_words() -> None:

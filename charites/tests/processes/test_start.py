@@ -15,7 +15,7 @@ from honcho.environ import parse_procfile
 from pytest_django.fixtures import Settings
 
 from charites import checks, start
-from charites.environment import REDIS
+from charites.environment import REDIS, REDIS_SERVER, each
 from lab.generate.document_settings import read_settings
 from lab.kit.processes.shop import ROOT
 from lab.kit.providers import Away
@@ -59,8 +59,11 @@ def load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> dict[str, A
         ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1,10.0.0.2:port/name/0", REDIS.words),
         ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1/name/first", REDIS.words),
         ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1/name/0/1", REDIS.words),
-        ("STOCK_LOCK_REDIS_URLS", "redis://10.0.0.1,foo", "redis:// or rediss:// with a host, each"),
-        ("STOCK_LOCK_REDIS_URLS", "redis+sentinel://10.0.0.1/name/0", "redis:// or rediss:// with a host, each"),
+        ("REDIS_URL", "redis://:secret@10.0.0.1/0?time_out=1", REDIS.words),
+        ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1/name/0?time_out=1", REDIS.words),
+        ("REDIS_URL", "rediss://:secret@10.0.0.1/0?ssl_cert_reqs=perhaps", REDIS.words),
+        ("STOCK_LOCK_REDIS_URLS", "redis://10.0.0.1,foo", each(REDIS_SERVER).words),
+        ("STOCK_LOCK_REDIS_URLS", "redis+sentinel://10.0.0.1/name/0", each(REDIS_SERVER).words),
         ("CELERY_BROKER_URL", "foo", None),
         ("CELERY_BROKER_URL", "redis+sentinel://:secret@10.0.0.1;redis+sentinel://:secret@10.0.0.2/name", None),
         ("CELERY_BROKER_URL", "sqs://key:secret@host", None),
