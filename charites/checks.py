@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from babel.numbers import is_currency
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 
 from charites import brokers
 from charites.common.checks import register_sentences
+from charites.common.replicas import REPLICA
 
 
 def register_checks() -> None:
@@ -16,6 +18,7 @@ def register_checks() -> None:
     register_sentences("charites.E013", early_check)
     register_sentences("charites.E014", half_a_preload)
     register_sentences("charites.E015", uncounted_proxy)
+    register_sentences("charites.E016", replica_of_a_file)
 
 
 def unknown_currency() -> Iterator[str]:
@@ -49,3 +52,9 @@ def uncounted_proxy() -> Iterator[str]:
     """All would come from the address of the proxy: a few who guess passwords would keep everybody from signing in."""
     if settings.TRUST_PROXY and not settings.NUM_PROXIES:
         yield "TRUST_PROXY is on, and NUM_PROXIES is 0: set it to how many proxies add to X-Forwarded-For, mostly 1."
+
+
+def replica_of_a_file() -> Iterator[str]:
+    """Its lists would never be read from there."""
+    if REPLICA in settings.DATABASES and not settings.DATABASES[DEFAULT_DB_ALIAS]["ENGINE"].endswith("mysql"):
+        yield "DATABASE_REPLICA_URL is set, and DATABASE_URL is SQLite, which nothing follows: set both to MariaDB."

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
@@ -29,7 +29,7 @@ LOOK_SECONDS = 0.25
 IDLE_SECONDS = 30.0  # after which nobody looks any longer
 WATCH_TIMEOUT_SECONDS = 1
 FRESH_COOKIE, FRESH_SECONDS = "fresh", 3
-LOST = {2002, 2003, 2005, 2006, 2013, 2055}
+TOO_LONG = {1317, 1969, 3024}
 PAGES = "/admin/"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -57,8 +57,8 @@ class Router:
 
 
 def may_be_old(read: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """A function that only reads, and whose answer may be a second old. Where the replica goes away meanwhile, it is
-    called once more, on the writer."""
+    """A function that only reads, and whose answer may be a second old. What the replica refuses, or is not there for,
+    is asked of the writer: only what took too long is not begun once more."""
 
     @wraps(read)
     def call(*arguments: Given.args, **named: Given.kwargs) -> Answer:
@@ -67,8 +67,8 @@ def may_be_old(read: Callable[Given, Answer]) -> Callable[Given, Answer]:
         try:
             with reading_from(REPLICA):
                 return read(*arguments, **named)
-        except (OperationalError, InterfaceError) as error:
-            if not is_lost(error):
+        except (DatabaseError, InterfaceError) as error:
+            if took_too_long(error):
                 raise
             watch.leave_out(error)
             return read(*arguments, **named)
@@ -76,9 +76,9 @@ def may_be_old(read: Callable[Given, Answer]) -> Callable[Given, Answer]:
     return call
 
 
-def is_lost(error: Exception) -> bool:
-    """Whether there is no connection any more, or was none."""
-    return isinstance(error, InterfaceError) or error.args[0] in LOST
+def took_too_long(error: Exception) -> bool:
+    """Whether the server has ended a statement because of its time, or because somebody said so."""
+    return not TOO_LONG.isdisjoint(error.args[:1])
 
 
 @contextmanager
@@ -91,7 +91,8 @@ def reading_from(alias: str) -> Iterator[None]:
 
 
 class Watch:
-    """Whether the replica has by now what the writer had a moment ago. A thread looks, while anybody asks."""
+    """Whether the replica has by now what the writer had a moment ago, and nothing else. A thread looks, while anybody
+    asks."""
 
     def __init__(self) -> None:
         self.forget()
@@ -133,7 +134,7 @@ class Watch:
                 began = time.monotonic()
                 try:
                     self._look(writer, replica, known)
-                except DatabaseError as error:
+                except Exception as error:  # a server may answer anything: one of which nothing is known is left out
                     writer.close()
                     replica.close()
                     self.leave_out(error)
@@ -150,13 +151,14 @@ class Watch:
         while known[0][0] < asked_at - OLDEST_SECONDS:
             known.popleft()
         there = position(replica, "gtid_slave_pos")
+        now = position(writer, "gtid_binlog_pos")
         passed = [at for at, wanted in known if wanted and is_past(there, wanted)]  # without a log nobody knows
-        if passed:
+        if passed and not is_ahead(there, now):
             self._good_until = passed[-1] + OLDEST_SECONDS
             self._tell(is_good=True)
         else:
             self._good_until = 0.0
-            self._tell(is_good=False, reason=f"it is at {there}, the writer at {known[-1][1]}")
+            self._tell(is_good=False, reason=f"it is at {there}, the writer at {now}")
 
     def _tell(self, *, is_good: bool, reason: str = "") -> None:
         if is_good is not self._is_good:
@@ -187,15 +189,21 @@ def connection_to(alias: str) -> BaseDatabaseWrapper:
 
 
 def position(connection: BaseDatabaseWrapper, variable: str) -> dict[str, int]:
-    """Where a server is in the binary log: domain -> number of its last transaction, out of `0-1-4711,5-1-8`."""
+    """Where a server is in the binary log: domain -> number of its last transaction, out of `0-1-4711,5-1-8`. One that
+    has none of our tables says an error."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT @@GLOBAL.{variable}")
+        cursor.execute(f"SELECT @@GLOBAL.{variable} FROM django_migrations LIMIT 1")
         (text,) = cursor.fetchone()
     return {part.split("-")[0]: int(part.split("-")[2]) for part in str(text or "").split(",") if part.strip()}
 
 
 def is_past(there: Positions, wanted: Positions) -> bool:
     return all(there.get(domain, 0) >= number for domain, number in wanted.items())
+
+
+def is_ahead(there: Positions, writer: Positions) -> bool:
+    """Whether a replica has what its writer has not: it follows another one, or has kept what the writer never got."""
+    return any(number > writer[domain] for domain, number in there.items() if domain in writer)
 
 
 class FreshAfterWriteMiddleware(MiddlewareMixin):

@@ -5,18 +5,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpResponse
 from django.test import RequestFactory
 
 from charites.common import replicas
 from charites.common.replicas import FreshAfterWriteMiddleware, Watch, is_past, may_be_old, position
+from lab.kit.processes.shop import wait_until
 
 
 class Server:
     """A connection to a server that is somewhere in its binary log."""
 
     def __init__(self, text: str | None) -> None:
-        self.text = text
+        self.text, self.asked = text, 0
 
     def cursor(self) -> "Server":
         return self
@@ -28,6 +30,9 @@ class Server:
         return
 
     def execute(self, sql: str) -> None:
+        self.asked += 1
+
+    def close(self) -> None:
         return
 
     def fetchone(self) -> tuple[str | None]:
@@ -78,6 +83,35 @@ def test_replica_of_a_writer_without_a_log_is_not_used() -> None:
     assert watch._good_until == 0
 
 
+@pytest.mark.parametrize(("replica", "is_good"), [("0-1-9", True), ("0-2-10", False), ("0-1-9,7-3-1", True)])
+def test_replica_with_what_the_writer_never_had_is_not_used(replica: str, is_good: bool) -> None:
+    """It follows another writer, or was one and has kept what nobody was told of. Of what is not in the writer's log
+    (7: of a writer before this one) nobody knows."""
+    watch = Watch()
+
+    watch._look(Server("0-1-9"), Server(replica), deque())  # type: ignore[arg-type]
+
+    assert (watch._good_until > 0) is is_good
+
+
+@pytest.mark.parametrize("answer", ["a-b-c", "0-1", "0:1-9"])
+def test_replica_that_answers_nonsense_is_left_out_and_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, answer: str
+) -> None:
+    servers = {"default": Server("0-1-9"), replicas.REPLICA: Server(answer)}
+    monkeypatch.setattr(replicas, "is_there", lambda: True)
+    monkeypatch.setattr(replicas, "connection_to", servers.__getitem__)
+    monkeypatch.setattr(replicas, "IDLE_SECONDS", 1.0)
+    watch = Watch()
+
+    before = watch.keeps_up()
+    thread = watch._thread
+    wait_until(lambda: servers[replicas.REPLICA].asked > 2, seconds=60, what="it is asked again")
+
+    assert (before, watch.keeps_up(), watch._thread is thread) == (False, False, True)
+    assert caplog.text.count("replica_left_out") == 1
+
+
 @pytest.mark.parametrize(("path", "expected"), [("/admin/stock/stock/", True), ("/api/orders", False)])
 def test_only_who_changes_something_in_the_admin_reads_the_writer_for_a_moment(
     monkeypatch: pytest.MonkeyPatch, path: str, expected: bool
@@ -94,3 +128,35 @@ def test_without_a_replica_everything_is_the_writers() -> None:
     read = may_be_old(lambda: replicas._reads_from.get())
 
     assert read() == "default"
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (OperationalError(2013, "Lost connection to server during query"), "default"),
+        (OperationalError(1040, "Too many connections"), "default"),
+        (OperationalError(1045, "Access denied"), "default"),
+        (ProgrammingError(1146, "Table doesn't exist"), "default"),
+        (InterfaceError(), "default"),
+        (OperationalError(1969, "Query execution was interrupted (max_statement_time exceeded)"), None),
+    ],
+)
+def test_what_the_replica_refuses_is_read_on_the_writer(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, answer: str | None
+) -> None:
+    monkeypatch.setattr(replicas, "watch", watch := Watch())
+    monkeypatch.setattr(watch, "keeps_up", lambda: True)
+    watch._good_until = 1e12
+
+    @may_be_old
+    def read() -> str:
+        if replicas._reads_from.get() == replicas.REPLICA:
+            raise error
+        return replicas._reads_from.get()
+
+    if answer is None:
+        with pytest.raises(type(error)):
+            read()
+    else:
+        assert read() == answer
+    assert (watch._good_until == 0) is (answer is not None)

@@ -5,6 +5,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -194,6 +195,15 @@ def test_preload_without_what_it_wants_is_refused(settings: Settings) -> None:
 
     (told,) = checks.half_a_preload()
     assert told.startswith("HSTS_PRELOAD wants HSTS_SUBDOMAINS=true")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("engine", "words"), [("sqlite3", 1), ("mysql", 0)])
+def test_replica_of_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch, engine: str, words: int) -> None:
+    databases = {"default": {"ENGINE": f"django.db.backends.{engine}"}, "replica": {}}
+    monkeypatch.setattr(checks, "settings", SimpleNamespace(DATABASES=databases))
+
+    assert len(list(checks.replica_of_a_file())) == words
 
 
 @pytest.mark.once
