@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 CALL_SECONDS = 2.0
 AGAIN_SECONDS, REPEAT_SECONDS = 2.0, 60.0  # after a failure; after all went well
 CHECK_SECONDS = 2
+NOT_TOLD = (httpx.HTTPError, TimeoutError)
 EVERYWHERE = ("0.0.0.0", "::", "[::]")
 
 
@@ -80,10 +81,10 @@ async def keep_registered(agent: httpx.AsyncClient, told: Sequence[dict[str, Any
         try:
             for registration in told:
                 said = registration if went_well else listening(registration)
-                (await agent.put("/v1/agent/service/register", json=said)).raise_for_status()
-        except httpx.HTTPError as error:
+                await tell(agent, "/v1/agent/service/register", said)
+        except NOT_TOLD as error:
             if went_well is not False:
-                log.warning("consul_not_told", error=repr(error))
+                log.warning("consul_not_told", error=words_for(error))
             went_well = False
         else:
             if not went_well:
@@ -102,6 +103,18 @@ async def deregister(agent: httpx.AsyncClient, told: Sequence[dict[str, Any]]) -
     """Takes them away, as far as the agent answers: it finds out by itself within a minute."""
     try:
         for registration in told:
-            (await agent.put(f"/v1/agent/service/deregister/{registration['ID']}")).raise_for_status()
-    except httpx.HTTPError as error:
-        log.warning("consul_not_told", error=repr(error))
+            await tell(agent, f"/v1/agent/service/deregister/{registration['ID']}")
+    except NOT_TOLD as error:
+        log.warning("consul_not_told", error=words_for(error))
+
+
+async def tell(agent: httpx.AsyncClient, path: str, body: dict[str, Any] | None = None) -> None:
+    """One call, over within CALL_SECONDS whatever the agent sends: its status is all that is read. Raises what is in
+    NOT_TOLD."""
+    async with asyncio.timeout(CALL_SECONDS), agent.stream("PUT", path, json=body) as answer:
+        answer.raise_for_status()
+
+
+def words_for(error: Exception) -> str:
+    """Why the agent was not told. Its address, in httpx's own words, may have a password in it."""
+    return f"it answered {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else repr(error)

@@ -143,6 +143,7 @@ REPLICA = Bound(
 )
 DATABASE = Bound("`mysql://user:password@host:3306/name` or `sqlite:///file`", is_database)
 NETWORKS = each(Bound("a network such as `10.0.0.0/8`", is_network))
+HEADER = matching(r"[!-~]*", "empty, or printable ASCII without a blank")  # what is sent in one
 HOST_AND_PORT = r"[^\s,/]+:\d{1,5}"
 ENDPOINT = matching(
     rf"|(ipv[46]:|dns:(///)?)?{HOST_AND_PORT}(,{HOST_AND_PORT})*", "empty, `ipv4:a:1,b:2` or `dns:///host:port`"

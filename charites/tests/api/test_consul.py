@@ -1,7 +1,11 @@
 """What `manage.py grpcserver` tells Consul: nobody here runs an agent, and a server stands in for its two calls."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -65,3 +69,60 @@ def test_agent_that_is_away_stops_nobody_and_is_told_when_it_is_back(shop: Shop,
     assert shop.log("grpc").count("consul_not_told") == 1
     assert shop.log("grpc").count('"consul_told"') == 1
     assert "Traceback" not in shop.log("grpc")
+
+
+@contextmanager
+def endless_agent() -> Iterator[str]:
+    """An agent whose answers go on and on, a byte now and then. Yields its address, with a password in it."""
+    over = threading.Event()
+
+    class Endless(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            with suppress(OSError):
+                while not over.wait(0.1):
+                    self.wfile.write(b"1\r\nx\r\n")
+
+        def log_message(self, *args: object) -> None:
+            return
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield f"http://shop:hidden@127.0.0.1:{server.server_port}"
+        finally:
+            over.set()
+            server.shutdown()
+
+
+def test_agent_whose_answer_does_not_end_is_told_and_holds_up_no_end(shop: Shop) -> None:
+    with endless_agent() as url:
+        shop.given |= {"CONSUL_URL": url}
+        start(shop, "grpc")
+        wait_until(lambda: '"consul_told"' in shop.log("grpc"), seconds=WAIT_SECONDS, what="it counts as told")
+
+        code = shop.end("grpc")
+
+    assert code == 0
+    assert "consul_not_told" not in shop.log("grpc")
+
+
+def test_password_in_the_agents_address_is_in_no_line(shop: Shop) -> None:
+    with Receiver(lambda received: HTTPStatus.FORBIDDEN) as agent:
+        shop.given |= settings(agent)
+        shop.given["CONSUL_URL"] = shop.given["CONSUL_URL"].replace("//", "//shop:hidden@")
+        start(shop, "grpc")
+        wait_until(lambda: "consul_not_told" in shop.log("grpc"), seconds=WAIT_SECONDS, what="the log says so")
+        code = shop.end("grpc")
+
+    assert code == 0
+    assert "it answered 403" in shop.log("grpc")
+    assert "hidden" not in shop.log("grpc")
+    assert "a-token" not in shop.log("grpc")

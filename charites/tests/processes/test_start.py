@@ -93,6 +93,8 @@ def load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> dict[str, A
         ("CSRF_TRUSTED_ORIGINS", "shop.example", "http:// or https:// with a host, each, not 'shop.example'"),
         ("STRIPE_API_KEY", "pk_live_secret@", "empty, or a key of Stripe for servers, such as `sk_live_` and letters"),
         ("STRIPE_WEBHOOK_SECRET", "secret@", "empty, or what Stripe signs its events with: `whsec_`"),
+        ("CONSUL_TOKEN", "secret@\n", "empty, or printable ASCII without a blank"),
+        ("CONSUL_TOKEN", "secret@ü", "empty, or printable ASCII without a blank"),
         ("DEMO", "perhaps", "true or false, not 'perhaps'"),
     ],
 )
