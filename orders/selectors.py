@@ -361,9 +361,10 @@ def list_by_trades(*, channel: str, trade_ids: Sequence[str]) -> dict[str, Payme
     return {str(payment.trade_id): payment for payment in payments}
 
 
-def list_by_payment_ids(*, payment_ids: Sequence[int]) -> dict[int, Payment]:
-    """Returns payment_id -> payment for those that exist."""
-    return {payment.payment_id: payment for payment in Payment.objects.filter(payment_id__in=payment_ids)}
+def list_by_payment_ids(*, channel: str, payment_ids: Sequence[int]) -> dict[int, Payment]:
+    """Returns payment_id -> payment for those of a channel that exist."""
+    payments = Payment.objects.filter(channel=channel, payment_id__in=payment_ids)
+    return {payment.payment_id: payment for payment in payments}
 
 
 def list_by_refund_ids(*, refund_ids: Sequence[int]) -> list[Refund]:
@@ -394,6 +395,7 @@ def pages_by_time(rows: QuerySet[Row], column: str) -> Iterator[list[Row]]:
         beyond = Q(**{f"{column}__gt": moment}) | Q(**{column: moment}, pk__gt=pk)
 
 
-def list_order_ids_of_payments(*, payment_ids: Sequence[int]) -> dict[int, int]:
-    """Returns payment_id -> order_id for the payments that exist."""
-    return dict(Payment.objects.filter(payment_id__in=payment_ids).values_list("payment_id", "order_id"))
+def list_order_ids_of_payments(*, payment_ids: Sequence[int]) -> dict[tuple[str, int], int]:
+    """Returns (channel, payment_id) -> order_id for the payments that exist."""
+    rows = Payment.objects.filter(payment_id__in=payment_ids).values_list("channel", "payment_id", "order_id")
+    return {(channel, payment_id): order_id for channel, payment_id, order_id in rows}

@@ -147,14 +147,14 @@ def look_up(
     captures = [line for line in lines if line.kind is Kind.CAPTURE]
     refunds = [line for line in lines if line.kind is Kind.REFUND]
     by_trade = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in lines])
-    payments = selectors.list_by_payment_ids(payment_ids=numbers_of(captures))
+    payments = selectors.list_by_payment_ids(channel=channel, payment_ids=numbers_of(captures))
     found = selectors.list_by_refund_ids(refund_ids=numbers_of(refunds))
     stored = {refund.refund_id: refund for refund in found}
     for line in captures:
         named = payments.get(line.our_id or 0)
         if line.trade_id in by_trade:
             finding = compare_capture(line, by_trade[line.trade_id], named)
-        elif named and is_of_day(named, channel, comparison) and (mark := trade_mark(named)) not in marks:
+        elif named and is_of_day(named, comparison) and (mark := trade_mark(named)) not in marks:
             marks[mark] = True
             comparison.other_trades.add(line.number)
             finding = differing(line, {"trade": named.trade_id}, {"trade": line.trade_id})
@@ -171,10 +171,10 @@ def numbers_of(lines: Iterable[StatementLine]) -> list[int]:
     return [line.our_id for line in lines if line.our_id is not None]
 
 
-def is_of_day(payment: Payment, channel: str, comparison: Comparison) -> bool:
+def is_of_day(payment: Payment, comparison: Comparison) -> bool:
     """Whether its money came in when the file is of, so that the file has to have it."""
     moment = payment.captured_at
-    return payment.channel == channel and moment is not None and comparison.since <= moment < comparison.until
+    return moment is not None and comparison.since <= moment < comparison.until
 
 
 def trade_mark(payment: Payment) -> int:

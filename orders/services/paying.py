@@ -153,12 +153,16 @@ def record_captures(*, captures: Sequence[Capture]) -> list[Exception | None]:
 
     In one transaction the capture is stored, and either pays its order, which makes its stock sold, or becomes a
     refund row. Where stock refuses for good to sell what the order reserved, the money goes back and the order is
-    closed. None: stored, now or before. Errors: PaymentNotFound, StockBusy, OutcomeUnknown.
+    closed. None: stored, now or before. Errors: PaymentNotFound (also for a payment of another channel, as what is
+    stored is known by channel and trade), StockBusy, OutcomeUnknown.
     """
     orders = selectors.list_order_ids_of_payments(payment_ids=[capture.payment_id for capture in captures])
-    known = [capture for capture in captures if capture.payment_id in orders]
+    known = [capture for capture in captures if (capture.channel, capture.payment_id) in orders]
     spare = next_ids(len(known))
-    moves = [confirm(orders[c.payment_id], payload=Paying(c, number)) for c, number in zip(known, spare, strict=True)]
+    moves = [
+        confirm(orders[c.channel, c.payment_id], payload=Paying(c, number))
+        for c, number in zip(known, spare, strict=True)
+    ]
     outcomes = carry_out(moves)
     for move in moves:
         if outcomes[move].done:

@@ -43,6 +43,20 @@ def test_notice_that_is_signed_pays_the_order_and_again_has_no_effect(settings):
     assert refunds() == []
 
 
+def test_notice_of_another_providers_payment_is_unknown_however_often_it_comes(settings):
+    make_goods(1, stock=5)
+    order = make_order()
+    body = notice(make_payment(order))
+    Payment.objects.update(channel="another")
+
+    for _ in range(2):
+        with pytest.raises(PaymentNotFound):
+            receive(settings, body)
+
+    assert stored(order).status == Order.Status.UNPAID
+    assert refunds() == []
+
+
 def test_notice_that_is_forged_or_stale_is_refused_and_writes_nothing(settings):
     make_goods(1, stock=5)
     order = make_order()
