@@ -1,6 +1,7 @@
 """What a provider says it has done in a day, read line by line from its file. Hostile until looked at, as its calls
 are."""
 
+import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from orders.models import TRADE_LENGTH
 from orders.payments.port import get_provider, is_count, is_currency, is_time
 
 LONGEST_LINE_BYTES = 64 * 1024
+MOST_LINES_OF_A_ROW = 100  # a text in quotes may go over several
 MOST_SHOWN = 40  # characters of what cannot be
 
 
@@ -82,6 +84,28 @@ def read_texts(path: Path) -> Iterator[str]:
                 yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise unreadable(number, _("it is no UTF-8")) from error
+
+
+def rows_of(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yields the rows of a CSV, each with the number of its last line; blank lines are passed over. Raises
+    StatementUnreadable, also for a row that goes on and on: quotes can gather a whole file into one."""
+    ended_at = 0  # the last line of the row before
+
+    def of_one_row() -> Iterator[str]:
+        for line in lines:
+            if reader.line_num - ended_at == MOST_LINES_OF_A_ROW:
+                words = _("its row goes over more than %(most)s lines") % {"most": MOST_LINES_OF_A_ROW}
+                raise unreadable(ended_at + 1, words)
+            yield line
+
+    reader = csv.reader(of_one_row(), strict=True)
+    try:
+        for cells in reader:
+            ended_at = reader.line_num
+            if cells:
+                yield ended_at, cells
+    except csv.Error as error:
+        raise unreadable(reader.line_num, str(error)) from error
 
 
 def number_in(text: str) -> Any:

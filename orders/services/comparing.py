@@ -24,7 +24,7 @@ from orders.services.paying import record_captures
 
 PORTION = 500
 NO_NUMBER = "it has no number of ours"
-MOST_SHOWN = 1_000  # findings that are kept; all are counted
+MOST_SHOWN = 1_000  # findings, and reasons, that are kept; all are counted
 # A refund is written down after the provider has sent it: one of the last hour may be in the next day's file, or of the
 # first in that of the day before. A line beside the day by no more than that is taken for one of the day.
 MARGIN = timedelta(hours=1)
@@ -81,10 +81,16 @@ class Comparison:
 
 @dataclass(slots=True)
 class Booking:
-    """What became of what was missing here: `booked` captures, and why others were not."""
+    """What became of what was missing here: `booked` captures, how many were `left`, and why, of the first of them."""
 
     booked: int = 0
+    left: int = 0
     errors: list[str] = field(default_factory=list)
+
+    def leave(self, line: StatementLine, reason: str) -> None:
+        self.left += 1
+        if len(self.errors) < MOST_SHOWN:
+            self.errors.append(f"line {line.number}: {reason}")
 
 
 def compare_statement(
@@ -252,15 +258,15 @@ def book_missing(
         known = selectors.list_by_trades(channel=channel, trade_ids=[line.trade_id for line in captures])
         first = {line.trade_id: line for line in reversed(captures)}
         news = [line for line in captures if line.trade_id not in known and first[line.trade_id] is line]
-        booking.errors += [f"line {line.number}: {NO_NUMBER}" for line in news if line.our_id is None]
+        for line in [line for line in news if line.our_id is None]:
+            booking.leave(line, NO_NUMBER)
         ours = [(line, line.our_id) for line in news if line.our_id is not None]
         errors = record_captures(captures=[as_capture(line, payment_id, channel) for line, payment_id in ours])
         for (line, _), error in zip(ours, errors, strict=True):
             if error is None:
                 booking.booked += 1
             else:
-                reason = error.message if isinstance(error, ServiceError) else repr(error)
-                booking.errors.append(f"line {line.number}: {reason}")
+                booking.leave(line, error.message if isinstance(error, ServiceError) else repr(error))
         advance(len(portion))
     return booking
 

@@ -80,8 +80,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Recorded: {done.booked} payments that were missing here.")
         for reason in done.errors[:MOST_LINES_SHOWN]:
             self.stdout.write(f"Not recorded, {reason}")
-        if len(done.errors) > MOST_LINES_SHOWN:
-            self.stdout.write(f"Shown: {MOST_LINES_SHOWN} of {len(done.errors)} that were not recorded.")
+        if done.left > MOST_LINES_SHOWN:
+            self.stdout.write(f"Shown: {MOST_LINES_SHOWN} of {done.left} that were not recorded.")
         return done.booked
 
     def tell(self, found: orders.Comparison, day: date, file: Path) -> None:

@@ -1,6 +1,5 @@
 """The sandbox's file of a day: what it took and what it sent back, as CSV."""
 
-import csv
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -9,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from orders.models import SandboxPayment, SandboxRefund
 from orders.payments.sandbox.notices import as_time
-from orders.payments.statements import Kind, StatementLine, number_in, unreadable
+from orders.payments.statements import Kind, StatementLine, number_in, rows_of, unreadable
 
 COLUMNS = ["kind", "our_id", "trade_id", "amount", "currency", "happened_at"]
 STEP = 500
@@ -17,15 +16,12 @@ STEP = 500
 
 def read_lines(lines: Iterable[str]) -> Iterator[StatementLine]:
     """Yields the lines of a file. Raises StatementUnreadable."""
-    reader = csv.reader(lines, strict=True)
-    try:
-        if next(reader, None) != COLUMNS:
-            raise unreadable(1, _("the columns are %(columns)s") % {"columns": ", ".join(COLUMNS)})
-        for cells in reader:
-            if cells:
-                yield as_line(reader.line_num, cells)
-    except csv.Error as error:
-        raise unreadable(reader.line_num, str(error)) from error
+    rows = rows_of(lines)
+    _number, columns = next(rows, (1, []))
+    if columns != COLUMNS:
+        raise unreadable(1, _("the columns are %(columns)s") % {"columns": ", ".join(COLUMNS)})
+    for number, cells in rows:
+        yield as_line(number, cells)
 
 
 def as_line(number: int, cells: list[str]) -> StatementLine:

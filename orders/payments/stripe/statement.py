@@ -1,8 +1,8 @@
 """Stripe's report of a day, "Balance change from activity, itemized", as CSV with the columns of our numbers: see
 https://docs.stripe.com/reports/report-types/balance."""
 
-import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from charites.common.money import places_of
-from orders.payments.statements import Kind, StatementLine, number_in, unreadable
+from orders.payments.statements import Kind, StatementLine, number_in, rows_of, unreadable
 from orders.payments.stripe.notices import PAYMENT_MARK, REFUND_MARK
 
 OF_PAYMENT, OF_REFUND = f"payment_metadata[{PAYMENT_MARK}]", f"refund_metadata[{REFUND_MARK}]"
@@ -33,19 +33,18 @@ AMOUNT = re.compile(r"-?(\d{1,19}(\.\d{1,9})?)", re.ASCII)
 def read_report(lines: Iterable[str]) -> Iterator[StatementLine]:
     """Yields what was paid, sent back and disputed of our payments; fees, payouts and other programs' money are passed
     over. Raises StatementUnreadable."""
-    reader = csv.reader(lines, strict=True)
-    try:
-        columns = next(reader, [])
-        if missing := NEEDED - set(columns):
-            raise unreadable(1, _("it lacks the columns %(columns)s") % {"columns": ", ".join(sorted(missing))})
-        for cells in reader:
-            if len(cells) != len(columns):
-                raise unreadable(reader.line_num, _("it has %(cells)s cells") % {"cells": len(cells)})
-            row = dict(zip(columns, cells, strict=True))
-            if row["reporting_category"] in KINDS and (row[OF_PAYMENT] or row[OF_REFUND]):
-                yield as_line(reader.line_num, row)
-    except csv.Error as error:
-        raise unreadable(reader.line_num, str(error)) from error
+    rows = rows_of(lines)
+    _number, columns = next(rows, (1, []))
+    if missing := NEEDED - set(columns):
+        raise unreadable(1, _("it lacks the columns %(columns)s") % {"columns": ", ".join(sorted(missing))})
+    if twice := [name for name, times in Counter(columns).items() if times > 1]:
+        raise unreadable(1, _("it has the columns %(columns)s twice") % {"columns": ", ".join(twice)[:200]})
+    for number, cells in rows:
+        if len(cells) != len(columns):
+            raise unreadable(number, _("it has %(cells)s cells") % {"cells": len(cells)})
+        row = dict(zip(columns, cells, strict=True))
+        if row["reporting_category"] in KINDS and (row[OF_PAYMENT] or row[OF_REFUND]):
+            yield as_line(number, row)
 
 
 def as_line(number: int, row: Mapping[str, str]) -> StatementLine:

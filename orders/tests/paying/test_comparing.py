@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from orders.payloads import RefundOrder
 from orders.payments import sandbox
 from orders.payments.sandbox.statement import COLUMNS, write_lines
 from orders.payments.statements import StatementUnreadable, find_reader, read_statement
-from orders.services import compare_statement, record_captures, refund_order, send_refunds
+from orders.services import book_missing, compare_statement, record_captures, refund_order, send_refunds
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
 
@@ -381,6 +382,42 @@ def test_of_a_trade_that_stands_there_twice_the_first_line_is_booked(tmp_path: P
     assert stored(order).status == Order.Status.PAID
     assert Payment.objects.get().amount == 9950
     assert Refund.objects.count() == 0
+
+
+def test_line_of_another_providers_payment_is_booked_neither_once_nor_twice(tmp_path: Path) -> None:
+    make_goods(1, stock=10)
+    order = make_order({1: 1})
+    pay(order, recorded=False)
+    Payment.objects.update(channel="another")
+    rows = statement()
+
+    for _ in range(2):
+        with pytest.raises(CommandError, match=r"Differences: 1\."):
+            reconcile(rows, tmp_path, "--book")
+
+    assert stored(order).status == Order.Status.UNPAID
+    assert [payment.status for payment in Payment.objects.all()] == [Payment.Status.BEGUN]
+    assert Refund.objects.count() == 0
+
+
+def test_quotes_do_not_gather_a_file_into_one_row(day: list[Payment], tmp_path: Path) -> None:
+    file = tmp_path / "statement.csv"
+    file.write_text(",".join(COLUMNS) + '\n"' + '\n","' * 1_000 + '"\n')
+
+    with pytest.raises(CommandError, match=r"^Line 2: its row goes over more than 100 lines\.$"):
+        call_command("reconcile", str(file))
+
+
+def test_reasons_are_kept_of_the_first_lines_alone(tmp_path: Path) -> None:
+    rows = [["capture", "", f"trade-{number}", 9950, "CNY", NOW.isoformat()] for number in range(1_200)]
+    file = file_of([COLUMNS, *rows], tmp_path)
+    reader = find_reader()
+    lines = partial(read_statement, file, reader)
+    found = compare_statement(lines=lines, channel=reader.channel, since=DAY, until=NEXT)
+
+    booking = book_missing(lines=lines, channel=reader.channel, found=found)
+
+    assert (booking.booked, booking.left, len(booking.errors)) == (0, 1_200, 1_000)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,7 @@ FINE = row("charge", "199.00", "pi_1", 7)
     [
         ([], "Line 1: it lacks the columns created_utc, currency"),
         ([COLUMNS[:-1]], r"Line 1: it lacks the columns refund_metadata\[charites_refund_id\]"),
+        ([[*COLUMNS, "gross"], [*FINE, "1.00"]], "Line 1: it has the columns gross twice"),
         ([COLUMNS, FINE, FINE[:-1]], "Line 3: it has 9 cells"),
         ([COLUMNS, [*FINE, "more"]], "Line 2: it has 11 cells"),
         ([COLUMNS, ['"charge']], "Line 2:"),
