@@ -137,16 +137,22 @@ A_DELIVERY: dict[str, Any] = {
 }
 
 
-def seen_or_changed(request: Request) -> list[Permission]:
-    """Either of these will do."""
-    changing = Permission.CHANGE_WEBHOOKS
-    return [Permission.VIEW_WEBHOOKS, changing] if request.method == "GET" else [changing]
+SEEING = (Permission.VIEW_WEBHOOKS, Permission.CHANGE_WEBHOOKS)  # who may change them sees them, as in the admin
+WRITING = {
+    "POST": (Permission.ADD_WEBHOOKS,),
+    "PATCH": (Permission.CHANGE_WEBHOOKS,),
+    "DELETE": (Permission.DELETE_WEBHOOKS,),
+}
 
 
-class EndpointListView(Endpoint):
+class OfEndpoints(Endpoint):
+    """What the methods of one address do takes permissions of their own."""
+
     def get_permissions(self) -> list[Any]:
-        return [*super().get_permissions(), allowed(*seen_or_changed(self.request))()]
+        return [*super().get_permissions(), allowed(*WRITING.get(str(self.request.method), SEEING))()]
 
+
+class EndpointListView(OfEndpoints):
     @documented(
         "List webhook endpoints",
         description="For staff who may see them. By their ids, upwards.",
@@ -163,7 +169,7 @@ class EndpointListView(Endpoint):
 
     @documented(
         "Add a webhook endpoint",
-        description="For staff who may change them. What happens from a second after is sent there, signed as Standard "
+        description="For staff who may add them. What happens from a second after is sent there, signed as Standard "
         "Webhooks has it.",
         operation_id="add_webhook",
         request=AddEndpointSerializer,
@@ -176,10 +182,7 @@ class EndpointListView(Endpoint):
         return Response(shown(NewEndpointSerializer, endpoints.add_endpoint(**body)), 201)
 
 
-class EndpointView(Endpoint):
-    def get_permissions(self) -> list[Any]:
-        return [*super().get_permissions(), allowed(*seen_or_changed(self.request))()]
-
+class EndpointView(OfEndpoints):
     @documented(
         "Read a webhook endpoint",
         description="For staff who may see them.",
@@ -206,7 +209,7 @@ class EndpointView(Endpoint):
 
     @documented(
         "Remove a webhook endpoint",
-        description="For staff who may change them. What it was still to be told is forgotten.",
+        description="For staff who may delete them. What it was still to be told is forgotten.",
         operation_id="remove_webhook",
         answers=Answer(None, "It is gone.", status=204),
         errors=[Forbidden, errors.EndpointNotFound],
@@ -231,11 +234,11 @@ class RotateView(Endpoint):
 
 
 class DeliveryListView(Endpoint):
-    permission_classes = [allowed(Permission.VIEW_WEBHOOKS, Permission.CHANGE_WEBHOOKS)]
+    permission_classes = [allowed(Permission.VIEW_DELIVERIES, Permission.CHANGE_DELIVERIES)]
 
     @documented(
         "List what a webhook endpoint is told, newest first",
-        description="For staff who may see endpoints. Kept for seven days.",
+        description="For staff who may see deliveries. Kept for seven days.",
         operation_id="list_webhook_deliveries",
         parameters=[ListDeliveriesSerializer],
         answers=Answer(
@@ -252,11 +255,11 @@ class DeliveryListView(Endpoint):
 
 
 class ReplayView(Endpoint):
-    permission_classes = [allowed(Permission.CHANGE_WEBHOOKS)]
+    permission_classes = [allowed(Permission.CHANGE_DELIVERIES)]
 
     @documented(
         "Send a delivery again",
-        description="For staff who may change endpoints. One that has ended, under the same event id, or at once one "
+        description="For staff who may change deliveries. One that has ended, under the same event id, or at once one "
         "that waits for its next try. What waits behind another one of its key is refused, and names that one.",
         operation_id="replay_webhook_delivery",
         answers=Answer(None, "It is sent in a moment, or once its endpoint is switched on.", status=202),

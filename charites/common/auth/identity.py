@@ -29,8 +29,12 @@ class Permission(StrEnum):
     VIEW_REFUND = "orders.view_refund"  # everybody's refunds
     ADD_REFUND = "orders.add_refund"  # send money of a paid order back
     VIEW_MESSAGE = "messaging.view_message"  # what the shop sends to itself and to others
-    VIEW_WEBHOOKS = "messaging.view_webhookendpoint"  # who is told of what, and what became of that
+    VIEW_WEBHOOKS = "messaging.view_webhookendpoint"  # who is told of what
+    ADD_WEBHOOKS = "messaging.add_webhookendpoint"
     CHANGE_WEBHOOKS = "messaging.change_webhookendpoint"  # their addresses, secrets and events
+    DELETE_WEBHOOKS = "messaging.delete_webhookendpoint"
+    VIEW_DELIVERIES = "messaging.view_webhookdelivery"  # what they were told, and what became of that
+    CHANGE_DELIVERIES = "messaging.change_webhookdelivery"  # tell them again
     VIEW_PERSONAL_DATA = "orders.view_personal_data"  # names, phones and addresses of others
 
 

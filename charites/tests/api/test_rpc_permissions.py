@@ -25,6 +25,10 @@ from lab.kit.factories import (
 )
 from lab.kit.grpc_server import Caller, Callers, grpc_callers
 from lab.kit.rest_client import RestClient, error_of
+from messaging.models import WebhookDelivery, WebhookEndpoint
+from messaging.tests.webhooks.told import happen
+from messaging.webhooks.endpoints import add_endpoint
+from messaging.webhooks.outbox import spread
 from orders.models import Order
 from orders.rpc.orders_pb2 import ListOrdersRequest, OrderRequest, RefundOrderRequest
 from stock.rpc.stock_pb2 import AdjustStockRequest, OrderStockRequest, StockChange, StockLevel, StockLine
@@ -63,9 +67,18 @@ def paid() -> int:
     return Order.objects.filter(status=Order.Status.PAID).order_by("-order_id")[0].order_id
 
 
+def webhook() -> str:
+    return f"/api/webhooks/{WebhookEndpoint.objects.order_by('pk')[0].pk}"
+
+
 LINES = [StockLine(goods_id=1, num=1)]
 CHANGE_STOCK, CHANGE_ORDER = Permission.CHANGE_STOCK, Permission.CHANGE_ORDER
 VIEW_ORDER, ADD_STOCK = Permission.VIEW_ORDER, Permission.ADD_STOCK
+SEEN_BY_CHANGERS = {  # who may change these sees them, as in the admin
+    VIEW_ORDER: CHANGE_ORDER,
+    Permission.VIEW_WEBHOOKS: Permission.CHANGE_WEBHOOKS,
+    Permission.VIEW_DELIVERIES: Permission.CHANGE_DELIVERIES,
+}
 DEEDS = {
     "pin over REST": Deed(
         Permission.CHANGE_ROOM, lambda doors: doors.rest.put("/api/rooms/1/current", {"goods_id": "1"})
@@ -107,8 +120,22 @@ DEEDS = {
     "list refunds": Deed(Permission.VIEW_REFUND, lambda doors: doors.rest.get("/api/refunds")),
     "list webhooks": Deed(Permission.VIEW_WEBHOOKS, lambda doors: doors.rest.get("/api/webhooks")),
     "add a webhook": Deed(
-        Permission.CHANGE_WEBHOOKS,
+        Permission.ADD_WEBHOOKS,
         lambda doors: doors.rest.post("/api/webhooks", {"url": "https://shop.example/", "event_types": ["order.paid"]}),
+    ),
+    "change a webhook": Deed(
+        Permission.CHANGE_WEBHOOKS, lambda doors: doors.rest.patch(webhook(), {"description": "warehouse"})
+    ),
+    "give a webhook another secret": Deed(
+        Permission.CHANGE_WEBHOOKS, lambda doors: doors.rest.post(f"{webhook()}/secret")
+    ),
+    "remove a webhook": Deed(Permission.DELETE_WEBHOOKS, lambda doors: doors.rest.send("DELETE", webhook())),
+    "list what a webhook is told": Deed(
+        Permission.VIEW_DELIVERIES, lambda doors: doors.rest.get(f"{webhook()}/deliveries")
+    ),
+    "tell a webhook again": Deed(
+        Permission.CHANGE_DELIVERIES,
+        lambda doors: doors.rest.post(f"/api/webhooks/deliveries/{WebhookDelivery.objects.get().pk}/replay"),
     ),
     "list messages": Deed(Permission.VIEW_MESSAGE, lambda doors: doors.rest.get("/api/messages")),
     "list somebody's orders over gRPC": Deed(
@@ -149,6 +176,10 @@ def callers() -> Iterator[Callers]:
     make_room(1, goods_ids=[1])
     make_order(now=timezone.now())
     make_paid_order(now=timezone.now())
+    endpoint = add_endpoint(url="https://shop.example/", kinds=["order.completed"])
+    happen("order.completed", "1")
+    spread()
+    assert WebhookDelivery.objects.get().endpoint_id == endpoint.pk
     with grpc_callers() as callers:
         yield callers
 
@@ -172,8 +203,7 @@ def clerk_with(*permissions: Permission) -> str:
 @pytest.mark.parametrize("name", DEEDS)
 def test_staff_may_do_what_their_permissions_say_and_nothing_else(callers: Callers, name: str) -> None:
     deed = DEEDS[name]
-    # Who may change an order or an endpoint sees it, as in the admin.
-    sees_too = {VIEW_ORDER: CHANGE_ORDER, Permission.VIEW_WEBHOOKS: Permission.CHANGE_WEBHOOKS}.get(deed.permission)
+    sees_too = SEEN_BY_CHANGERS.get(deed.permission)
     others = [other for other in Permission if other not in (deed.permission, sees_too)]
 
     nobody = outcome(lambda: deed.ask(Doors(clerk_with(*deed.with_it), callers)))

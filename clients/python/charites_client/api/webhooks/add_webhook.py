@@ -111,7 +111,7 @@ def sync_detailed(
 ) -> Response[Error | NewEndpoint]:
     """Add a webhook endpoint
 
-     For staff who may change them. What happens from a second after is sent there, signed as Standard
+     For staff who may add them. What happens from a second after is sent there, signed as Standard
     Webhooks has it.
 
     Args:
@@ -146,7 +146,7 @@ def sync(
 ) -> Error | NewEndpoint | None:
     """Add a webhook endpoint
 
-     For staff who may change them. What happens from a second after is sent there, signed as Standard
+     For staff who may add them. What happens from a second after is sent there, signed as Standard
     Webhooks has it.
 
     Args:
@@ -176,7 +176,7 @@ async def asyncio_detailed(
 ) -> Response[Error | NewEndpoint]:
     """Add a webhook endpoint
 
-     For staff who may change them. What happens from a second after is sent there, signed as Standard
+     For staff who may add them. What happens from a second after is sent there, signed as Standard
     Webhooks has it.
 
     Args:
@@ -209,7 +209,7 @@ async def asyncio(
 ) -> Error | NewEndpoint | None:
     """Add a webhook endpoint
 
-     For staff who may change them. What happens from a second after is sent there, signed as Standard
+     For staff who may add them. What happens from a second after is sent there, signed as Standard
     Webhooks has it.
 
     Args:

@@ -124,7 +124,7 @@ def sync_detailed(
 ) -> Response[DeliveryList | Error]:
     """List what a webhook endpoint is told, newest first
 
-     For staff who may see endpoints. Kept for seven days.
+     For staff who may see deliveries. Kept for seven days.
 
     Args:
         endpoint_id (str):
@@ -173,7 +173,7 @@ def sync(
 ) -> DeliveryList | Error | None:
     """List what a webhook endpoint is told, newest first
 
-     For staff who may see endpoints. Kept for seven days.
+     For staff who may see deliveries. Kept for seven days.
 
     Args:
         endpoint_id (str):
@@ -217,7 +217,7 @@ async def asyncio_detailed(
 ) -> Response[DeliveryList | Error]:
     """List what a webhook endpoint is told, newest first
 
-     For staff who may see endpoints. Kept for seven days.
+     For staff who may see deliveries. Kept for seven days.
 
     Args:
         endpoint_id (str):
@@ -264,7 +264,7 @@ async def asyncio(
 ) -> DeliveryList | Error | None:
     """List what a webhook endpoint is told, newest first
 
-     For staff who may see endpoints. Kept for seven days.
+     For staff who may see deliveries. Kept for seven days.
 
     Args:
         endpoint_id (str):

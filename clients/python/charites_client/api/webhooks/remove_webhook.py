@@ -92,7 +92,7 @@ def sync_detailed(
 ) -> Response[Any | Error]:
     """Remove a webhook endpoint
 
-     For staff who may change them. What it was still to be told is forgotten.
+     For staff who may delete them. What it was still to be told is forgotten.
 
     Args:
         endpoint_id (str):
@@ -126,7 +126,7 @@ def sync(
 ) -> Any | Error | None:
     """Remove a webhook endpoint
 
-     For staff who may change them. What it was still to be told is forgotten.
+     For staff who may delete them. What it was still to be told is forgotten.
 
     Args:
         endpoint_id (str):
@@ -155,7 +155,7 @@ async def asyncio_detailed(
 ) -> Response[Any | Error]:
     """Remove a webhook endpoint
 
-     For staff who may change them. What it was still to be told is forgotten.
+     For staff who may delete them. What it was still to be told is forgotten.
 
     Args:
         endpoint_id (str):
@@ -187,7 +187,7 @@ async def asyncio(
 ) -> Any | Error | None:
     """Remove a webhook endpoint
 
-     For staff who may change them. What it was still to be told is forgotten.
+     For staff who may delete them. What it was still to be told is forgotten.
 
     Args:
         endpoint_id (str):

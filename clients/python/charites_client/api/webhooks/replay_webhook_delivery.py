@@ -97,8 +97,9 @@ def sync_detailed(
 ) -> Response[Any | Error]:
     """Send a delivery again
 
-     For staff who may change endpoints. One that has ended, under the same event id, or at once one that
-    waits for its next try. What waits behind another one of its key is refused, and names that one.
+     For staff who may change deliveries. One that has ended, under the same event id, or at once one
+    that waits for its next try. What waits behind another one of its key is refused, and names that
+    one.
 
     Args:
         delivery_id (str):
@@ -132,8 +133,9 @@ def sync(
 ) -> Any | Error | None:
     """Send a delivery again
 
-     For staff who may change endpoints. One that has ended, under the same event id, or at once one that
-    waits for its next try. What waits behind another one of its key is refused, and names that one.
+     For staff who may change deliveries. One that has ended, under the same event id, or at once one
+    that waits for its next try. What waits behind another one of its key is refused, and names that
+    one.
 
     Args:
         delivery_id (str):
@@ -162,8 +164,9 @@ async def asyncio_detailed(
 ) -> Response[Any | Error]:
     """Send a delivery again
 
-     For staff who may change endpoints. One that has ended, under the same event id, or at once one that
-    waits for its next try. What waits behind another one of its key is refused, and names that one.
+     For staff who may change deliveries. One that has ended, under the same event id, or at once one
+    that waits for its next try. What waits behind another one of its key is refused, and names that
+    one.
 
     Args:
         delivery_id (str):
@@ -195,8 +198,9 @@ async def asyncio(
 ) -> Any | Error | None:
     """Send a delivery again
 
-     For staff who may change endpoints. One that has ended, under the same event id, or at once one that
-    waits for its next try. What waits behind another one of its key is refused, and names that one.
+     For staff who may change deliveries. One that has ended, under the same event id, or at once one
+    that waits for its next try. What waits behind another one of its key is refused, and names that
+    one.
 
     Args:
         delivery_id (str):
