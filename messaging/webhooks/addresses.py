@@ -24,6 +24,7 @@ from messaging.models import URL_LENGTH
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+CONNECT_SECONDS = 2.0  # to one of several addresses; then the next is tried
 TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # IPv4 behind a translator (RFC 6052)
 TUNNELLED = (0x0000_5EFE, 0x0200_5EFE)  # in front of an IPv4 address: the IPv6 address of its machine (RFC 5214)
 NOBODYS = (
@@ -129,8 +130,8 @@ class CheckedBackend(httpcore.AnyIOBackend):
             self._lookup = asyncio.ensure_future(resolve(host, port))
         addresses = check(await asyncio.shield(self._lookup), is_secure=self._is_secure)
         for address in addresses[:-1]:
-            with suppress(httpcore.ConnectError):
-                return await super().connect_tcp(address, port, timeout, local_address, socket_options)
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await super().connect_tcp(address, port, CONNECT_SECONDS, local_address, socket_options)
         return await super().connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(self, path: str, *args: object, **options: object) -> httpcore.AsyncNetworkStream:

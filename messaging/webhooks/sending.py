@@ -198,7 +198,7 @@ def words_for(error: Exception) -> str:
         return f"no answer within {CALL_SECONDS:.0f} s"
     if isinstance(error, httpcore.ProtocolError):
         return "no answer of HTTP"
-    return f"no connection: {error}"[:500]
+    return f"no connection: {str(error) or type(error).__name__}"[:500]
 
 
 def as_target(url: str) -> httpcore.URL:

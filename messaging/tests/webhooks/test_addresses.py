@@ -1,6 +1,9 @@
 """Where no call goes: private networks, in whatever clothes, unless the setting allows them."""
 
+import socket
 import threading
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 from django.utils import timezone, translation
@@ -123,6 +126,23 @@ def test_next_address_is_called_where_the_first_one_does_not_listen(receiver: Re
     happen("order.placed", "1")
 
     assert tell(endpoint) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_next_address_is_called_where_the_first_one_says_nothing(receiver: Receiver, monkeypatch) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    monkeypatch.setattr(addresses, "resolve", resolve)
+    monkeypatch.setattr(addresses, "CONNECT_SECONDS", 0.2)
+    port = urlsplit(receiver.url).port
+    with ExitStack() as taken:
+        taken.enter_context(socket.create_server(("127.0.0.2", port), backlog=0))
+        taken.enter_context(socket.create_connection(("127.0.0.2", port)))  # whoever comes now is not heard
+        endpoint = add(receiver.url.replace("127.0.0.1", "shop.example"))
+        happen("order.placed", "1")
+
+        assert tell(endpoint) == 1
 
 
 @pytest.mark.django_db(transaction=True)
