@@ -24,7 +24,7 @@ from charites.common.admin import OperatorAdmin, ReadOnlyAdmin, Report, confirme
 from charites.common.admin_sections import Section, section
 from charites.common.announcements import KINDS
 from charites.common.errors import Invalid
-from charites.common.forms import CapitalLabels, TypedField
+from charites.common.forms import CapitalLabels, ChangesOfPage, TypedField
 from charites.common.models import REASON_LENGTH
 from charites.common.pages import Cursor
 from charites.common.text import whole
@@ -33,6 +33,7 @@ from messaging.webhooks import endpoints, reading
 
 SHOWN_DELIVERIES = ENDPOINTS_TO_FILTER_BY = 20
 SHOWN_NAME = 24
+CHECKED = ("url", "kinds", "description")
 BEHIND = defaultdict(
     lambda: _("waits behind another one about the same"),
     order=_("waits behind another one of this order"),
@@ -41,8 +42,9 @@ BEHIND = defaultdict(
 )
 
 
-class EndpointForm(CapitalLabels, forms.ModelForm):  # type: ignore[type-arg]
-    """An endpoint, as the service takes it."""
+class EndpointForm(ChangesOfPage, CapitalLabels, forms.ModelForm):  # type: ignore[type-arg]
+    """An endpoint, as the service takes it. What stood there before may stay: its address may be one that is not called
+    any more, and is looked at again when it is switched on."""
 
     url = forms.CharField(
         label=_("address"),
@@ -68,7 +70,7 @@ class EndpointForm(CapitalLabels, forms.ModelForm):  # type: ignore[type-arg]
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.errors:
             try:
-                endpoints.check(**{name: cleaned[name] for name in ("url", "kinds", "description")})
+                endpoints.check(**{name: cleaned[name] for name in CHECKED if name in self.changed_data})
             except Invalid as error:
                 self.add_error(error.details["field"], error.reason)
         return cleaned
@@ -104,7 +106,7 @@ class WebhookEndpointAdmin(OperatorAdmin):
         if change:
             endpoints.change_endpoint(endpoint_id=obj.pk, values=values, now=clock.now())
             return
-        added = endpoints.add_endpoint(**{name: form.cleaned_data[name] for name in ("url", "kinds", "description")})
+        added = endpoints.add_endpoint(**{name: form.cleaned_data[name] for name in CHECKED})
         obj.pk = added.pk
         self.show_secret(request, added)
 

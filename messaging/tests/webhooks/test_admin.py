@@ -1,12 +1,14 @@
 """The admin's pages of endpoints and deliveries."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
-from lab.kit.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in
+from lab.kit.admin_site import ask, confirm, list_url, make_operator, page_url, sign_in, submit
 from lab.kit.receiver import Receiver
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.tests.webhooks.told import add, happen, reread, tell
@@ -108,3 +110,40 @@ def test_history_says_what_was_done_in_the_words_of_the_action(client: Client, e
 
     assert "Give the endpoint another secret" in page
     assert "rotate_secret" not in page
+
+
+def page_of(client: Client, endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """What a browser sends from an endpoint's page when nothing was changed there."""
+    form = client.get(page_url(endpoint)).context["adminform"].form
+    shown = {name: form[name].value() for name in form.fields}
+    before = {f"initial-{name}": value for name, value in shown.items()}
+    return {**shown, **before, "is_enabled": "on", "initial-kinds": shown["kinds"]}
+
+
+def test_endpoint_whose_address_is_no_longer_allowed_can_be_switched_off_on_its_page(
+    client: Client, endpoint: WebhookEndpoint, settings: Settings
+) -> None:
+    settings.WEBHOOK_PRIVATE_NETWORKS = []
+    page = page_of(client, endpoint)
+    del page["is_enabled"]
+
+    told = submit(client, page_url(endpoint), page)
+
+    assert "changed successfully" in told[0]
+    assert not reread(endpoint).is_enabled
+
+
+def test_page_that_was_opened_before_an_endpoint_was_switched_off_does_not_switch_it_on(
+    client: Client, endpoint: WebhookEndpoint
+) -> None:
+    page = page_of(client, endpoint)
+    WebhookEndpoint.objects.update(is_enabled=False, switched_off_because="it answered 410: gone")
+
+    submit(client, page_url(endpoint), {**page, "description": "warehouse"})
+
+    found = reread(endpoint)
+    assert (found.is_enabled, found.switched_off_because, found.description) == (
+        False,
+        "it answered 410: gone",
+        "warehouse",
+    )
