@@ -5,6 +5,7 @@ and REST. As with grpc-gateway, names are the JSON names, int64 are strings, fie
 too, fields that a request does not have are passed over, and errors are the JSON of gRPC's status.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -16,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt
 from google.api import annotations_pb2
 from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -27,6 +28,9 @@ from charites.common.strict_json import read_body
 
 FORWARDED = ("authorization", IDEMPOTENCY_KEY)  # headers that travel as metadata
 
+WHOLE_NUMBERS = {getattr(FieldDescriptor, f"CPPTYPE_{name}") for name in ("INT32", "INT64", "UINT32", "UINT64")}
+WRITTEN = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
+EXACT = 2**53  # a fraction above it may have been another number
 UNFIT = (json_format.ParseError, ValueError)  # (half a character is a ValueError)
 
 
@@ -74,13 +78,47 @@ def read_message(message_class: type[Message], request: HttpRequest) -> Message:
 
 
 def parsed(message_class: type[Message], fields: Mapping[str, Any]) -> Message:
-    """Returns the message that these fields make, without those that it does not have. Raises what is in UNFIT."""
+    """Returns the message that these fields make, without those that it does not have. Raises what is in UNFIT, and
+    Invalid for a field that comes under both of its names."""
+    check_written(message_class.DESCRIPTOR, fields)
     return json_format.ParseDict(fields, message_class(), ignore_unknown_fields=True)
+
+
+def check_written(descriptor: Descriptor, fields: Mapping[str, Any]) -> None:
+    """Looks at what json_format reads in ways of its own, and grpc-gateway refuses: of a field that comes under both of
+    its names it would take the last, and of 1_0 make a ten. Raises ValueError, Invalid."""
+    known, seen = fields_by_name(descriptor), set()
+    for name, value in fields.items():
+        if (field := known.get(name)) is None:
+            continue
+        if field.number in seen:
+            raise Invalid(name, _("comes twice"))
+        seen.add(field.number)
+        for one in value if isinstance(value, list) else [value]:
+            if field.message_type and isinstance(one, dict):
+                check_written(field.message_type, one)
+            elif not is_readable(field, one):
+                raise ValueError(f"{name} is no such value as JSON has it")
+
+
+def is_readable(field: FieldDescriptor, value: Any) -> bool:
+    """Whether json_format may read a value: of a message no text, and of a whole number digits in a string, or a number
+    that was not rounded when it was read."""
+    if field.cpp_type not in WHOLE_NUMBERS:
+        return not (field.message_type and isinstance(value, str))
+    if isinstance(value, str):
+        return WRITTEN.fullmatch(value) is not None
+    return not isinstance(value, float) or abs(value) < EXACT
+
+
+def fields_by_name(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
+    """The fields of a message by each of their two names."""
+    return {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
 
 
 def faults_in(message_class: type[Message], fields: Mapping[str, Any], path: str = "") -> Iterator[Invalid]:
     """Yields every field that is wrong, such as `Items.0.GoodsId`."""
-    known = {name: field for field in message_class.DESCRIPTOR.fields for name in (field.name, field.json_name)}
+    known = fields_by_name(message_class.DESCRIPTOR)
     for name, value in fields.items():
         if name in known and is_wrong(message_class, name, value):
             here = f"{path}{name}"

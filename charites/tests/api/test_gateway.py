@@ -290,6 +290,11 @@ WRONG = {
     "boolean": ({"Num": True}, "Num: has a value that does not fit"),
     "list": ({"Num": [5]}, "Num: has a value that does not fit"),
     "beyond int64": ({"Num": MAX_INT64 + 1}, "Num: has a value that does not fit"),
+    "beyond a float's digits": ({"Num": 2.0**53}, "Num: has a value that does not fit"),
+    "a digit that is none of JSON's": ({"Num": "\uff15"}, "Num: has a value that does not fit"),
+    "underscore": ({"Num": "1_0"}, "Num: has a value that does not fit"),
+    "plus": ({"Num": "+5"}, "Num: has a value that does not fit"),
+    "both names": ({"Num": 5, "num": 6}, "num: comes twice"),
     "digits": ({"Num": "1" * 5000}, "Num: has a value that does not fit"),
     "half a character": ({"\ud800": 2}, "?: holds U+D800, which cannot be printed"),
 }
@@ -304,7 +309,7 @@ def test_a_field_that_is_wrong_is_named(fields: dict[str, Any], expected: str) -
 
 
 def test_every_field_that_is_wrong_is_named_by_the_gateway() -> None:
-    lines = [{"GoodsId": 1, "Num": 1}, {"GoodsId": "x", "Price": 1}]
+    lines = [{"GoodsId": 1, "Num": 1}, {"GoodsId": "1_0", "Price": 1}]
 
     answer = buyer().post("/v1/createorder", {"Items": lines, "Colour": "red", "Address": 5, "Phone": [1]})
 
