@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 
 from charites.common.auth import Identity
 from orders.models import Order
@@ -18,7 +19,7 @@ def as_seen_by(identity: Identity, found: Sequence[OrderWithLines]) -> list[Orde
     if not is_others or identity.sees_personal_data:
         return list(found)
     return [
-        order if order.order.user_id == identity.user_id else OrderWithLines(masked(order.order), order.lines)
+        order if order.order.user_id == identity.user_id else replace(order, order=masked(order.order))
         for order in found
     ]
 

@@ -24,8 +24,11 @@ ENDED = (Order.Status.CLOSED, Order.Status.COMPLETED)
 
 @dataclass(frozen=True, slots=True)
 class OrderWithLines:
+    """`refunded`: cents of what paid the order that have left or are about to."""
+
     order: Order
     lines: list[OrderDetail]
+    refunded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,13 @@ def sum_amounts(orders: QuerySet[Order]) -> Amounts:
 
 
 def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:
-    """Adds the lines to orders, in one query."""
+    """Adds the lines to orders, in one query, and to those that were paid what was refunded, in another."""
     lines = defaultdict(list)
     order_ids = [order.order_id for order in orders]
     for line in OrderDetail.objects.filter(order_id__in=order_ids).order_by("order_id", "goods_id"):
         lines[line.order_id].append(line)
-    return [OrderWithLines(order, lines[order.order_id]) for order in orders]
+    gone = sum_refunded(order_ids=[order.order_id for order in orders if order.pay_time])
+    return [OrderWithLines(order, lines[order.order_id], gone.get(order.order_id, 0)) for order in orders]
 
 
 def get_order(*, order_id: int, user_id: int | None) -> OrderWithLines:
@@ -325,6 +329,14 @@ def with_refunded(orders: QuerySet[Order]) -> QuerySet[Order]:
 def refunded_of(order: Order) -> int:
     """Returns how many cents of what paid an order of `with_refunded` have left or are about to."""
     return sum_of_halves(vars(order), REFUNDED)
+
+
+def sum_refunded(*, order_ids: Sequence[int]) -> dict[int, int]:
+    """Returns order_id -> cents of what paid it that have left or are about to, for those of the orders of which there
+    are any."""
+    gone = gone_refunds().filter(order_id__in=order_ids).order_by("order_id").values("order_id")
+    found = gone.annotate(**halves("amount", name=REFUNDED)) if order_ids else ()
+    return {row["order_id"]: sum_of_halves(row, REFUNDED) for row in found}
 
 
 def sum_sent_back(*, order_ids: Sequence[int], currency: str) -> dict[int, int]:

@@ -15,6 +15,7 @@ AN_ORDER = {
     "status_label": "unpaid",
     "closed_by": "",
     "pay_amount": 19900,
+    "refunded": 0,
     "pay_time": None,
     "created_at": "2026-06-01T12:00:00.250000Z",
     "expires_at": "2026-06-01T12:15:00.250000Z",

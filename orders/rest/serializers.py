@@ -119,6 +119,7 @@ class OrderSerializer(serializers.Serializer[Any]):
         Order.ClosedBy.choices, source="order.closed_by", allow_blank=True, help_text="empty while it is not closed"
     )
     pay_amount = AmountField(source="order.pay_amount", help_text="of the whole order, in cents")
+    refunded = AmountField(help_text="of what it was paid with, sent back or on its way, in cents")
     pay_time = serializers.DateTimeField(source="order.pay_time", allow_null=True)
     created_at = serializers.DateTimeField(source="order.created_at")
     expires_at = serializers.DateTimeField(
@@ -140,6 +141,7 @@ class OrderSerializer(serializers.Serializer[Any]):
             "status_label": str(Order.Status(order.status).label),
             "closed_by": order.closed_by,
             "pay_amount": order.pay_amount,
+            "refunded": found.refunded,
             "pay_time": order.pay_time and as_utc(order.pay_time),
             "created_at": as_utc(order.created_at),
             "expires_at": as_utc(order.expires_at),

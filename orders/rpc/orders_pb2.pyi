@@ -69,7 +69,7 @@ class ListOrdersReply(_message.Message):
     def __init__(self, orders: _Optional[_Iterable[_Union[OrderReply, _Mapping]]] = ...) -> None: ...
 
 class OrderReply(_message.Message):
-    __slots__ = ("order_id", "user_id", "status", "status_label", "pay_amount", "created_at", "expires_at", "paid_at", "closed_by", "address", "name", "phone", "room_id", "items")
+    __slots__ = ("order_id", "user_id", "status", "status_label", "pay_amount", "created_at", "expires_at", "paid_at", "closed_by", "address", "name", "phone", "room_id", "items", "refunded")
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +84,7 @@ class OrderReply(_message.Message):
     PHONE_FIELD_NUMBER: _ClassVar[int]
     ROOM_ID_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    REFUNDED_FIELD_NUMBER: _ClassVar[int]
     order_id: int
     user_id: int
     status: int
@@ -98,7 +99,8 @@ class OrderReply(_message.Message):
     phone: str
     room_id: int
     items: _containers.RepeatedCompositeFieldContainer[OrderItem]
-    def __init__(self, order_id: _Optional[int] = ..., user_id: _Optional[int] = ..., status: _Optional[int] = ..., status_label: _Optional[str] = ..., pay_amount: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closed_by: _Optional[str] = ..., address: _Optional[str] = ..., name: _Optional[str] = ..., phone: _Optional[str] = ..., room_id: _Optional[int] = ..., items: _Optional[_Iterable[_Union[OrderItem, _Mapping]]] = ...) -> None: ...
+    refunded: int
+    def __init__(self, order_id: _Optional[int] = ..., user_id: _Optional[int] = ..., status: _Optional[int] = ..., status_label: _Optional[str] = ..., pay_amount: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closed_by: _Optional[str] = ..., address: _Optional[str] = ..., name: _Optional[str] = ..., phone: _Optional[str] = ..., room_id: _Optional[int] = ..., items: _Optional[_Iterable[_Union[OrderItem, _Mapping]]] = ..., refunded: _Optional[int] = ...) -> None: ...
 
 class OrderItem(_message.Message):
     __slots__ = ("goods_id", "num", "title", "price", "market_price", "pay_amount", "head_imgs")

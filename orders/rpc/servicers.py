@@ -172,6 +172,7 @@ def as_reply(found: OrderWithLines) -> OrderReply:
         status_label=order.get_status_display(),
         paid_at=order.pay_time,
         closed_by=order.closed_by,
+        refunded=found.refunded,
     )
 
 

@@ -138,7 +138,7 @@ def test_order_read_over_any_protocol_says_the_same(callers: Callers) -> None:
     listed = callers.buyer().order.ListOrders(ListOrdersRequest()).orders
 
     assert list(listed) == [over_grpc]
-    for name in ("status", "status_label", "pay_amount", "closed_by", "address", "name", "phone"):
+    for name in ("status", "status_label", "pay_amount", "refunded", "closed_by", "address", "name", "phone"):
         assert over_rest[name] == getattr(over_grpc, name), name
     for name in ("order_id", "user_id"):
         assert over_rest[name] == str(getattr(over_grpc, name)), name

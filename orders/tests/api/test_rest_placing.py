@@ -49,6 +49,7 @@ def test_order_placed_is_answered_whole_with_merged_lines() -> None:
         "status_label": "unpaid",
         "closed_by": "",
         "pay_amount": 9950 * 6,
+        "refunded": 0,
         "pay_time": None,
         **RECEIVER,
         "items": [expect_item(1, 2), expect_item(2, 4)],

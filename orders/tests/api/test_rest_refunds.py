@@ -47,6 +47,28 @@ def test_refund_is_answered_with_what_is_on_its_way() -> None:
     assert Refund.objects.count() == 1
 
 
+def test_order_says_how_much_of_it_was_refunded_wherever_it_is_answered(django_assert_num_queries: Any) -> None:
+    orders = [paid_order(), make_paid_order({1: 1}), make_order({1: 1})]
+    numbers = [str(order.order_id) for order in orders]
+    for key, amount in (("k1", 100), ("k2", 23), ("k3", 7)):
+        ask(orders[0], {"amount": amount, "reason": "a scratch"}, key=key)
+    Refund.objects.filter(amount=7).update(status=Refund.Status.REFUSED)  # it stays here
+    besides = {"reason": Refund.Reason.DOUBLE, "payment_id": 1}  # money that came twice
+    Refund.objects.create(order_id=orders[1].order_id, amount=9950, currency="CNY", **besides)
+    reader = staff()
+    reader.get("/api/me")  # whoever calls is known from now on
+
+    shown = {number: reader.get(f"/api/orders/{number}").json()["refunded"] for number in numbers}
+    with django_assert_num_queries(3):  # a page of orders, their lines, their refunds
+        listed = reader.get("/api/orders").json()["orders"]
+    completed = staff().post(f"/api/orders/{numbers[0]}/complete").json()
+
+    assert shown == dict(zip(numbers, (123, 0, 0), strict=True))
+    assert {order["order_id"]: order["refunded"] for order in listed} == shown
+    assert completed["refunded"] == 123
+    assert buyer().get(f"/api/orders/{numbers[0]}").json()["refunded"] == 123
+
+
 def test_buyer_sees_the_refund_and_not_what_staff_wrote() -> None:
     order = paid_order()
     ask(order)

@@ -6,7 +6,7 @@ from charites.common.auth import Permission, Role
 from lab.kit.factories import bearer, make_clerk, make_goods, make_paid_order
 from lab.kit.grpc_server import Callers, refusal
 from orders.models import Order, Refund
-from orders.rpc.orders_pb2 import OrderLine, RefundOrderRequest
+from orders.rpc.orders_pb2 import ListOrdersRequest, OrderLine, OrderRequest, RefundOrderRequest
 from orders.tests.api.rpc_orders import INVALID
 
 
@@ -31,6 +31,16 @@ def test_refund_order_answers_the_same_refund_for_the_same_key(callers: Callers)
     assert [(reply.refund_id, reply.amount, reply.status) for reply in replies] == [
         (made.refund_id, 9950, "requested")
     ] * 2
+
+
+def test_order_says_how_much_of_it_was_refunded(callers: Callers) -> None:
+    order = paid_order()
+    callers.staff().order.RefundOrder(request_for(order))
+
+    read = callers.buyer().order.GetOrder(OrderRequest(order_id=order.order_id))
+    (listed,) = callers.staff().order.ListOrders(ListOrdersRequest()).orders
+
+    assert read.refunded == listed.refunded == 9950
 
 
 @pytest.mark.parametrize(

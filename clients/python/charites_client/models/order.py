@@ -38,6 +38,7 @@ class Order:
             * `staff` - staff
             * `stock` - stock
         pay_amount (int): of the whole order, in cents
+        refunded (int): of what it was paid with, sent back or on its way, in cents
         pay_time (datetime.datetime | None):
         created_at (datetime.datetime):
         expires_at (datetime.datetime): when it is closed if it is not paid; a payment ends a while before
@@ -54,6 +55,7 @@ class Order:
     status_label: str
     closed_by: BlankEnum | ClosedBy
     pay_amount: int
+    refunded: int
     pay_time: datetime.datetime | None
     created_at: datetime.datetime
     expires_at: datetime.datetime
@@ -82,6 +84,8 @@ class Order:
             closed_by = self.closed_by.value
 
         pay_amount = self.pay_amount
+
+        refunded = self.refunded
 
         pay_time: None | str
         if isinstance(self.pay_time, datetime.datetime):
@@ -115,6 +119,7 @@ class Order:
                 "status_label": status_label,
                 "closed_by": closed_by,
                 "pay_amount": pay_amount,
+                "refunded": refunded,
                 "pay_time": pay_time,
                 "created_at": created_at,
                 "expires_at": expires_at,
@@ -166,6 +171,8 @@ class Order:
 
         pay_amount = d.pop("pay_amount")
 
+        refunded = d.pop("refunded")
+
         def _parse_pay_time(data: object) -> datetime.datetime | None:
             if data is None:
                 return data
@@ -206,6 +213,7 @@ class Order:
             status_label=status_label,
             closed_by=closed_by,
             pay_amount=pay_amount,
+            refunded=refunded,
             pay_time=pay_time,
             created_at=created_at,
             expires_at=expires_at,
