@@ -1,6 +1,7 @@
 """What the admin pages of every app share: pages that only show, tables below them, and actions that ask first."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, cast
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 ROWS_PER_PAGE = 50
 MAX_ROWS = 100  # of one action
 MAX_SECTION_ROWS = 100
+UNTOLD = ("key", "left")  # fields that nobody has typed into
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class OperatorAdmin(ListAdmin):
     list_per_page = ROWS_PER_PAGE
 
     object_history_template = "charites_common/object_history.html"
+    # Of fields, and of what is done on pages of its own; by their names in the code.
+    history_words: Mapping[str, Text] = {}
 
     class Media:
         css = {"all": ["charites_common/admin.css"]}
@@ -110,11 +114,20 @@ class OperatorAdmin(ListAdmin):
         return page
 
     def in_words(self, change_message: str) -> str:
-        name, blank, rest = change_message.partition(" ")
-        if name not in self.actions:  # type: ignore[operator]
+        name, _blank, data = change_message.partition(" ")
+        label = self.history_words.get(name)
+        if name in self.actions:  # type: ignore[operator]
+            _run, _name, label = self.get_action(name)  # type: ignore[misc]
+        if label is None:
             return change_message
-        _run, _name, label = self.get_action(name)  # type: ignore[misc]
-        return f"{label}{blank}{rest}"
+        _before, *parts = re.split(f"(?:^| )({'|'.join([*self.history_words, *UNTOLD])})=", data)
+        told = zip(parts[::2], parts[1::2], strict=True)
+        words = [
+            f"{self.history_words[field]}: {value.replace('%3D', '=').replace('%25', '%')}"
+            for field, value in told
+            if field not in UNTOLD and value not in ("", "None")
+        ]
+        return "; ".join([str(label), *words])
 
     def page_to_repeat(self, request: HttpRequest) -> str:
         """The page from which the same may be sent again, after it was refused or nobody knows how it ended."""
@@ -268,7 +281,8 @@ def record(request: HttpRequest, rows: Sequence[Model], *, action: str, **data: 
     not tell what people are called and what they type."""
     log.info("admin_action", action=action, actor=f"staff:{request.user.pk}", rows=[row.pk for row in rows])
     if rows:
-        words = [action, *(f"{name}={value}" for name, value in data.items())]
+        typed = {name: str(value).replace("%", "%25").replace("=", "%3D") for name, value in data.items()}
+        words = [action, *(f"{name}={value}" for name, value in typed.items())]  # so that `in_words` finds the names
         LogEntry.objects.log_actions(
             user_id=cast("int", request.user.pk),
             queryset=cast("QuerySet[Model]", rows),  # any iterable of rows will do

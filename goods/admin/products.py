@@ -153,6 +153,7 @@ class GoodsAdmin(ImportAdmin, ExportAdmin, MarkedRowsAdmin):
         (_("Row"), {"fields": ("is_deleted", *COMMON_FIELDS), "classes": ("collapse",)}),
     )
     actions = ("put_on_sale", "take_off_sale", "put_into_room")
+    history_words = {"import_goods": _("Import products"), "room_id": _("room"), "number": _("room")}
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
         """Who looks for a product in a window of its own wants its id, not the key of its row."""

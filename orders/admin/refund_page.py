@@ -1,5 +1,6 @@
 """The page of an order on which money of it is sent back, and the pieces that came back are counted."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ from orders.refunds import REFUNDABLE, Account, read_accounts
 from orders.selectors import refunded_of
 
 PIECES = "pieces-"
+AMOUNT = re.compile(r"(?<=^refund amount=)\d+", re.ASCII)  # as the history has it
 
 
 class RefundForm(CapitalLabels, forms.Form):
@@ -103,10 +105,14 @@ class RefundableAdmin(OperatorAdmin):
     """Orders, each with a page to refund it."""
 
     change_form_template = "orders/order_form.html"
+    history_words = {"refund": _("Refund"), "amount": _("amount"), "reason": _("reason")}
 
     def get_urls(self) -> list[Any]:
         page = self.admin_site.admin_view(self.refund_page)
         return [path("<path:object_id>/refund/", page, name="orders_order_refund"), *super().get_urls()]
+
+    def in_words(self, change_message: str) -> str:
+        return super().in_words(AMOUNT.sub(lambda found: money(int(found[0])), change_message, count=1))
 
     def may_refund(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(Permission.ADD_REFUND)) and self.has_view_permission(request)

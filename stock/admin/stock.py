@@ -79,6 +79,7 @@ class StockAdmin(ExportAdmin, ProductAdmin, ReceiveAdmin):
     ordering = ("goods_id",)
     id_fields = ("goods_id",)
     actions = ("adjust",)
+    history_words = {"receive": _("Receive stock"), "delta": _("change"), "reason": _("reason")}
 
     def has_change_permission(self, request: HttpRequest, obj: Stock | None = None) -> bool:
         return False

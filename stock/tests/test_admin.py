@@ -40,6 +40,14 @@ def test_adjusting_writes_the_change_with_reason_and_name(client: Client) -> Non
     assert LogEntry.objects.filter(change_message__contains="breakage").count() == 2
 
 
+def test_history_tells_an_adjustment_in_words(client: Client) -> None:
+    confirm(client, "adjust", rows()[:1], delta="-3", reason="breakage, key=7", key=KEY)
+
+    (entry,) = client.get(page_url(rows()[0], "history")).context["action_list"]
+
+    assert entry.change_message == "Adjust the stock; change: -3; reason: breakage, key=7"
+
+
 def test_adjusting_sent_twice_is_done_once(client: Client) -> None:
     fields, before = {"delta": "5", "reason": "delivery", "key": KEY}, "Done before, and not again: products"
     assert confirm(client, "adjust", rows()[:1], **fields) == ["Done for 1 row."]

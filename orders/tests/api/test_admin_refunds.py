@@ -216,3 +216,20 @@ def test_page_of_an_order_shows_which_pieces_came_back(order: Order) -> None:
 
     assert [row[3:5] for row in rows_of(client, order, "Lines")] == [["2", "2"]]
     assert [row[2] for row in rows_of(client, order, "Refunds")] == ["Mug × 1", "Mug × 1", "None"]
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", "Refund; amount: 1.00\u00a0CNY; reason: amount=5, 10% key=left"),
+        ("zh-hans", "退款; 金额: 1.00\u00a0CNY; 原因: amount=5, 10% key=left"),
+    ],
+)
+def test_history_tells_a_refund_in_words(order: Order, language: str, expected: str) -> None:
+    client = sign_in(make_operator())
+    typed = {"amount": "1.00", "reason": "amount=5, 10% key=left", "pieces-1": "1"}
+    submit(client, refund_url(order), form_of(client, order) | typed)
+
+    (entry,) = client.get(page_url(order, "history"), headers={"Accept-Language": language}).context["action_list"]
+
+    assert entry.change_message == expected
