@@ -88,8 +88,10 @@ def change_endpoint(*, endpoint_id: int, values: Mapping[str, Any], now: datetim
             columns |= ANEW
         if "is_enabled" in values:
             columns["switched_off_because"] = ""  # somebody has looked
-        if "is_enabled" in values or is_moved:
-            # Whoever works for it now works for the one it was, and writes nothing down.
+        is_well = is_switched_on and endpoint.is_enabled and not endpoint.failing_since
+        if is_moved or ("is_enabled" in values and not is_well):
+            # Whoever works for it now works for the one it was, and writes nothing down. Of one that was well already
+            # it is as true, and would be sent a second time.
             columns |= {"lease": "", "leased_until": None}
         WebhookEndpoint.objects.filter(pk=endpoint_id).update(**columns, updated_at=now)
         if is_switched_on or is_moved:

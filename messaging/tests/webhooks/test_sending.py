@@ -401,6 +401,25 @@ def test_sweep_that_lost_its_lease_writes_nothing_down(receiver: Receiver) -> No
     assert reread(endpoint).lease == "somebody else"
 
 
+def test_endpoint_that_is_well_is_sent_nothing_twice_when_it_is_switched_on_meanwhile(receiver: Receiver) -> None:
+    endpoint = add(receiver.url)
+    happen("order.placed", "1")
+    happen("order.paid", "1")
+    others = []
+
+    def switch_on(_received: object) -> int:
+        endpoints.change_endpoint(endpoint_id=endpoint.pk, values={"is_enabled": True}, now=timezone.now())
+        others.append(sending.serve(endpoint.pk, now=timezone.now()))  # another sweep
+        return 204
+
+    receiver.answer = switch_on
+
+    assert tell(endpoint) == 2
+    assert others == [0, 0]
+    assert receiver.events() == [("order.placed", "1"), ("order.paid", "1")]
+    assert states(endpoint) == ["done", "done"]
+
+
 @pytest.mark.parametrize("status", [204, 410])
 def test_answer_of_a_former_address_is_nothing_of_the_new_one(receiver: Receiver, status: int) -> None:
     endpoint = add(receiver.url)
