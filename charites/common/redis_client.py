@@ -20,6 +20,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 SENTINEL_PORT = 26379
+ANSWER_SECONDS = 5.0
 SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 
 
@@ -80,13 +81,14 @@ def check_address(url: str) -> None:
         raise ValueError(str(error)) from error
 
 
-def connection_pool(url: str, **options: Any) -> ConnectionPool:
-    """The connections to an address, none of them open yet. `options` have a socket_timeout; what the address itself
-    says counts more."""
+def connection_pool(url: str, *, socket_timeout: float = ANSWER_SECONDS, **options: Any) -> ConnectionPool:
+    """The connections to an address, none of them open yet. `socket_timeout`: seconds for an answer, of a sentinel,
+    too; what the address itself says counts more."""
     watched = watched_by(url)
+    options["socket_timeout"] = socket_timeout
     if watched is None:
         return ConnectionPool.from_url(url, **options)
-    asked = watched.of_sentinels(options["socket_timeout"])
+    asked = watched.of_sentinels(socket_timeout)
     sentinel = Sentinel(watched.sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
     return SentinelConnectionPool(  # type: ignore[no-untyped-call]
         watched.name, sentinel, **{**options, **watched.of_servers}

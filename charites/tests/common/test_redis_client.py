@@ -14,7 +14,14 @@ from pytest_django.fixtures import Settings
 
 from charites import brokers
 from charites.common import hints, rates
-from charites.common.redis_client import Watched, connection_pool, redis_client, redis_in_loop, watched_by
+from charites.common.redis_client import (
+    ANSWER_SECONDS,
+    Watched,
+    connection_pool,
+    redis_client,
+    redis_in_loop,
+    watched_by,
+)
 from lab.kit.certificates import Authority
 from lab.kit.processes.shop import wait_until
 from lab.servers import EncryptedRedis, Redis, RedisSentinel
@@ -45,6 +52,14 @@ def test_what_an_address_of_sentinels_says_counts_more_than_our_bounds() -> None
     pool = connection_pool("redis+sentinel://10.0.0.1/name/3?socket_timeout=3", socket_timeout=0.5, retry=None)
 
     assert {name: pool.connection_kwargs[name] for name in ("socket_timeout", "db")} == {"socket_timeout": 3.0, "db": 3}
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis+sentinel://127.0.0.1:1/name"])
+def test_answers_are_waited_for_so_long_also_where_nobody_says_how_long(url: str) -> None:
+    said, unsaid = connection_pool(url, socket_timeout=0.5), connection_pool(url)
+
+    assert said.connection_kwargs["socket_timeout"] == 0.5
+    assert unsaid.connection_kwargs["socket_timeout"] == ANSWER_SECONDS
 
 
 def test_celery_is_told_of_sentinels_in_its_own_words() -> None:
