@@ -56,13 +56,13 @@ class Router:
         return db == DEFAULT_DB_ALIAS
 
 
-def may_be_old(read: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """A function that only reads, and whose answer may be a second old. What the replica refuses, or is not there for,
-    is asked of the writer: only what took too long is not begun once more."""
+def may_be_old(read: Callable[Given, Answer], *, unless: bool = False) -> Callable[Given, Answer]:
+    """A function that only reads, and whose answer may be a second old, `unless` this time it may not. What the replica
+    refuses, or is not there for, is asked of the writer: only what took too long is not begun once more."""
 
     @wraps(read)
     def call(*arguments: Given.args, **named: Given.kwargs) -> Answer:
-        if not watch.keeps_up():
+        if unless or not watch.keeps_up():
             return read(*arguments, **named)
         try:
             with reading_from(REPLICA):

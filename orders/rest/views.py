@@ -58,8 +58,7 @@ class OrderListView(Endpoint):
         cursor = cursor_of(query)
         wanted = OrderFilter(**query | {"user_id": buyer_asked_for(identity, query)})
         # Of one buyer nothing is old: whoever has just placed an order looks for it.
-        page_orders = lists.page_orders if wanted.user_id is not None else may_be_old(lists.page_orders)
-        page = page_orders(wanted, cursor)
+        page = may_be_old(lists.page_orders, unless=wanted.user_id is not None)(wanted, cursor)
         return paged(OrderListSerializer, request, page.of(partial(as_seen_by, identity)), "orders")
 
     @documented(

@@ -45,8 +45,7 @@ class StockListView(Endpoint):
         query = valid_query(ListStockSerializer, request)
         # Services read what they have just set.
         is_staff = identity_of(request).role is Role.STAFF
-        page_stock = may_be_old(selectors.page_stock) if is_staff else selectors.page_stock
-        page = page_stock(cursor_of(query), **query)
+        page = may_be_old(selectors.page_stock, unless=not is_staff)(cursor_of(query), **query)
         return paged(StockListSerializer, request, page, "stock")
 
 
