@@ -20,7 +20,8 @@ from charites.common.rpc.status import read_error
 StubT = TypeVar("StubT")
 RETRY_PAUSE_SECONDS = 0.05
 ROUND_ROBIN: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
-# Where there are others to go to: a server that says that it ends is left before it turns calls away.
+# Where there are others to go to: a server that says that it ends is left before it turns calls away. A plain host:port
+# is one place, a balancer's maybe: whoever left that would have nowhere to go.
 AND_HEALTH = {**ROUND_ROBIN, "healthCheckConfig": {"serviceName": ""}}
 CHANNEL_OPTIONS = [
     # A name is looked up again whenever a connection ends, once a second at most; gRPC's own pause is 30 s.
@@ -43,10 +44,10 @@ class Client:
     server that is busy, away or about to end did not answer and is safe to repeat. Make it after fork; safe for
     threads.
 
-    `address`: host:port; or several, among which calls are dealt out in turn: `ipv4:10.0.0.5:8081,10.0.0.6:8081`, or
-    every address that a name has now, `dns:///stock.internal:8081`. One that is away, or says that it ends, is left out
-    until it is back. An error (grpc.RpcError) has `unanswered` set when a try before the last one ended without the
-    server's word: that one may have had its effect.
+    `address`: host:port, of one server or of a balancer; or several, among which calls are dealt out in turn:
+    `ipv4:10.0.0.5:8081,10.0.0.6:8081`, or every address that a name has now, `dns:///stock.internal:8081`. One of
+    several that is away, or says that it ends, is left out until it is back. An error (grpc.RpcError) has `unanswered`
+    set when a try before the last one ended without the server's word: that one may have had its effect.
     """
 
     address: str
