@@ -77,10 +77,12 @@ async def serving(
         yield port
     finally:
         draining.set()
-        await asyncio.sleep(delay_seconds)
-        watching.cancel()
-        await server.stop(DRAIN_SECONDS)
-        adapter.close()
+        try:
+            await asyncio.sleep(delay_seconds)
+        finally:  # whoever does not wait for that leaves no server behind
+            watching.cancel()
+            await server.stop(DRAIN_SECONDS)
+            adapter.close()
 
 
 class Handlers(grpc.GenericRpcHandler):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from charites.common.rpc import Client
 from charites.tests.api.processes import WAIT_SECONDS, locked_stock, start
 from lab.kit.factories import counts, make_goods, make_stock
 from lab.kit.grpc_server import REFLECTIONS, SERVICES, Callers, listed, reflect, refusal
+from lab.kit.processes.draining import MOST_DELAY_SECONDS, while_it_drains
 from lab.kit.processes.shop import Shop, wait_until
 from orders.models import Order
 from orders.rpc.orders_pb2 import CreateOrderRequest
@@ -239,7 +241,7 @@ def test_health_and_reflection_are_served_and_health_says_when_the_server_drains
 
 def test_server_that_is_asked_to_end_says_so_first_and_takes_calls_for_a_while(shop: Shop, callers: Callers) -> None:
     make_stock(1, 10)
-    shop.given["DRAIN_DELAY_SECONDS"] = "4"
+    shop.given["DRAIN_DELAY_SECONDS"] = f"{MOST_DELAY_SECONDS}"
     start(shop, "grpc")
     not_serving = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
     with grpc.insecure_channel(shop.grpc_address) as channel:
@@ -247,11 +249,14 @@ def test_server_that_is_asked_to_end_says_so_first_and_takes_calls_for_a_while(s
         request = health_pb2.HealthCheckRequest()
         serving = check(request)
         process = shop.processes["grpc"]
-        process.terminate()
-        wait_until(lambda: check(request) == not_serving, seconds=WAIT_SECONDS, what="it says so")
-        answer = callers.buyer().stock.GetStock(StockLevel(goods_id=1))  # over a connection of its own
-        assert process.wait(WAIT_SECONDS) == 0
+        with while_it_drains() as asked_at:
+            process.terminate()
+            wait_until(lambda: check(request) == not_serving, seconds=WAIT_SECONDS, what="it says so")
+            answer = callers.buyer().stock.GetStock(StockLevel(goods_id=1))  # over a connection of its own
+        code = process.wait(WAIT_SECONDS)
 
+    assert time.monotonic() - asked_at >= MOST_DELAY_SECONDS
+    assert code == 0
     assert serving != not_serving
     assert answer.num == 10
 

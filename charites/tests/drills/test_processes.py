@@ -39,7 +39,6 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(trans
 SETTINGS = {"TRUST_PROXY": "true", "NUM_PROXIES": "1", "DRAIN_DELAY_SECONDS": "3"}
 NAMES, KINDS = ("one", "two"), ("web", "grpc")
 PLACED = {"web": '"path": "/api/orders"', "grpc": '"method": "Order.CreateOrder"'}  # as the log says it
-FOUND_SECONDS = 10.0
 REST_SECONDS = 0.2  # so that a server that starts has something of the machine, too
 STOCK = 1_000_000
 SERVICE_CONFIG = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
@@ -123,7 +122,7 @@ def test_second_instance_gets_calls_within_seconds_and_one_that_is_stopped_loses
             site.start("two", kind)
             site.await_up("two", kind)
             up = time.monotonic()
-            wait_until(lambda kind=kind: site.placed("two", kind) > 0, seconds=FOUND_SECONDS, what=f"{kind} gets calls")
+            wait_until(lambda kind=kind: site.placed("two", kind) > 0, seconds=START_SECONDS, what=f"{kind} gets calls")
             trials.tell(f"{kind}: started in {up - began:.1f} s, first call {time.monotonic() - up:.1f} s later")
         for kind in KINDS:
             pause(trials)
@@ -167,7 +166,7 @@ def test_all_instances_are_replaced_one_after_the_other_and_no_call_fails(site: 
             site.shops[name].code = code
             site.start(name, kind)
             site.await_up(name, kind)
-            wait_until(lambda: site.placed(name, kind) > before, seconds=FOUND_SECONDS, what="it gets calls")  # noqa: B023
+            wait_until(lambda: site.placed(name, kind) > before, seconds=START_SECONDS, what="it gets calls")  # noqa: B023
         ended = time.monotonic()
         await_orders(history, ended)
         failed = turned_away(history.calls, began)
@@ -213,7 +212,7 @@ def test_servers_of_a_name_come_and_go_and_callers_that_balance_notice(
             before = placed(two)
             dns.point([one.host, two.host])
             named = time.monotonic()
-            wait_until(lambda: placed(two) > before, seconds=FOUND_SECONDS, what="the second one gets calls")
+            wait_until(lambda: placed(two) > before, seconds=START_SECONDS, what="the second one gets calls")
             found = time.monotonic()
             pause(trials)
             dns.point([one.host])

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from honcho.environ import parse_procfile
 
+from lab.kit.processes.draining import MOST_DELAY_SECONDS, while_it_drains
 from lab.kit.processes.shop import ROOT, Shop, wait_until
 from lab.servers import LOOPBACK
 
@@ -106,17 +108,21 @@ def test_process_that_is_killed_is_replaced(started: Started) -> None:
 
 
 def test_server_that_is_asked_to_end_says_so_first_and_takes_requests_for_a_while(started: Started) -> None:
-    shop = started(DRAIN_DELAY_SECONDS="4")
+    shop = started(DRAIN_DELAY_SECONDS=f"{MOST_DELAY_SECONDS}")
     ready = httpx.get(f"{shop.url}/readyz", timeout=SECONDS)
 
-    shop.processes["web"].terminate()
-    wait_until(
-        lambda: httpx.get(f"{shop.url}/readyz", timeout=SECONDS).status_code == 503, seconds=SECONDS, what="it says so"
-    )
-    told = httpx.get(f"{shop.url}/readyz", timeout=SECONDS)
-    answer = httpx.get(f"{shop.url}/api/rooms", timeout=SECONDS)
+    with while_it_drains() as asked_at:
+        shop.processes["web"].terminate()
+        wait_until(
+            lambda: httpx.get(f"{shop.url}/readyz", timeout=SECONDS).status_code == 503,
+            seconds=SECONDS,
+            what="it says so",
+        )
+        told = httpx.get(f"{shop.url}/readyz", timeout=SECONDS)
+        answer = httpx.get(f"{shop.url}/api/rooms", timeout=SECONDS)
     code = shop.processes["web"].wait(SECONDS)
 
+    assert time.monotonic() - asked_at >= MOST_DELAY_SECONDS
     assert (ready.status_code, answer.status_code, code) == (200, 401, 0)  # it wants a token
     assert told.json()["checks"]["process"] == {"ok": False, "detail": "is about to end"}
     assert "Traceback" not in shop.log("web")
