@@ -1,9 +1,9 @@
 """nginx in front of the shop, with the configuration of production: what passes, and what does not get through."""
 
-import json
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,12 @@ def nginx(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Nginx
 
 @pytest.fixture
 def browser(nginx: Nginx) -> Iterator[httpx.Client]:
+    with visitor_of(nginx) as client:
+        yield client
+
+
+@contextmanager
+def visitor_of(nginx: Nginx) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url=f"https://{LOOPBACK}:{nginx.port}",
         headers={"Host": SERVER_NAME, "Authorization": bearer()},
@@ -61,6 +67,16 @@ def say_the_name(request: httpx.Request) -> None:
 
 def told(answer: httpx.Response) -> tuple[int, int]:
     return answer.status_code, answer.json()["code"]
+
+
+def told_of_old(answer: httpx.Response) -> tuple[int, int, int]:
+    """Of /v1: the status, the number of gRPC, ours in its details. The id of the request is in the header alone."""
+    body = answer.json()
+    (detail,) = body["details"]
+    assert detail["@type"] == "type.googleapis.com/Error"
+    assert body.keys() == {"code", "message", "details"}
+    assert answer.headers["X-Request-ID"]
+    return answer.status_code, body["code"], detail["code"]
 
 
 def test_shop_answers_behind_it_and_callers_words_about_themselves_do_not_count(
@@ -120,12 +136,24 @@ def test_sign_ins_are_counted_by_the_address_that_it_has_seen(browser: httpx.Cli
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in more)
 
 
+def test_old_client_that_calls_too_often_is_told_so_in_the_form_of_old() -> None:
+    nowhere = f"{LOOPBACK}:{free_port()}"
+    one_a_minute = {"rate=200r/s": "rate=1r/m", "zone=requests burst=400 nodelay": "zone=requests"}
+    with Nginx(web=nowhere, grpc=nowhere, changes=one_a_minute) as nginx, visitor_of(nginx) as visitor:
+        first, *others = [visitor.post("/v1/goods", content="{}") for _ in range(5)]
+
+    assert told_of_old(first) == (504, 4, 10000005)
+    assert (429, 8, 10000007) in {told_of_old(answer) for answer in others}
+    assert all(answer.headers["Retry-After"] for answer in others)
+
+
 def test_what_is_too_large_too_slow_or_for_operators_does_not_get_to_the_shop(
     nginx: Nginx, browser: httpx.Client
 ) -> None:
     large = {"content": b"x" * 70_000, "headers": {"Content-Type": "multipart/form-data; boundary=x"}}
     paths = ("/livez", "/admin/login/", "/sandbox/pay/x", "/static/x", "/api/orders", "/nothing")
     assert {path: told(browser.post(path, **large)) for path in paths} == dict.fromkeys(paths, (413, 10000001))
+    assert told_of_old(browser.post("/v1/goods", **large)) == (400, 3, 10000001)
 
     pages = {path: browser.get(path).status_code for path in ("/livez", "/metrics", "/readyz", "/statusz")}
     assert pages == {"/livez": 200, "/metrics": 404, "/readyz": 404, "/statusz": 404}
@@ -170,16 +198,10 @@ def test_calls_of_grpc_pass_with_their_errors(nginx: Nginx) -> None:
     assert reflected.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_shop_that_is_away_is_told_so_that_programs_understand_it(tmp_path: Path) -> None:
+def test_shop_that_is_away_is_told_so_that_programs_understand_it() -> None:
     nowhere = f"{LOOPBACK}:{free_port()}"
-    with Nginx(web=nowhere, grpc=nowhere) as nginx:
-        context = ssl.create_default_context(cafile=str(nginx.certificate))
-        with httpx.Client(verify=context) as client:
-            answer = client.post(
-                f"https://{LOOPBACK}:{nginx.port}/api/orders",
-                headers={"Host": SERVER_NAME},
-                content=json.dumps({}),
-                extensions={"sni_hostname": SERVER_NAME},
-            )
+    with Nginx(web=nowhere, grpc=nowhere) as nginx, visitor_of(nginx) as visitor:
+        answer, answer_of_old = (visitor.post(path, content="{}") for path in ("/api/orders", "/v1/createorder"))
 
     assert told(answer) == (504, 10000005)
+    assert told_of_old(answer_of_old) == (504, 4, 10000005)
