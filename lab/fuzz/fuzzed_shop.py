@@ -3,13 +3,17 @@
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
+
 from lab.kit.processes.shop import Shop
+from lab.kit.receiver import Received, Receiver
 from lab.servers import LOOPBACK, EmbeddedRedis
 
 # Who calls, by the demo's well-known tokens.
@@ -17,14 +21,15 @@ ROLES = {"buyer": "Bearer buyer", "staff": "Bearer staff", "service": "Bearer to
 TROUBLE = re.compile(
     r"Traceback \(most recent call last\)|internal_error|message_dead|Task exception was never retrieved"
 )
+EVENT_TYPES = ["order.placed", "order.paid", "order.closed", "order.refunded", "stock.sold_out", "stock.back"]
 SHOWN = 12  # lines around a trouble
 
 
 class FuzzedShop:
-    """The running shop. `grpc`: the address of each transport of gRPC."""
+    """The running shop. `grpc`: the address of each transport of gRPC; `receiver`: where webhooks may be sent."""
 
-    def __init__(self, shops: Mapping[str, Shop], payment_secret: str) -> None:
-        self._shops, self.payment_secret = shops, payment_secret
+    def __init__(self, shops: Mapping[str, Shop], payment_secret: str, receiver: str) -> None:
+        self._shops, self.payment_secret, self.receiver = shops, payment_secret, receiver
         self.grpc = {transport: shop.grpc_address for transport, shop in shops.items()}
 
     @property
@@ -59,7 +64,7 @@ def fuzzed_shop(transports: list[str]) -> Iterator[FuzzedShop]:
     """Starts the shop, and a gRPC server for each transport. Raises ServerFailed."""
     with ExitStack() as ends:
         folder = Path(ends.enter_context(TemporaryDirectory(prefix="charites-fuzz-")))
-        redis = ends.enter_context(EmbeddedRedis())
+        redis, receiver = ends.enter_context(EmbeddedRedis()), ends.enter_context(Receiver(moody()))
         environment = demo_settings(folder, redis)
         shops = {}
         for transport in transports:
@@ -75,16 +80,32 @@ def fuzzed_shop(transports: list[str]) -> Iterator[FuzzedShop]:
         for other in others:
             other.start("grpc")
         main.await_ready()
-        yield FuzzedShop(shops, environment["PAYMENT_SECRET"])
+        shop = FuzzedShop(shops, environment["PAYMENT_SECRET"], receiver.url)
+        subscribe(shop)
+        yield shop
+
+
+def moody() -> Callable[[Received], int]:
+    """What a receiver of events answers: as a rule it takes them."""
+    moods = cycle((204, 204, 500, 204, 429, 204, 302, 204))
+    return lambda _received: next(moods)
+
+
+def subscribe(shop: FuzzedShop) -> None:
+    """Has the receiver told of much of what happens."""
+    body = {"url": shop.receiver, "event_types": EVENT_TYPES}
+    answer = httpx.post(f"{shop.url}/api/webhooks", json=body, headers={"Authorization": ROLES["staff"]}, timeout=60)
+    answer.raise_for_status()
 
 
 def demo_settings(folder: Path, redis: EmbeddedRedis) -> dict[str, str]:
-    """What `make run` sets."""
+    """What `make run` sets, but that a buyer may do more in a while."""
     return {
         **os.environ,
         **{"ENV_FILE": "", "DEBUG": "true", "DEMO": "true", "HTTP_HOST": LOOPBACK, "GRPC_HOST": LOOPBACK},
         **{"DATABASE_URL": f"sqlite:///{folder / 'shop.sqlite3'}", "METRICS_DIR": str(folder / "metrics")},
         **{"REDIS_URL": redis.url, "CELERY_BROKER_URL": redis.broker_url, "ORDER_PAY_TIMEOUT_SECONDS": "60"},
+        **{"PLACE_RATE": "600/min", "CANCEL_RATE": "600/min", "MAX_UNPAID_ORDERS": "100"},
         **{"SECRET_KEY": secrets.token_urlsafe(48), "PAYMENT_SECRET": secrets.token_urlsafe(48)},
     }
 

@@ -5,7 +5,7 @@ metadata, and frames that are wrong.
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any, NamedTuple
@@ -15,15 +15,17 @@ from google.api import annotations_pb2
 from google.protobuf import json_format
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from goods.rpc import goods_pb2
 from lab.fuzz.fuzzed_shop import ROLES, FuzzedShop
-from lab.fuzz.http2_caller import Answer, Headers, Http2Caller
+from lab.fuzz.http2_caller import Answer, Headers, Http2Caller, number_in
 from lab.fuzz.messages import break_bytes, make_message
 from lab.fuzz.values import Values
+from lab.fuzz.what_is_there import pay_orders
 from orders.rpc import orders_pb2
 from stock.rpc import stock_pb2
 
@@ -35,6 +37,13 @@ BUSY_TOO = 503  # of HTTP, with our number
 SHORT = (b"1n", b"50u", b"1m", b"20m")  # deadlines that pass on the way
 WATCHED = 0.1  # of the rounds: each one waits
 WATCH = "/grpc.health.v1.Health/Watch"
+OURS = {
+    f"/{service.full_name}/{method.name}"
+    for file in (goods_pb2, stock_pb2, orders_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+PAID_ORDERS = 20  # for each transport
 WORDS_OF_THE_CORE = ("Error parsing '", "Compression bit set", "Invalid compression", "Unexpected compressed flag")
 PATIENCE, SHORT_PATIENCE = 20.0, 0.5  # seconds
 NOT_TIMES = (b"", b"x", b"-1S", b"123456789S", b"1s", b"1.5S", b"99999999H", b"\xff")
@@ -72,7 +81,8 @@ def fuzz_grpc(shop: FuzzedShop, *, seconds: float, seed: int) -> list[str]:
     found = []
     part = seconds / (len(shop.grpc) + 1)
     for transport, address in shop.grpc.items():
-        found += fuzz_transport(transport, address, seconds=part, seed=seed)
+        paid = pay_orders(shop.url, number=PAID_ORDERS, random=Random(seed))
+        found += fuzz_transport(transport, address, paid=paid, seconds=part, seed=seed)
     return found + fuzz_gateway(shop.url, seconds=part, seed=seed)
 
 
@@ -81,10 +91,11 @@ def methods() -> list[MethodDescriptor]:
     return [method for service in services for method in service.methods]
 
 
-def fuzz_transport(transport: str, address: str, *, seconds: float, seed: int) -> list[str]:
-    values, caller = Values(Random(seed)), Http2Caller(address)
+def fuzz_transport(transport: str, address: str, *, paid: Sequence[int], seconds: float, seed: int) -> list[str]:
+    values, caller = Values(Random(seed), paid), Http2Caller(address)
     found: list[str] = []
     told: Counter[str] = Counter()
+    undone = {method.full_name for method in methods()}
     ends_at = time.monotonic() + seconds
     while time.monotonic() < ends_at and len(found) < MOST_FOUND:
         watched = values.random.random() < WATCHED
@@ -93,11 +104,14 @@ def fuzz_transport(transport: str, address: str, *, seconds: float, seed: int) -
             patience = SHORT_PATIENCE if sent.may_wait else PATIENCE
             answer = caller.call(sent.headers, sent.body, hang_up=sent.hang_up, seconds=patience)
             note_order(method, answer, values)
+            if answer.status == 0:
+                undone.discard(method.full_name)
             told[NAMES[answer.status].name if answer.status is not None else answer.end] += 1
             if fault := fault_of(sent, answer):
                 found.append(f"gRPC ({transport}), {sent.path} as {sent.role}: {fault}\n  {sent.curl(address)}")
     caller.close()
-    print(f"\ngRPC ({transport}): {told.total():,} calls: {shown(told)}", flush=True)
+    never = ", ".join(sorted(undone)) or "none"
+    print(f"\ngRPC ({transport}): {told.total():,} calls: {shown(told)}; never answered with OK: {never}", flush=True)
     return found
 
 
@@ -208,6 +222,8 @@ def fault_of(sent: Sent, answer: Answer) -> str | None:
         return f"{status.name if status else answer.status}: {answer.message}"
     if status is StatusCode.UNAVAILABLE and not answer.number:
         return f"UNAVAILABLE, which is not ours: {answer.message}"
+    if status is not StatusCode.OK and sent.path in OURS and not sent.is_rude and not answer.number:
+        return f"{status.name} without a number of ours: {answer.message}"
     return None
 
 
@@ -237,7 +253,7 @@ def fuzz_gateway(url: str, *, seconds: float, seed: int) -> list[str]:
                 body, headers = json_body(method, values), json_headers(values)
                 try:
                     answer = post(client, url + route, body, headers)
-                    fault = http_fault(answer)
+                    fault = http_fault(answer) or form_fault(answer)
                 except httpx.HTTPError as error:
                     fault, answer = f"{error!r}", httpx.Response(0)
                 told[f"HTTP {answer.status_code}"] += 1
@@ -291,6 +307,19 @@ def http_fault(answer: httpx.Response) -> str | None:
     number = answer.json().get("code") if "json" in answer.headers.get("content-type", "") else None
     is_busy = answer.status_code == BUSY_TOO and number
     return None if is_busy else f"HTTP {answer.status_code}: {answer.text[:300]}"
+
+
+def form_fault(answer: httpx.Response) -> str | None:
+    """What is wrong with the form of an answer of /v1: an error is gRPC's status in JSON, with ours in its details."""
+    if answer.status_code == 200:
+        return None
+    try:
+        status = json_format.Parse(answer.content, Status())
+    except json_format.ParseError as error:
+        return f"HTTP {answer.status_code}, which is no status of gRPC ({error}): {answer.text[:300]}"
+    if status.code in NAMES and number_in(status):
+        return None
+    return f"HTTP {answer.status_code} without a number of ours: {answer.text[:300]}"
 
 
 def curl_of(url: str, headers: Mapping[str, str], body: bytes) -> str:

@@ -51,9 +51,7 @@ class Answer:
     def number(self) -> int:
         """Our number of the error; 0 where it is not ours."""
         details = self.headers.get("grpc-status-details-bin", "")
-        found = Error()
-        status = Status.FromString(base64.b64decode(details + "=" * (-len(details) % 4)))
-        return found.code if any(detail.Unpack(found) for detail in status.details) else 0
+        return number_in(Status.FromString(base64.b64decode(details + "=" * (-len(details) % 4))))
 
 
 class Http2Caller:
@@ -149,6 +147,12 @@ class Http2Caller:
                 answer.end = "ended"
             case StreamReset():
                 answer.end = answer.end or f"reset with code {event.error_code}"
+
+
+def number_in(status: Status) -> int:
+    """Our number of an error, in the details of a status; 0 where there is none."""
+    found = Error()
+    return found.code if any(detail.Unpack(found) for detail in status.details) else 0
 
 
 def as_texts(headers: Sequence[Any] | None) -> dict[str, str]:

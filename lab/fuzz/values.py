@@ -1,5 +1,6 @@
 """Values that fuzzers send: what people mean, what lies at an edge, and what nobody means."""
 
+from collections.abc import Sequence
 from random import Random
 
 EDGES = (0, 1, -1, 2, 100, 101, 2**31 - 1, 2**31, -(2**31), 2**32, 2**63 - 1, -(2**63), 10**18)
@@ -44,14 +45,20 @@ FIT = {
     "Name": ("Li Lei", "李雷"),
     "Phone": ("13800000000", "+86 138-0000-0000"),
     "Outcome": ("", "now", "page"),
+    "Amount": (1, 2, 100),
+    "Currency": ("", "CNY"),
+    "Delta": (1, -1, 5),
+    "Reason": ("a scratch", "破损"),
+    "ReturnStock": (False, False, True),
 }
 
 
 class Values:
-    """A source of values. `order_ids`: numbers of orders that exist, as answers have named them."""
+    """A source of values. `order_ids`: numbers of orders that exist, as answers have named them; `paid`: those of
+    orders that were paid from the beginning."""
 
-    def __init__(self, random: Random) -> None:
-        self.random = random
+    def __init__(self, random: Random, paid: Sequence[int] = ()) -> None:
+        self.random, self.paid = random, paid
         self.order_ids: list[int] = [1]
 
     def number(self) -> int:
@@ -70,7 +77,8 @@ class Values:
     def fitting(self, name: str) -> int | str | None:
         """A value that a field of this name may have."""
         if name == "OrderId":
-            return self.random.choice(self.order_ids)
+            of_these = self.paid if self.paid and self.random.random() < 0.3 else self.order_ids
+            return self.random.choice(of_these)
         if name == "IdempotencyKey":
             return f"fuzz-{self.random.randrange(50)}"
         return self.random.choice(FIT[name]) if name in FIT else None

@@ -2,20 +2,24 @@
 
 import subprocess
 import sys
+from collections import Counter
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
 from google.rpc.status_pb2 import Status
 
-from charites.common.errors import Busy
+from charites.common.errors import Busy, NotFound
+from charites.common.rest.status import body_of_old, error_body
 from charites.common.rpc import as_status, installed_methods
 from charites.common.rpc.asgi import trailers
 from lab.fuzz.fuzzed_shop import troubles
-from lab.fuzz.grpc_fuzzer import Sent, fault_of, http_fault, json_body, make_call, methods
+from lab.fuzz.grpc_fuzzer import Sent, fault_of, form_fault, http_fault, json_body, make_call, methods
 from lab.fuzz.http2_caller import Answer
 from lab.fuzz.messages import break_bytes, make_message
 from lab.fuzz.notice_fuzzer import Payments, make_notice
+from lab.fuzz.rest_fuzzer import never_done
 from lab.fuzz.values import Values
 
 SENT = Sent("/Stock/GetStock", "buyer", [(b":path", b"/Stock/GetStock"), (b"x", b"'\xff")], b"\0\0\0\0\0")
@@ -62,7 +66,8 @@ def test_message_is_one_of_its_kind_until_it_is_broken() -> None:
     ("answer", "fault"),
     [
         (Answer(http=200, headers={"grpc-status": "0"}, end="ended"), None),
-        (Answer(http=200, headers={"grpc-status": "3"}, end="ended"), None),
+        (answered(as_status(NotFound())), None),
+        (Answer(http=200, headers={"grpc-status": "3"}, end="ended"), "INVALID_ARGUMENT without a number of ours: "),
         (answered(as_status(Busy())), None),
         (Answer(http=200, headers={"grpc-status": "14"}, end="ended"), "UNAVAILABLE, which is not ours: "),
         (Answer(http=200, headers={"grpc-status": "13", "grpc-message": "a%20b"}, end="ended"), "INTERNAL: a b"),
@@ -100,6 +105,27 @@ def test_rude_call_may_be_broken_off_or_wait_but_does_no_harm() -> None:
 )
 def test_answer_over_http_that_is_wrong_is_seen(status: int, body: dict[str, int], is_wrong: bool) -> None:
     assert bool(http_fault(httpx.Response(status, json=body))) is is_wrong
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_wrong"),
+    [
+        (200, {"OrderId": "1"}, False),
+        (404, body_of_old(NotFound(), error_body(NotFound())), False),
+        (404, error_body(NotFound()), True),
+        (404, {"code": 5, "message": "", "details": []}, True),
+        (502, {}, True),
+    ],
+)
+def test_answer_of_v1_in_another_form_is_seen(status: int, body: dict[str, Any], is_wrong: bool) -> None:
+    assert bool(form_fault(httpx.Response(status, json=body))) is is_wrong
+
+
+def test_operation_that_was_never_carried_out_is_named() -> None:
+    answers = Counter({("GET /a", 200): 1, ("GET /a", 404): 5, ("GET /b", 404): 2, ("POST /c", 503): 1})
+
+    assert never_done(answers) == "GET /b, POST /c"
+    assert never_done(answers - Counter({("GET /b", 404): 2, ("POST /c", 503): 1})) == "none"
 
 
 def test_what_was_sent_can_be_sent_again() -> None:
