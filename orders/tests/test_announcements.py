@@ -21,6 +21,7 @@ from lab.kit.factories import (
     make_room,
     make_stock,
 )
+from lab.kit.interleaving import Parked
 from lab.kit.providers import Scripted
 from messaging.models import Announced, WebhookDelivery
 from messaging.webhooks.endpoints import add_endpoint
@@ -139,6 +140,19 @@ def test_order_that_takes_the_last_piece_is_told_under_every_strategy(settings, 
 
     cancel_order(order_id=order.order_id, user_id=7, closed_by=Order.ClosedBy.USER, now=timezone.now())
     assert told() == [("stock.back", {"goods_id": "1", "available": 2})]
+
+
+@pytest.mark.servers
+def test_what_is_left_is_told_as_the_change_found_it_and_not_as_it_was_read_before(settings) -> None:
+    settings.STOCK_STRATEGY = "atomic_update"
+    make_goods(1, stock=5)
+    want("stock.sold_out")
+
+    with Parked(lambda: make_order({1: 2}), at="UPDATE shopping_stock ") as buying:
+        adjust_stock(adjustments=[Adjustment(1, "broken", "staff", delta=-3)])
+        buying.go()
+
+    assert told() == [("stock.sold_out", {"goods_id": "1", "available": 0})]
 
 
 def test_new_stock_is_back_from_nothing() -> None:

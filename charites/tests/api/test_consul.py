@@ -47,6 +47,27 @@ def test_services_are_registered_while_the_server_serves(shop: Shop) -> None:
     assert {received.headers["x-consul-token"] for received in agent.received} == {"a-token"}
 
 
+def test_process_that_ends_takes_away_itself_and_not_the_other_one_on_its_port(shop: Shop) -> None:
+    there: set[str] = set()
+
+    def answer(received: Received) -> int:
+        if received.path == REGISTER:
+            there.add(json.loads(received.body)["ID"])
+        else:
+            there.discard(received.path.removeprefix(DEREGISTER))
+        return HTTPStatus.OK
+
+    with Receiver(answer) as agent:
+        shop.given |= settings(agent, APPS="goods,stock,orders")
+        start(shop, "grpc", "grpc2")
+        wait_until(lambda: len(agent.received) == 6, seconds=WAIT_SECONDS, what="the agent is told by both")
+        code, stays = shop.end("grpc2"), shop.processes["grpc"].pid
+        left = sorted(there)
+
+    assert code == 0
+    assert left == [f"{name}-127.0.0.1-{shop.grpc_port}-{stays}" for name in ("goods", "order", "stock")]
+
+
 def test_agent_that_is_away_stops_nobody_and_is_told_when_it_is_back(shop: Shop, callers: Callers) -> None:
     make_stock(1, 10)
     is_back = []
