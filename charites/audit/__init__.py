@@ -7,7 +7,14 @@ snapshot and the checks of what it holds, and orders and stock are compared row 
 """
 
 from charites.audit.check import Check, Result
-from charites.audit.databases import Database, NoSuchDatabase, find_holder, open_database, own_database
+from charites.audit.databases import (
+    Database,
+    NoSuchDatabase,
+    find_holder,
+    missing_migrations,
+    open_database,
+    own_database,
+)
 from charites.audit.run import AuditInTransaction, count_checks, run_audit
 
 __all__ = [
@@ -18,6 +25,7 @@ __all__ = [
     "Result",
     "count_checks",
     "find_holder",
+    "missing_migrations",
     "open_database",
     "own_database",
     "run_audit",

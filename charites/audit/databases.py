@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connection
@@ -11,6 +13,7 @@ from django.db.utils import ConnectionHandler
 
 from charites.settings import database as describe
 
+MIGRATIONS = "django_migrations"
 # One table of each service; whoever has it has been migrated as that service.
 TABLES = {"goods": "shopping_goods", "stock": "shopping_stock", "orders": "shopping_order"}
 
@@ -58,3 +61,29 @@ def open_database(service: str, url: str) -> Database:
 def find_holder(databases: Sequence[Database], service: str) -> Database | None:
     """Returns the database that holds a service's tables."""
     return next((database for database in databases if service in database.services), None)
+
+
+def missing_migrations(database: Database) -> list[str]:
+    """Returns the migrations of this code, such as `stock.0004_record_owner`, without which an audit would name columns
+    that are not there. Of another service, too, whose migrations Django leaves out here."""
+    applied = list_applied(database.connection)
+    return [
+        f"{app}.{name}"
+        for app in (*database.services, "messaging")
+        for name in list_migrations(app)
+        if (app, name) not in applied
+    ]
+
+
+def list_applied(connection: BaseDatabaseWrapper) -> set[tuple[str, str]]:
+    """Returns (app, name) of each migration that a database has had. Django's own reading of them looks for its
+    database by an alias, which others share here."""
+    if MIGRATIONS not in connection.introspection.table_names():
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT app, name FROM {MIGRATIONS}")
+        return set(cursor.fetchall())
+
+
+def list_migrations(app: str) -> list[str]:
+    return [module.name for module in iter_modules(import_module(f"{app}.migrations").__path__)]

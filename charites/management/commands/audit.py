@@ -1,4 +1,5 @@
-"""Checks every invariant of the stored rows; exit code 1 and the ids when something is broken.
+"""Checks every invariant of the stored rows; exit code 1 and the ids when something is broken, 2 where nothing could be
+checked because the tables are those of an older version.
 
 In the split form each service has a database of its own: `audit --with stock=DATABASE_URL --with goods=DATABASE_URL`,
 in the environment of the order service, reads all three and compares orders with stock.
@@ -27,6 +28,7 @@ from charites.audit import (
     Result,
     count_checks,
     find_holder,
+    missing_migrations,
     open_database,
     own_database,
     run_audit,
@@ -55,6 +57,7 @@ class Command(BaseCommand):
         now = clock.now()
         refuse_repetition([*settings.APPS, *(service for service, _ in others)])
         with opened(others) as databases:
+            refuse_older_tables(databases)
             results = self.run_with_progress(databases, now)
         metrics.note_audit(results, now)
         if options["json"]:
@@ -98,6 +101,16 @@ def refuse_repetition(services: Sequence[str]) -> None:
     for service in SERVICES:
         if services.count(service) > 1:
             raise CommandError(f"The database of {service} is named twice; APPS is {','.join(settings.APPS)}.")
+
+
+def refuse_older_tables(databases: Sequence[Database]) -> None:
+    for database in databases:
+        if missing := missing_migrations(database):
+            raise CommandError(
+                f"The database of {database.name} lacks migrations of this code: {', '.join(missing)}. Nothing was "
+                "audited: run `manage.py migrate` there, or the audit of the version that the tables are of.",
+                returncode=2,
+            )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from charites.audit import AuditInTransaction, run_audit
@@ -100,3 +101,19 @@ def test_command_fails_with_the_ids_of_a_broken_shop(shop: Shop, tmp_path: Path)
     written = json.loads((tmp_path / "audit.json").read_text())
     assert written["ok"] is False
     assert [check["ids"] for check in written["checks"] if check["total"]] == [["2"]]
+
+
+def test_command_on_tables_of_an_older_version_says_which_migrations_they_lack(shop: Shop) -> None:
+    later = MigrationRecorder.Migration.objects.filter(name__in=["0012_stripe_sessions", "0005_webhooks"])
+    rows = list(later)
+    output = StringIO()
+
+    later.delete()
+    try:
+        with pytest.raises(CommandError) as refusal:
+            call_command("audit", stdout=output)
+    finally:
+        MigrationRecorder.Migration.objects.bulk_create(rows)
+
+    assert "lacks migrations of this code: orders.0012_stripe_sessions, messaging.0005_webhooks. " in str(refusal.value)
+    assert (refusal.value.returncode, output.getvalue()) == (2, "")

@@ -79,6 +79,18 @@ def test_command_with_a_database_of_another_service_says_so(split: Split) -> Non
         audit("--with", f"goods={split.url}")
 
 
+def test_command_with_older_tables_of_another_service_says_which_migrations_they_lack(split: Split) -> None:
+    split.in_stock("DELETE FROM django_migrations WHERE app = 'stock' AND name = '0004_record_owner'")
+
+    with pytest.raises(CommandError) as refusal:
+        audit("--with", f"stock={split.url}")
+
+    assert str(refusal.value).startswith(
+        "The database of stock lacks migrations of this code: stock.0004_record_owner. Nothing was audited: "
+    )
+    assert refusal.value.returncode == 2
+
+
 def test_audit_of_two_databases_inside_a_transaction_is_refused(split: Split) -> None:
     with transaction.atomic(), pytest.raises(AuditInTransaction):
         split.findings()
