@@ -37,6 +37,9 @@ def refuse_to_start(**kwargs: Any) -> None:
     from charites.start import prepare_to_serve  # noqa: PLC0415 (only a worker of this app serves)
 
     prepare_to_serve()
+    from charites.counters import show_counters  # noqa: PLC0415 (needs what has just been loaded)
+
+    show_counters()
 
 
 is_ready = threading.Event()

@@ -145,6 +145,7 @@ DATABASE = Bound("`mysql://user:password@host:3306/name` or `sqlite:///file`", i
 NETWORKS = each(Bound("a network such as `10.0.0.0/8`", is_network))
 HEADER = matching(r"[!-~]*", "empty, or printable ASCII without a blank")  # what is sent in one
 HOST_AND_PORT = r"[^\s,/]+:\d{1,5}"
+LISTENER = matching(r"|([\w.-]+|\[[\da-f:]+\]):\d{1,5}", "empty, or an address and a port, such as `0.0.0.0:9100`")
 ENDPOINT = matching(
     rf"|(ipv[46]:|dns:(///)?)?{HOST_AND_PORT}(,{HOST_AND_PORT})*", "empty, `ipv4:a:1,b:2` or `dns:///host:port`"
 )

@@ -184,13 +184,19 @@ class Heartbeats(Collector):
 
 
 def exposition() -> bytes:
-    """Returns the text that Prometheus reads."""
+    """Returns the text that Prometheus reads: counters, and the state."""
     registry = CollectorRegistry()
     registry.register(StateCollector())
     registry.register(Heartbeats())
+    return counters() + generate_latest(registry)
+
+
+def counters() -> bytes:
+    """Returns what was counted here: by all processes that share METRICS_DIR, or by this one."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY) + generate_latest(registry)
+        return generate_latest(REGISTRY)
     forget_the_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    registry = CollectorRegistry()
     MultiProcessCollector(registry)
     return generate_latest(registry)
 

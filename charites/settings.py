@@ -428,6 +428,7 @@ MEDIA_ROOT = env.str("MEDIA_ROOT", str(BASE_DIR / "var" / "media") if DEBUG else
 MEDIA_URL = "/media/"
 STATICFILES_DIRS = [("catalogue", BASE_DIR / "fixtures" / "images")]
 WHITENOISE_USE_FINDERS = DEBUG
+METRICS_ADDRESS = env.str("METRICS_ADDRESS", "", environment.LISTENER)  # where gRPC, worker and sweep show counters
 METRICS_DIR = env.str("METRICS_DIR", "")
 if METRICS_DIR:
     # Several processes write their counters here; the library wants to know before it is imported.

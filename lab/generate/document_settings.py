@@ -199,6 +199,10 @@ MEANINGS = {
         "Folder for pictures that staff upload in the admin, one for all web processes; empty: pictures have addresses "
         "elsewhere, and nobody uploads any."
     ),
+    "METRICS_ADDRESS": (
+        "Where gRPC, worker and sweep show what they count, such as `0.0.0.0:9100`: for processes that share no "
+        "METRICS_DIR with a web server. Empty: nowhere."
+    ),
     "METRICS_DIR": "Folder in which the processes share their metrics; empty it at every start.",
     "HTTPS_ONLY": "Redirects to HTTPS, and sets secure cookies and HSTS (see HSTS_SECONDS).",
     "HSTS_SECONDS": "For how long browsers use HTTPS alone once they have been here; 0: not said.",

@@ -18,6 +18,7 @@ from charites import consul
 from charites.common.processes import run_server, settle_in
 from charites.common.rpc import envoy, installed_methods, serving
 from charites.common.rpc.tls import Tls, TlsUnusable, path_of
+from charites.counters import show_counters
 from charites.settings import is_loopback
 from charites.start import prepare_to_serve
 from charites.warm_up import warm_up
@@ -55,6 +56,7 @@ class Command(BaseCommand):
         tls = (options["tls_cert"], options["tls_key"], options["tls_client_ca"])
         credentials = read_credentials(tls)
         resolved = check_free(host, port)
+        show_counters()
         if settings.GRPC_SERVER == "pyvoy":
             if find_spec("pyvoy") is None:
                 raise CommandError("GRPC_SERVER is pyvoy: pip install -r requirements-pyvoy.txt, or set it to grpcio.")

@@ -14,6 +14,7 @@ from django.db import close_old_connections
 from charites import health
 from charites.common import auth, clock
 from charites.common.logs import note_actor, request_context
+from charites.counters import show_counters
 from charites.start import prepare_to_serve
 from messaging import relay
 from messaging.check_back import check_back
@@ -77,6 +78,7 @@ class Command(BaseCommand):
             counts = {name: run_round(name, work) for name, work in {**LOOPS, "webhooks": finish_webhooks}.items()}
             self.stdout.write(", ".join(f"{name}: {count or 0}" for name, count in counts.items()))
             return
+        show_counters()
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

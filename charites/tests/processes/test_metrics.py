@@ -11,8 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from charites import metrics
 from lab.kit.factories import later, make_command, make_goods, make_order, make_paid_order
+from lab.kit.processes.customers import RpcDoor, Wish
 from lab.kit.processes.shop import START_SECONDS, Shop, wait_until
 from lab.kit.rest_client import anybody, buyer
+from lab.servers import LOOPBACK, free_port
 from orders import services
 
 REQUESTS = 30
@@ -107,3 +109,31 @@ def test_metrics_of_several_processes_are_one_number(process_environment: dict[s
                 what="both processes are counted",
             )
         assert not re.search(r"pid=\"", httpx.get(f"{one.url}/metrics").text)
+
+
+@pytest.mark.parametrize("process", ["grpc", "worker", "sweep"])
+def test_process_without_http_shows_what_it_counts_where_it_is_told_to(
+    process_environment: dict[str, str], tmp_path: Path, process: str
+) -> None:
+    address = f"{LOOPBACK}:{free_port()}"
+    own = {"METRICS_ADDRESS": address, "METRICS_DIR": str(tmp_path / "metrics")}
+    with Shop(tmp_path, {**process_environment, **own}) as shop:
+        shop.start(process)
+        wait_until(lambda: counters_at(address) is not None, seconds=START_SECONDS, what=f"{process} answers")
+        if process == "grpc":
+            shop.await_grpc()
+            RpcDoor(shop.grpc_address, 1).ask(Wish("place", "1/first", {"1": 1}))
+            assert 'charites_requests_total{protocol="grpc",route="Order.CreateOrder"' in str(counters_at(address))
+
+        shop.processes["first"] = shop.processes.pop(process)
+        shop.start(process)
+        assert shop.processes[process].wait(START_SECONDS) == 1
+
+    assert f"METRICS_ADDRESS={address} cannot be listened on (" in shop.log(process)
+
+
+def counters_at(address: str) -> str | None:
+    try:
+        return httpx.get(f"http://{address}/metrics", timeout=5).text
+    except httpx.HTTPError:
+        return None

@@ -1,14 +1,17 @@
 """What is not for buyers: who sees it, and that those who watch over a process reach it by its address."""
 
+import threading
 from collections.abc import Iterator
 
 import grpc
+import httpx
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from pytest_django.fixtures import Settings
 
+from charites import counters
 from charites.common.rpc import installed_methods
 from charites.common.rpc.asgi import GrpcApp
 from charites.management.commands.call import describe
@@ -51,6 +54,18 @@ def test_nobody_has_the_token_that_is_not_set(path: str, header: str, settings: 
     settings.OPERATORS_TOKEN = ""
 
     assert anybody().get(path, {"Authorization": header}).status_code == 401
+
+
+def test_counters_of_a_process_without_http_are_seen_with_the_token_alone(settings: Settings) -> None:
+    with counters.listen("127.0.0.1:0") as server:
+        threading.Thread(target=server.serve_forever).start()
+        page = "http://{}:{}/metrics".format(*server.server_address)
+        with_token = httpx.get(page, headers={"Authorization": f"Bearer {TOKEN}"})
+        others = [httpx.get(page), httpx.get(page, headers={"Authorization": f"Bearer {TOKEN}x"})]
+        server.shutdown()
+
+    assert (with_token.status_code, "charites_queue_depth" in with_token.text) == (200, True)
+    assert [(other.status_code, other.text) for other in others] == [(401, "")] * 2
 
 
 def test_readiness_is_told_to_everybody_and_its_parts_to_operators() -> None:
