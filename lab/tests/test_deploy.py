@@ -8,11 +8,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 from honcho.environ import parse_procfile
 
+from charites.common.rpc.limits import DRAIN_SECONDS
+from charites.common.threads import AT_ONCE
 from lab.generate.document_settings import settings
+from messaging.relay import CLAIM_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEMD, KUBERNETES = ROOT / "deploy" / "systemd", ROOT / "deploy" / "kubernetes"
@@ -33,6 +37,7 @@ SHUT = {
     "ReadOnlyPaths": ["/srv/charites /etc/charites"],
     "User": ["charites"],
 }
+SPARE_SECONDS = 5.0  # in which a process ends that has done everything
 OURS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH"}  # settings of Python and the shell
 
 
@@ -99,7 +104,8 @@ def of_kind(*kinds: str) -> dict[str, dict[str, Any]]:
 
 def pods() -> dict[str, dict[str, Any]]:
     """Deployment or job -> what its pods are."""
-    return {name: document["spec"]["template"] for name, document in of_kind("Deployment", "Job").items()}
+    jobs = {name: document["spec"]["jobTemplate"] for name, document in of_kind("CronJob").items()}
+    return {name: document["spec"]["template"] for name, document in (of_kind("Deployment", "Job") | jobs).items()}
 
 
 def container(name: str) -> dict[str, Any]:
@@ -108,12 +114,12 @@ def container(name: str) -> dict[str, Any]:
 
 
 def test_kustomization_names_every_file() -> None:
-    files = {file.name for file in KUBERNETES.iterdir()}
+    files = {file.name for file in KUBERNETES.glob("*.yaml")}
 
     assert files - {"kustomization.yaml"} == set(
         yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())["resources"]
     )
-    assert set(pods()) == {*PROCESSES, "migrate"}
+    assert set(pods()) == {*PROCESSES, "migrate", "audit"}
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -121,7 +127,13 @@ def test_pod_runs_the_command_of_the_procfile(name: str) -> None:
     assert container(name)["command"] == ["sh", "-c", PROCESSES[name]]
 
 
-@pytest.mark.parametrize("name", [*PROCESSES, "migrate"])
+@pytest.mark.parametrize("version", ["1.32", "1.37"])
+def test_kubernetes_knows_every_field(version: str) -> None:
+    for document in [*documents(), *autoscalers().values()]:
+        assert kubernetes_validate.validate(document, version, strict=True) == version
+
+
+@pytest.mark.parametrize("name", [*PROCESSES, "migrate", "audit"])
 def test_pod_may_write_nothing_and_become_nobody_else(name: str) -> None:
     spec, only = pods()[name]["spec"], container(name)
 
@@ -152,6 +164,88 @@ def test_probes_ask_whether_the_process_lives_and_whether_it_can_place_an_order(
     assert [only["lifecycle"]["preStop"] for only in (web, grpc)] == [{"exec": {"command": ["sleep", "5"]}}] * 2
 
 
+@pytest.mark.parametrize("name", ["web", "grpc", "sweep", "worker"])
+def test_pod_has_longer_to_end_than_the_process_takes(name: str) -> None:
+    """Or it is killed with calls under way."""
+    (values,) = (document["data"] for document in of_kind("ConfigMap").values())
+    (granian,) = re.findall(r"--workers-kill-timeout (\d+)", PROCESSES["web"])
+    sleep = int(container(name).get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [0])[-1])
+    drain = {"web": float(granian), "grpc": DRAIN_SECONDS, "sweep": CLAIM_SECONDS, "worker": 0.0}[name]
+
+    delay = float(values["DRAIN_DELAY_SECONDS"]) if name in ("web", "grpc") else 0.0
+    assert pods()[name]["spec"]["terminationGracePeriodSeconds"] >= sleep + delay + drain + SPARE_SECONDS
+
+
+def test_prometheus_finds_the_counters_of_every_pod() -> None:
+    (values,) = (document["data"] for document in of_kind("ConfigMap").values())
+
+    for name in PROCESSES:
+        port = values["HTTP_PORT"] if name == "web" else values["METRICS_ADDRESS"].rpartition(":")[2]
+        assert pods()[name]["metadata"]["annotations"] == {
+            "prometheus.io/scrape": "true",
+            "prometheus.io/path": "/metrics",
+            "prometheus.io/port": port,
+        }
+        assert int(port) in [shown["containerPort"] for shown in container(name)["ports"]]
+
+
+# More pods by what waits
+
+
+def autoscalers() -> dict[str, dict[str, Any]]:
+    found = yaml.safe_load_all((KUBERNETES / "autoscaling" / "autoscalers.yaml").read_text())
+    return {document["metadata"]["name"].removeprefix("charites-"): document for document in found}
+
+
+def metrics_of(name: str) -> dict[str, str]:
+    """Metric -> the kind of the source that tells it, of one autoscaler."""
+    found = {}
+    for metric in autoscalers()[name]["spec"]["metrics"]:
+        told = metric[metric["type"].lower()]
+        found[told["name"] if metric["type"] == "Resource" else told["metric"]["name"]] = metric["type"]
+    return found
+
+
+def test_every_deployment_has_an_autoscaler_that_starts_where_it_does() -> None:
+    deployments = of_kind("Deployment")
+
+    assert set(autoscalers()) == set(deployments)
+    for name, scaler in autoscalers().items():
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployments[name]["metadata"]["name"]}
+        assert scaler["spec"]["scaleTargetRef"] == target
+        assert scaler["spec"]["minReplicas"] == deployments[name]["spec"]["replicas"] < scaler["spec"]["maxReplicas"]
+
+
+def test_autoscalers_go_by_what_waits_in_a_pod_or_in_the_shop() -> None:
+    counted, state = re.split(r"^State:$", (ROOT / "docs" / "metrics.md").read_text(), flags=re.MULTILINE)
+    rules = yaml.safe_load((KUBERNETES / "autoscaling" / "prometheus-adapter.yaml").read_text())
+    of_pods = " ".join(rule["seriesQuery"] for rule in rules["rules"])
+    patterns = re.findall(r'__name__=~"([^"]*)"', " ".join(rule["seriesQuery"] for rule in rules["externalRules"]))
+
+    for name in PROCESSES:
+        waiting = {metric: source for metric, source in metrics_of(name).items() if source != "Resource"}
+        assert waiting, name
+        for metric, source in waiting.items():
+            assert f"`{metric}`" in {"Pods": counted, "External": state}[source]
+            if source == "Pods":
+                assert metric in of_pods
+            else:
+                assert any(re.fullmatch(pattern, metric) for pattern in patterns)
+
+
+def test_database_has_connections_for_as_many_pods_as_there_may_be() -> None:
+    (most,) = re.findall(r"^max_connections = (\d+)$", (ROOT / "deploy" / "mariadb.cnf").read_text(), re.MULTILINE)
+    web = int(default("WEB_THREADS")) + int(default("PASSWORD_HASHINGS")) + 5
+    connections = {"web": 2 * web, "grpc": int(default("GRPC_MAX_WORKERS")) + 3, "worker": 4, "sweep": 2 * AT_ONCE}
+
+    pods_at_most = {name: scaler["spec"]["maxReplicas"] + 1 for name, scaler in autoscalers().items()}  # maxSurge
+    assert sum(connections[name] * pods_at_most[name] for name in PROCESSES) < int(most)
+
+
+def default(name: str) -> str:
+    return next(str(setting.default) for setting in settings() if setting.name == name)
+
+
 def test_services_and_budgets_mean_the_pods_of_their_deployments() -> None:
     labels = {name: pod["metadata"]["labels"] for name, pod in pods().items()}
     services, budgets = of_kind("Service"), of_kind("PodDisruptionBudget")
@@ -166,7 +260,7 @@ def test_services_and_budgets_mean_the_pods_of_their_deployments() -> None:
         assert document["spec"]["selector"]["matchLabels"] == labels[name]
     for name, service in services.items():
         ports = {port["name"] for port in container(name)["ports"]}
-        assert {port["targetPort"] for port in service["spec"]["ports"]} == ports
+        assert {port["targetPort"] for port in service["spec"]["ports"]} == ports - {"metrics"}
 
 
 def test_config_map_sets_only_settings_that_exist_and_no_secret() -> None:
@@ -185,9 +279,19 @@ def test_pods_behind_a_proxy_tell_callers_apart() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl, which puts the files together")
-def test_kubectl_puts_the_files_together() -> None:
-    done = subprocess.run(["kubectl", "kustomize", KUBERNETES], capture_output=True, text=True)
+def test_kubectl_puts_the_files_together(tmp_path: Path) -> None:
+    made, switched_on = put_together(KUBERNETES), tmp_path / "kubernetes"
+    shutil.copytree(KUBERNETES, switched_on)
+    file = switched_on / "kustomization.yaml"
+    file.write_text(file.read_text().replace("# components:", "components:"))
+    scaled = put_together(switched_on)
 
-    assert (done.returncode, done.stderr) == (0, "")
-    made = list(yaml.safe_load_all(done.stdout))
     assert sorted(document["kind"] for document in made) == sorted(document["kind"] for document in documents())
+    assert len(scaled) == len(made) + len(autoscalers())
+    assert [document for document in scaled if "replicas" in document.get("spec", {})] == []
+
+
+def put_together(folder: Path) -> list[dict[str, Any]]:
+    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(yaml.safe_load_all(done.stdout))
