@@ -23,8 +23,13 @@ from charites.common.errors import Limited, Why, busy
 from charites.common.refused import count_refusal
 from lab.kit.factories import later, make_capture, make_goods, make_order, make_paid_order, make_payment
 from lab.kit.interleaving import Interruption
+from lab.kit.processes.shop import wait_until
+from lab.kit.receiver import Receiver
 from lab.kit.rest_client import anybody, buyer
 from messaging.relay import deliver_due
+from messaging.webhooks.endpoints import add_endpoint
+from messaging.webhooks.outbox import spread
+from messaging.webhooks.sending import serve
 from orders import services
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,8 +64,23 @@ def family_of(name: str) -> str:
 def exported(settings) -> Iterator[dict[str, set[str]]]:
     """What /metrics shows after an eventful day: the name of each sample -> its labels."""
     settings.PAYMENT_PROVIDER = "lab.kit.providers.Away"
+    settings.WEBHOOK_PRIVATE_NETWORKS = ["127.0.0.0/8"]
     metrics.READER.forget()
     cache.clear()
+    with Receiver() as receiver:
+        endpoint = add_endpoint(url=receiver.url, kinds=["order.placed"])
+        happen()
+        spread()
+        serve(endpoint.pk, now=timezone.now())
+    found: dict[str, set[str]] = defaultdict(set)
+    for family in text_string_to_metric_families(anybody().get("/metrics").text):
+        for sample in family.samples:
+            found[sample.name] |= sample.labels.keys()
+    yield found
+    cache.clear()
+
+
+def happen() -> None:
     deadlock = Interruption(OperationalError(1213, "Deadlock found"), at="^UPDATE shopping_stock")
     with connection.execute_wrapper(deadlock):
         make_goods(1, stock=9)
@@ -74,12 +94,12 @@ def exported(settings) -> Iterator[dict[str, set[str]]]:
         count_refusal(error)
     with suppress(CommandError):  # it finds that a day has passed in a moment
         call_command("audit", verbosity=0)
-    found: dict[str, set[str]] = defaultdict(set)
-    for family in text_string_to_metric_families(anybody().get("/metrics").text):
-        for sample in family.samples:
-            found[sample.name] |= sample.labels.keys()
-    yield found
-    cache.clear()
+    wait_until(lambda: sampled("charites_wakeups_total"), seconds=60, what="a wake-up is set")
+    wait_until(lambda: sampled("charites_hints_total"), seconds=60, what="a hint is sent")
+
+
+def sampled(name: str) -> bool:
+    return f"\n{name}{{" in anybody().get("/metrics").text
 
 
 ORDER = {"items": [{"goods_id": "1", "quantity": 1}], "address": "a", "name": "n", "phone": "p"}
@@ -163,5 +183,5 @@ def test_dashboard_is_one_screen_of_panels_beside_each_other() -> None:
         assert not places & covered, panel["title"]
         places |= covered
     assert max(x for x, _y in places) < 24
-    assert max(y for _x, y in places) < 26
+    assert max(y for _x, y in places) < 33
     assert len({panel["id"] for panel in panels()}) == len(panels())
