@@ -72,7 +72,7 @@ class Bounds(NamedTuple):
 
 
 def calls_of(batch: Sequence[Entry[Item, Result]]) -> Iterator[Any]:
-    """The spans that a batch works for, each once."""
+    """The spans that a batch works for, each once, those that came first in front."""
     return (call.trace for call in {id(entry.call): entry.call for entry in batch}.values())
 
 

@@ -37,7 +37,9 @@ class Traces:
 
         self._trace, self._propagator = trace, TraceContextTextMapPropagator()
         self.provider = TracerProvider(
-            resource=Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", "charites")})
+            resource=Resource.create(
+                {"service.name": os.environ.get("OTEL_SERVICE_NAME", "charites"), "process.pid": os.getpid()}
+            )
         )
         self.provider.add_span_processor(processor)
         self._tracer = self.provider.get_tracer("charites")
@@ -47,13 +49,13 @@ class Traces:
         self, name: str, kind: str, carrier: Mapping[str, Any] | None, links: Iterable[Any], attributes: dict[str, Any]
     ) -> Iterator[None]:
         """See `span` below. What is raised marks it as failed, without its words."""
-        context = None if carrier is None else self._propagator.extract(carrier)
+        worked_for = [link for link in links if link is not None]
         begun = self._tracer.start_as_current_span(
             name,
-            context=context,
+            context=self._within(worked_for) if carrier is None else self._propagator.extract(carrier),
             kind=self._trace.SpanKind[kind],
             attributes=attributes,
-            links=[self._trace.Link(link) for link in links if link is not None],
+            links=[self._trace.Link(link) for link in worked_for],
             record_exception=False,
             set_status_on_exception=False,
         )
@@ -64,6 +66,14 @@ class Traces:
                 current.set_status(self._trace.StatusCode.ERROR)
                 current.set_attribute("error.type", type(error).__name__)
                 raise
+
+    def _within(self, worked_for: list[Any]) -> Any:
+        """The context of what works for spans: that of the first one that is kept, or where there are none the one
+        around."""
+        if not worked_for:
+            return None
+        chosen = next((each for each in worked_for if each.trace_flags.sampled), worked_for[0])
+        return self._trace.set_span_in_context(self._trace.NonRecordingSpan(chosen))
 
     def here(self) -> Any:
         found = self._trace.get_current_span().get_span_context()
@@ -106,7 +116,8 @@ def span(
     **attributes: Any,
 ) -> AbstractContextManager[None]:
     """A span around the block. `carrier`: what came with whatever began it, where it may name its parent; without one
-    the parent is the span around. `links`: spans (as `here` gives them) that it works for."""
+    the parent is the span around. `links`: spans (as `here` gives them) that it works for, of which the first one that
+    is kept is its parent."""
     if Tracing.traces is None:
         return NOTHING
     return Tracing.traces.span(name, kind, carrier, links, attributes)

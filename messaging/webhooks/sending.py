@@ -27,6 +27,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from prometheus_client import Counter
 from standardwebhooks import Webhook
 
+from charites.common import tracing
 from charites.common.times import as_utc
 from charites.common.transactions import run
 from messaging.events import WEBHOOK_DEAD, WEBHOOK_SWITCHED_OFF
@@ -107,7 +108,8 @@ def serve(endpoint_id: int, *, now: datetime) -> int:
         return 0
     endpoint = WebhookEndpoint.objects.get(pk=endpoint_id)
     portion = next_portion(endpoint, now)
-    results = asyncio.run(send_all(endpoint, portion, now)) if portion else []
+    with tracing.span("send webhooks", kind="CLIENT", endpoint_id=str(endpoint.pk), items=len(portion)):
+        results = asyncio.run(send_all(endpoint, portion, now)) if portion else []
     tell_sent(endpoint, results)
     written = run(partial(write_down, endpoint, token, results, now), name="note_deliveries")
     tell_ends(endpoint, written)

@@ -31,6 +31,8 @@ pytest.importorskip("opentelemetry.sdk")
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+OTHER_TRACE = "0af7651916cd43dd8448eb211c80319c"
+OTHER_PARENT = f"00-{OTHER_TRACE}-b7ad6b7169203331-01"
 PRIVATE = "Li Lei of 1 Harbour Road"
 
 
@@ -93,7 +95,7 @@ def test_request_goes_on_with_the_trace_of_its_caller(spans: Spans) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_order_in_the_event_loop_is_linked_to_by_its_batch_which_has_the_transaction(spans: Spans, web: Web) -> None:
+def test_order_in_the_event_loop_goes_on_in_its_batch_which_has_the_transaction(spans: Spans, web: Web) -> None:
     make_goods(1, stock=5)
     web.send("GET", "/api/goods/1", headers=as_buyer())
 
@@ -102,11 +104,32 @@ def test_order_in_the_event_loop_is_linked_to_by_its_batch_which_has_the_transac
     request, batch = spans.one("POST api/orders"), spans.one("batch placing")
     assert trace_of(request) == TRACE
     assert [link.context.span_id for link in batch.links] == [request.context.span_id]
+    assert is_child(batch, request)
     assert batch.attributes["items"] == 1
     (transaction,) = [
         span for span in spans.all("transaction atomic_update") if span.context.trace_id == batch.context.trace_id
     ]
     assert transaction.attributes["attempt"] == 0
+
+
+def test_batch_goes_on_in_the_first_trace_that_is_kept_and_links_to_all(spans: Spans) -> None:
+    """Where one request in a hundred is kept, what was done for it is kept, too."""
+    others = [remembered(PARENT.removesuffix("01") + "00"), remembered(OTHER_PARENT), remembered(PARENT)]
+
+    with tracing.span("around"), tracing.span("batch", links=[None, *others]):
+        pass
+
+    batch = spans.one("batch")
+    assert trace_of(batch) == OTHER_TRACE
+    assert [link.context for link in batch.links] == others
+
+
+def remembered(parent: str) -> Any:
+    """What a call knows of the span that it came from."""
+    from opentelemetry.trace import get_current_span  # noqa: PLC0415
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+    return get_current_span(TraceContextTextMapPropagator().extract({"traceparent": parent})).get_span_context()
 
 
 @pytest.mark.django_db(transaction=True)
