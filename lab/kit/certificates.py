@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
+from lab.servers import RedisTls
+
 
 class Certificate(NamedTuple):
     """Paths of PEM files."""
@@ -55,6 +57,12 @@ class Authority:
         cert.write_bytes(made.public_bytes(Encoding.PEM))
         key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return Certificate(cert, key_path)
+
+
+def redis_tls(folder: Path) -> RedisTls:
+    """What a private Redis answers over TLS with, signed by an authority `ours`."""
+    authority = Authority(folder, "ours")
+    return RedisTls(*authority.certificate(), authority.cert)
 
 
 def named(name: str) -> x509.Name:

@@ -21,7 +21,7 @@ from lab.servers.ports import LOOPBACK, free_port, still_free
 from lab.servers.private_server import PortTaken, Server, ServerFailed
 from lab.servers.rabbitmq import RabbitMQ
 from lab.servers.rabbitmq_cluster import RabbitMQCluster
-from lab.servers.redis import EmbeddedRedis, EncryptedRedis, Redis
+from lab.servers.redis import EmbeddedRedis, EncryptedRedis, Redis, RedisTls
 from lab.servers.redis_sentinel import RedisSentinel
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "RabbitMQCluster",
     "Redis",
     "RedisSentinel",
+    "RedisTls",
     "Server",
     "ServerFailed",
     "ShopHAProxy",

@@ -2,7 +2,10 @@
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from lab.servers.ports import LOOPBACK
 from lab.servers.private_server import DEPLOY, Server, find_program
@@ -52,35 +55,60 @@ class Redis(Server):
         return connection.recv(5) in (b"+PONG", b"-NOAU")
 
 
+class RedisTls(NamedTuple):
+    """PEM files of a server; `authority`: what its callers check `cert` against."""
+
+    cert: Path
+    key: Path
+    authority: Path
+
+    def lines(self, port: int) -> str:
+        """What makes Redis answer over TLS alone; no client has to show a certificate."""
+        options = {
+            "port": 0,
+            "tls-port": port,
+            "tls-cert-file": self.cert,
+            "tls-key-file": self.key,
+            "tls-ca-cert-file": self.authority,
+            "tls-auth-clients": "no",
+        }
+        return "".join(f"{name} {value}\n" for name, value in options.items())
+
+    @property
+    def query(self) -> str:
+        """What an address ends with."""
+        return f"?ssl_ca_certs={self.authority}"
+
+    @contextmanager
+    def over(self, connection: socket.socket) -> Iterator[socket.socket]:
+        context = ssl.create_default_context(cafile=self.authority)
+        with context.wrap_socket(connection, server_hostname=LOOPBACK) as encrypted:
+            yield encrypted
+
+
 class EncryptedRedis(Redis):
     """Answers over TLS alone, and with a password alone."""
 
     name = "redis-tls"
 
-    def __init__(self, *, cert: Path, key: Path, authority: Path, password: str) -> None:
-        """`authority`: what clients check `cert` against."""
+    def __init__(self, tls: RedisTls, password: str) -> None:
         super().__init__()
-        self.password = password
-        self._files = {"tls-cert-file": cert, "tls-key-file": key, "tls-ca-cert-file": authority}
+        self.tls, self.password = tls, password
 
     def _address(self, database: int) -> str:
-        return (
-            f"{super()._address(database).replace('redis:', 'rediss:')}?ssl_ca_certs={self._files['tls-ca-cert-file']}"
-        )
+        return super()._address(database).replace("redis:", "rediss:") + self.tls.query
 
     def _configuration(self) -> Path:
         own = super()._configuration()
-        options = {**self._files, "tls-port": self.port, "tls-auth-clients": "no"}
         with own.open("a") as file:
-            file.writelines(f"{name} {value}\n" for name, value in options.items())
+            file.write(self.tls.lines(self.port))
         return own
 
     def command(self) -> list[str]:
         return [*super().command(), "--port", "0"]  # of two, the last one counts
 
     def answers(self, connection: socket.socket) -> bool:
-        context = ssl.create_default_context(cafile=self._files["tls-ca-cert-file"])
-        with context.wrap_socket(connection, server_hostname=LOOPBACK) as encrypted:
+        with self.tls.over(connection) as encrypted:
             return super().answers(encrypted)
 
 

@@ -4,14 +4,14 @@ import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any, Self
 
 import redis
 
 from lab.servers.ports import LOOPBACK
 from lab.servers.private_server import DEPLOY, Server, ServerFailed, find_program
-from lab.servers.redis import Redis
+from lab.servers.redis import Redis, RedisTls
 
 CONFIGURATION = DEPLOY / "redis-sentinel.conf"
 NAME, QUORUM = "charites", 2  # of the file
@@ -23,9 +23,9 @@ class WatchedRedis(Redis):
 
     name = "redis-watched"
 
-    def __init__(self, password: str) -> None:
+    def __init__(self, password: str, tls: RedisTls | None) -> None:
         super().__init__()
-        self.password = password
+        self.password, self.tls = password, tls
         self.first_master: WatchedRedis | None = None  # whom it follows when it starts
 
     def command(self) -> list[str]:
@@ -34,14 +34,19 @@ class WatchedRedis(Redis):
         file.write_text(
             f'include "{DEPLOY / "redis.conf"}"\ninclude "{DEPLOY / "redis-pair.conf"}"\n'
             f"requirepass {self.password}\nmasterauth {self.password}\n"
-            f'bind {LOOPBACK}\nport {self.port}\ndir "{self.folder}"\n'
+            f'bind {LOOPBACK}\ndir "{self.folder}"\n'
+            + listening(self.port, self.tls)
             + (f"replicaof {LOOPBACK} {self.first_master.port}\n" if self.first_master else "")
         )
         return [self.program(), str(file)]
 
+    def answers(self, connection: socket.socket) -> bool:
+        with self.tls.over(connection) if self.tls else nullcontext(connection) as spoken_to:
+            return super().answers(spoken_to)
+
     def info(self) -> dict[str, Any]:
         """What it says of its part. Raises RedisError."""
-        with redis.Redis.from_url(self.url, socket_timeout=5) as client:
+        with asked(self.port, self.password, self.tls) as client:
             found: dict[str, Any] = client.info("replication")
             return found
 
@@ -53,7 +58,7 @@ class Sentinel(Server):
 
     def __init__(self, master: WatchedRedis) -> None:
         super().__init__()
-        self._master, self._password = master, master.password
+        self._master, self._password, self._tls = master, master.password, master.tls
 
     def command(self) -> list[str]:
         file = self.folder / "sentinel.conf"
@@ -67,7 +72,8 @@ class Sentinel(Server):
         text = CONFIGURATION.read_text()
         first = f"sentinel monitor {NAME} {LOOPBACK} {self._master.port} {QUORUM}\n"
         for old, new in {
-            "port 26379\n": f'port {self.port}\nbind {LOOPBACK}\ndir "{self.folder}"\nrequirepass {self._password}\n',
+            "port 26379\n": listening(self.port, self._tls)
+            + f'bind {LOOPBACK}\ndir "{self.folder}"\nrequirepass {self._password}\n',
             f"sentinel monitor {NAME} 10.0.0.1 6379 {QUORUM}\n": f"{first}sentinel auth-pass {NAME} {self._password}\n",
         }.items():
             if old not in text:
@@ -76,22 +82,31 @@ class Sentinel(Server):
         return text
 
     def answers(self, connection: socket.socket) -> bool:
-        connection.sendall(b"PING\r\n")
-        return connection.recv(5) in (b"+PONG", b"-NOAU")
+        return self._master.answers(connection)
 
     def view(self) -> dict[str, Any]:
         """What it knows of the master. Raises RedisError."""
-        with redis.Redis(port=self.port, password=self._password, socket_timeout=5) as client:
+        with asked(self.port, self._password, self._tls) as client:
             found: dict[str, Any] = client.sentinel_master(NAME)
             return found
+
+
+def listening(port: int, tls: RedisTls | None) -> str:
+    """Where a server or a sentinel listens, and how it speaks to the others."""
+    return f"{tls.lines(port)}tls-replication yes\n" if tls else f"port {port}\n"
+
+
+def asked(port: int, password: str, tls: RedisTls | None) -> redis.Redis:
+    of_tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(tls.authority)} if tls else {}
+    return redis.Redis(LOOPBACK, port, password=password, socket_timeout=5, **of_tls)
 
 
 class RedisSentinel:
     """Servers and three sentinels. `master()` is whom the sentinels name."""
 
-    def __init__(self, replicas: int = 1, password: str = "of-these-servers") -> None:
-        self.password = password
-        self.servers = [WatchedRedis(password) for _ in range(1 + replicas)]
+    def __init__(self, replicas: int = 1, password: str = "of-these-servers", tls: RedisTls | None = None) -> None:
+        self.password, self.tls = password, tls
+        self.servers = [WatchedRedis(password, tls) for _ in range(1 + replicas)]
         self.sentinels: list[Sentinel] = []
         self._stack = ExitStack()
 
@@ -122,7 +137,8 @@ class RedisSentinel:
 
     def url(self, database: int) -> str:
         hosts = ",".join(f"{LOOPBACK}:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://:{self.password}@{hosts}/{NAME}/{database}"
+        address = f"redis+sentinel://:{self.password}@{hosts}/{NAME}/{database}"
+        return address.replace("redis", "rediss", 1) + self.tls.query if self.tls else address
 
     def master(self) -> WatchedRedis:
         """Whom most of the sentinels name."""
@@ -130,8 +146,9 @@ class RedisSentinel:
         return next(server for server in self.servers if server.port == max(named, key=named.count))
 
     def mend(self) -> None:
-        """Starts again whoever is dead, and waits until all is as it was."""
+        """Starts again whoever is dead, lets go on who stands still, and waits until all is as it was."""
         for server in (*self.servers, *self.sentinels):
+            server.resume()
             if server.process is None:
                 server.start()
         self.await_all()

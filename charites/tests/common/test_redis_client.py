@@ -22,7 +22,7 @@ from charites.common.redis_client import (
     redis_in_loop,
     watched_by,
 )
-from lab.kit.certificates import Authority
+from lab.kit.certificates import redis_tls
 from lab.kit.processes.shop import wait_until
 from lab.servers import EncryptedRedis, Redis, RedisSentinel
 from stock.locks import RedisLock
@@ -123,8 +123,12 @@ def takes_writes(client: redis.Redis) -> bool:
 
 @pytest.mark.servers
 @pytest.mark.django_db
-def test_cache_rates_hints_and_lock_find_the_master_also_when_it_is_another_one(at: Callable[[str], None]) -> None:
-    with RedisSentinel() as servers, redis_client(servers.url(0), **WAYS) as client:
+@pytest.mark.parametrize("is_tls", [False, True], ids=["clear", "tls"])
+def test_cache_rates_hints_and_lock_find_the_master_also_when_it_is_another_one(
+    at: Callable[[str], None], tmp_path: Path, is_tls: bool
+) -> None:
+    tls = redis_tls(tmp_path) if is_tls else None
+    with RedisSentinel(tls=tls) as servers, redis_client(servers.url(0), **WAYS) as client:
         at(servers.url(0))
         use_all(servers.url(0), "before")
         servers.master().kill()
@@ -135,9 +139,7 @@ def test_cache_rates_hints_and_lock_find_the_master_also_when_it_is_another_one(
 @pytest.mark.servers
 @pytest.mark.django_db
 def test_cache_rates_hints_and_lock_work_over_tls(at: Callable[[str], None], tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "ours")
-    cert, key = authority.certificate()
-    with EncryptedRedis(cert=cert, key=key, authority=authority.cert, password="of-this-test") as server:
+    with EncryptedRedis(redis_tls(tmp_path), password="of-this-test") as server:
         at(server.url)
         use_all(server.url, "name")
 

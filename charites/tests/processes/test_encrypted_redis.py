@@ -10,11 +10,11 @@ from kombu.exceptions import OperationalError
 
 from charites import brokers
 from charites.common.redis_client import redis_client
-from lab.kit.certificates import Authority
+from lab.kit.certificates import Authority, redis_tls
 from lab.kit.factories import make_goods
 from lab.kit.processes.customers import RestDoor, RpcDoor, Wish
 from lab.kit.processes.shop import Shop, wait_until
-from lab.servers import EncryptedRedis
+from lab.servers import EncryptedRedis, RedisSentinel
 from orders.models import Order
 
 BOUND_SECONDS = 120  # for slow machines, no measurement
@@ -23,11 +23,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[EncryptedRedis]:
-    authority = Authority(tmp_path, "ours")
-    certificate = authority.certificate()
-    with EncryptedRedis(
-        cert=certificate.cert, key=certificate.key, authority=authority.cert, password="of-this-test"
-    ) as server:
+    with EncryptedRedis(redis_tls(tmp_path), password="of-this-test") as server:
         yield server
 
 
@@ -57,9 +53,20 @@ def connects(address: str) -> bool:
 def test_shop_on_it_is_well_and_the_worker_closes_an_order_in_time(
     process_environment: dict[str, str], server: EncryptedRedis, tmp_path: Path
 ) -> None:
+    sell_and_close(process_environment, tmp_path, server.url, server.broker_url)
+
+
+def test_shop_on_sentinels_with_tls_is_well_and_the_worker_closes_an_order_in_time(
+    process_environment: dict[str, str], tmp_path: Path
+) -> None:
+    with RedisSentinel(tls=redis_tls(tmp_path)) as servers:
+        sell_and_close(process_environment, tmp_path, servers.url(0), servers.url(1))
+
+
+def sell_and_close(environment: dict[str, str], tmp_path: Path, url: str, broker_url: str) -> None:
     make_goods(1, stock=5)
-    addresses = {"REDIS_URL": server.url, "CELERY_BROKER_URL": server.broker_url}
-    with Shop(tmp_path, process_environment | addresses | {"ORDER_PAY_TIMEOUT_SECONDS": "8"}) as shop:
+    addresses = {"REDIS_URL": url, "CELERY_BROKER_URL": broker_url}
+    with Shop(tmp_path, environment | addresses | {"ORDER_PAY_TIMEOUT_SECONDS": "8"}) as shop:
         shop.start("web", "grpc", "worker", "sweep")
         shop.await_ready()
         shop.await_grpc()
