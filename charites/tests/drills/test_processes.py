@@ -2,10 +2,9 @@
 one by one."""
 
 import json
-import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -20,95 +19,43 @@ from charites.tests.drills.load import (
     await_orders,
     await_yes,
     buyers_at,
-    buyers_of,
     pause,
     turned_away,
     what_they_saw,
 )
+from charites.tests.drills.site import (
+    KINDS,
+    NAMES,
+    PLACED,
+    REST_SECONDS,
+    STOCK,
+    Site,
+    crowd,
+    open_site,
+    replace,
+    start,
+)
 from lab.kit.factories import bearer, make_goods
-from lab.kit.findings import findings
-from lab.kit.history import History, contradictions, miscounts, read_truth
+from lab.kit.history import contradictions, read_truth
 from lab.kit.processes.customers import Crowd, RpcDoor
 from lab.kit.processes.shop import ROOT, START_SECONDS, Shop, wait_until
 from lab.kit.trials import Trials
-from lab.servers import DNS, ShopHAProxy
+from lab.servers import DNS
 from orders.rpc.orders_pb2_grpc import OrderStub
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
-SETTINGS = {"TRUST_PROXY": "true", "NUM_PROXIES": "1", "DRAIN_DELAY_SECONDS": "3"}
-NAMES, KINDS = ("one", "two"), ("web", "grpc")
-PLACED = {"web": '"path": "/api/orders"', "grpc": '"method": "Order.CreateOrder"'}  # as the log says it
-REST_SECONDS = 0.2  # so that a server that starts has something of the machine, too
-STOCK = 1_000_000
 SERVICE_CONFIG = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
 PLAIN_OPTIONS = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
 ]
-# The checkout, with a `.venv`, that a rolling upgrade leads to: the version before or after this one.
-OTHER_CODE = Path(os.environ.get("DRILL_OTHER_CODE", ROOT))
-
-
-class Site:
-    """Servers with ports of their own on one database, behind a proxy. One of them is told by its number and kind."""
-
-    def __init__(self, shops: Mapping[str, Shop], proxy: ShopHAProxy) -> None:
-        self.shops, self.proxy = shops, proxy
-
-    def start(self, name: str, kind: str) -> None:
-        self.shops[name].start(kind)
-
-    def await_up(self, name: str, kind: str) -> None:
-        """Waits until the proxy takes it for well."""
-        wait_until(lambda: self.state(name, kind) == "UP", seconds=START_SECONDS, what=f"{kind} {name} is up")
-
-    def state(self, name: str, kind: str) -> str:
-        rows = [line.split(",") for line in self.proxy.tell("show stat").splitlines()]
-        return next(row[17] for row in rows if row[:2] == [kind, name])
-
-    def placed(self, name: str, kind: str) -> int:
-        """How many orders it has answered."""
-        return self.shops[name].log(kind).count(PLACED[kind])
-
-    def kill(self, name: str, kind: str) -> None:
-        self.shops[name].kill(kind)
 
 
 @pytest.fixture
 def site(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Site]:
-    """All of it, nothing started but the proxy."""
-    for goods_id in GOODS:
-        make_goods(goods_id, stock=STOCK)
-    with ExitStack() as stack:
-        shops = {}
-        for name in NAMES:
-            (tmp_path / name).mkdir()
-            shops[name] = stack.enter_context(Shop(tmp_path / name, {**process_environment, **SETTINGS}))
-            shops[name].fix_ports()
-        web, grpc = ([getattr(shop, f"{kind}_port") for shop in shops.values()] for kind in ("http", "grpc"))
-        yield Site(shops, stack.enter_context(ShopHAProxy(web, grpc)))
-
-
-def start(site: Site, *names: str) -> None:
-    for name, kind in product(names, KINDS):
-        site.start(name, kind)
-    for name, kind in product(names, KINDS):
-        site.await_up(name, kind)
-
-
-@contextmanager
-def crowd(site: Site, trials: Trials) -> Iterator[History]:
-    """Buyers at work, and what is true when they have gone."""
-    earlier = read_truth(connection).effects
-    with buyers_of(site.proxy, trials, rest_seconds=REST_SECONDS) as buyers:
-        with Crowd(buyers):
-            yield buyers[0].history
-        history = buyers[0].history
-    truth = read_truth(connection)
-    assert contradictions(history.calls, [effect for effect in truth.effects if effect not in earlier]) == []
-    assert miscounts(truth) == []
-    assert findings() == []
+    with open_site(tmp_path, process_environment) as site:
+        yield site
 
 
 def test_second_instance_gets_calls_within_seconds_and_one_that_is_stopped_loses_none(
@@ -155,18 +102,13 @@ def test_instance_that_dies_loses_no_order_that_was_acknowledged(site: Site, tri
 
 
 def test_all_instances_are_replaced_one_after_the_other_and_no_call_fails(site: Site, trials: Trials) -> None:
-    """A rolling restart; with DRILL_OTHER_CODE a rolling upgrade, and the way back."""
+    """A rolling restart."""
     start(site, *NAMES)
     with crowd(site, trials) as history:
         pause(trials)
         began = time.monotonic()
-        for code, name, kind in product((OTHER_CODE, ROOT)[: trials.count(sample=1, full=2)], NAMES, KINDS):
-            before = site.placed(name, kind)
-            assert site.shops[name].end(kind) == 0
-            site.shops[name].code = code
-            site.start(name, kind)
-            site.await_up(name, kind)
-            wait_until(lambda: site.placed(name, kind) > before, seconds=START_SECONDS, what="it gets calls")  # noqa: B023
+        for name, kind in product(NAMES * trials.count(sample=1, full=2), KINDS):
+            replace(site, name, kind, ROOT)
         ended = time.monotonic()
         await_orders(history, ended)
         failed = turned_away(history.calls, began)
