@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from lab.servers.ports import LOOPBACK, free_port
 from lab.servers.private_server import DEPLOY, Server, ServerFailed, find_program
 
+BY_PRODUCT = "# use_backend grpc-by-product"  # the line that is left out unless it is wanted
+NAMES = ("one", "two", "three", "four")
+
 
 class AnyHAProxy(Server):
     """`file`: what it reads in production, of which `changes` are ours, old text to new."""
@@ -73,10 +76,11 @@ class ShopHAProxy(AnyHAProxy):
     file = DEPLOY / "haproxy-shop.cfg"
     admin = "/run/haproxy/shop.sock"
 
-    def __init__(self, web: Sequence[int], grpc: Sequence[int]) -> None:
-        """`web`, `grpc`: ports of two servers each."""
+    def __init__(self, web: Sequence[int], grpc: Sequence[int], *, by_product: bool = False) -> None:
+        """`web`, `grpc`: ports of the servers, up to four of each. `by_product`: with the line of the file that sends a
+        product's calls to one of them."""
         super().__init__()
-        self.web, self.grpc = web, grpc
+        self.web, self.grpc, self.by_product = web, grpc, by_product
         self.grpc_port = free_port()
 
     @property
@@ -95,10 +99,24 @@ class ShopHAProxy(AnyHAProxy):
         self.grpc_port = free_port()
 
     def changes(self) -> dict[str, str]:
-        servers = {"10.0.0.1:8000": self.web[0], "10.0.0.2:8000": self.web[1]}
-        servers |= {"10.0.0.1:8081": self.grpc[0], "10.0.0.2:8081": self.grpc[1]}
         return {
             "bind :443 ssl crt /etc/haproxy/shop.pem alpn h2,http/1.1": f"bind {LOOPBACK}:{self.port}",
             "bind :8443 ssl crt /etc/haproxy/shop.pem alpn h2": f"bind {LOOPBACK}:{self.grpc_port} proto h2",
-            **{old: f"{LOOPBACK}:{port}" for old, port in servers.items()},
+            **({BY_PRODUCT: BY_PRODUCT.removeprefix("# ")} if self.by_product else {}),
+            **self.servers(self.web, 8000),
+            **self.servers(self.grpc, 8081, " proto h2"),
+            **self.servers(self.grpc, 8081, " proto h2 no-check track grpc/{}"),
         }
+
+    @staticmethod
+    def servers(ports: Sequence[int], port: int, rest: str = "") -> dict[str, str]:
+        """The two lines of servers in the file, and those of ours."""
+        old = [f"10.0.0.{number}:{port}" for number in (1, 2)]
+        addresses = [f"{LOOPBACK}:{port}" for port in ports]
+        return {server_lines(old, rest): server_lines(addresses, rest)}
+
+
+def server_lines(addresses: Sequence[str], rest: str) -> str:
+    """A line for each server, with its name where `rest` wants it."""
+    named = zip(NAMES[: len(addresses)], addresses, strict=True)
+    return "".join(f"    server {name} {address}{rest.format(name)}\n" for name, address in named)

@@ -12,6 +12,7 @@ import redis
 from hpack import Decoder
 
 from lab.servers import EmbeddedRedis, MariaDB, PortTaken, RabbitMQ, Redis, Server, ServerFailed, ShopHAProxy
+from lab.servers.haproxy import BY_PRODUCT
 from lab.servers.ports import GivenPorts, ephemeral_ports, free_port, given_ports, ports_for_servers, still_free
 from lab.servers.private_server import find_program
 
@@ -263,12 +264,18 @@ def test_redis_uses_the_installed_server():
 
 
 @pytest.mark.servers
-def test_haproxy_takes_the_file_of_the_shop_as_it_stands_with_a_certificate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_by_product", [False, True])
+def test_haproxy_takes_the_file_of_the_shop_as_it_stands_with_a_certificate(
+    is_by_product: bool, tmp_path: Path
+) -> None:
     subject = ["-subj", "/CN=shop.example", "-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
     subprocess.run(command, check=True, capture_output=True)
     (tmp_path / "shop.pem").write_text((tmp_path / "cert").read_text() + (tmp_path / "key").read_text())
     text = ShopHAProxy.file.read_text().replace("/etc/haproxy/shop.pem", str(tmp_path / "shop.pem"))
+    if is_by_product:
+        assert BY_PRODUCT in text
+        text = text.replace(BY_PRODUCT, BY_PRODUCT.removeprefix("# "))
     (tmp_path / "haproxy.cfg").write_text(text)
 
     done = subprocess.run(

@@ -52,8 +52,8 @@ class Site:
 
 
 @contextmanager
-def open_site(folder: Path, environment: Mapping[str, str]) -> Iterator[Site]:
-    """All of it, nothing started but the proxy."""
+def open_site(folder: Path, environment: Mapping[str, str], *, by_product: bool = False) -> Iterator[Site]:
+    """All of it, nothing started but the proxy, which may send all calls for a product to one server."""
     for goods_id in GOODS:
         make_goods(goods_id, stock=STOCK)
     with ExitStack() as stack:
@@ -63,7 +63,7 @@ def open_site(folder: Path, environment: Mapping[str, str]) -> Iterator[Site]:
             shops[name] = stack.enter_context(Shop(folder / name, {**environment, **SETTINGS}))
             shops[name].fix_ports()
         web, grpc = ([getattr(shop, f"{kind}_port") for shop in shops.values()] for kind in ("http", "grpc"))
-        yield Site(shops, stack.enter_context(ShopHAProxy(web, grpc)))
+        yield Site(shops, stack.enter_context(ShopHAProxy(web, grpc, by_product=by_product)))
 
 
 def start(site: Site, *names: str) -> None:
