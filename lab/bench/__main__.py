@@ -8,7 +8,6 @@ nothing at the end.
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -35,10 +34,11 @@ from lab.bench import (
     b14_viewers,
     b15_peer,
     b16_webhooks,
+    b17_hot_product,
 )
 from lab.bench.plot import draw
 from lab.bench.ratio import FULL_SECONDS, Ratio
-from lab.bench.stage import Stage
+from lab.bench.stage import Stage, cpus
 from lab.servers.private_server import ServerFailed
 
 Measure = Callable[..., Iterator[Ratio]]
@@ -58,6 +58,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "B14": b14_viewers.measure,
     "B15": b15_peer.measure,
     "B16": b16_webhooks.measure,
+    "B17": b17_hot_product.measure,
 }
 OTHER_NAMES = {"PEER": "B15", "B3": "B2"}  # what is measured with another
 ROUNDS, SECONDS = 7, FULL_SECONDS
@@ -146,10 +147,6 @@ def write(file: Path, *, ratios: list[Ratio], **run: object) -> dict[str, Any]:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return result
-
-
-def cpus() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.bench.stage import HOT, Stage
 
 BATCH, FIRST_ORDER_ID = 256, 1_000_000_000
-buyers = itertools.count(1)
+buyers = itertools.count(os.getpid() * 10**9)  # so that several processes have others
 order_ids = itertools.count(FIRST_ORDER_ID, 1_000_000_000)
 
 
@@ -22,25 +22,25 @@ def measure(stage: Stage, *, rounds: int, seconds: int) -> Iterator[Ratio]:
     yield rates.ratio("B1 batches of 256 in process / C client", ours.name, client.name, floor=4, goal=8)
 
 
-def place_for(seconds: int) -> Load:
+def place_for(seconds: int, *, goods_id: int = HOT, batch: int = BATCH) -> Load:
     """Places batches until the time is up."""
     from charites.common import clock  # noqa: PLC0415 (after the settings)
     from orders.services import place_orders  # noqa: PLC0415
 
     started, orders = time.monotonic(), 0
     while time.monotonic() < started + seconds:
-        placed = place_orders(commands=[command() for _ in range(BATCH)], now=clock.now())
+        placed = place_orders(commands=[command(goods_id) for _ in range(batch)], now=clock.now())
         if refused := next((result for result in placed if not result.created), None):
             raise AssertionError(refused)
-        orders += BATCH
+        orders += batch
     return Load(orders, time.monotonic() - started)
 
 
-def command() -> Any:
-    """A buyer's command for one piece of the hot product; every buyer is another one."""
+def command(goods_id: int = HOT) -> Any:
+    """A buyer's command for one piece of a product; every buyer is another one."""
     from orders.payloads import PlaceOrder  # noqa: PLC0415
 
-    return PlaceOrder(next(buyers), {HOT: 1}, address="1 Harbour Road", name="Li Lei", phone="13800000000")
+    return PlaceOrder(next(buyers), {goods_id: 1}, address="1 Harbour Road", name="Li Lei", phone="13800000000")
 
 
 def c_client(stage: Stage) -> Contestant:

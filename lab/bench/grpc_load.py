@@ -15,6 +15,9 @@ TRANSPORTS = ["grpcio", *(["pyvoy"] if find_spec("pyvoy") else [])]  # the faste
 KEY = "0" * 16  # in a message: a key of its own for every call
 BUYER = 2**21  # likewise, a user id: the first one that takes four bytes
 BUYER_BYTES = b"\x80\x80\x80\x01"
+PRODUCT = 64  # likewise, the goods id of an order: the first of as many as there are, which take turns
+PRODUCT_BYTES = b"\x08\x40"  # the first field, and its value
+MOST_PRODUCTS = 64  # whose ids take one byte
 
 Floors = dict[str, tuple[float, float]]  # by transport: floor and goal
 Make = Callable[["GrpcServer"], Contestant]
@@ -28,20 +31,38 @@ class GrpcServer:
         self._authorization, self._program = authorization, build_grpc_load(stage.folder)
 
     def contestant(
-        self, path: str, message: Message, *, callers: int, status: str = "OK", what: str = "", streams: int = STREAMS
+        self,
+        path: str,
+        message: Message,
+        *,
+        callers: int,
+        status: str = "OK",
+        what: str = "",
+        streams: int = STREAMS,
+        products: int = 1,
     ) -> Contestant:
         """Calls of one method with one message; those that end with `status` count."""
         name = f"{self._name} {what or path.rpartition('/')[2]}, {callers} callers"
 
         def load(seconds: int) -> Load:
-            return self.call(path, message, callers=callers, seconds=seconds, streams=streams).load(status)
+            calls = self.call(path, message, callers=callers, seconds=seconds, streams=streams, products=products)
+            return calls.load(status)
 
         return Contestant(name, load, self.pids)
 
     def call(
-        self, path: str, message: Message, *, callers: int, seconds: int, streams: int = STREAMS, timeout: str = "-"
+        self,
+        path: str,
+        message: Message,
+        *,
+        callers: int,
+        seconds: int,
+        streams: int = STREAMS,
+        products: int = 1,
+        timeout: str = "-",
     ) -> Calls:
-        """Calls a method for some seconds. A `KEY` and a `BUYER` in the message are others in every call."""
+        """Calls a method for some seconds. A `KEY` and a `BUYER` in the message are others in every call, and a
+        `PRODUCT` is one of so many, which `x-goods-id` names, too."""
         data = message.SerializeToString()
         body = as_body(self._stage.folder / f"body-{abs(hash(data))}", data)
         framed = body.read_bytes()
@@ -56,6 +77,8 @@ class GrpcServer:
             authorization=self._authorization,
             key_at=framed.find(KEY.encode()),
             buyer_at=framed.find(BUYER_BYTES),
+            product_at=framed.find(PRODUCT_BYTES) + 1 if PRODUCT_BYTES in framed else -1,
+            products=products,
             timeout=timeout,
         )
 
@@ -66,13 +89,17 @@ class GrpcShop(GrpcServer):
     def __init__(
         self, stage: Stage, transport: str, *, processes: int = 2, settled: bool = True, **settings: str
     ) -> None:
-        from charites.common import clock  # noqa: PLC0415 (after the settings)
-        from charites.common.auth import Role, issue_token  # noqa: PLC0415
-
-        token = issue_token(user_id=0, role=Role.SERVICE, now=clock.now(), lifetime_seconds=86_400)
         settings["GRPC_SERVER"] = transport
         started = stage.start_grpc("manage.py", "grpcserver", processes=processes, settled=settled, **settings)
-        super().__init__(stage, transport, *started, f"Bearer {token}")
+        super().__init__(stage, transport, *started, authorization())
+
+
+def authorization() -> str:
+    """A service's, which may order for every buyer."""
+    from charites.common import clock  # noqa: PLC0415 (after the settings)
+    from charites.common.auth import Role, issue_token  # noqa: PLC0415
+
+    return f"Bearer {issue_token(user_id=0, role=Role.SERVICE, now=clock.now(), lifetime_seconds=86_400)}"
 
 
 def empty_server(stage: Stage, callers: int) -> Contestant:

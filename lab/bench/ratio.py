@@ -64,11 +64,13 @@ class Ratio:
 
 
 class Rates:
-    """Contestants in turn, there and back (A B B A), round after round."""
+    """Contestants in turn, there and back (A B B A), round after round. `of`: what each got a second in each round;
+    `micros`: the microseconds of CPU of an answer in each turn, `server_micros` what the servers have of them."""
 
     def __init__(self, stage: Stage, contestants: Sequence[Contestant], *, rounds: int, seconds: int) -> None:
         self.of: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
-        self._micros: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+        self.micros: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+        self.server_micros: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
         for contestant in contestants:  # warm
             contestant.prepare()
             contestant.load(1)
@@ -76,10 +78,13 @@ class Rates:
             sums = dict.fromkeys(self.of, 0.0)
             for contestant in [*contestants, *reversed(contestants)]:
                 contestant.prepare()
-                pids = [] if contestant.pids is None else [*contestant.pids, *stage.servers()]
-                spent = cpu_seconds(pids)
+                pids, servers = ([], []) if contestant.pids is None else (contestant.pids, stage.servers())
+                spent, by_servers = cpu_seconds(pids), cpu_seconds(servers)
                 load = contestant.load(seconds)
-                self._micros[contestant.name].append((cpu_seconds(pids) - spent) / max(1, load.answers) * 1e6)
+                by_servers = (cpu_seconds(servers) - by_servers) / max(1, load.answers) * 1e6
+                own = (cpu_seconds(pids) - spent) / max(1, load.answers) * 1e6
+                self.micros[contestant.name].append(own + by_servers)
+                self.server_micros[contestant.name].append(by_servers)
                 sums[contestant.name] += load.rate / 2
             for name, rate in sums.items():
                 self.of[name].append(rate)
@@ -89,5 +94,5 @@ class Rates:
         return Ratio(name, floor, goal, rounds, [self.describe(ours), self.describe(theirs)])
 
     def describe(self, name: str) -> str:
-        cpu = f", {median(self._micros[name]):.0f} µs of CPU each" if any(self._micros[name]) else ""
+        cpu = f", {median(self.micros[name]):.0f} µs of CPU each" if any(self.micros[name]) else ""
         return f"{name}: {median(self.of[name]):,.0f}/s{cpu}"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -79,18 +79,22 @@ class Stage:
             logs.Access.stream.write_to((self.folder / "lines.log").open("w"))
 
         from goods.models import Goods, Room, RoomGoods  # noqa: PLC0415
-        from stock.services import Adjustment, adjust_stock  # noqa: PLC0415
 
         call_command("migrate", verbosity=0)
-        for goods_id in range(1, 11):
-            limit = 2 if goods_id == LIMITED else 0
-            Goods.objects.create(goods_id=goods_id, limit_per_buyer=limit, **described(goods_id))
+        self.add_products(range(1, 11))
+        Goods.objects.filter(goods_id=LIMITED).update(limit_per_buyer=2)
         Room.objects.create(room_id=ROOM, title="Bench", status=Room.Status.LIVE, current_goods_id=HOT)
         RoomGoods.objects.bulk_create(RoomGoods(room_id=ROOM, goods_id=n, weight=n) for n in range(1, 11))
+
+    def add_products(self, goods_ids: Iterable[int]) -> None:
+        """Products with plenty of stock, but for the one that is sold out; those that are there already stay."""
+        from goods.models import Goods  # noqa: PLC0415 (after the settings)
+        from stock.services import Adjustment, adjust_stock  # noqa: PLC0415
+
+        new = sorted(set(goods_ids) - set(Goods.objects.values_list("goods_id", flat=True)))
+        Goods.objects.bulk_create(Goods(goods_id=goods_id, **described(goods_id)) for goods_id in new)
         adjust_stock(
-            adjustments=[
-                Adjustment(n, "delivery", "bench", target=0 if n == SOLD_OUT else PLENTY) for n in range(1, 11)
-            ]
+            adjustments=[Adjustment(n, "delivery", "bench", target=0 if n == SOLD_OUT else PLENTY) for n in new]
         )
 
     def start(self, *words: str, **settings: str) -> int:
@@ -229,6 +233,11 @@ def memory_mb(pid: int) -> float:
     """The resident memory of a process now, in MiB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def cpus() -> int:
+    """How many processors this machine gives us."""
+    return len(os.sched_getaffinity(0))
 
 
 def timed(action: Callable[[], Any]) -> float:

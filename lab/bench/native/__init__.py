@@ -95,12 +95,15 @@ def grpc_load(
     authorization: str = "",
     key_at: int = -1,
     buyer_at: int = -1,
+    product_at: int = -1,
+    products: int = 1,
     timeout: str = "-",
 ) -> Calls:
     """Unary calls from so many callers at once, `streams` of them on a connection; each with a key and a buyer of its
-    own, if told where in the body they stand."""
+    own, and for one of so many `products`, if told where in the body they stand."""
     host, _, port = address.rpartition(":")
-    words = [host, port, path, body, callers, min(callers, streams), seconds, key_at, buyer_at, timeout, authorization]
+    words = [host, port, path, body, callers, min(callers, streams), seconds]
+    words += [key_at, buyer_at, product_at, products, timeout, authorization]
     done = subprocess.run([str(program), *map(str, words)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailed(f"grpc_load: {done.stdout[-300:]}{done.stderr[-300:]}")

@@ -1,12 +1,13 @@
 /* Unary gRPC calls from many callers at once, each a different one where that is wanted.
  *
- *   grpc_load HOST PORT PATH BODY CALLERS STREAMS SECONDS KEY_AT BUYER_AT TIMEOUT [AUTHORIZATION]
+ *   grpc_load HOST PORT PATH BODY CALLERS STREAMS SECONDS KEY_AT BUYER_AT PRODUCT_AT PRODUCTS TIMEOUT [AUTHORIZATION]
  *
  * BODY is a file with one message as gRPC frames it. At KEY_AT stand 16 bytes that become a number of their own in every
- * call, in digits; at BUYER_AT four bytes that become a user id, as a varint; -1: no such thing. TIMEOUT is the value of
- * grpc-timeout, or "-". CALLERS are spread over connections with STREAMS each. Prints "seconds", then "status N count"
- * for every grpc-status (-1: none came), "second N count" for the calls that succeeded in each second, and "p50" and
- * "p99" of the answers, in milliseconds.
+ * call, in digits; at BUYER_AT four bytes that become a user id, as a varint; at PRODUCT_AT one byte, the first of
+ * PRODUCTS goods ids below 128 that take turns, which each call names in x-goods-id, too; -1: no such thing. TIMEOUT is
+ * the value of grpc-timeout, or "-". CALLERS are spread over connections with STREAMS each. Prints "seconds", then
+ * "status N count" for every grpc-status (-1: none came), "second N count" for the calls that succeeded in each second,
+ * and "p50" and "p99" of the answers, in milliseconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -41,7 +42,8 @@ struct call {
 static const char *path, *authority, *authorization, *timeout;
 static unsigned char *template;
 static size_t template_size;
-static long key_at, buyer_at;
+static long key_at, buyer_at, product_at, products;
+static char product[4]; /* of the next call, in digits */
 static long long number, counts[STATUSES], latencies[LATENCIES], succeeded[MOST_SECONDS];
 static double begun;
 static int streams, over, still_open;
@@ -77,6 +79,11 @@ static unsigned char *next_body(void)
         for (int i = 0; i < 4; i++)
             body[buyer_at + i] = (user >> (7 * i) & 0x7f) | (i < 3 ? 0x80 : 0);
     }
+    if (product_at >= 0) {
+        body[product_at] += number % products;
+        snprintf(product, sizeof product, "%d", body[product_at]);
+        headers[header_count - 1].valuelen = strlen(product);
+    }
     return body;
 }
 
@@ -110,6 +117,8 @@ static void make_headers(void)
         add("authorization", authorization);
     if (*timeout != '-')
         add("grpc-timeout", timeout);
+    if (product_at >= 0)
+        add("x-goods-id", product); /* the last one: its value changes */
 }
 
 static void submit(struct connection *connection)
@@ -208,7 +217,7 @@ static double percentile(double share)
 
 int main(int argc, char **argv)
 {
-    if (argc < 11) {
+    if (argc < 13) {
         fprintf(stderr, "usage: see the head of grpc_load.c\n");
         return 2;
     }
@@ -224,8 +233,10 @@ int main(int argc, char **argv)
     streams = atoi(argv[6]);
     key_at = atol(argv[8]);
     buyer_at = atol(argv[9]);
-    timeout = argv[10];
-    authorization = argc > 11 ? argv[11] : "";
+    product_at = atol(argv[10]);
+    products = atol(argv[11]);
+    timeout = argv[12];
+    authorization = argc > 13 ? argv[13] : "";
     snprintf(named, sizeof named, "%s:%d", host, port);
     authority = named;
     make_headers();
