@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,6 +17,7 @@ from lab.bench.ratio import Ratio
 sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
 CURVES = ("#1d6fb8", "#c9821d", "#b8321d", "#2f8f4e")
+MANY_CURVES = (*CURVES, "#7b4fa3", "#5c6670")
 COLORS = ("#1d6fb8", "#c9d3dc")  # what was measured, and its floor
 
 
@@ -70,6 +72,26 @@ def draw_curves(curves: dict[str, list[float]], file: Path, *, title: str) -> No
     for name, values in curves.items():
         middle = median(values) or 1.0
         chart.add(name, [value / middle for value in values])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    chart.render_to_file(str(file))
+
+
+def draw_rates(curves: dict[str, list[float]], sizes: Sequence[int], file: Path, *, title: str) -> None:
+    """Draws how many a second by a size; all series have one value for each of the sizes."""
+    chart = pygal.Line(
+        title=title,
+        style=Style(background="white", plot_background="white", colors=MANY_CURVES),
+        js=[],
+        width=900,
+        height=400,
+        legend_at_bottom=True,
+        legend_at_bottom_columns=3,
+        range=(0, max(map(max, curves.values()))),
+        value_formatter=lambda rate: f"{rate:,.0f}",
+    )
+    chart.x_labels = [str(size) for size in sizes]
+    for name, values in curves.items():
+        chart.add(name, values)
     file.parent.mkdir(parents=True, exist_ok=True)
     chart.render_to_file(str(file))
 

@@ -1,22 +1,26 @@
 """What `make bench` does with its figures."""
 
+import json
 import os
+import re
 from argparse import ArgumentTypeError
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from lab.bench import scale_page
 from lab.bench.__main__ import BENCHMARKS, main
 from lab.bench.b11_payments import Payer
 from lab.bench.b15_peer import loopback
 from lab.bench.grpc_load import as_body
 from lab.bench.native import Load, read_calls
 from lab.bench.pending import percentile, shares
-from lab.bench.plot import draw, draw_curves, share
+from lab.bench.plot import draw, draw_curves, draw_rates, share
 from lab.bench.ratio import Contestant, Rates, Ratio
 from lab.servers.private_server import ServerFailed
 
+ROOT = Path(__file__).resolve().parents[2]
 CALLS = "seconds 2.000\nstatus 0 500\nstatus 9 20\nstatus -1 3\nsecond 0 180\nsecond 1 320\np50 1.50\np99 9.25\n"
 
 
@@ -159,3 +163,47 @@ def test_curves_are_drawn_as_shares_of_their_medians(tmp_path: Path) -> None:
     drawing = (tmp_path / "c.svg").read_text()
     assert "orders/s (median 20)" in drawing
     assert 'href="http' not in drawing
+
+
+def test_rates_are_drawn_by_their_sizes(tmp_path: Path) -> None:
+    draw_rates({"1 committer": [700.0, 9000.0]}, [1, 256], tmp_path / "rates.svg", title="Orders a second")
+
+    drawing = (tmp_path / "rates.svg").read_text()
+    assert "9,000" in drawing
+    assert 'href="http' not in drawing
+
+
+@pytest.mark.parametrize("page", scale_page.PAGES)
+def test_tables_of_the_page_on_scaling_are_those_of_the_results(page: str) -> None:
+    text, results = (ROOT / page).read_text(), json.loads(scale_page.RESULTS.read_text())
+
+    assert scale_page.with_tables(page, text, results) == text, "stale: python -m lab.bench.scale_page"
+
+
+def test_page_on_scaling_without_a_place_for_a_table_is_refused() -> None:
+    with pytest.raises(scale_page.NoBlock, match="has no <!-- balanced -->"):
+        scale_page.with_tables("docs/when-to-scale.md", "<!-- committers -->\n<!-- /committers -->\n", {})
+
+
+def test_machines_are_bound_by_what_has_least_processor_time_left() -> None:
+    measured = {"part": "servers", "processes": 2, "callers": 256, "is_one": True, "rates": [4000, 5000, 4500]}
+    results = {"machine": {"cpus": 2}, "cells": [{**measured, "micros": 300, "server_micros": 50}]}
+
+    rows = scale_page.machines(scale_page.PAGES["docs/when-to-scale.md"], results).splitlines()[2:]
+
+    assert rows == [
+        "| 1 | measured | 4,500 | 0.06 | 38 | the processors of the shop |",
+        "| 2 | extrapolated | 8,000 | 0.07 | 38 | the processors of the shop |",
+        "| 10 | extrapolated | 40,000 | 0.07 | 342 | the processors of the database |",
+        "| 100 | extrapolated | 40,000 | 0.69 | 3,762 | connections, then the processors of the database |",
+    ]
+
+
+def test_connections_on_the_page_are_those_that_the_shop_and_the_database_are_set_to() -> None:
+    workers = re.search(r"^\| `GRPC_MAX_WORKERS` \| `(\d+)`", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
+    most = re.search(r"^max_connections = (\d+)", (ROOT / "deploy" / "mariadb.cnf").read_text(), re.MULTILINE)
+
+    assert workers
+    assert most
+    assert int(workers[1]) + 3 == scale_page.CONNECTIONS_A_PROCESS
+    assert int(most[1]) == scale_page.MOST_CONNECTIONS
