@@ -33,6 +33,7 @@ class Words(NamedTuple):
     machines: Line
     here: str
     extrapolated: str
+    all_of_it: str
     shop: str
     database: str
     connections: str
@@ -57,6 +58,7 @@ PAGES = {
         ],
         "measured",
         "extrapolated",
+        "its processors",
         "the processors of the shop",
         "the processors of the database",
         "connections, then the processors of the database",
@@ -71,6 +73,7 @@ PAGES = {
         ["机器", "数字", "订单/秒，上限", "每百万订单的机器小时", "连接，上限", "先到极限的"],
         "测量",
         "推算",
+        "它的处理器",
         "店铺的处理器",
         "数据库的处理器",
         "连接数，然后是数据库的处理器",
@@ -145,7 +148,7 @@ def machines(words: Words, results: dict[str, Any]) -> str:
     cpus = results["machine"]["cpus"]
     one = cell(results, part="servers", processes=cpus, callers=FULL_LOAD, is_one=True)
     here = median(one["rates"])
-    rows = [["1", words.here, f"{here:,.0f}", hours(1, here), connections(cpus), words.shop]]
+    rows = [["1", words.here, f"{here:,.0f}", hours(1, here), connections(cpus), words.all_of_it]]
     for number in MACHINES:
         by_shop = (number - 1) * cpus * 1e6 / (one["micros"] - one["server_micros"])
         by_database = cpus * 1e6 / one["server_micros"]

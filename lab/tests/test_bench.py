@@ -192,7 +192,7 @@ def test_machines_are_bound_by_what_has_least_processor_time_left() -> None:
     rows = scale_page.machines(scale_page.PAGES["docs/when-to-scale.md"], results).splitlines()[2:]
 
     assert rows == [
-        "| 1 | measured | 4,500 | 0.06 | 38 | the processors of the shop |",
+        "| 1 | measured | 4,500 | 0.06 | 38 | its processors |",
         "| 2 | extrapolated | 8,000 | 0.07 | 38 | the processors of the shop |",
         "| 10 | extrapolated | 40,000 | 0.07 | 342 | the processors of the database |",
         "| 100 | extrapolated | 40,000 | 0.69 | 3,762 | connections, then the processors of the database |",
