@@ -1,4 +1,4 @@
-"""Two gRPC servers behind a HAProxy that sends a product's calls to one of them, and to the other when that one dies."""
+"""Two gRPC servers behind a HAProxy that sends a product's calls to one of them, to the other when that one dies."""
 
 import time
 from collections import Counter
