@@ -63,7 +63,8 @@ class Trials:
         self.lines.append(line)
 
     def row(self, cells: dict[str, str]) -> None:
-        """Notes a row, column by column, of a table of what was done, which stands below the tests in the report."""
+        """Notes a row, column by column, of a table of what was done. In the report it stands below the tests, or for a
+        test that tells nothing else."""
         self.rows.append(cells)
 
 
@@ -125,7 +126,7 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         return
     terminalreporter.section(f"faults ({config.getoption('--faults')})")
     for entry in done:
-        words = "; ".join(entry["lines"]) or "-"
+        words = "; ".join(entry["lines"] or map(in_words, entry["rows"])) or "-"
         name = entry["test"].rpartition("/")[2]
         line = f"{name}: {entry['outcome']} in {entry['seconds']:.1f} s, seed {entry['seed']}: {words}"
         terminalreporter.write_line(line)
@@ -142,9 +143,13 @@ def as_page(done: list[dict[str, Any]], *, head: str, counts: str) -> str:
     for path, entries in groupby(done, lambda entry: str(entry["test"]).partition("::")[0]):
         told = list(entries)
         parts.append(f"## {Path(path).stem.removeprefix('test_').replace('_', ' ').capitalize()}")
-        parts.append(as_table([as_row(entry) for entry in told]))
+        parts.append(as_table([as_row(entry) for entry in told if entry["lines"] or not entry["rows"]]))
         parts.append(as_table([row for entry in told for row in entry["rows"]]))
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def in_words(cells: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in cells.items())
 
 
 def as_row(entry: dict[str, Any]) -> dict[str, str]:

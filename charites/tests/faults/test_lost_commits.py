@@ -65,7 +65,6 @@ def test_answer_to_a_lost_commit_is_true_and_to_do_as_it_says_does_it_once(
                     "in the end": done,
                 }
             )
-    trials.tell(f"{len(trials.rows)} lost COMMITs")
     assert findings() == []
 
 

@@ -118,9 +118,7 @@ def test_redis_that_is_lost_under_load_ends_nothing_and_keeps_nobody_from_buying
 
     with Crowd(customers):
         for fault in faults:
-            row = strike(site, fault, history, seconds=seconds)
-            trials.row(row)
-            trials.tell(", ".join(f"{name} {value}" for name, value in row.items()))
+            trials.row(strike(site, fault, history, seconds=seconds))
 
     truth = read_truth(connection)
     assert contradictions(history.calls, truth.effects) == []
