@@ -181,7 +181,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
 
 def has_database(item: pytest.Item) -> bool:
-    return item.get_closest_marker("django_db") is not None or not DATABASES.isdisjoint(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("django_db") is not None or not DATABASES.isdisjoint(
+        getattr(item, "fixturenames", ())
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """What fuzzers have to know of the shop, or they would hear of nothing but what is not there."""
 
 from collections.abc import Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -32,12 +33,12 @@ def pay_orders(url: str, *, number: int, random: Random) -> list[int]:
             client.post(f"/api/orders/{placed['order_id']}/pay", json={"outcome": "now"}).raise_for_status()
             order_ids.append(int(placed["order_id"]))
         for order_id in order_ids:
-            wait_until(
-                lambda order_id=order_id: client.get(f"/api/orders/{order_id}").json()["status"] == PAID,
-                seconds=START_SECONDS,
-                what=f"order {order_id} is paid",
-            )
+            wait_until(partial(is_paid, client, order_id), seconds=START_SECONDS, what=f"order {order_id} is paid")
     return order_ids
+
+
+def is_paid(client: httpx.Client, order_id: int) -> bool:
+    return bool(client.get(f"/api/orders/{order_id}").json()["status"] == PAID)
 
 
 class Known:
