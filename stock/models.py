@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from charites.common.models import KEY_LENGTH, NAME_LENGTH, ExactCharField, Inherited, Timestamped, never_deleted
 
+ARCHIVED_ORDERS = 0  # the number of the records that stand for archived orders: no order has it
 SHOP = "service:orders"  # whose the stock of the shop's own orders is, in this process or in a service of their own
 
 
@@ -37,8 +38,8 @@ class Stock(Inherited):
 
 
 class StockRecord(Inherited):
-    """What one order took of one product. A row that was rolled back stays for good: it is the tombstone that
-    refuses a reservation which arrives after its own roll back."""
+    """What one order took of one product. A row that was rolled back is the tombstone that refuses a reservation which
+    arrives after its own roll back: it stays until its order is archived, half a year later at the earliest."""
 
     class Status(models.IntegerChoices):
         RESERVED = 1, _("reserved")
@@ -48,6 +49,7 @@ class StockRecord(Inherited):
     class Source(models.TextChoices):
         ORDER = "order", _("order")
         RECEIPT = "receipt", _("receipt")  # a deduction without an order
+        ARCHIVE = "archive", _("archived orders")  # one record a product, of all that they took and kept
 
     order_id = models.BigIntegerField(_("order id"))
     goods_id = models.BigIntegerField(_("goods id"))

@@ -1,4 +1,5 @@
-"""Stock records are written here and nowhere else: what every order took, as the proof behind the counts."""
+"""Stock records are written here: what every order took, as the proof behind the counts. Those of archived orders are
+added up in `services/archiving.py`, and nobody else writes any."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
