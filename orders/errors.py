@@ -29,6 +29,13 @@ class OrderNotFound(ServiceError):
     example = {"order_id": 1}
 
 
+class OrderArchived(OrderNotFound):
+    """The order ended long ago and has left the database; its number and its idempotency key stay used."""
+
+    code = 50010018
+    text = _("Order %(order_id)s has been archived: it can be neither shown nor changed here any more.")
+
+
 class OrderStateConflict(ServiceError):
     """The order is not in the state that this step starts from."""
 

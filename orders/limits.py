@@ -1,9 +1,9 @@
 """What one buyer may have: pieces of a product, unpaid orders, orders in a while. Decided inside the transaction.
 
-Pieces are counted in `Allowance`, for products that ever had a limit, and over all orders that are not closed: placing
-adds, closing gives back. Who begins to count a product waits until all transactions that place or close have ended, and
-counts what they left: so a limit that is switched on counts what was sold before it. A limit that is lowered or
-switched off touches no order, and the count goes on.
+Pieces are counted in `Allowance`, for products that ever had a limit, and over all orders that are not closed, archived
+ones included: placing adds, closing gives back. Who begins to count a product waits until all transactions that place
+or close have ended, and counts what they left: so a limit that is switched on counts what was sold before it. A limit
+that is lowered or switched off touches no order, and the count goes on.
 
 Unpaid orders, and orders in a while, are counted in the orders themselves, after new ones are inserted: two
 transactions of one buyer wait for each other there. Where there are too many, all of it begins anew, and for a while
@@ -51,12 +51,20 @@ BEGIN_TO_COUNT = SetStatement(
 COUNT_ORDERS = SetStatement(
     f"""
     INSERT INTO shopping_order_allowance (goods_id, user_id, pieces, created_at, updated_at)
-    SELECT line.goods_id, line.user_id, SUM(line.num), {{now}}, {{now}}
-    FROM {{sent}}
-    JOIN shopping_order_detail AS line ON line.goods_id = sent.limited
-    JOIN shopping_order AS orders ON orders.order_id = line.order_id
-    WHERE orders.status <> {Order.Status.CLOSED.value}
-    GROUP BY line.goods_id, line.user_id
+    WITH asked AS (SELECT limited FROM {{sent}})
+    SELECT goods_id, user_id, SUM(pieces), {{now}}, {{now}}
+    FROM (
+        SELECT line.goods_id, line.user_id, line.num AS pieces
+        FROM asked
+        JOIN shopping_order_detail AS line ON line.goods_id = asked.limited
+        JOIN shopping_order AS orders ON orders.order_id = line.order_id
+        WHERE orders.status <> {Order.Status.CLOSED.value}
+        UNION ALL
+        SELECT archived.goods_id, archived.user_id, archived.pieces
+        FROM asked
+        JOIN shopping_order_archived_pieces AS archived ON archived.goods_id = asked.limited
+    ) AS held
+    GROUP BY goods_id, user_id
     """,
     sent={"limited": "number"},
 )
@@ -195,6 +203,12 @@ def counted_goods(goods_ids: Iterable[int], *, locked: bool = True) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(sql.replace("%s", ", ".join(["%s"] * len(asked))), asked)
         return {goods_id for (goods_id,) in cursor.fetchall() if goods_id}
+
+
+def keep_counted() -> None:
+    """Keeps anybody from beginning to count a product before this transaction ends: what buyers have in orders moves to
+    what they have in archived ones, and would be counted here and there, or nowhere."""
+    counted_goods(())
 
 
 def begin_to_count(goods_ids: set[int]) -> None:

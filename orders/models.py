@@ -1,4 +1,5 @@
-"""Orders, their lines, payments, refunds and what came back with them, and the sandbox provider's own ledger."""
+"""Orders, their lines, payments, refunds and what came back with them, what stays of archived orders, and the sandbox
+provider's own ledger."""
 
 from django.db import models
 from django.db.models import Q
@@ -289,6 +290,68 @@ class RefundLine(Timestamped):
     def __str__(self) -> str:
         words = {"refund_id": self.refund_id, "quantity": self.num, "goods_id": self.goods_id}
         return _("refund %(refund_id)s: %(quantity)s of product %(goods_id)s") % words
+
+
+class Archive(Timestamped):
+    """A file of orders that have left the database, and what they come to. Why: docs/adr/0042-old-orders.md."""
+
+    name = models.CharField(_("file"), max_length=NAME_LENGTH, unique=True)
+    digest = models.CharField(_("SHA-256 digest"), max_length=64)
+    orders = models.PositiveIntegerField(_("orders"))
+    amount = models.BigIntegerField(_("amount, cents"))
+    pieces = models.BigIntegerField(_("pieces"))  # that were sold
+
+    class Meta:
+        db_table = "shopping_order_archive"
+        verbose_name = _("archive")
+        verbose_name_plural = _("archives")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ArchivedOrder(models.Model):
+    """What stays of an order that has left: its number and its key are used for good, its money and its pieces are
+    counted."""
+
+    order_id = models.BigIntegerField(_("order id"), primary_key=True)
+    user_id = models.BigIntegerField(_("user id"))
+    status = models.SmallIntegerField(_("status"), choices=Order.Status)  # as it ended
+    pay_amount = models.BigIntegerField(_("amount, cents"))
+    payment_id = models.BigIntegerField(_("payment id"), null=True)  # that paid it
+    pieces = models.BigIntegerField(_("pieces"))  # that were sold
+    idempotency_key = ExactCharField(_("idempotency key"), max_length=KEY_LENGTH, null=True)  # noqa: DJ001 (NULLs do not collide)
+    archive_id = models.BigIntegerField(_("archive"))
+
+    class Meta:
+        db_table = "shopping_order_archived"
+        verbose_name = _("archived order")
+        verbose_name_plural = _("archived orders")
+        constraints = [
+            models.UniqueConstraint(fields=["user_id", "idempotency_key"], name="shopping_order_archived_key"),
+        ]
+
+    def __str__(self) -> str:
+        return _("order %(order_id)s") % {"order_id": self.order_id}
+
+
+class ArchivedPieces(Timestamped):
+    """How many pieces of a product a buyer has in archived orders that were not closed: a limit counts them, too."""
+
+    goods_id = models.BigIntegerField(_("goods id"))
+    user_id = models.BigIntegerField(_("user id"))
+    pieces = models.BigIntegerField(_("pieces"))
+
+    class Meta:
+        db_table = "shopping_order_archived_pieces"
+        verbose_name = _("archived pieces of a buyer")
+        verbose_name_plural = _("archived pieces of buyers")
+        constraints = [
+            models.UniqueConstraint(fields=["goods_id", "user_id"], name="shopping_order_archived_pieces_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.goods_id} {self.user_id}"
 
 
 class SandboxPayment(Timestamped):

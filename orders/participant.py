@@ -16,13 +16,13 @@ from django.db.models.functions import Now
 from charites.common.errors import KeyReused
 from charites.common.transactions import expect_rows
 from orders.announcements import announce_closed, announce_paid, announce_placed
-from orders.errors import PaymentNotFound
+from orders.errors import OrderArchived, PaymentNotFound
 from orders.limits import BuyerRules, add_pieces, check_orders, give_back_pieces
 from orders.models import Order, OrderDetail, Payment, Refund
-from orders.payloads import Capture, Closing, Paying, Placing
+from orders.payloads import Capture, Closing, NewOrder, Paying, Placing
 from orders.refunds import NewRefund, left_of, store_refunds
-from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, find_keys, insert_orders
-from orders.selectors import in_status, with_keys
+from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, UsedKey, find_keys, insert_orders
+from orders.selectors import in_status, list_archived, with_keys
 from stock.moves import NO_RULES, OK, REPEATED, Move, Outcome, Rules, Status
 
 
@@ -52,16 +52,24 @@ class OrderParticipant:
 
 
 def settle_keys(moves: Sequence[Move]) -> dict[Move, Outcome]:
-    """Answers placements whose key is stored: the same request again, or a misuse of the key."""
-    stored = find_keys(move.payload.order for move in moves)
+    """Answers placements whose key is used: the same request again, that of an archived order, or a misuse of the
+    key."""
+    used = find_keys(move.payload.order for move in moves)
     outcomes = {}
     for move in moves:
         order = move.payload.order
-        digest = stored.get((order.user_id, order.idempotency_key))
-        if digest is not None:
-            reused = Outcome(Status.FAILED, KeyReused, {"key": order.idempotency_key})
-            outcomes[move] = REPEATED if digest == order.request_digest else reused
+        if key := used.get((order.user_id, order.idempotency_key)):
+            outcomes[move] = answer_key(order, key)
     return outcomes
+
+
+def answer_key(order: NewOrder, key: UsedKey) -> Outcome:
+    """What a placement gets whose key is used."""
+    if key.archived_order_id is not None:
+        return Outcome(Status.FAILED, OrderArchived, {"order_id": key.archived_order_id})
+    if key.request_digest == order.request_digest:
+        return REPEATED
+    return Outcome(Status.FAILED, KeyReused, {"key": order.idempotency_key})
 
 
 def find_captures(moves: Sequence[Move]) -> dict[Move, Outcome]:
@@ -198,6 +206,9 @@ def write_captures(moves: Sequence[Move]) -> list[Move]:
     store_captures(news, payments)
     locked = lock(Order.objects.order_by("order_id"), news).values_list("order_id", "pay_amount", "status")
     orders = {order_id: (amount, status) for order_id, amount, status in locked}
+    if missing := [move.order_id for move in news if move.order_id not in orders]:
+        archived = list_archived(order_ids=missing)
+        orders |= {order_id: (order.pay_amount, order.status) for order_id, order in archived.items()}
     for move in news:
         move.payload.stored_as = payment_id_of(move, payments)
         move.payload.refund_reason = refund_reason(move.payload, *orders[move.order_id])

@@ -126,9 +126,13 @@ MARK_LINES_PAID = SetUpdate(
 
 FIND_KEYS = SetStatement(
     """
-    SELECT stored.user_id, stored.idempotency_key, stored.request_digest
-    FROM {sent} JOIN shopping_order AS stored
+    SELECT sent.user_id, sent.idempotency_key, stored.request_digest, archived.order_id
+    FROM {sent}
+    LEFT JOIN shopping_order AS stored
         ON stored.user_id = sent.user_id AND stored.idempotency_key = sent.idempotency_key
+    LEFT JOIN shopping_order_archived AS archived
+        ON archived.user_id = sent.user_id AND archived.idempotency_key = sent.idempotency_key
+    WHERE stored.order_id IS NOT NULL OR archived.order_id IS NOT NULL
     """,
     sent={"user_id": "number", "idempotency_key": "text"},
 )
@@ -150,10 +154,17 @@ def insert_payments(payments: Iterable[NewPayment]) -> None:
     INSERT_PAYMENTS.insert(sorted(payments))
 
 
-def find_keys(orders: Iterable[NewOrder | PlaceOrder]) -> dict[tuple[int, str | None], str]:
-    """Which keys of these orders are stored: (user_id, key) -> the digest of the request that it came with."""
+class UsedKey(NamedTuple):
+    """Whose an idempotency key is: an order with the digest of the request that it came with, or an archived order."""
+
+    request_digest: str | None
+    archived_order_id: int | None
+
+
+def find_keys(orders: Iterable[NewOrder | PlaceOrder]) -> dict[tuple[int, str | None], UsedKey]:
+    """Which keys of these orders are used, by (user_id, key)."""
     keys = [(order.user_id, order.idempotency_key) for order in orders]
-    return {(user_id, key): digest for user_id, key, digest in FIND_KEYS.select(keys)}
+    return {(user_id, key): UsedKey(*used) for user_id, key, *used in FIND_KEYS.select(keys)}
 
 
 def insert_orders(placings: Sequence[Placing]) -> None:

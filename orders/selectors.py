@@ -9,13 +9,23 @@ from itertools import chain
 from operator import or_
 from typing import NamedTuple
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.pages import MOST_COUNTED, Row, along, count_values
 from charites.common.sums import halves, sum_of_halves
-from orders.errors import OrderNotFound
-from orders.models import OF_ITS_ORDER, ON_ITS_WAY, Order, OrderDetail, Payment, Refund, RefundLine
+from orders.errors import OrderArchived, OrderNotFound
+from orders.models import (
+    OF_ITS_ORDER,
+    ON_ITS_WAY,
+    Archive,
+    ArchivedOrder,
+    Order,
+    OrderDetail,
+    Payment,
+    Refund,
+    RefundLine,
+)
 
 PAGE = 500  # rows that are read together
 REFUNDED = "_refunded"
@@ -83,14 +93,35 @@ def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:
 
 
 def get_order(*, order_id: int, user_id: int | None) -> OrderWithLines:
-    """Returns an order of this user; None means any user's. Raises OrderNotFound, also for somebody else's order."""
+    """Returns an order of this user; None means any user's. Raises OrderNotFound, also for somebody else's order;
+    OrderArchived."""
     orders = Order.objects.filter(order_id=order_id)
     if user_id is not None:
         orders = orders.filter(user_id=user_id)
     order = orders.first()
     if order is None:
-        raise OrderNotFound(order_id=order_id)
+        raise explain_missing(order_ids=[order_id], user_id=user_id)[order_id]
     return with_lines([order])[0]
+
+
+def explain_missing(*, order_ids: Sequence[int], user_id: int | None = None) -> dict[int, OrderNotFound]:
+    """Returns order_id -> why there is no such order of this user (None: of any): OrderArchived, or OrderNotFound."""
+    archived = list_archived(order_ids=order_ids) if order_ids else {}
+    gone = {order_id for order_id, order in archived.items() if user_id in (None, order.user_id)}
+    return {
+        order_id: OrderArchived(order_id=order_id) if order_id in gone else OrderNotFound(order_id=order_id)
+        for order_id in order_ids
+    }
+
+
+def list_archived(*, order_ids: Sequence[int]) -> dict[int, ArchivedOrder]:
+    """Returns order_id -> what is left of it, for those that were archived."""
+    return {order.order_id: order for order in ArchivedOrder.objects.filter(order_id__in=order_ids)}
+
+
+def list_lines(*, order_id: int) -> list[OrderDetail]:
+    """Returns the lines of an order, by product; none of one that was archived."""
+    return list(OrderDetail.objects.filter(order_id=order_id).order_by("goods_id"))
 
 
 def list_by_numbers(*, order_ids: Sequence[int]) -> list[Order]:
@@ -170,6 +201,44 @@ def pages_of_old_personal_data(*, before: datetime, page: int) -> Iterator[list[
         chosen = old.filter(order_id__gt=last, order_id__lte=window[-1]).order_by("order_id")
         yield list(chosen.values_list("order_id", flat=True))
         last = window[-1]
+
+
+def find_archived(*, order_id: int) -> tuple[ArchivedOrder, Archive] | None:
+    """Returns what is left of an archived order, and its file, or None."""
+    order = ArchivedOrder.objects.filter(order_id=order_id).first()
+    return (order, Archive.objects.get(pk=order.archive_id)) if order else None
+
+
+def each_archive() -> Iterator[Archive]:
+    """Yields the files of archived orders, in the order in which they were written."""
+    return Archive.objects.order_by("pk").iterator(PAGE)
+
+
+def ended_orders(*, placed_before: datetime, unchanged_since: datetime) -> QuerySet[Order]:
+    """Orders that were placed before a time and closed, completed or paid, and have not changed since another."""
+    return in_statuses(*ENDED, Order.Status.PAID).filter(created_at__lt=placed_before, updated_at__lt=unchanged_since)
+
+
+def pages_of_ended(*, placed_before: datetime, unchanged_since: datetime, page: int) -> Iterator[list[int]]:
+    """Yields the numbers of these orders, in windows of so many orders, by their numbers; a page may be empty. Numbers
+    grow with time: it ends where all of a window were placed later."""
+    ended = ended_orders(placed_before=placed_before, unchanged_since=unchanged_since)
+    last = 0
+    while True:
+        following = Order.objects.filter(order_id__gt=last).order_by("order_id")
+        window = list(following.values_list("order_id", "created_at")[:page])
+        if all(placed_at >= placed_before + CLOCKS_DIFFER for _order_id, placed_at in window):
+            return
+        until = window[-1][0]
+        chosen = ended.filter(order_id__gt=last, order_id__lte=until).order_by("order_id")
+        yield list(chosen.values_list("order_id", flat=True))
+        last = until
+
+
+def count_lines(*, order_ids: Sequence[int]) -> dict[int, int]:
+    """Returns order_id -> how many lines it has, for those that have any."""
+    lines = OrderDetail.objects.filter(order_id__in=order_ids).order_by("order_id")
+    return dict(lines.values_list("order_id").annotate(Count("pk")))
 
 
 def due_orders(now: datetime) -> QuerySet[Order]:

@@ -24,6 +24,7 @@ OWNERS = {
     "current_goods_id": "shopping_goods",
     "order_id": "shopping_order",
     "payment_id": "shopping_payment",
+    "archive_id": "shopping_order_archive",
 }
 COMMON = ("id", "created_at", "created_by", "updated_at", "updated_by", "version", "is_deleted")
 HEAD = f"""# The tables
@@ -56,8 +57,9 @@ def draw_lines(model: type[Model]) -> Iterator[str]:
     """The ids in a table that name rows of others."""
     for column in model._meta.local_concrete_fields:
         owner = OWNERS.get(str(column.column))
-        # The row that an id is about is found by the same id in its own table.
-        if owner and not (owner == model._meta.db_table and column.unique):
+        # The row that an id is about is found by the same id in its own table. A primary key is no id of another row:
+        # what an archived order was is gone.
+        if owner and not column.primary_key and not (owner == model._meta.db_table and column.unique):
             one, many = "|o" if column.null else "||", "o|" if column.unique else "o{"
             yield f"    {owner} {one}--{many} {model._meta.db_table} : {column.column}"
 

@@ -42,7 +42,8 @@ def refunds_section(refunds: list[Refund], lines: Iterable[OrderDetail], returne
     """With the pieces that came back with each, by the titles that the order's lines have."""
     titles, pieces = {line.goods_id: line.title for line in lines}, defaultdict(list)
     for piece in returned:
-        pieces[piece.refund_id].append(f"{titles[piece.goods_id]} × {piece.num}")
+        title = titles.get(piece.goods_id, piece.goods_id)  # an archived order has no lines
+        pieces[piece.refund_id].append(f"{title} × {piece.num}")
     return section(
         _("Refunds"),
         Refund,
@@ -89,7 +90,7 @@ class PaymentAdmin(MoneyAdmin):
 
     def sections(self, obj: Payment) -> list[Section]:
         found = [row for row in selectors.list_refunds(order_id=obj.order_id) if row.payment_id == obj.payment_id]
-        lines = selectors.get_order(order_id=obj.order_id, user_id=None).lines
+        lines = selectors.list_lines(order_id=obj.order_id)
         returned = selectors.list_returned(refund_ids=[refund.refund_id for refund in found])
         notices = list_by_key(topic=NOTIFY_TOPIC, key=str(obj.payment_id))
         refunds = list_by_key(topic=REFUND_TOPIC, key=str(obj.payment_id))

@@ -45,7 +45,7 @@ class MoneyOfOrderView(Endpoint):
         description="Every try to pay it, and money that went back.",
         operation_id="get_order_money",
         answers=Answer(MoneySerializer, "What was paid and sent back, oldest first.", examples.MONEY_OF_AN_ORDER),
-        errors=[errors.OrderNotFound],
+        errors=[errors.OrderNotFound, errors.OrderArchived],
     )
     def get(self, request: Request, order_id: int) -> Response:
         selectors.get_order(order_id=order_id, user_id=identity_of(request).visible_user_id)
@@ -74,6 +74,7 @@ class RefundOrderView(Endpoint):
         errors=[
             Forbidden,
             errors.OrderNotFound,
+            errors.OrderArchived,
             errors.OrderStateConflict,
             errors.RefundTooLarge,
             errors.ReturnTooLarge,

@@ -85,6 +85,7 @@ class OrderListView(Endpoint):
             errors.OverBuyersLimit,
             errors.TooManyUnpaid,
             errors.PriceChanged,
+            errors.OrderArchived,
             errors.OrderFailed,
             errors.GoodsCallFailed,
             errors.StockCallFailed,
@@ -140,7 +141,7 @@ class OrderView(Endpoint):
         description="A buyer's own; anybody's for services and for staff who may see orders.",
         operation_id="get_order",
         answers=Answer(OrderSerializer, "The order.", examples.AN_ORDER),
-        errors=[errors.OrderNotFound],
+        errors=[errors.OrderNotFound, errors.OrderArchived],
     )
     def get(self, request: Request, order_id: int) -> Response:
         found = selectors.get_order(order_id=order_id, user_id=identity_of(request).visible_user_id)
@@ -157,6 +158,7 @@ class PayView(Endpoint):
         answers=Answer(BegunPaymentSerializer, "The payment has begun.", examples.A_BEGUN_PAYMENT, 202),
         errors=[
             errors.OrderNotFound,
+            errors.OrderArchived,
             errors.OrderStateConflict,
             errors.TooLateToPay,
             errors.PaymentsUnavailable,
@@ -182,6 +184,7 @@ class CancelView(Endpoint):
         answers=Answer(OrderSerializer, "The order is cancelled.", examples.A_CANCELLED_ORDER),
         errors=[
             errors.OrderNotFound,
+            errors.OrderArchived,
             errors.OrderStateConflict,
             errors.PaymentsUnavailable,
             errors.PaymentUnanswered,
@@ -208,7 +211,7 @@ class CompleteView(Endpoint):
         description="For staff who may change orders: the buyer has it.",
         operation_id="complete_order",
         answers=Answer(OrderSerializer, "The order is completed.", examples.A_COMPLETED_ORDER),
-        errors=[Forbidden, errors.OrderNotFound, errors.OrderStateConflict],
+        errors=[Forbidden, errors.OrderNotFound, errors.OrderArchived, errors.OrderStateConflict],
     )
     def post(self, request: Request, order_id: int) -> Response:
         identity = identity_of(request)

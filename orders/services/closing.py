@@ -14,7 +14,7 @@ from charites.common.threads import each_at_once
 from charites.common.transactions import Undone, expect_rows, reading_the_answer, run
 from orders import flows, selectors
 from orders.announcements import announce_completed
-from orders.errors import OrderNotFound, OrderStateConflict, PaymentsUnavailable
+from orders.errors import OrderStateConflict, PaymentsUnavailable
 from orders.events import ORDER_CLOSED, ORDER_COMPLETED
 from orders.limits import cancel_rate, cancelled_lately
 from orders.models import Order, Payment
@@ -181,15 +181,12 @@ def close_payments(begun: Sequence[Payment], *, now: datetime) -> dict[int, Exce
 def not_cancelled(order_ids: Sequence[int]) -> dict[int, Exception]:
     """Why these orders were not closed: none of that number, or not in the right state."""
     found = {order.order_id: order for order in selectors.list_by_numbers(order_ids=order_ids)}
-    errors: dict[int, Exception] = {}
-    for order_id in order_ids:
-        if order_id not in found:
-            errors[order_id] = OrderNotFound(order_id=order_id)
-        else:
-            # Still unpaid: a payment has begun since those that were open were closed at the provider.
-            is_paying = is_unpaid(found[order_id])
-            state = _("being paid at this moment; try again") if is_paying else found[order_id].get_status_display()
-            errors[order_id] = OrderStateConflict(order_id=order_id, wanted=_("cancelled"), found=state)
+    missing = [order_id for order_id in order_ids if order_id not in found]
+    errors: dict[int, Exception] = {**selectors.explain_missing(order_ids=missing)}
+    for order_id, order in found.items():
+        # Still unpaid: a payment has begun since those that were open were closed at the provider.
+        state = _("being paid at this moment; try again") if is_unpaid(order) else order.get_status_display()
+        errors[order_id] = OrderStateConflict(order_id=order_id, wanted=_("cancelled"), found=state)
     return errors
 
 

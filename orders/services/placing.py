@@ -18,6 +18,7 @@ from goods.models import Goods
 from messaging.wakeups import wake_up_at
 from orders import flows, selectors
 from orders.catalogue import Catalogue, read_catalogue
+from orders.errors import OrderArchived
 from orders.events import ORDER_PLACED
 from orders.models import Order, OrderDetail
 from orders.payloads import NewLine, NewOrder, PlaceOrder, Placing
@@ -64,8 +65,8 @@ def place_orders(*, commands: Sequence[PlaceOrder], now: datetime, origins: Sequ
 
     Price and description come from goods. A command whose key was used for the same request before gets that order
     as it is now. Errors: Invalid, GoodsNotFound, GoodsOffSale, RoomNotFound, StockNotFound, NotEnoughStock,
-    KeyReused, StockBusy, OutcomeUnknown, OrderFailed, Busy (the database is away, or no number is to be had); in the
-    split form GoodsCallFailed and StockCallFailed. Call it outside any transaction.
+    KeyReused, OrderArchived, StockBusy, OutcomeUnknown, OrderFailed, Busy (the database is away, or no number is to be
+    had); in the split form GoodsCallFailed and StockCallFailed. Call it outside any transaction.
 
     `origins`: where each command comes from, for the log; when left out, all from here.
     """
@@ -100,21 +101,27 @@ def is_of_now(error: Exception | None) -> bool:
 
 
 def find_stored(commands: Mapping[int, PlaceOrder]) -> dict[int, Placed]:
-    """The results of those of the commands whose keys are stored, by index: that order as it is now, or KeyReused. All
-    keys are looked up at once."""
+    """The results of those of the commands whose keys are used, by index: that order as it is now, OrderArchived, or
+    KeyReused. All keys are looked up at once."""
     keyed = {index: command for index, command in commands.items() if command.idempotency_key is not None}
     if not keyed:
         return {}
     try:
-        stored = find_keys(keyed.values())
+        used = find_keys(keyed.values())
     except Error as error:
         return refused_all(keyed, error)
-    known = {
-        index: key for index, command in keyed.items() if (key := (command.user_id, command.idempotency_key)) in stored
-    }
-    repeated = {index: key for index, key in known.items() if stored[key] == keyed[index].digest()}
-    reused = {index: Placed(error=KeyReused(key=known[index][1])) for index in known.keys() - repeated.keys()}
-    return reused | read_repeated(repeated)
+    results, repeated = {}, {}
+    for index, command in keyed.items():
+        name = (command.user_id, command.idempotency_key)
+        if not (key := used.get(name)):
+            continue
+        if key.archived_order_id is not None:
+            results[index] = Placed(error=OrderArchived(order_id=key.archived_order_id))
+        elif key.request_digest == command.digest():
+            repeated[index] = name
+        else:
+            results[index] = Placed(error=KeyReused(key=command.idempotency_key))
+    return results | read_repeated(repeated)
 
 
 def refuse_invalid(commands: Sequence[PlaceOrder], catalogue: Catalogue, now: datetime) -> dict[int, Placed]:

@@ -19,12 +19,12 @@ from charites.common.models import MAX_INT64, MAX_LINES, REASON_LENGTH
 from charites.common.text import TextRule, check_key, check_texts
 from charites.common.transactions import Undone, reading_the_answer, run
 from messaging.services import Draft, publish_many
-from orders.errors import OrderNotFound, OrderStateConflict, RefundTooLarge, ReturnTooLarge
+from orders.errors import OrderStateConflict, RefundTooLarge, ReturnTooLarge
 from orders.events import REFUND_REQUESTED
 from orders.models import Refund, RefundLine
 from orders.payloads import RefundOrder
 from orders.refunds import REQUESTED_TOPIC, RETURN_TOPIC, Account, read_accounts
-from orders.selectors import RefundWithPieces, list_by_refund_ids, with_pieces
+from orders.selectors import RefundWithPieces, explain_missing, list_by_refund_ids, with_pieces
 
 REASON = TextRule("reason", REASON_LENGTH)
 
@@ -53,8 +53,8 @@ def refund_orders(*, commands: Sequence[RefundOrder]) -> list[RequestedRefund]:
     in order. The money leaves, and the pieces become available, by messages that commit with it.
 
     Never more than what came in, first come first served; one that is refused does not disturb the others. Errors:
-    OrderNotFound, OrderStateConflict (not paid), RefundTooLarge, ReturnTooLarge, KeyReused. Raises Invalid, Busy,
-    OutcomeUnknown.
+    OrderNotFound, OrderArchived, OrderStateConflict (not paid), RefundTooLarge, ReturnTooLarge, KeyReused. Raises
+    Invalid, Busy, OutcomeUnknown.
     """
     for command in commands:
         check_command(command)
@@ -97,22 +97,24 @@ def check_command(command: RefundOrder) -> None:
 
 def write_refunds(commands: Sequence[RefundOrder], numbers: Sequence[int]) -> list[RequestedRefund]:
     """Between BEGIN and COMMIT: see the module."""
-    accounts = read_accounts(order_ids={command.order_id for command in commands}, locked=True)
+    order_ids = {command.order_id for command in commands}
+    accounts = read_accounts(order_ids=order_ids, locked=True)
+    missing = explain_missing(order_ids=sorted(order_ids - accounts.keys()))
     pieces: list[RefundLine] = []
     outcomes = []
     for command, number in zip(commands, numbers, strict=True):
         try:
-            outcomes.append(decide(command, accounts.get(command.order_id), number, pieces))
+            if command.order_id in missing:
+                raise missing[command.order_id]
+            outcomes.append(decide(command, accounts[command.order_id], number, pieces))
         except ServiceError as error:
             outcomes.append(RequestedRefund(error=error))
     store([outcome.refund for outcome in outcomes if outcome.refund and outcome.is_new], pieces)
     return outcomes
 
 
-def decide(command: RefundOrder, account: Account | None, number: int, pieces: list[RefundLine]) -> RequestedRefund:
+def decide(command: RefundOrder, account: Account, number: int, pieces: list[RefundLine]) -> RequestedRefund:
     """What becomes of a command; notes it in the account, and adds to the pieces that come back."""
-    if account is None:
-        raise OrderNotFound(order_id=command.order_id)
     if stored := account.find(command.idempotency_key):
         if stored.request_digest != command.digest():
             raise KeyReused(key=command.idempotency_key)

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from lab.kit.factories import make_capture, make_goods, make_order, make_paid_order, make_payment
-from orders.models import Refund
+from orders.models import ArchivedOrder, Refund
 from orders.payloads import RefundOrder
 from orders.services import record_captures, refund_order
 
@@ -53,3 +53,17 @@ def test_refunds_of_late_money_alone_keep_nothing_from_being_taken_back() -> Non
     call_command("migrate", "orders", verbosity=0)
 
     assert Refund.objects.get().refund_id == refund_id
+
+
+def test_archived_orders_keep_their_tables() -> None:
+    row = {"user_id": 7, "status": 300, "pay_amount": 1, "pieces": 0, "archive_id": 1}
+    ArchivedOrder.objects.create(order_id=1, **row)
+
+    with pytest.raises(CommandError, match="0013 is not taken back: 1 orders were archived"):
+        call_command("migrate", "orders", "0012", verbosity=0)
+    assert ArchivedOrder.objects.count() == 1
+
+    ArchivedOrder.objects.all().delete()
+    call_command("migrate", "orders", "0012", verbosity=0)
+    call_command("migrate", "orders", verbosity=0)
+    assert ArchivedOrder.objects.count() == 0

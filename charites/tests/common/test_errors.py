@@ -55,6 +55,7 @@ KEPT = {
     "StockChanged": (40010004, Kind.CONFLICT),
     "StockRolledBack": (40010007, Kind.CONFLICT),
     "OrderNotFound": (50010003, Kind.NOT_FOUND),
+    "OrderArchived": (50010018, Kind.NOT_FOUND),
     "OrderStateConflict": (50010006, Kind.CONFLICT),
     "OrderFailed": (50010007, Kind.INTERNAL),
     "KeyReused": (10000009, Kind.KEY_REUSED),

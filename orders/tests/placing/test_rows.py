@@ -172,7 +172,8 @@ def test_keys_are_found_letter_by_letter_and_by_their_user():
     found = find_keys(asked)
 
     assert found.keys() == {(7, key) for key in keys}
-    assert set(map(len, found.values())) == {64}
+    assert {len(used.request_digest or "") for used in found.values()} == {64}
+    assert {used.archived_order_id for used in found.values()} == {None}
 
 
 def test_set_of_nothing_sends_nothing(django_assert_num_queries):
