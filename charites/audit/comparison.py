@@ -1,8 +1,8 @@
 """Orders and stock compared where each is in a database of its own.
 
-Orders, their lines and the stock records are read side by side in order of the order's number, a page at a time, so
-that the memory used does not depend on how many there are. The two snapshots are of two moments; therefore an order of
-which anything changed lately is left for the next audit.
+Orders, their lines, what is left of archived orders, and the stock records are read side by side in order of the
+order's number, a page at a time, so that the memory used does not depend on how many there are. The two snapshots are
+of two moments; therefore an order of which anything changed lately is left for the next audit.
 """
 
 import heapq
@@ -24,6 +24,7 @@ Row = tuple[int, int, str, int, int, str, bool]
 Side = tuple[Any, Any]  # a cursor inside a snapshot, and the end of the grace period there
 
 ORDER = "SELECT order_id, 0, 'order', 0, status, '', updated_at < %s FROM shopping_order"
+ARCHIVED = "SELECT order_id, 0, 'archived', 0, status, '', %s IS NOT NULL FROM shopping_order_archived"
 LINE = "SELECT order_id, goods_id, 'line', num, 0, '', updated_at < %s FROM shopping_order_detail"
 # What other services reserved is for orders that they have.
 KIND = f"CASE WHEN kind = 'order' AND owner NOT IN {OWN} THEN 'of another' ELSE kind END"
@@ -38,6 +39,7 @@ class Account:
     """Everything that both services know of one order number. Lines and records are by goods_id."""
 
     status: int | None = None  # None: there is no such order
+    is_archived: bool = False  # its lines are gone; its records are still stock's
     lines: dict[int, int] = field(default_factory=dict)  # quantity
     records: dict[int, tuple[int, int, str]] = field(default_factory=dict)  # quantity, status, kind
     is_past_grace: bool = True
@@ -48,6 +50,7 @@ def compare(orders: Side, stock: Side) -> list[Result]:
     results = {check.id: Result(check, "orders + stock") for check in ORDERS_AND_STOCK}
     streams = [
         read_pages(orders, ORDER, ["order_id"]),
+        read_pages(orders, ARCHIVED, ["order_id"]),
         read_pages(orders, LINE, ["order_id", "goods_id"]),
         read_pages(stock, RECORD, ["order_id", "goods_id"]),
     ]
@@ -92,8 +95,8 @@ def make_account(rows: Iterable[Row]) -> Account:
     account = Account()
     for _, goods_id, table, quantity, status, kind, is_past_grace in rows:
         account.is_past_grace &= bool(is_past_grace)
-        if table == "order":
-            account.status = status
+        if table in ("order", "archived"):
+            account.status, account.is_archived = status, table == "archived"
         elif table == "line":
             account.lines[goods_id] = quantity
         else:
@@ -115,7 +118,7 @@ def find_differences(account: Account) -> Iterator[tuple[str, int]]:
         elif kind == "receipt":
             yield "I3-receipt-with-order", goods_id
         else:
-            if goods_id not in account.lines:
+            if goods_id not in account.lines and not account.is_archived:
                 yield "I3-record-without-line", goods_id
             if status != RECORD_STATUS.get(account.status):
                 yield "I4-status", goods_id

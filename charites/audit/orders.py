@@ -47,6 +47,12 @@ ORDERS = (
                     AND orders.trade_id = payment.trade_id AND orders.pay_channel = payment.channel
                     AND orders.pay_amount = payment.amount AND payment.currency = %(currency)s
             )
+            AND NOT EXISTS (
+                SELECT 1 FROM shopping_order_archived archived
+                WHERE archived.order_id = payment.order_id AND archived.status IN (200, 400)
+                    AND archived.payment_id = payment.payment_id
+                    AND archived.pay_amount = payment.amount AND payment.currency = %(currency)s
+            )
         """,
     ),
     Check(
@@ -77,6 +83,12 @@ ORDERS = (
         JOIN shopping_order orders ON orders.order_id = payment.order_id
         WHERE refund.reason <> 'staff'
             AND orders.trade_id = payment.trade_id AND orders.pay_channel = payment.channel
+        UNION
+        SELECT refund.payment_id
+        FROM shopping_refund refund
+        JOIN shopping_order_archived archived
+            ON archived.order_id = refund.order_id AND archived.payment_id = refund.payment_id
+        WHERE refund.reason <> 'staff'
         """,
     ),
     Check(
@@ -133,6 +145,7 @@ ORDERS = (
         FROM shopping_refund_line returned
         LEFT JOIN shopping_order_detail line
             ON line.order_id = returned.order_id AND line.goods_id = returned.goods_id
+        WHERE NOT EXISTS (SELECT 1 FROM shopping_order_archived archived WHERE archived.order_id = returned.order_id)
         GROUP BY returned.order_id, returned.goods_id
         HAVING SUM(returned.num) > COALESCE(MAX(line.num), 0)
         UNION
@@ -261,9 +274,74 @@ ORDERS = (
             JOIN shopping_order_detail line ON line.goods_id = limited.goods_id
             JOIN shopping_order orders ON orders.order_id = line.order_id
             WHERE orders.status <> 300
+            UNION ALL
+            SELECT archived.goods_id, archived.user_id, -archived.pieces
+            FROM shopping_order_limited_goods limited
+            JOIN shopping_order_archived_pieces archived ON archived.goods_id = limited.goods_id
         ) pieces
         GROUP BY goods_id, user_id
         HAVING SUM(pieces) <> 0
+        """,
+    ),
+    # What stays of archived orders: docs/adr/0042-old-orders.md.
+    Check(
+        "I3-archived-orders",
+        "the archived orders of a file come to what was written down when they left",
+        """
+        SELECT archive.id
+        FROM shopping_order_archive archive
+        LEFT JOIN (
+            SELECT archive_id, COUNT(*) AS orders, SUM(pay_amount) AS amount, SUM(pieces) AS pieces
+            FROM shopping_order_archived
+            GROUP BY archive_id
+        ) archived ON archived.archive_id = archive.id
+        WHERE archived.archive_id IS NULL OR archived.orders <> archive.orders
+            OR archived.amount <> archive.amount OR archived.pieces <> archive.pieces
+        UNION
+        SELECT archived.archive_id
+        FROM shopping_order_archived archived
+        LEFT JOIN shopping_order_archive archive ON archive.id = archived.archive_id
+        WHERE archive.id IS NULL
+        """,
+    ),
+    Check(
+        "I3-archived-pieces",
+        "what a buyer has in archived orders, by product, is what these orders sold",
+        """
+        SELECT user_id
+        FROM (
+            SELECT user_id, pieces FROM shopping_order_archived_pieces
+            UNION ALL
+            SELECT user_id, -pieces FROM shopping_order_archived
+        ) pieces
+        GROUP BY user_id HAVING SUM(pieces) <> 0
+        """,
+    ),
+    Check(
+        "I9-archived-paid",
+        "an archived order that was paid has the payment that paid it, of its amount",
+        """
+        SELECT archived.order_id
+        FROM shopping_order_archived archived
+        LEFT JOIN shopping_payment payment ON payment.payment_id = archived.payment_id
+        WHERE archived.status IN (200, 400) AND (
+            payment.payment_id IS NULL OR payment.status <> 'captured'
+            OR payment.order_id <> archived.order_id OR payment.amount <> archived.pay_amount
+        )
+        """,
+    ),
+    Check(
+        "I11-archived",
+        "no order has the number, or its buyer's idempotency key, of an archived one",
+        """
+        SELECT archived.order_id
+        FROM shopping_order_archived archived
+        JOIN shopping_order orders ON orders.order_id = archived.order_id
+        UNION
+        SELECT archived.order_id
+        FROM shopping_order_archived archived
+        JOIN shopping_order orders
+            ON orders.user_id = archived.user_id AND orders.idempotency_key = archived.idempotency_key
         """,
     ),
 )

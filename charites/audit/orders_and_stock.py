@@ -7,8 +7,22 @@ from charites.audit.check import Check
 
 OWN = "('service:orders', 'service:0')"  # the shop's own service; without a name where an earlier version signed for it
 
-# Where one database holds both: of what came back the other service knows by its keys alone.
-RETURNED = (
+# Where one database holds both. Of what came back the other service knows by its keys alone, and of archived orders it
+# keeps the records.
+TOGETHER = (
+    Check(
+        "I3-carried-over",
+        "the records of archived orders hold what these orders sold of each product",
+        """
+        SELECT goods_id
+        FROM (
+            SELECT goods_id, num AS pieces FROM shopping_stock_record WHERE order_id = 0
+            UNION ALL
+            SELECT goods_id, -pieces FROM shopping_order_archived_pieces
+        ) pieces
+        GROUP BY goods_id HAVING SUM(pieces) <> 0
+        """,
+    ),
     Check(
         "I3-returned-not-added",
         "past its grace period, what came back with a refund is added to its stock, once",

@@ -13,7 +13,7 @@ from charites.audit.comparison import compare
 from charites.audit.databases import Database, find_holder, own_database
 from charites.audit.messaging import MESSAGING
 from charites.audit.orders import ORDERS
-from charites.audit.orders_and_stock import ORDERS_AND_STOCK, RETURNED
+from charites.audit.orders_and_stock import ORDERS_AND_STOCK, TOGETHER
 from charites.audit.stock import STOCK
 from orders.payments.schedule import PROVIDER_PATIENCE
 
@@ -57,7 +57,7 @@ def checks_of(database: Database) -> list[Check]:
     return [
         *(STOCK if has_stock else ()),
         *(ORDERS if has_orders else ()),
-        *((*ORDERS_AND_STOCK, *RETURNED) if has_orders and has_stock else ()),
+        *((*ORDERS_AND_STOCK, *TOGETHER) if has_orders and has_stock else ()),
         *MESSAGING,
     ]
 

@@ -23,6 +23,9 @@ TABLES = (
     "shopping_order",
     "shopping_order_detail",
     "shopping_payment",
+    "shopping_order_archive",
+    "shopping_order_archived",
+    "shopping_order_archived_pieces",
     "messaging_message",
 )
 
@@ -138,6 +141,29 @@ def orders(shop: LargeShop, *, first: int, count: int, state: str = "{} % 3", ex
         FROM {lines}
         """,
     ]
+
+
+def fill_archives(cursor: Any) -> None:
+    """As many archived orders as there are others, all of them closed, in ten files."""
+    statements = [
+        """
+        INSERT INTO shopping_order_archived (order_id, user_id, status, pay_amount, pieces, idempotency_key, archive_id)
+        SELECT -order_id, user_id, 300, pay_amount, 0, CONCAT('old-', order_id), 1 + order_id % 10 FROM shopping_order
+        """,
+        f"""
+        INSERT INTO shopping_order_archive ({TIMES}, id, name, digest, orders, amount, pieces)
+        SELECT {NOW}, archive_id, CONCAT('orders-', archive_id), '', COUNT(*), SUM(pay_amount), 0
+        FROM shopping_order_archived GROUP BY archive_id
+        """,
+        f"""
+        INSERT INTO shopping_order_archived_pieces ({TIMES}, goods_id, user_id, pieces)
+        SELECT {NOW}, goods_id, user_id, 0 FROM shopping_order_detail GROUP BY goods_id, user_id
+        """,
+    ]
+    for statement in statements:
+        cursor.execute(statement)
+    cursor.execute(f"ANALYZE TABLE {', '.join(TABLES)}")
+    cursor.fetchall()
 
 
 def due(shop: LargeShop, *, first: int, count: int) -> list[str]:

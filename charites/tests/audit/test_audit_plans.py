@@ -14,7 +14,7 @@ from django.utils import timezone
 from charites.audit import own_database, run_audit
 from charites.audit.check import Check
 from charites.audit.run import checks_of, parameters_for
-from lab.kit.large_shop import TABLES, LargeShop, break_fifty, fill
+from lab.kit.large_shop import TABLES, LargeShop, break_fifty, fill, fill_archives
 from lab.kit.plans import WHOLE, Step, explain
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers, pytest.mark.unguarded_stock_sql]
@@ -62,6 +62,7 @@ def quadratic_steps(steps: Sequence[Step]) -> list[Step]:
 
 def test_no_statement_reads_many_rows_for_each_row_of_another(cursor: Any) -> None:
     fill(cursor, SHOP)
+    fill_archives(cursor)
 
     plans = {check.id: plan(cursor, check) for check in checks_of(own_database()) if check.id not in BY_PRODUCT}
 
