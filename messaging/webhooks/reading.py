@@ -81,10 +81,15 @@ def count_switched_off(*, most: int) -> int:
     return WebhookEndpoint.objects.exclude(switched_off_because="").order_by().values("pk")[:most].count()
 
 
+def oldest_announced_at() -> datetime | None:
+    """Returns when the first of the events was announced that no delivery has been made of yet, or None."""
+    return Announced.objects.order_by("pk").values_list("created_at", flat=True).first()
+
+
 def oldest_waiting_at() -> datetime | None:
     """Returns when the oldest event happened that waits for an endpoint which is on, or None when none waits."""
     waiting = WebhookDelivery.objects.filter(endpoint_id=OuterRef("pk"), state=WebhookDelivery.State.READY)
     first = Subquery(waiting.order_by("pk").values("happened_at")[:1])
     to_send = WebhookEndpoint.objects.filter(is_enabled=True).aggregate(oldest=Min(first))["oldest"]
-    to_spread = Announced.objects.order_by("pk").values_list("created_at", flat=True).first()
+    to_spread = oldest_announced_at()
     return min(filter(None, (to_send, to_spread)), default=None)

@@ -1,5 +1,7 @@
 """Everything that changes orders. Services take many; one is the case n = 1. `now` is the clock that decides."""
 
+from orders.services.archiving import UNCHANGED, Archived, archive_old, find_old
+from orders.services.checking_archives import CheckedFile, check_archives
 from orders.services.closing import (
     cancel_order,
     cancel_orders,
@@ -27,13 +29,17 @@ from orders.services.returning import return_pieces
 
 __all__ = [
     "TIMEOUT_TASK",
+    "UNCHANGED",
+    "Archived",
     "BegunPayment",
     "Booking",
+    "CheckedFile",
     "Comparison",
     "Difference",
     "Finding",
     "Placed",
     "RequestedRefund",
+    "archive_old",
     "ask_about_order",
     "ask_about_payments",
     "ask_now",
@@ -42,11 +48,13 @@ __all__ = [
     "book_missing",
     "cancel_order",
     "cancel_orders",
+    "check_archives",
     "close_due",
     "close_overdue_payments",
     "compare_statement",
     "complete_order",
     "complete_orders",
+    "find_old",
     "forget_buyer",
     "forget_old",
     "forget_order",

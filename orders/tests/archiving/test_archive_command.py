@@ -1,0 +1,160 @@
+"""`manage.py archive`: what it does, says and refuses; and whether its files are as they should be."""
+
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from lab.kit.factories import make_closed_order, make_goods, make_paid_order
+from lab.kit.findings import findings
+from lab.kit.old_orders import archive, make_completed_order, make_ended_orders, make_old
+from orders.archives import digest_of
+from orders.models import Archive, ArchivedOrder, Order
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
+
+
+def run(*words: object) -> str:
+    out = io.StringIO()
+    call_command("archive", *map(str, words), stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def _goods() -> None:
+    for goods_id in (1, 2):
+        make_goods(goods_id, stock=1000)
+
+
+def test_command_archives_old_orders_and_says_what_stays(tmp_path: Path) -> None:
+    old = [make_old(make_closed_order(), 801), make_old(make_completed_order(), 801)]
+    paid = make_old(make_paid_order(), 801)
+    young = make_old(make_closed_order(), 799)
+
+    counted = run("--older-than", 800, "--dry-run")
+    said = run("--older-than", 800, "--to", tmp_path)
+
+    left = "orders left: 1, paid, and neither completed nor refunded whole\n"
+    assert counted == "orders found: 2\n" + left
+    assert said == "orders archived: 2, in files: 1\n" + left
+    assert set(ArchivedOrder.objects.values_list("order_id", flat=True)) == {order.order_id for order in old}
+    assert set(Order.objects.values_list("order_id", flat=True)) == {paid.order_id, young.order_id}
+    assert run("--check", tmp_path) == "files checked: 1\n"
+    assert findings() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        ([], "one of the arguments --older-than --check --find is required"),
+        (["--older-than", 800], "Give the folder for the files"),
+        (["--older-than", 179, "--dry-run"], "--older-than is 180 to 36500 days"),
+        (["--older-than", 800, "--to", "nowhere"], "There is no folder nowhere"),
+        (["--check", "nowhere"], "There is no folder nowhere"),
+        (["--older-than", 800, "--check", "."], "not allowed with argument --older-than"),
+        (["--find", 1], "Order 1 has not been archived"),
+    ],
+)
+def test_command_refuses_in_one_sentence(words: list[object], refusal: str) -> None:
+    with pytest.raises(CommandError, match=refusal):
+        run(*words)
+
+
+def test_command_finds_the_file_of_an_order(tmp_path: Path) -> None:
+    first, last = make_old(make_completed_order(), 801), make_old(make_closed_order(), 801)
+    run("--older-than", 800, "--to", tmp_path)
+
+    said = run("--find", first.order_id)
+
+    (file,) = tmp_path.iterdir()
+    assert file.name.startswith(f"orders-{first.order_id}-{last.order_id}-")
+    assert said.startswith(f"{file.name}: order {first.order_id} of user 7, completed, 99.50\u00a0CNY, archived 20")
+
+
+def test_command_leaves_orders_of_another_service_alone(settings, tmp_path: Path) -> None:
+    settings.APPS = ["stock"]
+
+    with pytest.raises(CommandError, match="another service's"):
+        run("--older-than", 800, "--to", tmp_path)
+
+
+def test_command_says_that_a_file_could_not_be_written_and_what_was_done(tmp_path: Path, monkeypatch) -> None:
+    make_old(make_closed_order(), 801)
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("orders.archives.os.fsync", full)
+
+    with pytest.raises(CommandError, match=r"could not be written: .*No space left.* orders archived: 0, in files: 0"):
+        run("--older-than", 800, "--to", tmp_path)
+
+    assert Order.objects.count() == 1
+
+
+# Files
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    make_ended_orders()
+    archive(tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert run("--check", tmp_path) == "files checked: 1\n"
+    return file
+
+
+def check(folder: Path) -> str:
+    """What the check of a folder says, which ends with 1."""
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 of 1 files are not as they should be"):
+        call_command("archive", "--check", str(folder), stdout=out)
+    return out.getvalue()
+
+
+def test_file_that_is_gone_is_named(file: Path) -> None:
+    file.unlink()
+
+    assert check(file.parent) == f"{file.name}: It is not there.\n"
+
+
+def test_file_of_which_one_bit_changed_is_named(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+    assert "its SHA-256 is another one" in check(file.parent)
+
+
+def test_file_that_is_cut_is_named_though_its_digest_was_written_anew(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-20])
+    Archive.objects.update(digest=digest_of(file))
+
+    assert "It cannot be read" in check(file.parent)
+
+
+def test_file_with_an_order_less_is_named_though_its_digest_was_written_anew(file: Path) -> None:
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.write_bytes(gzip.compress(b"".join(lines[1:])))
+    Archive.objects.update(digest=digest_of(file))
+
+    assert "come to another sum" in check(file.parent)
+
+
+def test_row_that_says_something_else_than_the_file_is_named(file: Path) -> None:
+    row = ArchivedOrder.objects.order_by("order_id").first()
+    assert row is not None
+    ArchivedOrder.objects.filter(pk=row.pk).update(user_id=999)
+
+    assert f"kept something else of these orders: {row.order_id}" in check(file.parent)
+
+
+def test_file_that_nobody_committed_is_named_and_nothing_is_wrong(file: Path) -> None:
+    strays = [file.with_name(name) for name in ("orders-1-2.jsonl.77.part", "orders-1-2.jsonl.gz")]
+    for stray in strays:
+        stray.write_bytes(file.read_bytes())
+
+    told = [f"{stray.name}: no archive. Its orders are in the database; it may be deleted.\n" for stray in strays]
+    assert run("--check", file.parent) == "".join([*told, "files checked: 1\n"])

@@ -1,0 +1,136 @@
+"""Archiving beside those who still mean one of its orders: whoever comes second sees what the first one did."""
+
+from pathlib import Path
+
+import pytest
+
+from charites.common import clock
+from goods.models import Goods
+from lab.kit.factories import counts, make_capture, make_goods, make_order, make_payment
+from lab.kit.findings import findings
+from lab.kit.interleaving import Background, Parked, await_lock_wait
+from lab.kit.old_orders import AHEAD, archive, make_completed_order, make_ended_orders, read_lines
+from orders.errors import OrderArchived
+from orders.history import Kept
+from orders.models import Allowance, Archive, Order, Payment, Refund
+from orders.payloads import RefundOrder
+from orders.services import Archived, archiving, cancel_order, record_captures, refund_order
+from stock.models import ARCHIVED_ORDERS, StockRecord
+
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("sandbox"),
+]
+
+WRITTEN = "DELETE FROM shopping_order WHERE"
+
+
+@pytest.fixture(autouse=True)
+def _goods() -> None:
+    for goods_id in (1, 2):
+        make_goods(goods_id, stock=1000)
+
+
+def make_closed_with_payment() -> Payment:
+    order = make_order()
+    payment = make_payment(order)
+    cancel_order(order_id=order.order_id, user_id=None, closed_by=Order.ClosedBy.STAFF, now=clock.now())
+    Payment.objects.update(next_question_at=None)
+    return payment
+
+
+def test_two_at_once_archive_each_order_once(tmp_path: Path) -> None:
+    make_ended_orders()
+    before = counts(1)
+
+    with Parked(lambda: archive(tmp_path), at=WRITTEN) as first, Background(lambda: archive(tmp_path)) as second:
+        await_lock_wait()
+        assert first.go().orders == 3
+
+    assert second.result().orders == 0
+    assert Archive.objects.count() == 1
+    assert (counts(1), findings()) == (before, [])
+
+
+def test_two_at_once_add_what_products_sold_to_one_record(tmp_path: Path) -> None:
+    """Neither sees what the other inserts: the second one begins anew."""
+    now = clock.now() + AHEAD
+
+    def archive_one(order: Order) -> Archived:
+        return archiving.archive([order.order_id], tmp_path, now, now)
+
+    first, second = make_completed_order({1: 2}), make_completed_order({1: 3})
+
+    with Parked(lambda: archive_one(first), at=WRITTEN) as one, Background(lambda: archive_one(second)) as other:
+        await_lock_wait()
+        assert one.go().orders == 1
+
+    assert other.result().orders == 1
+    record = StockRecord.objects.get(goods_id=1)
+    assert (record.order_id, record.num) == (ARCHIVED_ORDERS, 5)
+    assert len(read_lines(tmp_path)) == 2
+    assert findings() == []
+
+
+def test_money_that_comes_first_keeps_its_order(tmp_path: Path) -> None:
+    payment = make_closed_with_payment()
+
+    with (
+        Parked(lambda: record_captures(captures=[make_capture(payment)]), at="INSERT INTO shopping_refund") as capture,
+        Background(lambda: archive(tmp_path)) as archiving,
+    ):
+        await_lock_wait()
+        assert capture.go() == [None]
+
+    archived = archiving.result()
+    assert (archived.orders, archived.kept) == (0, {Kept.MESSAGE: 1})
+    assert Order.objects.count() == 1
+    assert findings() == []
+
+
+def test_money_that_comes_second_is_sent_back(tmp_path: Path) -> None:
+    payment = make_closed_with_payment()
+
+    with (
+        Parked(lambda: archive(tmp_path), at=WRITTEN) as archiving,
+        Background(lambda: record_captures(captures=[make_capture(payment)])) as capture,
+    ):
+        await_lock_wait()
+        assert archiving.go().orders == 1
+
+    assert capture.result() == [None]
+    assert Refund.objects.get().reason == "late"
+    assert findings() == []
+
+
+def test_refund_that_comes_second_is_refused(tmp_path: Path) -> None:
+    order = make_completed_order()
+
+    with (
+        Parked(lambda: archive(tmp_path), at=WRITTEN) as archiving,
+        Background(lambda: refund_order(command=RefundOrder(order.order_id, 1, "broken", "staff", "k"))) as refund,
+    ):
+        await_lock_wait()
+        assert archiving.go().orders == 1
+
+    with pytest.raises(OrderArchived):
+        refund.result()
+    assert Refund.objects.count() == 0
+    assert findings() == []
+
+
+def test_limit_that_is_switched_on_meanwhile_counts_each_piece_once(tmp_path: Path) -> None:
+    make_completed_order({1: 2})
+    Goods.objects.filter(goods_id=1).update(limit_per_buyer=5)
+
+    with (
+        Parked(lambda: archive(tmp_path), at=WRITTEN) as archiving,
+        Background(lambda: make_order(now=clock.now())) as placing,
+    ):
+        await_lock_wait()
+        assert archiving.go().orders == 1
+
+    placing.result()
+    assert Allowance.objects.get().pieces == 3
+    assert findings() == []
