@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
+from charites.common.errors import ServiceError
 from messaging.models import Message
 
 VERSION = 1  # of payloads: a newer one waits for newer code
@@ -21,6 +22,58 @@ class Answer(Enum):
 
 
 Check = Callable[[Sequence[Message]], Mapping[int, Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What another service is asked to do: one of its methods that bear a second call, such as `Stock.RollbackStock`,
+    and the serialised request."""
+
+    method: str
+    request: bytes
+
+
+class Service(Protocol):
+    """Another service, as those see it that ask it. `name`: the app that it serves; `caller`: by which name it is
+    asked."""
+
+    name: str
+    caller: str
+
+    def call(self, question: Question) -> None:
+        """Asks, and waits for the answer. Raises what the service refuses with, or that it did not answer."""
+
+    def refusal(self, number: int, details: Mapping[str, str]) -> ServiceError:
+        """What `call` would have raised for an error of this number with these details."""
+
+
+def leave_to_ladder(message: Message, error: ServiceError) -> None:
+    """A refusal that nobody can do anything about but ask again."""
+    raise error
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The handler of a topic whose receiver is another service: asks it by a call.
+
+    `ask`: message id -> question; a message that is missing there has nothing to ask, and is done.
+    `refused`: what becomes of a message that the service refuses. Raises what goes to the ladder; a message for which
+    it raises nothing is done.
+    """
+
+    service: Service
+    ask: Callable[[Sequence[Message]], Mapping[int, Question]]
+    refused: Callable[[Message, ServiceError], None] = leave_to_ladder
+
+    def __call__(self, messages: Sequence[Message]) -> None:
+        questions = self.ask(messages)
+        for message in messages:
+            if question := questions.get(message.pk):
+                try:
+                    self.service.call(question)
+                except ServiceError as error:
+                    self.refused(message, error)
+
 
 # RocketMQ's delay levels from 10 s on: 16 tries in a little under five hours.
 RETRY_LADDER = tuple(

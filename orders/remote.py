@@ -11,7 +11,6 @@ from typing import Any
 
 import grpc
 from django.conf import settings
-from google.protobuf.message import Message
 
 from charites.common.auth import SHOP_NAME, service_header
 from charites.common.errors import ServiceError
@@ -21,6 +20,7 @@ from charites.common.threads import each_at_once
 from goods.models import Goods
 from goods.rpc.goods_pb2 import GoodsDetail, GoodsDetailsRequest, RoomsRequest
 from goods.rpc.goods_pb2_grpc import GoodsStub
+from messaging.registry import Question
 from orders.errors import GoodsCallFailed, StockCallFailed
 from stock import errors as stock_errors
 from stock.rpc.stock_pb2 import AdjustStockRequest, OrderStockRequest, StockChange, StockLine
@@ -152,36 +152,56 @@ def refusal(error: Any) -> ServiceError | None:
     A refusal after a try without an answer is not: that try may still be on its way.
     """
     found = read_error(error)
-    if found is None or error.unanswered or found.code not in REFUSALS:
-        return None
-    return rebuild(found, REFUSALS[found.code])
+    return None if found is None or error.unanswered else known_refusal(found.code, found.details)
 
 
-def adjust_stock(adjustments: Sequence[Adjustment]) -> None:
-    """Adjusts stock, all or none; again is fine, by the keys. Raises the stock service's error, or StockCallFailed."""
+def known_refusal(number: int, details: Mapping[str, str]) -> ServiceError | None:
+    """An error of the stock service as one of ours; None for a number by which it says nothing of stock."""
+    return rebuild(details, REFUSALS[number]) if number in REFUSALS else None
+
+
+class StockService:
+    """The stock service, which is told what became of an order: by these questions, which it may be asked twice."""
+
+    name, caller = "stock", SHOP_NAME
+
+    def call(self, question: Question) -> None:
+        """Makes a call for which nobody waits; the ladder of its message tries again. Raises the stock service's
+        error, or StockCallFailed."""
+        method = client(settings.STOCK_ENDPOINT).channel.unary_unary(f"/{question.method.replace('.', '/')}")
+        try:
+            method(question.request, timeout=NOTIFICATION_SECONDS)
+        except grpc.RpcError as error:
+            raise refusal(error) or StockCallFailed() from error
+
+    def refusal(self, number: int, details: Mapping[str, str]) -> ServiceError:
+        return known_refusal(number, details) or StockCallFailed()
+
+
+STOCK = StockService()
+
+
+def adjusting(adjustments: Sequence[Adjustment]) -> Question:
+    """Adjusts stock, all or none; again is fine, by the keys."""
     changes = [
         StockChange(goods_id=a.goods_id, delta=a.delta, reason=a.reason, idempotency_key=str(a.idempotency_key))
         for a in adjustments
     ]
-    if changes:
-        tell(stock_stub().AdjustStock, AdjustStockRequest(changes=changes))
+    return Question("Stock.AdjustStock", AdjustStockRequest(changes=changes).SerializeToString())
 
 
-def confirm_stock(*, order_id: int) -> None:
-    """What the order reserved becomes sold; again is fine. Raises the stock service's error, or StockCallFailed."""
-    tell(stock_stub().ConfirmStock, OrderStockRequest(order_id=order_id))
+def confirming(*, order_id: int) -> Question:
+    """What the order reserved becomes sold; again is fine."""
+    return Question("Stock.ConfirmStock", OrderStockRequest(order_id=order_id).SerializeToString())
+
+
+def rolling_back(*, order_id: int, goods_ids: Collection[int] = ()) -> Question:
+    """What the order reserved becomes available; again, or before the reservation if `goods_ids` names its goods, is
+    fine."""
+    items = [StockLine(goods_id=goods_id) for goods_id in goods_ids]
+    return Question("Stock.RollbackStock", OrderStockRequest(order_id=order_id, items=items).SerializeToString())
 
 
 def roll_back_stock(*, order_id: int, goods_ids: Collection[int] = ()) -> None:
-    """What the order reserved becomes available; again, or before the reservation if `goods_ids` names its goods, is
-    fine. Raises the stock service's error, or StockCallFailed."""
-    items = [StockLine(goods_id=goods_id) for goods_id in goods_ids]
-    tell(stock_stub().RollbackStock, OrderStockRequest(order_id=order_id, items=items))
-
-
-def tell(method: Any, request: Message) -> None:
-    """Makes a call for which nobody waits; the ladder of its message tries again."""
-    try:
-        method(request, timeout=NOTIFICATION_SECONDS)
-    except grpc.RpcError as error:
-        raise refusal(error) or StockCallFailed() from error
+    """Has it rolled back now. Raises the stock service's error, or StockCallFailed."""
+    STOCK.call(rolling_back(order_id=order_id, goods_ids=goods_ids))

@@ -21,13 +21,13 @@ from django.db import InterfaceError, OperationalError
 from charites.common.errors import Busy, OutcomeUnknown
 from charites.common.transactions import Undone, run
 from messaging.models import Message
-from messaging.registry import Answer
+from messaging.registry import Answer, Question
 from messaging.services import Draft, HalfMessageGone, abort, prepare_many, publish_many, submit
 from orders import remote, selectors
 from orders.errors import StockCallFailed
 from orders.participant import OrderParticipant
 from orders.payloads import Closing, Paying, Placing
-from stock.errors import NotEnoughStock, RecordConflict
+from stock.errors import NotEnoughStock
 from stock.moves import OK, REPEATED, Move, MoveUnit, Outcome, Rules, Status, failed, run_moves
 
 log = structlog.get_logger(__name__)
@@ -191,18 +191,21 @@ def without_compensation(outcome: Outcome) -> Outcome:
     return NO_ANSWER if outcome.error is HalfMessageGone else outcome
 
 
-# What the messages do
+# What the stock service is asked
 
 
-def roll_back_unplaced(messages: Sequence[Message]) -> None:
-    """Topic `order_unplaced`: gives back what was reserved for an order that never came."""
+def ask_unplaced(messages: Sequence[Message]) -> dict[int, Question]:
+    """Topic `order_unplaced`: to give back what was reserved for an order that never came."""
     placed = placed_among(messages)
     for message in messages:
         if message.pk in placed:
             log.error("compensation_of_a_placed_order", order_id=message.key)  # its number belongs to another order
-            continue
-        goods_ids = [int(goods_id) for goods_id in message.payload["goods_ids"]]
-        remote.roll_back_stock(order_id=int(message.payload["order_id"]), goods_ids=goods_ids)
+    return {message.pk: giving_back(message) for message in messages if message.pk not in placed}
+
+
+def giving_back(message: Message) -> Question:
+    goods_ids = [int(goods_id) for goods_id in message.payload["goods_ids"]]
+    return remote.rolling_back(order_id=order_of(message), goods_ids=goods_ids)
 
 
 def check_unplaced(messages: Sequence[Message]) -> dict[int, Answer]:
@@ -213,25 +216,20 @@ def check_unplaced(messages: Sequence[Message]) -> dict[int, Answer]:
 
 def placed_among(messages: Sequence[Message]) -> set[int]:
     """The ids of those messages whose order is there."""
-    numbers = {message.pk: int(message.payload["order_id"]) for message in messages}
+    numbers = {message.pk: order_of(message) for message in messages}
     placed = {order.order_id for order in selectors.list_by_numbers(order_ids=list(numbers.values()))}
     return {message_id for message_id, order_id in numbers.items() if order_id in placed}
 
 
-def confirm_paid(messages: Sequence[Message]) -> dict[int, RecordConflict]:
-    """What a paid order reserved is sold. Returns order_id -> refusal of those that stock will never sell: it has no
-    reservation of them, or has given it back."""
-    refused = {}
-    for message in messages:
-        order_id = int(message.payload["order_id"])
-        try:
-            remote.confirm_stock(order_id=order_id)
-        except RecordConflict as error:
-            refused[order_id] = error
-    return refused
+def ask_paid(messages: Sequence[Message]) -> dict[int, Question]:
+    """Topic `stock_confirm`: to sell what a paid order reserved."""
+    return {message.pk: remote.confirming(order_id=order_of(message)) for message in messages}
 
 
-def roll_back_closed(messages: Sequence[Message]) -> None:
-    """Topic `stock_roll_back`: what a closed order reserved is available again."""
-    for message in messages:
-        remote.roll_back_stock(order_id=int(message.payload["order_id"]))
+def ask_closed(messages: Sequence[Message]) -> dict[int, Question]:
+    """Topic `stock_roll_back`: to make available again what a closed order reserved."""
+    return {message.pk: remote.rolling_back(order_id=order_of(message)) for message in messages}
+
+
+def order_of(message: Message) -> int:
+    return int(message.payload["order_id"])

@@ -25,7 +25,7 @@ from orders.services.placing import TIMEOUT_TASK, Placed, place_order, place_ord
 from orders.services.reconciling import ask_about_order, ask_about_payments, ask_now, reconcile
 from orders.services.refunding import send_forgotten_refunds, send_refunds
 from orders.services.requesting_refunds import RequestedRefund, refund_order, refund_orders
-from orders.services.returning import return_pieces
+from orders.services.returning import list_returning, return_pieces
 
 __all__ = [
     "TIMEOUT_TASK",
@@ -58,6 +58,7 @@ __all__ = [
     "forget_buyer",
     "forget_old",
     "forget_order",
+    "list_returning",
     "pay_by",
     "place_order",
     "place_orders",

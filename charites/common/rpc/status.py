@@ -1,5 +1,6 @@
 """Errors of the catalogue as gRPC carries them, and back."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import grpc
@@ -64,9 +65,9 @@ def make_status(status: StatusCode, code: int, slug: str, message: str, details:
     return Status(code=status.value[0], message=message, details=[detail])
 
 
-def rebuild(found: Error, error_class: type[ServiceError]) -> ServiceError:
+def rebuild(details: Mapping[str, str], error_class: type[ServiceError]) -> ServiceError:
     """Returns another service's error as one of ours: numbers are numbers again, the text is made here."""
-    return error_class(**{name: as_number(value) for name, value in found.details.items()})
+    return error_class(**{name: as_number(value) for name, value in details.items()})
 
 
 def as_number(text: str) -> int | str:
@@ -75,7 +76,11 @@ def as_number(text: str) -> int | str:
 
 def read_error(error: grpc.RpcError) -> Error | None:
     """Returns our error inside a failed call; None when the call never reached a method of ours."""
-    status = rpc_status.from_call(error)
+    return error_in(rpc_status.from_call(error))
+
+
+def error_in(status: Status | None) -> Error | None:
+    """Returns our error inside a status."""
     found, before = Error(), error_before_pb2.Error()
     for detail in status.details if status else ():
         if detail.Unpack(found):

@@ -5,9 +5,10 @@ import pytest
 
 from lab.kit.factories import make_goods
 from lab.kit.processes.stock_service import StockService
-from messaging.registry import unregister
+from messaging.registry import register, unregister
 from orders import remote
-from orders.messages import register_notifications
+from orders.messages import receiver_of_returns, register_notifications, return_stock
+from orders.refunds import RETURN_TOPIC
 from orders.tests.flows.half_messages import TOPICS
 
 
@@ -23,6 +24,8 @@ def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
     settings.APPS = ["goods", "orders"]
     settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
     settings.ORDER_FLOW = "half_message"
+    unregister(RETURN_TOPIC)
+    register(RETURN_TOPIC, receiver_of_returns())
     register_notifications()
     try:
         make_goods(1)
@@ -31,6 +34,7 @@ def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
         stock.set_stock(2, 10)
         yield
     finally:
-        for topic in TOPICS:
+        for topic in (*TOPICS, RETURN_TOPIC):
             unregister(topic)
+        register(RETURN_TOPIC, return_stock)
         remote.client.cache_clear()

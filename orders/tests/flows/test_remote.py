@@ -97,9 +97,9 @@ def test_what_is_no_refusal_by_stock_is_no_answer(reserve: Callable[..., Excepti
 def test_telling_raises_what_the_service_said(settings: SimpleNamespace) -> None:
     with stock_that_answers([None, RecordConflict(order_id=5, wanted="a", found="b"), InternalError()]) as address:
         settings.STOCK_ENDPOINT = address
-        remote.confirm_stock(order_id=5)
+        remote.STOCK.call(remote.confirming(order_id=5))
         with pytest.raises(RecordConflict):
-            remote.confirm_stock(order_id=5)
+            remote.STOCK.call(remote.confirming(order_id=5))
         with pytest.raises(StockCallFailed):
             remote.roll_back_stock(order_id=5, goods_ids=[1])
     remote.client.cache_clear()
