@@ -5,7 +5,7 @@ from charites.common.auth.identity import SEES_ORDERS, SERVICE_NAME, SHOP_NAME, 
 from charites.common.auth.pruning import prune
 from charites.common.auth.sessions import TokenPair, begin_session, end_sessions, refresh, sign_in
 from charites.common.auth.standing import end_tokens, name_of
-from charites.common.auth.tokens import LEEWAY_SECONDS, issue_token, service_header
+from charites.common.auth.tokens import LEEWAY_SECONDS, issue_token, service_header, sign_content, verify_content
 
 __all__ = [
     "DEMO_SERVICE_HEADER",
@@ -29,5 +29,7 @@ __all__ = [
     "read_authorization",
     "refresh",
     "service_header",
+    "sign_content",
     "sign_in",
+    "verify_content",
 ]

@@ -23,11 +23,12 @@ LEEWAY_SECONDS = 10  # the clocks of two databases are never the same
 OPTIONS: Options = {"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
 SERVICE_TOKEN_SECONDS = 60
 VERIFIED_TOKENS = 20_000  # remembered a process, by their text: about 1 KB each
-ACCESS, REFRESH = "access", "refresh"  # what a token is good for
+CONTENT_SECONDS = 24 * 3600  # longer than the ladder of any message
+ACCESS, REFRESH, CONTENT = "access", "refresh", "content"  # what a token is good for
 
 
 class Verified(NamedTuple):
-    """What a token of ours says. Times are seconds since 1970; the claims are those of a refresh token."""
+    """What a token of ours says. Times are seconds since 1970; the claims are those of what is no access token."""
 
     identity: Identity
     issued_at: float
@@ -55,6 +56,21 @@ def service_header(name: str) -> str:
     """Returns a fresh `authorization` header by which the service of this name calls another."""
     now, seconds = clock.now(), SERVICE_TOKEN_SECONDS
     return f"Bearer {issue_token(user_id=0, role=Role.SERVICE, now=now, lifetime_seconds=seconds, name=name)}"
+
+
+def sign_content(name: str, digest: str) -> str:
+    """Returns what the service of this name signs a content with, whatever its form: a token that is good for nothing
+    else. Raises ImproperlyConfigured where no token is signed."""
+    now, further = clock.now(), {"name": name, "digest": digest}
+    return encode(user_id=0, role=Role.SERVICE, purpose=CONTENT, now=now, seconds=CONTENT_SECONDS, **further)
+
+
+def verify_content(signature: str, digest: str) -> Identity:
+    """Returns which service has signed the content of this digest. Raises Unauthenticated, TokenExpired."""
+    found = verify(signature, CONTENT)
+    if found.identity.role is not Role.SERVICE or found.claims.get("digest") != digest:
+        raise Unauthenticated
+    return found.identity
 
 
 def encode(*, user_id: int, role: Role, purpose: str, now: datetime, seconds: float, **further: Any) -> str:
@@ -103,4 +119,4 @@ def read_claims(claims: Mapping[str, Any], purpose: str) -> Verified:
         raise Unauthenticated from error
     if not 0 <= identity.user_id <= MAX_INT64 or not identity.has_fitting_name:
         raise Unauthenticated
-    return Verified(identity, issued_at, expires_at, claims if purpose == REFRESH else {})
+    return Verified(identity, issued_at, expires_at, claims if purpose != ACCESS else {})

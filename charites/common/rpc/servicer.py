@@ -177,9 +177,17 @@ class Method:
     ) -> Message:
         """Checks token and rights, then reads the request and calls the servicer. `is_near`: whether the caller is on
         this machine. Raises what the servicer raises."""
+        return self.answer_to(
+            lambda: read_authorization(metadata.get("authorization", ""), is_near), metadata=metadata, read=read
+        )
+
+    def answer_to(
+        self, identify: Callable[[], Identity], *, metadata: Mapping[str, str], read: Callable[[], Message]
+    ) -> Message:
+        """The same for a caller who is known otherwise than by a token in the metadata."""
         close_old_connections()
         try:
-            reply = self.begin(read_authorization(metadata.get("authorization", ""), is_near), metadata, read)
+            reply = self.begin(identify(), metadata, read)
             if isinstance(reply, Job):
                 return reply.wait(settings.GRPC_DEADLINE_SECONDS)
             return self.reply_class.FromString(reply.wait()) if isinstance(reply, Read) else reply

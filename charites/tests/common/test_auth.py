@@ -17,7 +17,9 @@ from charites.common.auth import (
     issue_token,
     read_authorization,
     refresh,
+    sign_content,
     sign_in,
+    verify_content,
 )
 from charites.common.errors import Forbidden, Invalid, TokenExpired, Unauthenticated, WrongPassword
 from charites.common.models import MAX_INT64
@@ -43,6 +45,17 @@ def signed(settings, **claims) -> str:
 @pytest.mark.parametrize("role", [Role.CUSTOMER, Role.SERVICE])
 def test_token_says_who_calls(role):
     assert read_authorization(f"Bearer {token(7, role)}") == Identity(7, role)
+
+
+def test_content_is_signed_in_the_name_of_a_service_and_the_signature_is_good_for_nothing_else():
+    signature = sign_content("orders", "digest")
+
+    assert verify_content(signature, "digest") == Identity(0, Role.SERVICE, "orders")
+    for signed, digest in ((signature, "another"), (token(0, Role.SERVICE), "digest"), ("rubbish", "digest")):
+        with pytest.raises(Unauthenticated):
+            verify_content(signed, digest)
+    with pytest.raises(Unauthenticated):
+        read_authorization(f"Bearer {signature}")
 
 
 @pytest.mark.parametrize("name", ["CHANGE_STOCK", "VIEW_ORDER"])
