@@ -69,7 +69,7 @@ def environment() -> dict[str, str]:
         "DEBUG": "false",
         "DEMO": "false",
         "HTTPS_ONLY": "false",
-        **dict.fromkeys(("DATABASE_REPLICA_URL", "CONSUL_URL"), ""),
+        **dict.fromkeys(("DATABASE_REPLICA_URL", "CONSUL_URL", "REMOTE_BROKER_URL"), ""),
         # One buyer does everything here, and fast; the tests of these rules choose their own.
         "MAX_UNPAID_ORDERS": "0",
         "PLACE_RATE": "0",

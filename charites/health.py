@@ -12,6 +12,7 @@ from django_redis import get_redis_connection
 
 from charites.common import draining
 from messaging import wakeups
+from messaging.broker import rabbitmq
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +20,9 @@ HEARTBEAT_SECONDS = 15
 ROUND_SECONDS = 60  # a loop of the sweep ends a round each second, and a long one within this
 # Of the sweep. In the split form another service's sweep looks after the orders.
 LOOPS = [
-    loop for loop in ("close", "call", "check", "webhooks", "tidy") if loop != "close" or "orders" in settings.APPS
+    *(["close"] if "orders" in settings.APPS else []),
+    *("call", "check", "webhooks", "tidy"),
+    *(["send", "receive"] if settings.MEETS_AT_BROKER else []),
 ]
 LIFETIMES = {
     "worker": HEARTBEAT_SECONDS,
@@ -66,6 +69,7 @@ def check_all() -> list[Check]:
         *check_placing(),
         answers("redis", ping_redis),
         answers("broker", wakeups.ping),
+        *([answers("remote-broker", rabbitmq.ping)] if settings.MEETS_AT_BROKER else []),
         *(beats(process, is_alive) for process, is_alive in alive().items()),
     ]
 

@@ -20,3 +20,9 @@ WEBHOOK_SWITCHED_OFF = Event(
     ("endpoint_id", "reason"),
     is_failure=True,
 )
+DEAD_LETTER = Event(
+    "dead_letter",
+    "What came over the broker is no message of a service of ours; it was put aside, and somebody has to look.",
+    ("queue", "reason"),
+    is_failure=True,
+)

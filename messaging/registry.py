@@ -6,6 +6,8 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any, Protocol
 
+from django.conf import settings
+
 from charites.common.errors import ServiceError
 from messaging.models import Message
 
@@ -54,7 +56,8 @@ def leave_to_ladder(message: Message, error: ServiceError) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The handler of a topic whose receiver is another service: asks it by a call.
+    """The handler of a topic whose receiver is another service: asks it by a call. Where a broker stands between the
+    services, `messaging.broker` asks instead.
 
     `ask`: message id -> question; a message that is missing there has nothing to ask, and is done.
     `refused`: what becomes of a message that the service refuses. Raises what goes to the ladder; a message for which
@@ -136,3 +139,14 @@ def version_of(message: Message) -> Any:
 def list_topics() -> list[str]:
     """Returns the registered topics."""
     return sorted(_registrations)
+
+
+def list_remote_topics() -> list[str]:
+    """Returns those whose receiver is another service."""
+    return [topic for topic in list_topics() if isinstance(_registrations[topic].handler, Remote)]
+
+
+def list_called_topics() -> list[str]:
+    """Returns those whose handler is called here: all but what goes over a broker."""
+    by_broker = list_remote_topics() if settings.MEETS_AT_BROKER else []
+    return [topic for topic in list_topics() if topic not in by_broker]

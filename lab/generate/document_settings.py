@@ -44,7 +44,8 @@ MEANINGS = {
     "STOCK_ENDPOINT": "Where the stock service is when it is not in APPS: `ipv4:a:1,b:2` or `dns:///host:port`.",
     "REMOTE_TLS_CA": (
         "Certificate of the authority (PEM file) that GOODS_ENDPOINT and STOCK_ENDPOINT are checked against; empty: "
-        "clear text. With it, use their names: `dns:///host:port`."
+        "clear text. With it, use their names: `dns:///host:port`. REMOTE_BROKER_URL with `amqps://` is checked "
+        "against it, too; without it, against the authorities of this machine."
     ),
     "REMOTE_TLS_CERT": "Certificate (PEM file) that this service shows to those; needs REMOTE_TLS_CA.",
     "REMOTE_TLS_KEY": "Its private key (PEM file).",
@@ -52,6 +53,10 @@ MEANINGS = {
     "GRPC_TLS_KEY": "Its private key (PEM file).",
     "GRPC_TLS_CLIENT_CA": (
         "Certificate of the authority (PEM file) without whose certificate no caller gets in; empty: any caller may."
+    ),
+    "REMOTE_BROKER_URL": (
+        "A RabbitMQ over which messages for other services go, in the split form; several addresses are separated by "
+        "`;`. Empty: they are calls."
     ),
     "REMOTE_TIMEOUT_SECONDS": "Most seconds that a call to another service may take, with all its retries.",
     "ORDER_FLOW": (

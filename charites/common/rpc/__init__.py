@@ -1,6 +1,6 @@
 """gRPC: what servicers, server and clients stand on."""
 
-from charites.common.rpc.adapter import REQUEST_ID_KEY
+from charites.common.rpc.adapter import REQUEST_ID_KEY, parse, told
 from charites.common.rpc.client import Client, may_repeat
 from charites.common.rpc.server import serving
 from charites.common.rpc.servicer import (
@@ -18,7 +18,7 @@ from charites.common.rpc.servicer import (
     methods_of,
     required_id,
 )
-from charites.common.rpc.status import STATUS, as_status, read_error, rebuild, status_code
+from charites.common.rpc.status import STATUS, as_status, error_in, read_error, rebuild, status_code
 
 __all__ = [
     "IDEMPOTENCY_KEY",
@@ -33,14 +33,17 @@ __all__ = [
     "Servicer",
     "allow",
     "as_status",
+    "error_in",
     "in_loop",
     "installed_methods",
     "may_repeat",
     "merged",
     "methods_of",
+    "parse",
     "read_error",
     "rebuild",
     "required_id",
     "serving",
     "status_code",
+    "told",
 ]

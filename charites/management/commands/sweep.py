@@ -17,6 +17,8 @@ from charites.common.logs import note_actor, request_context
 from charites.counters import show_counters
 from charites.start import prepare_to_serve
 from messaging import relay
+from messaging.broker.receiving import Receiver
+from messaging.broker.sending import Sender
 from messaging.check_back import check_back
 from messaging.webhooks import senders
 from orders import services as orders
@@ -25,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS = 1.0
 SENDERS = senders.Senders()
+SENDER, RECEIVER = Sender(), Receiver()
 Work = Callable[[datetime], int]
 
 
@@ -46,6 +49,16 @@ def check(now: datetime) -> int:
     return check_back(now=now)
 
 
+def send(now: datetime) -> int:
+    """Sends messages for other services to the broker between them."""
+    return SENDER.round(now=now)
+
+
+def receive(now: datetime) -> int:
+    """Takes what other services have sent there, questions and answers."""
+    return RECEIVER.round(now=now)
+
+
 def send_webhooks(now: datetime) -> int:
     """Tells other systems of events; an endpoint that hangs holds up no other."""
     return SENDERS.round(now=now)
@@ -62,7 +75,15 @@ def tidy(now: datetime) -> int:
     return relay.hold_unknown(now=now) + relay.purge(now=now) + senders.purge(now=now) + auth.prune(now=now)
 
 
-WORKS: dict[str, Work] = {"close": close_orders, "call": call, "check": check, "webhooks": send_webhooks, "tidy": tidy}
+WORKS: dict[str, Work] = {
+    "close": close_orders,
+    "call": call,
+    "check": check,
+    "webhooks": send_webhooks,
+    "tidy": tidy,
+    "send": send,
+    "receive": receive,
+}
 LOOPS = {name: WORKS[name] for name in health.LOOPS}
 
 

@@ -1,4 +1,5 @@
-"""Goods, stock and orders as three services with a database each: real processes, and orders over gRPC."""
+"""Goods, stock and orders as three services with a database each: real processes, orders over gRPC, and messages by
+calls, or over RabbitMQ."""
 
 import os
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from goods.rpc.goods_pb2_grpc import GoodsStub
 from lab.kit.factories import bearer
 from lab.kit.processes.shop import START_SECONDS, SplitShop, wait_until
 from lab.race.database import own_database
+from lab.servers import RabbitMQ
 from orders.errors import OverBuyersLimit
 from orders.models import Order
 from orders.rpc.orders_pb2 import CreateOrderRequest, OrderLine, OrderRequest, PayOrderRequest
@@ -95,16 +97,22 @@ def order_of(quantities: dict[int, int]) -> CreateOrderRequest:
     return CreateOrderRequest(items=items, address="1 Harbour Road", name="Li Lei", phone="13800000000")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=["calls", pytest.param("broker", marks=pytest.mark.servers)])
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+) -> Iterator[Site]:
     settings = {"DEMO": "true", "AUDIT_GRACE_SECONDS": "0", "ORDER_PAY_TIMEOUT_SECONDS": "1800"}
     with django_db_blocker.unblock(), ExitStack() as stack:
+        if request.param == "broker":
+            settings["REMOTE_BROKER_URL"] = stack.enter_context(RabbitMQ()).url
         databases = {name: stack.enter_context(own_database()) for name in STUBS}
         shop = stack.enter_context(SplitShop(tmp_path_factory.mktemp("split"), {**os.environ, **settings}, databases))
         shop.prepare()
         for service in STUBS:
             shop[service].start("grpc")
         shop["orders"].start("web", "sweep")
+        if request.param == "broker":
+            shop["stock"].start("sweep")
         site = Site(shop)
         for service in STUBS:
             site.await_grpc(service)

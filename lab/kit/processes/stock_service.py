@@ -1,4 +1,4 @@
-"""A stock service for tests: a gRPC server of this code in a process of its own, with a database of its own."""
+"""A stock service for tests: processes of this code with a database of their own."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ from typing import Self
 
 from charites.common.auth import Role
 from charites.common.rpc import Client
+from lab.kit.broker_queues import has_consumer
 from lab.kit.factories import bearer
 from lab.kit.processes.shop import ROOT, START_SECONDS, STOP_SECONDS, wait_until
 from lab.servers import LOOPBACK, free_port, still_free
@@ -19,9 +20,13 @@ from stock.rpc.stock_pb2_grpc import StockStub
 
 
 class StockService:
-    """Runs while its block does. `stop` and `start` as often as a test likes; the port stays the same."""
+    """A gRPC server and, where `broker_url` names a broker between services, a sweep, which takes what comes over it.
 
-    def __init__(self, folder: Path) -> None:
+    Runs while its block does. `stop` and `start` as often as a test likes; the port stays the same.
+    """
+
+    def __init__(self, folder: Path, broker_url: str = "") -> None:
+        self.broker_url = broker_url
         self._file = folder / "stock.sqlite3"
         self._port = free_port()
         self._environment = {
@@ -30,9 +35,15 @@ class StockService:
             "DATABASE_URL": f"sqlite:///{self._file}",
             "STOCK_STRATEGY": "atomic_update",
             "GRPC_MAX_WORKERS": "4",
+            "REMOTE_BROKER_URL": broker_url,
         }
         self._log = (folder / "stock.log").open("ab")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of this service is started with."""
+        return dict(self._environment)
 
     @property
     def address(self) -> str:
@@ -55,22 +66,37 @@ class StockService:
         self._log.close()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            self._command("grpcserver", "--host", LOOPBACK, "--port", str(self._port)),
-            env=self._environment,
-            cwd=ROOT,
-            stdout=self._log,
-            stderr=self._log,
-        )
+        self._start("grpcserver", "--host", LOOPBACK, "--port", str(self._port))
+        self.start_sweep()
         with Client(self.address, token=bearer(0, Role.SERVICE), timeout_seconds=2, tries=1) as client:
             wait_until(lambda: self._answers(client), seconds=START_SECONDS, what="the stock service answers")
 
-    def stop(self) -> None:
+    def start_sweep(self) -> None:
+        """Returns when it consumes."""
+        if not self.broker_url:
+            return
+        self._start("sweep")
+        wait_until(lambda: has_consumer(self.broker_url, "stock"), seconds=START_SECONDS, what="the sweep consumes")
+
+    def stop_sweep(self) -> None:
         """Kills it, as a power cut would."""
-        if self._process:
-            self._process.kill()
-            self._process.wait(STOP_SECONDS)
-            self._process = None
+        self._end(self._processes.pop())
+
+    def stop(self) -> None:
+        """Kills all of it."""
+        while self._processes:
+            self._end(self._processes.pop())
+
+    def _start(self, *words: str) -> None:
+        started = subprocess.Popen(
+            self._command(*words), env=self._environment, cwd=ROOT, stdout=self._log, stderr=self._log
+        )
+        self._processes.append(started)
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait(STOP_SECONDS)
 
     def set_stock(self, goods_id: int, available: int) -> None:
         with Client(self.address, token=bearer(0, Role.SERVICE), timeout_seconds=60) as client:

@@ -5,16 +5,27 @@ import pytest
 
 from lab.kit.factories import make_goods
 from lab.kit.processes.stock_service import StockService
+from lab.servers import RabbitMQ
 from messaging.registry import register, unregister
 from orders import remote
 from orders.messages import receiver_of_returns, register_notifications, return_stock
 from orders.refunds import RETURN_TOPIC
-from orders.tests.flows.half_messages import TOPICS
+from orders.tests.flows.half_messages import TOPICS, consume, end_connections
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """The broker between the services, where a test wants one."""
+    with RabbitMQ() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockService]:
-    with StockService(tmp_path_factory.mktemp("stock")) as service:
+def stock(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[StockService]:
+    """The stock service, which hears of orders by calls, or, with the parameter `broker`, over RabbitMQ."""
+    way = getattr(request, "param", "calls")
+    broker_url = request.getfixturevalue("rabbitmq").url if way == "broker" else ""
+    with StockService(tmp_path_factory.mktemp("stock"), broker_url) as service:
         yield service
 
 
@@ -24,10 +35,13 @@ def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
     settings.APPS = ["goods", "orders"]
     settings.STOCK_ENDPOINT = f"ipv4:{stock.address}"
     settings.ORDER_FLOW = "half_message"
+    settings.REMOTE_BROKER_URL, settings.MEETS_AT_BROKER = stock.broker_url, bool(stock.broker_url)
     unregister(RETURN_TOPIC)
     register(RETURN_TOPIC, receiver_of_returns())
     register_notifications()
     try:
+        if stock.broker_url:
+            consume()
         make_goods(1)
         make_goods(2)
         stock.set_stock(1, 5)
@@ -38,3 +52,4 @@ def split(settings: SimpleNamespace, stock: StockService) -> Iterator[None]:
             unregister(topic)
         register(RETURN_TOPIC, return_stock)
         remote.client.cache_clear()
+        end_connections()

@@ -1,10 +1,18 @@
 """Rounds of delivery and of checking, and what they left here and at the stock service."""
 
+from datetime import datetime
 from itertools import count
+
+import pytest
+from django.conf import settings
 
 from charites.common.ids import next_id
 from lab.kit.factories import BUYER_ID, NOW, later, make_command
+from lab.kit.processes.shop import wait_until
 from lab.kit.processes.stock_service import StockService
+from messaging.broker.port import BrokerAway
+from messaging.broker.receiving import Receiver
+from messaging.broker.sending import NO_ANSWER, Sender
 from messaging.check_back import check_back
 from messaging.models import Message
 from messaging.relay import deliver_due
@@ -14,6 +22,11 @@ from orders.models import Order
 
 RESERVED, ROLLED_BACK, DEDUCTED = 1, 2, 3
 
+BOTH_WAYS = pytest.mark.parametrize(
+    "stock", ["calls", pytest.param("broker", marks=pytest.mark.servers)], indirect=True, scope="module"
+)
+ANSWER_SECONDS = 60  # a bound for busy machines
+SENDER, RECEIVER = Sender(), Receiver()
 TOPICS = (half_message.UNPLACED_TOPIC, half_message.CONFIRM_TOPIC, half_message.ROLL_BACK_TOPIC)
 
 
@@ -28,9 +41,60 @@ def available(stock: StockService, goods_id: int = 1) -> int:
 days = count(2 * 10**3)
 
 
-def deliver() -> int:
-    """A round on a day of its own: whatever was put on its ladder is due again."""
-    return deliver_due(now=later(86_400 * next(days)))
+def deliver(*, answered: bool = True) -> int:
+    """A round on a day of its own: whatever was put on its ladder is due again. Over a broker it ends with the answers,
+    unless nobody is there to give any."""
+    now = later(86_400 * next(days))
+    count = deliver_due(now=now)
+    if settings.MEETS_AT_BROKER:
+        count += SENDER.round(now=now)
+        if answered:
+            await_answers(now)
+    return count
+
+
+def await_answers(now: datetime) -> None:
+    """Takes what comes until every message that was sent has its answer."""
+
+    wait_until(
+        lambda: not unanswered() or (take_answers(now) and not unanswered()),
+        seconds=ANSWER_SECONDS,
+        what="the answers are there",
+    )
+
+
+def take_answers(now: datetime = NOW) -> int:
+    """A round of whoever consumes here; one that finds no broker is followed by the next, as in a sweep."""
+    try:
+        return RECEIVER.round(now=now)
+    except BrokerAway:
+        return 0
+
+
+def deliver_until_done(topic: str) -> None:
+    """Round after round, whatever is lost of it."""
+
+    def is_done() -> bool:
+        deliver(answered=False)
+        take_answers()
+        return states(topic) == ["done"]
+
+    wait_until(is_done, seconds=120, what="it was sent again")
+
+
+def unanswered() -> int:
+    return Message.objects.filter(state=Message.State.READY, last_error=NO_ANSWER).count()
+
+
+def consume() -> None:
+    """Makes the queues of this process, and drops what tests before have left in them."""
+    while RECEIVER.round(now=NOW):
+        pass
+
+
+def end_connections() -> None:
+    SENDER._broker.close()
+    RECEIVER._broker.close()
 
 
 def check() -> int:

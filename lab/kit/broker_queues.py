@@ -1,0 +1,63 @@
+"""A look into the queues of a RabbitMQ between services, and a hand in them: past the port, as strangers have it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from amqp import Message
+from amqp.exceptions import NotFound
+from kombu import Connection
+
+from messaging.broker.rabbitmq import dead_queue_of, queue_of
+
+SECONDS = 60  # a bound for busy machines
+
+
+@contextmanager
+def channel(url: str) -> Iterator[Any]:
+    with Connection(url, connect_timeout=SECONDS) as connection:
+        yield connection.default_channel
+
+
+def depth(url: str, service: str) -> int | None:
+    """How many messages wait in the queue of a service; None where it has none."""
+    with channel(url) as opened:
+        try:
+            return int(opened.queue_declare(queue_of(service), passive=True).message_count)
+        except NotFound:
+            return None
+
+
+def has_consumer(url: str, service: str) -> bool:
+    """Whether somebody takes what comes for a service."""
+    with channel(url) as opened:
+        try:
+            return bool(opened.queue_declare(queue_of(service), passive=True).consumer_count)
+        except NotFound:
+            return False
+
+
+def purge(url: str, service: str) -> None:
+    with channel(url) as opened:
+        opened.queue_purge(queue_of(service))
+
+
+def delete(url: str, service: str) -> None:
+    with channel(url) as opened:
+        opened.queue_delete(queue_of(service))
+
+
+def put(url: str, service: str, body: bytes, headers: dict[str, Any] | None = None, **properties: Any) -> None:
+    """Publishes anything into the queue of a service."""
+    with channel(url) as opened:
+        message = Message(body, application_headers=headers or {}, **properties)
+        opened.basic_publish(message, routing_key=queue_of(service))
+
+
+def take_dead(url: str, service: str) -> list[Any]:
+    """Takes what was put aside; each has `headers`, with the reason, and `body`."""
+    found = []
+    with channel(url) as opened:
+        while message := opened.basic_get(dead_queue_of(service), no_ack=True):
+            found.append(message)
+    return found

@@ -1,0 +1,155 @@
+"""Rows that other services are to hear of go to the broker.
+
+A try is noted before it leaves: the row is due again when no answer has come in time, on the next step of its ladder.
+So nothing is lost with an envelope, with an answer, or with whoever sends it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from charites.common import tracing
+from charites.common.logs import request_context
+from charites.common.transactions import run
+from messaging.broker.port import Broker, BrokerAway, Envelope, NotPublished
+from messaging.broker.rabbitmq import RabbitMQ
+from messaging.broker.signing import sign
+from messaging.models import Message
+from messaging.registry import Question, Registration, Remote, find_registration, list_remote_topics
+from messaging.relay import DELIVERIES, claim, dead_letter, give_back, hold
+
+BATCH = 50  # few enough to be sent within the claim of a minute
+ANSWER_SECONDS = 5  # as long as a call would wait; then the step of the ladder begins
+NO_ANSWER = "sent, no answer yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A message that goes to another service."""
+
+    message: Message
+    registration: Registration
+    remote: Remote
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether the last step of the ladder has passed: this is no try any more."""
+        return self.message.attempts > len(self.registration.ladder) + 1
+
+    @property
+    def due_again_after(self) -> timedelta:
+        steps = [*self.registration.ladder, timedelta()]
+        return steps[self.message.attempts - 1] + timedelta(seconds=ANSWER_SECONDS)
+
+    def envelope(self, question: Question) -> Envelope:
+        headers = {name: text for name, text in self.message.headers.items() if isinstance(text, str)}
+        about, name = f"{self.message.pk}.{self.message.lease}", self.remote.service.caller
+        return sign(Envelope(question.method, about, name, question.request, headers=headers), name=name)
+
+
+class Sender:
+    """Sends what is due; for one thread."""
+
+    def __init__(self, broker: Broker[Any] | None = None) -> None:
+        self._broker: Broker[Any] = broker or RabbitMQ(consumes=False)
+
+    def round(self, *, now: datetime) -> int:
+        """Sends messages that are due; returns how many were claimed."""
+        claimed = claim(Q(topic__in=list_remote_topics()), limit=BATCH, now=now)
+        due: dict[Registration, list[Sending]] = defaultdict(list)
+        for message in claimed:
+            sending = as_sending(message)
+            if sending is None:
+                hold(message, now=now)
+            elif sending.is_used_up:
+                give_up(sending)
+            else:
+                due[sending.registration].append(sending)
+        for registration, group in due.items():
+            self._send(group, registration, now)
+        return len(claimed)
+
+    def _send(self, group: Sequence[Sending], registration: Registration, now: datetime) -> None:
+        """Sends the messages of one topic."""
+        questions = ask(group, now)
+        asking = [sending for sending in group if sending.message.pk in questions]
+        note_sent(asking, now)
+        away: BrokerAway | None = None
+        for sending in asking:
+            try:
+                if away:
+                    raise away  # whoever follows in this round need not wait for that, too
+                self._publish(sending, questions[sending.message.pk])
+            except (NotPublished, BrokerAway) as error:
+                away = error if isinstance(error, BrokerAway) else None
+                give_back(registration, sending.message, error, now=now)
+            else:
+                DELIVERIES.labels(registration.topic, "sent").inc()
+
+    def _publish(self, sending: Sending, question: Question) -> None:
+        """Returns when the broker has confirmed it. Raises NotPublished, BrokerAway."""
+        message = sending.message
+        span = tracing.span(f"send {message.topic}", kind="PRODUCER", carrier=message.headers, message_id=message.pk)
+        with request_context(message.headers.get("request_id"), topic=message.topic, message_id=message.pk), span:
+            self._broker.publish(sending.remote.service.name, sending.envelope(question))
+
+
+def as_sending(message: Message) -> Sending | None:
+    """None for a topic or a payload that this code does not know."""
+    found = find_registration(message)
+    if found is None or not isinstance(found.handler, Remote):
+        return None
+    return Sending(message, found, found.handler)
+
+
+def ask(group: Sequence[Sending], now: datetime) -> dict[int, Question]:
+    """Returns what these messages of one topic ask, by message id. One that has nothing to ask is done; one that cannot
+    be read goes to its ladder, and holds up none of the others."""
+    try:
+        questions = dict(group[0].remote.ask([sending.message for sending in group]))
+    except Exception as error:  # noqa: BLE001 (whatever is wrong with one of them)
+        if len(group) == 1:
+            give_back(group[0].registration, group[0].message, error, now=now)
+            return {}
+        middle = len(group) // 2
+        return ask(group[:middle], now) | ask(group[middle:], now)
+    finish(sending.message for sending in group if sending.message.pk not in questions)
+    return questions
+
+
+def note_sent(asking: Sequence[Sending], now: datetime) -> None:
+    """Ends the claims: these messages are due again when no answer has come by then."""
+    by_wait: dict[timedelta, list[Message]] = defaultdict(list)
+    for sending in asking:
+        by_wait[sending.due_again_after].append(sending.message)
+    for wait, messages in by_wait.items():
+        change(messages, deliver_at=now + wait, last_error=NO_ANSWER)
+
+
+def finish(messages: Iterable[Message]) -> None:
+    """These have taken effect, or have nothing to ask."""
+    by_topic: dict[str, list[Message]] = defaultdict(list)
+    for message in messages:
+        by_topic[message.topic].append(message)
+    for topic, group in by_topic.items():
+        DELIVERIES.labels(topic, "done").inc(change(group, state=Message.State.DONE, last_error=""))
+
+
+def change(messages: Sequence[Message], **columns: Any) -> int:
+    """Changes messages that are ready still, under the lease that they were read with; returns how many. What somebody
+    else has taken over meanwhile is theirs."""
+    keys, leases = [message.pk for message in messages], {message.lease for message in messages}
+    held = Message.objects.filter(pk__in=keys, lease__in=leases, state=Message.State.READY)
+    return run(lambda: held.update(**columns, claimed_until=None, updated_at=Now()), name="change_messages")
+
+
+def give_up(sending: Sending) -> None:
+    """Nobody has answered the last try."""
+    message = sending.message
+    if dead_letter(message, f"no answer after {message.attempts - 1} tries: {message.last_error}"):
+        DELIVERIES.labels(message.topic, "dead").inc()
