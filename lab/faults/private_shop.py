@@ -15,10 +15,11 @@ from charites.common.auth import DEMO_SERVICE_HEADER, Role, issue_token
 from charites.common.rpc import Client
 from lab.race.database import own_database
 from lab.race.processes import Child
-from lab.servers import LOOPBACK, EmbeddedRedis, free_port, still_free
+from lab.servers import LOOPBACK, EmbeddedRedis, RabbitMQ, Server, free_port, still_free
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("goods", "stock", "orders")
+STOCK_SWEEP = "stock-sweep"
 LAST_LINES = 15
 SETTINGS = {
     "ENV_FILE": "",
@@ -41,22 +42,28 @@ class ShopFailed(Exception):
 
 class PrivateShop:
     """Runs while its block does. Everything in it can be killed and started again by name: `goods`, `stock`,
-    `orders`, `sweep`, `broker`. Logs go to `folder`. Raises ShopFailed, RaceFailed, ServerFailed."""
+    `orders`, `sweep`, `broker`. Logs go to `folder`. Raises ShopFailed, RaceFailed, ServerFailed.
 
-    def __init__(self, folder: Path) -> None:
+    `over_rabbitmq`: messages for the stock service go over a RabbitMQ, which is a broker, too; the stock service has a
+    sweep then, which takes them.
+    """
+
+    def __init__(self, folder: Path, *, over_rabbitmq: bool = False) -> None:
         self.folder = folder
         self.urls: dict[str, str] = {}
         self._ports = {name: free_port() for name in SERVICES}
         self._secret = secrets.token_hex(32)
         self._stack = ExitStack()
         self._children: dict[str, Child] = {}
-        self._broker = EmbeddedRedis()
+        self._redis = EmbeddedRedis()
+        self._rabbitmq = RabbitMQ() if over_rabbitmq else None
 
     def __enter__(self) -> Self:
         with self._stack:
             for name in SERVICES:
                 self.urls[name] = self._stack.enter_context(own_database())
-            self._stack.enter_context(self._broker)
+            for server in self._brokers():
+                self._stack.enter_context(server)
             self._stack.callback(self._end_all)
             self._in_parallel("migrate", "--verbosity", "0")
             self._in_parallel("seed")
@@ -71,20 +78,31 @@ class PrivateShop:
 
     def start(self, name: str, flow: str = "half_message") -> None:
         """Starts a process; a server answers when this returns. `flow`: how the order service places orders."""
-        if name == "broker":
-            self._broker.start()
-            return
-        port = self._ports.get(name)
-        words = ["grpcserver", "--host", LOOPBACK, "--port", str(port)] if port else ["sweep"]
-        environment = self._environment(name if port else "orders", flow)
-        self._children[name] = Child("lab.faults.process", *words, environment=environment, folder=self.folder)
-        if port:
-            self._children[name].hear()
+        match name:
+            case "broker":
+                for server in self._brokers():
+                    server.start()
+            case "sweep":
+                self._children[name] = self._child("orders", flow, "sweep")
+            case _:
+                port = str(self._ports[name])
+                self._children[name] = self._child(name, flow, "grpcserver", "--host", LOOPBACK, "--port", port)
+                self._children[name].hear()
+        if name == "stock" and self._rabbitmq:
+            self._children[STOCK_SWEEP] = self._child("stock", flow, "sweep")
+
+    def _child(self, service: str, flow: str, *words: str) -> Child:
+        environment = self._environment(service, flow)
+        return Child("lab.faults.process", *words, environment=environment, folder=self.folder)
 
     def kill(self, name: str) -> None:
         """Ends a process at once, with SIGKILL, whatever it is doing."""
         if name == "broker":
-            self._broker.kill()
+            for server in self._brokers():
+                server.kill()
+        elif name == "stock" and STOCK_SWEEP in self._children:
+            self.kill(STOCK_SWEEP)
+            self.kill(name)
         elif child := self._children.pop(name, None):
             child.__exit__()
 
@@ -108,7 +126,7 @@ class PrivateShop:
 
     def _environment(self, service: str, flow: str) -> dict[str, str]:
         """Returns what a process of a service needs; nothing of the configured shop is in it."""
-        redis = f"redis://{LOOPBACK}:{self._broker.port}"
+        redis = f"redis://{LOOPBACK}:{self._redis.port}"
         return {
             **os.environ,
             **SETTINGS,
@@ -119,10 +137,14 @@ class PrivateShop:
             "CELERY_BROKER_URL": f"{redis}/1",
             "GOODS_ENDPOINT": f"{LOOPBACK}:{self._ports['goods']}",
             "STOCK_ENDPOINT": f"{LOOPBACK}:{self._ports['stock']}",
+            "REMOTE_BROKER_URL": self._rabbitmq.url if self._rabbitmq else "",
             "HTTP_HOST": LOOPBACK,
             "GRPC_HOST": LOOPBACK,
             "SECRET_KEY": self._secret,
         }
+
+    def _brokers(self) -> list[Server]:
+        return [self._redis, *([self._rabbitmq] if self._rabbitmq else [])]
 
     def _in_parallel(self, *words: str) -> None:
         """Runs a command for every service at once. Raises ShopFailed with the last lines of one that fails."""

@@ -28,6 +28,10 @@ STEPS = {
         Step("after_commit", "orders", "the order is committed, the buyer has no answer"),
         Step("stock_down", "stock", "the stock service is gone when the buyer comes"),
         Step("goods_down", "goods", "the goods service is gone when the buyer comes"),
-        Step("broker_down", "broker", "Redis, the broker of wake-ups, is gone when the buyer comes"),
+        Step(
+            "broker_down",
+            "broker",
+            "the broker is gone when the buyer comes",
+        ),
     )
 }

@@ -40,6 +40,20 @@ def test_a_process_that_dies_after_the_reservation_leaks_directly_and_not_with_a
     assert any(line.startswith("order_unplaced") and ": DONE" in line for line in told)
 
 
+@pytest.mark.servers
+@pytest.mark.slow
+def test_what_dies_while_messages_go_over_rabbitmq_leaks_as_little(tmp_path: Path) -> None:
+    """With a broker that is gone, and found again, between the two."""
+    words = ["--via", "rabbitmq", "--flow", "half_message", "--json", str(tmp_path / "runs.json")]
+
+    for step in ("before_commit", "broker_down"):
+        done = order_faults("--fail-at", step, *words)
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        (run,) = json.loads((tmp_path / "runs.json").read_text())
+        assert (run["leaked"], run["audit"], run["as_expected"]) == (0, [], True)
+
+
 def test_an_unknown_step_is_refused() -> None:
     done = order_faults("--fail-at", "lunch")
 

@@ -36,6 +36,9 @@ class Command(BaseCommand):
         names = "|".join(STEPS)
         parser.add_argument("--fail-at", choices=["all", *STEPS], default="all", metavar=f"all|{names}")
         parser.add_argument("--flow", choices=["both", *FLOWS], default="both", help="how the orders are placed")
+        parser.add_argument(
+            "--via", choices=["calls", "rabbitmq"], default="calls", help="how the stock service is told of orders"
+        )
         parser.add_argument("--json", type=Path, metavar="FILE", help="write what happened to this file as well")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +47,7 @@ class Command(BaseCommand):
         console = self.make_console()
         try:
             with ended_politely(), tempfile.TemporaryDirectory(prefix="charites_faults_") as folder:
-                runs = play(steps, flows, Path(folder), console)
+                runs = play(steps, flows, Path(folder), console, over_rabbitmq=options["via"] == "rabbitmq")
         except (ShopFailed, RaceFailed, ServerFailed) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
@@ -62,12 +65,14 @@ class Command(BaseCommand):
         return Console(file=self.stdout, width=width, highlight=False)  # type: ignore[arg-type]
 
 
-def play(steps: Sequence[Step], flows: Sequence[str], folder: Path, console: Console) -> list[Run]:
+def play(
+    steps: Sequence[Step], flows: Sequence[str], folder: Path, console: Console, *, over_rabbitmq: bool
+) -> list[Run]:
     """Plays every step in every flow, one after the other, in one private shop."""
     runs = [Run(flow, step) for step in steps for flow in flows]
     with ExitStack() as stack:
         with console.status("starting a private shop: three services, three databases, a sweep, a broker"):
-            shop = stack.enter_context(PrivateShop(folder))
+            shop = stack.enter_context(PrivateShop(folder, over_rabbitmq=over_rabbitmq))
         ledger = stack.enter_context(Ledger(shop.urls))
         for goods_id, run in enumerate(runs, start=FIRST_GOODS_ID):
             console.print(f"\n[bold]{run.step.name}, {run.flow} flow[/bold]")
