@@ -62,7 +62,8 @@ COUNT_ORDERS = SetStatement(
         UNION ALL
         SELECT archived.goods_id, archived.user_id, archived.pieces
         FROM asked
-        JOIN shopping_order_archived_pieces AS archived ON archived.goods_id = asked.limited
+        {{then}} shopping_order_archived_pieces AS archived {{by[shopping_order_archived_pieces_unique]}}
+            ON archived.goods_id = asked.limited
     ) AS held
     GROUP BY goods_id, user_id
     """,

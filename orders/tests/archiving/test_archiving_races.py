@@ -6,7 +6,7 @@ import pytest
 
 from charites.common import clock
 from goods.models import Goods
-from lab.kit.factories import counts, make_capture, make_goods, make_order, make_payment
+from lab.kit.factories import BUYER_ID, counts, make_capture, make_goods, make_order, make_payment
 from lab.kit.findings import findings
 from lab.kit.interleaving import Background, Parked, await_lock_wait
 from lab.kit.old_orders import AHEAD, archive, make_completed_order, make_ended_orders, read_lines
@@ -53,14 +53,15 @@ def test_two_at_once_archive_each_order_once(tmp_path: Path) -> None:
     assert (counts(1), findings()) == (before, [])
 
 
-def test_two_at_once_add_what_products_sold_to_one_record(tmp_path: Path) -> None:
+@pytest.mark.parametrize("user_id", [BUYER_ID, 8], ids=["same buyer", "another buyer"])
+def test_two_at_once_add_what_products_sold_to_one_record(tmp_path: Path, user_id: int) -> None:
     """Neither sees what the other inserts: the second one begins anew."""
     now = clock.now() + AHEAD
 
     def archive_one(order: Order) -> Archived:
         return archiving.archive([order.order_id], tmp_path, now, now)
 
-    first, second = make_completed_order({1: 2}), make_completed_order({1: 3})
+    first, second = make_completed_order({1: 2}), make_completed_order({1: 3}, user_id=user_id)
 
     with Parked(lambda: archive_one(first), at=WRITTEN) as one, Background(lambda: archive_one(second)) as other:
         await_lock_wait()
