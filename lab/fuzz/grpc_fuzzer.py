@@ -231,9 +231,10 @@ def note_order(method: MethodDescriptor, answer: Answer, values: Values) -> None
     """Remembers the order that an answer is about."""
     if method.name not in ("CreateOrder", "ReduceStock") or len(answer.body) < 6:
         return
-    reply: type[Any] = getattr(orders_pb2 if method.name == "CreateOrder" else stock_pb2, method.output_type.name)
+    is_placed = method.name == "CreateOrder"
+    reply: type[Any] = getattr(orders_pb2 if is_placed else stock_pb2, method.output_type.name)
     with suppress(DecodeError):
-        values.note_order(reply.FromString(answer.body[5:]).order_id)
+        values.note_order(reply.FromString(answer.body[5:]).order_id, is_placed=is_placed)
 
 
 # The gateway

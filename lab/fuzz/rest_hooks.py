@@ -20,6 +20,7 @@ from lab.fuzz.what_is_there import Known
 random = Random(os.environ["FUZZED_SEED"])
 known = Known(os.environ["FUZZED_SHOP"], os.environ["FUZZED_RECEIVER"], random)
 answers: dict[str, Counter[int]] = defaultdict(Counter)
+KEY = "Idempotency-Key"
 THERE = 0.8  # the share of what is asked about things that are there
 
 
@@ -33,6 +34,9 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
             case.path_parameters[name] = value
     if isinstance(case.body, dict):
         case.body = known.fitted(case.body)
+        takes_key = any(parameter.name == KEY for parameter in case.operation.headers)
+        if takes_key and KEY not in case.headers and not case.body.get("idempotency_key"):
+            case.headers[KEY] = f"fuzz-{random.randrange(1_000)}"  # the schema cannot say that one of both is needed
 
 
 @schemathesis.hook

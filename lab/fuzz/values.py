@@ -34,7 +34,7 @@ TEXTS = (
     *("NaN", "1e999", "-0", "null", "true", "\r\nX: y", "\U0001fae9", "\U00030ede", "İ", "ß", "ﬀ", "%(field)s", "%"),
 )
 FIT = {
-    "RoomId": (1, 2, 3),
+    "RoomId": (0, 1, 2, 3),
     "GoodsId": tuple(range(1, 31)),
     "Num": (1, 2, 3),
     "UserId": (0,),
@@ -48,18 +48,20 @@ FIT = {
     "Amount": (1, 2, 100),
     "Currency": ("", "CNY"),
     "Delta": (1, -1, 5),
+    "ExpectedAmount": (0,),
     "Reason": ("a scratch", "破损"),
     "ReturnStock": (False, False, True),
 }
 
 
 class Values:
-    """A source of values. `order_ids`: numbers of orders that exist, as answers have named them; `paid`: those of
-    orders that were paid from the beginning."""
+    """A source of values, among them numbers of orders that there are: `paid` from the beginning, placed, or reserved
+    in stock alone, as answers have named them."""
 
     def __init__(self, random: Random, paid: Sequence[int] = ()) -> None:
         self.random, self.paid = random, paid
-        self.order_ids: list[int] = [1]
+        self.placed: list[int] = [1]
+        self.reserved: list[int] = [1]
 
     def number(self) -> int:
         """An integer at an edge, or any."""
@@ -77,12 +79,12 @@ class Values:
     def fitting(self, name: str) -> int | str | None:
         """A value that a field of this name may have."""
         if name == "OrderId":
-            of_these = self.paid if self.paid and self.random.random() < 0.3 else self.order_ids
-            return self.random.choice(of_these)
+            return self.random.choice(self.random.choice((self.paid or self.placed, self.placed, self.reserved)))
         if name == "IdempotencyKey":
             return f"fuzz-{self.random.randrange(50)}"
         return self.random.choice(FIT[name]) if name in FIT else None
 
-    def note_order(self, order_id: int) -> None:
-        """Remembers an order, of the latest hundred."""
-        self.order_ids = [*self.order_ids[-99:], order_id]
+    def note_order(self, order_id: int, *, is_placed: bool) -> None:
+        """Remembers an order, of the latest hundred of its kind."""
+        noted = self.placed if is_placed else self.reserved
+        noted[:] = [*noted[-99:], order_id]

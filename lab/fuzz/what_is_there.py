@@ -19,12 +19,16 @@ LISTED = {
     "order_id": ("/api/orders?limit=100", "orders", "order_id"),
     "endpoint_id": ("/api/webhooks", "endpoints", "endpoint_id"),
 }
-PAID, SMALL_AMOUNTS = 200, (1, 2, 100)
+FIT = {"amount": (1, 2, 100), "delta": (1, 2, 100), "currency": ("CNY",), "reason": ("a scratch", "破损")}
+PAID, PLENTY = 200, 10_000
 
 
 def pay_orders(url: str, *, number: int, random: Random) -> list[int]:
-    """Buys so many times, as the demo's buyer, and returns the orders once all are paid. Raises httpx.HTTPError,
-    AssertionError."""
+    """Buys so many times, as the demo's buyer, and returns the orders once all are paid. There is plenty of what is
+    bought, whatever was sold and set before. Raises httpx.HTTPError, AssertionError."""
+    for goods_id in GOODS_IDS:
+        headers = {"Authorization": ROLES["staff"]}
+        httpx.put(f"{url}/api/stock/{goods_id}", json={"available": PLENTY}, headers=headers).raise_for_status()
     with httpx.Client(base_url=url, timeout=20, headers={"Authorization": ROLES["buyer"]}) as client:
         order_ids = []
         for _ in range(number):
@@ -72,11 +76,9 @@ class Known:
             return self.fitted(value)
         if self._random.random() < 0.5 or value is None:
             return value
-        if name == "url":
-            return self._receiver
-        if name in ("amount", "delta"):
-            return self._random.choice(SMALL_AMOUNTS)
-        found = self.value(name)
+        if name in FIT:
+            return self._random.choice(FIT[name])
+        found = self._receiver if name == "url" else self.value(name)
         return value if found is None else found
 
     def _look(self) -> None:

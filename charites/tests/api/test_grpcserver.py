@@ -243,21 +243,19 @@ def test_server_that_is_asked_to_end_says_so_first_and_takes_calls_for_a_while(s
     make_stock(1, 10)
     shop.given["DRAIN_DELAY_SECONDS"] = f"{MOST_DELAY_SECONDS}"
     start(shop, "grpc")
-    not_serving = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
     with grpc.insecure_channel(shop.grpc_address) as channel:
-        check = health_pb2_grpc.HealthStub(channel).Check
-        request = health_pb2.HealthCheckRequest()
-        serving = check(request)
-        process = shop.processes["grpc"]
-        with while_it_drains() as asked_at:
-            process.terminate()
-            wait_until(lambda: check(request) == not_serving, seconds=WAIT_SECONDS, what="it says so")
+        states = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        before = next(states).status
+        process, asked_at = shop.processes["grpc"], time.monotonic()
+        process.terminate()
+        after = next(states).status
+        with while_it_drains(asked_at):
             answer = callers.buyer().stock.GetStock(StockLevel(goods_id=1))  # over a connection of its own
         code = process.wait(WAIT_SECONDS)
 
     assert time.monotonic() - asked_at >= MOST_DELAY_SECONDS
     assert code == 0
-    assert serving != not_serving
+    assert (before, after) == (health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING)
     assert answer.num == 10
 
 

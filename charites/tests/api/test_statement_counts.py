@@ -103,7 +103,7 @@ REST: dict[str, tuple[Ask, int]] = {
     "GET /api/orders/{order_id}": (lambda: buyer().get(f"/api/orders/{newest()}"), 2),
     "POST /api/orders/{order_id}/pay": (lambda: buyer().post(f"/api/orders/{newest()}/pay", {"outcome": "page"}), 7),
     "POST /api/orders/{order_id}/cancel": (lambda: buyer().post(f"/api/orders/{newest()}/cancel"), 15),
-    "POST /api/orders/{order_id}/complete": (lambda: boss().post(f"/api/orders/{newest()}/complete"), 4),
+    "POST /api/orders/{order_id}/complete": (lambda: boss().post(f"/api/orders/{newest()}/complete"), 5),
     "POST /api/orders/{order_id}/refunds": (
         lambda: boss().post(
             f"/api/orders/{newest()}/refunds",

@@ -111,13 +111,12 @@ def test_server_that_is_asked_to_end_says_so_first_and_takes_requests_for_a_whil
     shop = started(DRAIN_DELAY_SECONDS=f"{MOST_DELAY_SECONDS}")
     ready = httpx.get(f"{shop.url}/readyz", timeout=SECONDS)
 
-    with while_it_drains() as asked_at:
-        shop.processes["web"].terminate()
-        wait_until(
-            lambda: httpx.get(f"{shop.url}/readyz", timeout=SECONDS).status_code == 503,
-            seconds=SECONDS,
-            what="it says so",
-        )
+    asked_at = time.monotonic()
+    shop.processes["web"].terminate()
+    wait_until(
+        lambda: httpx.get(f"{shop.url}/readyz", timeout=SECONDS).status_code == 503, seconds=SECONDS, what="it says so"
+    )
+    with while_it_drains(asked_at):
         told = httpx.get(f"{shop.url}/readyz", timeout=SECONDS)
         answer = httpx.get(f"{shop.url}/api/rooms", timeout=SECONDS)
     code = shop.processes["web"].wait(SECONDS)

@@ -10,12 +10,11 @@ MOST_DELAY_SECONDS = 8  # that DRAIN_DELAY_SECONDS may be
 
 
 @contextmanager
-def while_it_drains() -> Iterator[float]:
-    """Gives the time from before a process is asked to end. What fails in the block when so much has passed that the
-    process may have ended says nothing: the machine was too slow, and the test is skipped."""
-    asked_at = time.monotonic()
+def while_it_drains(asked_at: float) -> Iterator[None]:
+    """`asked_at`: the monotonic time before the process was asked to end. What fails in the block when so much has
+    passed since that the process may have ended says nothing: the machine was too slow, and the test is skipped."""
     try:
-        yield asked_at
+        yield
     except Exception:
         if time.monotonic() - asked_at >= MOST_DELAY_SECONDS:
             pytest.skip(f"to ask while it drains took this machine longer than {MOST_DELAY_SECONDS} s")

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from lab.fuzz.messages import break_bytes
 from lab.fuzz.notice_fuzzer import TIMES
 from lab.fuzz.values import Values
-from lab.kit.stripe_api import STRIPE
+from lab.kit.stripe_api import KEY, SECRET, STRIPE
 from lab.kit.trials import Trials
 from orders.models import Payment, Refund
 from orders.payments.sandbox.statement import COLUMNS
@@ -54,7 +54,7 @@ def broken(rows: Sequence[Sequence[str]], values: Values) -> bytes:
 def test_file_with_anything_in_it_is_compared_or_refused_and_changes_nothing(
     provider: str, tmp_path: Path, settings, trials: Trials
 ) -> None:
-    settings.PAYMENT_PROVIDER = provider
+    settings.PAYMENT_PROVIDER, settings.STRIPE_API_KEY, settings.STRIPE_WEBHOOK_SECRET = provider, KEY, SECRET
     values, file, ends = Values(trials.random), tmp_path / "file.csv", Counter[int]()
     for _ in range(trials.count(sample=200, full=5_000)):
         file.write_bytes(broken(FILES[provider], values))
