@@ -69,9 +69,11 @@ async def registered(apps: Sequence[str], place: Place) -> AsyncIterator[None]:
             yield
         finally:
             telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
-            await deregister(agent, told)
+            try:
+                with suppress(asyncio.CancelledError):
+                    await telling
+            finally:
+                await deregister(agent, told)
 
 
 async def keep_registered(agent: httpx.AsyncClient, told: Sequence[dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ FIGURES = {
     "pieces": "100",
     "sold_naively": "400",
     "kills": "280",
-    "calls": "103,335",
+    "calls": "102,452",
     "orders_beside_c": "2.7",
     "orders_beside_c_in_envoy": "3.7",
 }

@@ -1,5 +1,6 @@
 """How a replica is compared with its writer. What comes of it is tried on two servers, in charites/tests/drills."""
 
+import math
 from collections import deque
 from types import SimpleNamespace
 from typing import Any
@@ -101,14 +102,16 @@ def test_replica_that_answers_nonsense_is_left_out_and_asked_again(
     servers = {"default": Server("0-1-9"), replicas.REPLICA: Server(answer)}
     monkeypatch.setattr(replicas, "is_there", lambda: True)
     monkeypatch.setattr(replicas, "connection_to", servers.__getitem__)
-    monkeypatch.setattr(replicas, "IDLE_SECONDS", 1.0)
     watch = Watch()
 
     before = watch.keeps_up()
     thread = watch._thread
+    assert thread
     wait_until(lambda: servers[replicas.REPLICA].asked > 2, seconds=60, what="it is asked again")
 
     assert (before, watch.keeps_up(), watch._thread is thread) == (False, False, True)
+    watch._asked_at = -math.inf  # nobody asks any longer
+    thread.join(60)
     assert caplog.text.count("replica_left_out") == 1
 
 

@@ -22,7 +22,7 @@ NAMES, KINDS = ("one", "two"), ("web", "grpc")
 PLACED = {"web": '"path": "/api/orders"', "grpc": '"method": "Order.CreateOrder"'}  # as the log says it
 REST_SECONDS = 0.2  # so that a server that starts has something of the machine, too
 STOCK = 1_000_000
-# A checkout, with a `.venv`, of the version before or after this one.
+# A checkout, with a `.venv`, of the version before this one.
 OTHER_CODE = Path(os.environ.get("DRILL_OTHER_CODE", ROOT))
 
 

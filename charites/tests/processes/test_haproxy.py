@@ -34,7 +34,7 @@ def haproxy(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Sho
 
 def count_up(proxy: ShopHAProxy) -> int:
     rows = [line.split(",") for line in proxy.tell("show stat").splitlines()]
-    return sum(row[1:2] in (["one"], ["two"]) and row[17] == "UP" for row in rows)
+    return sum(row[0] in ("web", "grpc") and row[1] in ("one", "two") and row[17] == "UP" for row in rows)
 
 
 def test_what_is_for_those_inside_is_not_found_however_it_is_spelled(haproxy: ShopHAProxy) -> None:

@@ -58,10 +58,12 @@ def test_nobody_has_the_token_that_is_not_set(path: str, header: str, settings: 
 
 def test_counters_of_a_process_without_http_are_seen_with_the_token_alone(settings: Settings) -> None:
     with counters.listen("127.0.0.1:0") as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         page = "http://{}:{}/metrics".format(*server.server_address)
-        with_token = httpx.get(page, headers={"Authorization": f"Bearer {TOKEN}"})
-        others = [httpx.get(page), httpx.get(page, headers={"Authorization": f"Bearer {TOKEN}x"})]
+        with_token = httpx.get(page, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+        others = [
+            httpx.get(page, headers=headers, timeout=60) for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"})
+        ]
         server.shutdown()
 
     assert (with_token.status_code, "charites_queue_depth" in with_token.text) == (200, True)

@@ -18,7 +18,7 @@ from messaging.registry import Question
 class Refusal(ServiceError):
     """What the warehouse says no with."""
 
-    code = 99999999
+    code = 69999999
 
 
 class Warehouse:
