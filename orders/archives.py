@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from orders.history import History
 from orders.models import Order
 
 SUFFIX = ".jsonl.gz"
+PART = re.compile(r"orders-\d+-\d+\.[0-9a-f]+\.part")  # the name of a file that is being written
 DIGITS = 12  # of the digest, in a name
 VERSION = 1
 PERSONAL = {"receive_address", "receive_name", "receive_phone", "request_digest"}
@@ -108,6 +110,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file has the name of one that is being written: no order leaves while it has that name."""
+    return bool(PART.fullmatch(path.name))
 
 
 def digest_of(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Reading orders."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -212,6 +212,16 @@ def find_archived(*, order_id: int) -> tuple[ArchivedOrder, Archive] | None:
 def each_archive() -> Iterator[Archive]:
     """Yields the files of archived orders, in the order in which they were written."""
     return Archive.objects.order_by("pk").iterator(PAGE)
+
+
+def find_archive(*, name: str) -> Archive | None:
+    """Returns the row of a file of archived orders, or None."""
+    return Archive.objects.filter(name=name).first()
+
+
+def list_archives(*, ids: Collection[int]) -> list[Archive]:
+    """Returns files of archived orders, in the order in which they were written."""
+    return list(Archive.objects.filter(pk__in=ids).order_by("pk")) if ids else []
 
 
 def ended_orders(*, placed_before: datetime, unchanged_since: datetime) -> QuerySet[Order]:

@@ -1,34 +1,85 @@
 """Whether the files of archived orders are there, whole, and say what the database has kept of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from charites.common.transactions import run
 from orders import selectors
-from orders.archives import ArchiveUnreadable, Filed, digest_of, read_archive
-from orders.models import Archive
+from orders.archives import ArchiveUnreadable, Filed, digest_of, is_part, read_archive
+from orders.models import Archive, Order
 
 MOST_SHOWN = 10  # orders that one finding names
 
 
+class Stray(StrEnum):
+    """What a file in the folder is that the database does not name."""
+
+    UNFINISHED = "part of a file, and no archive. It may be deleted; a run that is writing it ends with an error."
+    LEFT = (
+        "no archive. Its orders are in the database, or in other files; it may be deleted before anything is archived "
+        "again."
+    )
+    FOREIGN = "no archive of ours; left alone."
+
+
 class CheckedFile(NamedTuple):
-    """A file of the database, or of the folder. `wrong`: what is, if anything; `is_ours`: the database names it."""
+    """A file of the database, or of the folder. `wrong`: what is, if anything; `stray`: what it is where the database
+    does not name it and has all that it holds."""
 
     name: str
     wrong: str = ""
-    is_ours: bool = True
+    stray: Stray | None = None
 
 
 def check_archives(*, folder: Path) -> Iterator[CheckedFile]:
-    """Yields every file that the database names, oldest first, then those in the folder that it does not: whoever wrote
-    them died, and their orders are all there. Changes nothing. Raises OSError."""
+    """Yields every file that the database names, oldest first, then those in the folder that it does not. Changes
+    nothing; may run beside archiving. Raises OSError, Busy, OutcomeUnknown."""
+    found = sorted(folder.glob("orders-*"))  # before the names: whoever commits a file later has not written it yet
     names = set()
     for archive in selectors.each_archive():
         names.add(archive.name)
         yield CheckedFile(archive.name, find_wrong(archive, folder))
-    for path in sorted(folder.glob("orders-*")):
+    for path in found:
         if path.name not in names:
-            yield CheckedFile(path.name, is_ours=False)
+            yield check_stray(path)
+
+
+def check_stray(path: Path) -> CheckedFile:
+    """Looks at a file that no row named a moment ago. A run that is killed leaves one, and so does a database that has
+    become an older one, or is not the one whose files these are: then it may be the only copy."""
+    if is_part(path):
+        return CheckedFile(path.name, stray=Stray.UNFINISHED)
+    try:
+        numbers = [filed.order_id for filed in read_archive(path)] if path.is_file() else []
+    except ArchiveUnreadable:
+        numbers = []
+    if not numbers:
+        return CheckedFile(path.name, stray=Stray.FOREIGN)
+    archive, gone = run(lambda: look_up(path.name, numbers), name="check_archive")
+    if archive:
+        return CheckedFile(path.name, find_wrong(archive, path.parent))
+    if missing := find_missing(gone, path.parent):
+        told = ", ".join(map(str, missing[:MOST_SHOWN]))
+        return CheckedFile(path.name, f"The database has neither it nor these orders: {told}. Keep it.")
+    return CheckedFile(path.name, stray=Stray.LEFT)
+
+
+def look_up(name: str, numbers: Sequence[int]) -> tuple[Archive | None, list[int]]:
+    """Returns the row of a file, and which of its orders are not there. Locks the orders first, and so waits for a run
+    that is archiving them."""
+    orders = Order.objects.filter(order_id__in=numbers).order_by("order_id").select_for_update()
+    gone = set(numbers) - set(orders.values_list("order_id", flat=True))
+    return selectors.find_archive(name=name), sorted(gone)
+
+
+def find_missing(gone: Sequence[int], folder: Path) -> list[int]:
+    """Which of the orders no file of the database has either."""
+    archived = selectors.list_archived(order_ids=gone)
+    archives = selectors.list_archives(ids={order.archive_id for order in archived.values()})
+    right = {archive.pk for archive in archives if not find_wrong(archive, folder)}
+    return [order_id for order_id in gone if order_id not in archived or archived[order_id].archive_id not in right]
 
 
 def find_wrong(archive: Archive, folder: Path) -> str:

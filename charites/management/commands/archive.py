@@ -73,13 +73,16 @@ class Command(BaseCommand):
 
     def check_files(self, folder: Path) -> None:
         wrong = checked = 0
-        for file in services.check_archives(folder=existing(folder)):
-            checked += file.is_ours
-            if file.wrong:
-                wrong += 1
-                self.stdout.write(f"{file.name}: {file.wrong}")
-            elif not file.is_ours:
-                self.stdout.write(f"{file.name}: no archive. Its orders are in the database; it may be deleted.")
+        try:
+            for file in services.check_archives(folder=existing(folder)):
+                checked += not file.stray
+                wrong += bool(file.wrong)
+                if told := file.wrong or file.stray:
+                    self.stdout.write(f"{file.name}: {told}")
+        except ServiceError as error:
+            raise CommandError(error.message) from error
+        except OSError as error:
+            raise CommandError(f"A file could not be read: {error}.") from error
         if wrong:
             raise CommandError(f"{wrong} of {checked} files are not as they should be.")
         self.stdout.write(f"files checked: {checked}")

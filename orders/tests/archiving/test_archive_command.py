@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 from lab.kit.factories import make_closed_order, make_goods, make_paid_order
 from lab.kit.findings import findings
+from lab.kit.interleaving import Interruption
 from lab.kit.old_orders import archive, make_completed_order, make_ended_orders, make_old
-from orders.archives import digest_of
+from orders.archives import digest_of, write_archive
+from orders.history import read_histories
 from orders.models import Archive, ArchivedOrder, Order
+from orders.services import check_archives
+from orders.services.checking_archives import Stray
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
 
@@ -151,10 +156,79 @@ def test_row_that_says_something_else_than_the_file_is_named(file: Path) -> None
     assert f"kept something else of these orders: {row.order_id}" in check(file.parent)
 
 
-def test_file_that_nobody_committed_is_named_and_nothing_is_wrong(file: Path) -> None:
-    strays = [file.with_name(name) for name in ("orders-1-2.jsonl.77.part", "orders-1-2.jsonl.gz")]
-    for stray in strays:
-        stray.write_bytes(file.read_bytes())
+# Files that the database does not name
 
-    told = [f"{stray.name}: no archive. Its orders are in the database; it may be deleted.\n" for stray in strays]
-    assert run("--check", file.parent) == "".join([*told, "files checked: 1\n"])
+
+def put(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def test_file_that_nobody_committed_may_be_deleted_while_its_orders_are_there(tmp_path: Path) -> None:
+    order = make_old(make_closed_order(), 801)
+    written = write_archive(tmp_path, read_histories(order_ids=[order.order_id]))
+    put(tmp_path, "orders-1-2.77.part", b"")
+
+    part = "part of a file, and no archive. It may be deleted; a run that is writing it ends with an error."
+    left = (
+        "no archive. Its orders are in the database, or in other files; it may be deleted before anything is archived"
+    )
+    said = run("--check", tmp_path)
+    assert said == f"orders-1-2.77.part: {part}\n{written.name}: {left} again.\nfiles checked: 0\n"
+
+
+def test_file_that_nobody_committed_may_be_deleted_while_another_one_has_its_orders(file: Path) -> None:
+    content = gzip.decompress(file.read_bytes())
+    stray = put(file.parent, f"{file.name[:-9]}-other.jsonl.gz", gzip.compress(content, 1))
+
+    assert run("--check", file.parent) == f"{stray.name}: {Stray.LEFT}\nfiles checked: 1\n"
+
+    file.unlink()  # then it is the only copy
+    with pytest.raises(CommandError, match="2 of 2 files are not as they should be"):
+        run("--check", file.parent)
+
+
+def test_files_of_another_database_are_to_be_kept(file: Path) -> None:
+    numbers = list(ArchivedOrder.objects.order_by("order_id").values_list("order_id", flat=True))
+    for rows in (ArchivedOrder, Archive):
+        rows.objects.all().delete()
+
+    told = f"{file.name}: The database has neither it nor these orders: {', '.join(map(str, numbers))}. Keep it.\n"
+    assert check(file.parent) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("orders-2026.xlsx", b"PK"),
+        ("orders-1-2.jsonl.gz", gzip.compress(b'{"order": []}\n')),
+        ("orders-none.jsonl.gz", gzip.compress(b"")),
+        ("orders-download.part", b""),
+    ],
+)
+def test_file_of_somebody_else_is_left_alone(name: str, content: bytes, tmp_path: Path) -> None:
+    put(tmp_path, name, content)
+    (tmp_path / "orders-of-may").mkdir()
+
+    told = sorted((name, "orders-of-may"))
+    alone = "".join(f"{path}: no archive of ours; left alone.\n" for path in told)
+    assert run("--check", tmp_path) == f"{alone}files checked: 0\n"
+
+
+def test_file_that_is_committed_during_the_check_is_not_called_deletable(file: Path) -> None:
+    make_completed_order()
+    checking = check_archives(folder=file.parent)
+    assert next(checking).name == file.name
+
+    assert archive(file.parent).files == 1
+
+    assert list(checking) == []
+
+
+def test_database_that_is_away_is_told_in_a_sentence(file: Path) -> None:
+    away = Interruption(OperationalError(2003, "Can't connect"), at="FROM shopping_order WHERE .*order_id")
+    write_archive(file.parent, read_histories(order_ids=[make_closed_order().order_id]))
+
+    with connection.execute_wrapper(away), pytest.raises(CommandError, match="The shop is busy"):
+        run("--check", file.parent)

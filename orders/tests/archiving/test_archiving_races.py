@@ -14,7 +14,15 @@ from orders.errors import OrderArchived
 from orders.history import Kept
 from orders.models import Allowance, Archive, Order, Payment, Refund
 from orders.payloads import RefundOrder
-from orders.services import Archived, archiving, cancel_order, record_captures, refund_order
+from orders.services import (
+    Archived,
+    CheckedFile,
+    archiving,
+    cancel_order,
+    check_archives,
+    record_captures,
+    refund_order,
+)
 from stock.models import ARCHIVED_ORDERS, StockRecord
 
 pytestmark = [
@@ -135,3 +143,18 @@ def test_limit_that_is_switched_on_meanwhile_counts_each_piece_once(tmp_path: Pa
     placing.result()
     assert Allowance.objects.get().pieces == 3
     assert findings() == []
+
+
+def test_file_of_a_run_at_work_is_not_called_deletable(tmp_path: Path) -> None:
+    """It has its name already, and its orders are still there: the check waits for the end of the run."""
+    make_ended_orders()
+
+    with (
+        Parked(lambda: archive(tmp_path), at=WRITTEN) as archiving,
+        Background(lambda: list(check_archives(folder=tmp_path))) as checking,
+    ):
+        await_lock_wait()
+        assert archiving.go().orders == 3
+
+    (path,) = tmp_path.iterdir()
+    assert checking.result() == [CheckedFile(path.name)]
