@@ -3,7 +3,7 @@
 What does not agree stays: the rules of the audit find it, and would not in a file.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -152,7 +152,8 @@ def is_sent_back(history: History, payment: Payment | None) -> bool:
 
 
 def has_right_lines(history: History) -> bool:
-    """Whether its lines make its amount, and its stock records are those of its lines, in the state of its end."""
+    """Whether its lines are right and make its amount, no more of them came back, and its stock records are those of
+    its lines, in the state of its end."""
     lines = {line.goods_id: line.num for line in history.lines}
     status = RECORD_STATUS[Order.Status(history.order.status)]
     ours = (status, StockRecord.Source.ORDER, True)
@@ -162,7 +163,15 @@ def has_right_lines(history: History) -> bool:
         if (record.status, record.kind, record.owner in OWNERS) == ours
     }
     has_stock = "stock" not in settings.APPS or (records == lines and len(history.records) == len(lines))
-    return bool(lines) and sum(line.pay_amount for line in history.lines) == history.order.pay_amount and has_stock
+    has_amount = sum(line.pay_amount for line in history.lines) == history.order.pay_amount
+    returned: Counter[int] = Counter()
+    for piece in history.returned:
+        returned[piece.goods_id] += piece.num
+    return bool(lines) and all(map(is_right, history.lines)) and has_amount and returned <= Counter(lines) and has_stock
+
+
+def is_right(line: OrderDetail) -> bool:
+    return line.num >= 1 and line.price >= 0 and line.pay_amount == line.price * line.num
 
 
 def has_right_money(history: History) -> bool:

@@ -34,7 +34,7 @@ from lab.kit.old_orders import (
 )
 from messaging.models import Announced, Message
 from orders.history import Kept
-from orders.models import Archive, ArchivedOrder, ArchivedPieces, Order, OrderDetail, Payment, Refund
+from orders.models import Archive, ArchivedOrder, ArchivedPieces, Order, OrderDetail, Payment, Refund, RefundLine
 from orders.payloads import RefundOrder
 from orders.services import archiving, cancel_order, find_old, record_captures, refund_order
 from stock.models import ARCHIVED_ORDERS, StockRecord
@@ -208,6 +208,24 @@ def another_amount_than_its_lines() -> tuple[Order, Kept | None]:
     return order, Kept.DIFFERENT
 
 
+def another_price_than_its_amount() -> tuple[Order, Kept | None]:
+    order = make_closed_order()
+    OrderDetail.objects.filter(order_id=order.order_id).update(price=1)
+    return order, Kept.DIFFERENT
+
+
+def more_that_came_back() -> tuple[Order, Kept | None]:
+    order = make_refunded_order()
+    RefundLine.objects.filter(order_id=order.order_id).update(num=2)
+    return order, Kept.DIFFERENT
+
+
+def another_product_that_came_back() -> tuple[Order, Kept | None]:
+    order = make_refunded_order()
+    RefundLine.objects.filter(order_id=order.order_id).update(goods_id=2)
+    return order, Kept.DIFFERENT
+
+
 def record_that_is_not_rolled_back() -> tuple[Order, Kept | None]:
     order = make_closed_order()
     StockRecord.objects.filter(order_id=order.order_id).update(status=StockRecord.Status.RESERVED)
@@ -247,6 +265,7 @@ def amount_too_large() -> tuple[Order, Kept | None]:
 STAYING = [
     *(unpaid, paid, partly_refunded, changed_lately, placed_lately, refunded_lately, refund_under_way),
     *(refund_without_message, payment_that_is_asked_about, dead_message, another_amount_than_its_lines),
+    *(another_price_than_its_amount, more_that_came_back, another_product_that_came_back),
     *(record_that_is_not_rolled_back, record_of_another, completed_without_payment, money_that_nobody_sent_back),
     amount_too_large,
 ]
