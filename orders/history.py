@@ -17,6 +17,7 @@ from charites.common.models import MAX_INT64
 from messaging.models import Message
 from orders.models import ON_ITS_WAY, Order, OrderDetail, Payment, Refund, RefundLine
 from orders.refunds import left_of
+from orders.selectors import list_archived_alike
 from stock.models import SHOP, StockRecord
 from stock.records import NAMELESS
 from stock.selectors import list_records
@@ -103,12 +104,22 @@ def of_orders(rows: QuerySet[Any], order_ids: Iterable[int]) -> QuerySet[Any]:
 
 def find_kept(histories: Sequence[History], *, unchanged_since: datetime) -> dict[int, Kept]:
     """Returns order_id -> why it stays, for those of the orders that do."""
-    busy = find_busy(histories)
-    reasons = {
-        history.order.order_id: Kept.MESSAGE if history.order.order_id in busy else why_kept(history, unchanged_since)
-        for history in histories
-    }
+    reasons = {history.order.order_id: why_kept(history, unchanged_since) for history in histories}
+    reasons |= dict.fromkeys(find_taken(histories), Kept.DIFFERENT)
+    reasons |= dict.fromkeys(find_busy(histories), Kept.MESSAGE)
     return {order_id: reason for order_id, reason in reasons.items() if reason}
+
+
+def find_taken(histories: Sequence[History]) -> set[int]:
+    """Which of the orders have the number or the key of an archived one: a version that knew of none placed them."""
+    alike = list_archived_alike(orders=[history.order for history in histories])
+    numbers = {archived.order_id for archived in alike}
+    keys = {(archived.user_id, archived.idempotency_key) for archived in alike if archived.idempotency_key is not None}
+    return {
+        history.order.order_id
+        for history in histories
+        if history.order.order_id in numbers or (history.order.user_id, history.order.idempotency_key) in keys
+    }
 
 
 def find_busy(histories: Sequence[History]) -> set[int]:

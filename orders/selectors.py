@@ -119,6 +119,14 @@ def list_archived(*, order_ids: Sequence[int]) -> dict[int, ArchivedOrder]:
     return {order.order_id: order for order in ArchivedOrder.objects.filter(order_id__in=order_ids)}
 
 
+def list_archived_alike(*, orders: Sequence[Order]) -> list[ArchivedOrder]:
+    """Returns the archived orders that have a number of these orders, or a key of the same user."""
+    alike = ArchivedOrder.objects.filter(order_id__in=[order.order_id for order in orders])
+    if keys := [(order.user_id, order.idempotency_key) for order in orders if order.idempotency_key is not None]:
+        alike = alike.union(ArchivedOrder.objects.filter(has_one_of(keys)))
+    return list(alike)
+
+
 def list_lines(*, order_id: int) -> list[OrderDetail]:
     """Returns the lines of an order, by product; none of one that was archived."""
     return list(OrderDetail.objects.filter(order_id=order_id).order_by("goods_id"))
@@ -138,9 +146,14 @@ def list_by_keys(*, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Or
 
 
 def with_keys(keys: Iterable[tuple[int, str]]) -> QuerySet[Order]:
-    """The orders that are stored under (user_id, idempotency key), for one key or more. Pair by pair: of two lists
-    MariaDB would read all orders of these users."""
-    return Order.objects.filter(reduce(or_, (Q(user_id=user, idempotency_key=key) for user, key in keys)))
+    """The orders that are stored under (user_id, idempotency key), for one key or more."""
+    return Order.objects.filter(has_one_of(keys))
+
+
+def has_one_of(keys: Iterable[tuple[int, str]]) -> Q:
+    """That a row has one of (user_id, idempotency key), for one key or more. Pair by pair: of two lists MariaDB would
+    read all orders of these users."""
+    return reduce(or_, (Q(user_id=user, idempotency_key=key) for user, key in keys))
 
 
 def in_status(status: Order.Status) -> QuerySet[Order]:

@@ -254,6 +254,24 @@ def money_that_nobody_sent_back() -> tuple[Order, Kept | None]:
     return order, Kept.DIFFERENT
 
 
+def make_archived(**changes: Any) -> None:
+    """An order that has left, of which only this is of interest; no file has it."""
+    ArchivedOrder.objects.create(user_id=BUYER_ID, status=300, pay_amount=1, pieces=0, archive_id=1, **changes)
+
+
+def number_of_an_archived_one() -> tuple[Order, Kept | None]:
+    order = make_closed_order(user_id=8)
+    make_archived(order_id=order.order_id)
+    return order, Kept.DIFFERENT
+
+
+def key_of_an_archived_one() -> tuple[Order, Kept | None]:
+    order = make_closed_order(idempotency_key="k")
+    make_archived(order_id=1, idempotency_key="k")
+    make_archived(order_id=2, idempotency_key="K")
+    return order, Kept.DIFFERENT
+
+
 def amount_too_large() -> tuple[Order, Kept | None]:
     order = make_closed_order()
     huge = 2**62
@@ -267,7 +285,7 @@ STAYING = [
     *(refund_without_message, payment_that_is_asked_about, dead_message, another_amount_than_its_lines),
     *(another_price_than_its_amount, more_that_came_back, another_product_that_came_back),
     *(record_that_is_not_rolled_back, record_of_another, completed_without_payment, money_that_nobody_sent_back),
-    amount_too_large,
+    *(number_of_an_archived_one, key_of_an_archived_one, amount_too_large),
 ]
 
 
