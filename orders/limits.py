@@ -207,8 +207,9 @@ def counted_goods(goods_ids: Iterable[int], *, locked: bool = True) -> set[int]:
 
 
 def keep_counted() -> None:
-    """Keeps anybody from beginning to count a product before this transaction ends: what buyers have in orders moves to
-    what they have in archived ones, and would be counted here and there, or nowhere."""
+    """Keeps anybody from beginning to count a product before this transaction ends, which moves what buyers have in
+    orders to what they have in archived ones. COUNT_ORDERS is one statement and sees both at one moment, so it counts
+    each piece once without this lock, too: it is a second belt."""
     counted_goods(())
 
 

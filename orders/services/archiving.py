@@ -1,8 +1,9 @@
 """Archiving: orders that ended long ago leave the database for files. What their rows proved stays proved.
 
-    lock the payments, the orders, the counts of buyers (shared) and the stock records
+    lock the payments, the orders and the stock records
     judge each order again: who has something under way, or does not agree, stays
     write the file, and have the disk say that it has it
+    keep anybody from beginning to count what buyers have
     insert what stays: the file's sums, a row an order, the pieces of buyers, the pieces that products sold
     delete lines, orders and records, each as it was read
     COMMIT
@@ -141,13 +142,13 @@ def lock_all(numbers: Sequence[int]) -> None:
     of_these = {"order_id__in": numbers}
     list(Payment.objects.filter(**of_these).order_by("payment_id").select_for_update().values_list("pk"))
     list(Order.objects.filter(**of_these).order_by("order_id").select_for_update().values_list("pk"))
-    keep_counted()
     if "stock" in settings.APPS:
         lock_records(order_ids=numbers)
 
 
 def keep_what_stays(file: ArchiveFile, histories: Sequence[History]) -> None:
     """Inserts what the database keeps of orders that leave."""
+    keep_counted()  # after the file: who begins to count does not wait for the disk
     archive = Archive.objects.create(
         name=file.name,
         digest=file.digest,

@@ -145,6 +145,13 @@ def test_limit_that_is_switched_on_meanwhile_counts_each_piece_once(tmp_path: Pa
     assert findings() == []
 
 
+def test_who_begins_to_count_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    make_completed_order({1: 2})
+
+    with Parked(lambda: archive(tmp_path), at="FROM shopping_order_limited_goods"):
+        assert len(read_lines(tmp_path)) == 1
+
+
 def test_file_of_a_run_at_work_is_not_called_deletable(tmp_path: Path) -> None:
     """It has its name already, and its orders are still there: the check waits for the end of the run."""
     make_ended_orders()
