@@ -9,7 +9,7 @@ from charites.tests.audit.busy_shop import copy_row, execute, findings
 from charites.tests.audit.split_shop import Split, in_orders
 from lab.kit.factories import SANDBOX, make_command, make_goods
 from lab.kit.old_orders import archive, make_completed_order, make_refunded_order
-from orders.models import Archive, ArchivedOrder, Order, Payment
+from orders.models import Archive, ArchivedOrder, ArchivedPieces, Order, Payment
 from orders.services import place_order
 from stock.models import StockRecord
 
@@ -50,9 +50,9 @@ def test_archived_order_with_another_amount_is_found(archived: ArchivedOrder) ->
 
 
 def test_archived_order_of_no_file_is_found(archived: ArchivedOrder) -> None:
-    execute("UPDATE shopping_order_archive SET id = 77")
+    execute("UPDATE shopping_order_archive SET id = id + 1")
 
-    assert findings() == {"I3-archived-orders": [str(archived.archive_id), "77"]}
+    assert findings() == {"I3-archived-orders": [str(archived.archive_id), str(archived.archive_id + 1)]}
 
 
 def test_pieces_of_a_buyer_that_archived_orders_did_not_sell_are_found(archived: ArchivedOrder) -> None:
@@ -108,11 +108,15 @@ def test_key_of_an_archived_order_that_is_used_again_is_found(archived: Archived
 
 
 def archive_in_orders(split: Split) -> None:
-    """The closed order leaves; stock is another service, and keeps its records."""
-    order = split.closed
-    archive = Archive.objects.create(name="a", digest="d", orders=1, amount=order.pay_amount, pieces=0)
-    row = {"user_id": order.user_id, "status": order.status, "pay_amount": order.pay_amount, "pieces": 0}
+    """The paid order leaves; stock is another service, and keeps its records."""
+    order, pieces = split.paid, {1: 2, 3: 1}
+    sums = {"pay_amount": order.pay_amount, "pieces": sum(pieces.values())}
+    archive = Archive.objects.create(name="a", digest="d", orders=1, amount=order.pay_amount, pieces=sums["pieces"])
+    payment = Payment.objects.get(order_id=order.order_id)
+    row = {"user_id": order.user_id, "status": order.status, "payment_id": payment.payment_id, **sums}
     ArchivedOrder.objects.create(order_id=order.order_id, archive_id=archive.pk, **row)
+    for goods_id, number in pieces.items():
+        ArchivedPieces.objects.create(goods_id=goods_id, user_id=order.user_id, pieces=number)
     for table in ("shopping_order", "shopping_order_detail"):
         in_orders(f"DELETE FROM {table} WHERE order_id = {order.order_id}")
 
@@ -125,9 +129,9 @@ def test_records_of_archived_orders_in_another_database_have_their_order(split: 
 
 def test_record_of_an_archived_order_in_another_state_is_found(split: Split) -> None:
     archive_in_orders(split)
-    order_id = split.closed.order_id
-    split.in_stock(f"UPDATE shopping_stock_record SET status = 3 WHERE order_id = {order_id} AND goods_id = 2")
-    split.in_stock("UPDATE shopping_stock SET sold = sold + 1, num = num - 1 WHERE goods_id = 2")
+    order_id = split.paid.order_id
+    split.in_stock(f"UPDATE shopping_stock_record SET status = 2 WHERE order_id = {order_id} AND goods_id = 3")
+    split.in_stock("UPDATE shopping_stock SET sold = sold - 1, num = num + 1 WHERE goods_id = 3")
 
-    assert split.findings() == {("orders + stock", "I4-status"): [f"{order_id}/2"]}
+    assert split.findings() == {("orders + stock", "I4-status"): [f"{order_id}/3"]}
     assert not Order.objects.filter(order_id=order_id).exists()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from charites.common import clock
 from lab.kit.factories import SANDBOX, counts, make_goods
 from lab.kit.findings import findings
 from lab.kit.old_orders import make_ended_orders, make_refunded_order
+from lab.kit.processes.shop import START_SECONDS
 from lab.kit.trials import Trials
 from orders.models import ArchivedOrder, Order, OrderDetail
 from orders.services import archive_old, check_archives
@@ -24,12 +26,16 @@ STATEMENTS = 40  # about what two steps of it send
 
 
 def run_until(environment: dict[str, str], folder: Path, skip: int, now: str) -> bool:
-    """Runs it until it has sent so many statements, and kills it there; False: it was done before."""
+    """Runs it until it has sent so many statements, and kills it there; False: it was done before. One that says
+    nothing for too long is killed, too."""
     wanted = json.dumps({"folder": str(folder), "step": STEP, "skip": skip, "now": now})
     command = [sys.executable, "-m", "lab.kit.processes.archiver", wanted]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        watchdog = threading.Timer(START_SECONDS, process.kill)
+        watchdog.start()
         assert process.stdout
         word = process.stdout.readline().strip()
+        watchdog.cancel()
         process.kill()
     assert word in ("standing", "done")
     return word == "standing"

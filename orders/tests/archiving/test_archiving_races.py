@@ -48,6 +48,11 @@ def make_closed_with_payment() -> Payment:
     return payment
 
 
+def archive_one(order: Order, folder: Path) -> Archived:
+    now = clock.now() + AHEAD
+    return archiving.archive([order.order_id], folder, now, now)
+
+
 def test_two_at_once_archive_each_order_once(tmp_path: Path) -> None:
     make_ended_orders()
     before = counts(1)
@@ -63,19 +68,31 @@ def test_two_at_once_archive_each_order_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("user_id", [BUYER_ID, 8], ids=["same buyer", "another buyer"])
 def test_two_at_once_add_what_products_sold_to_one_record(tmp_path: Path, user_id: int) -> None:
-    """Neither sees what the other inserts: the second one begins anew."""
-    now = clock.now() + AHEAD
-
-    def archive_one(order: Order) -> Archived:
-        return archiving.archive([order.order_id], tmp_path, now, now)
-
+    """The second one waits for the first one's row: it begins anew where that has the pieces of the same buyer."""
     first, second = make_completed_order({1: 2}), make_completed_order({1: 3}, user_id=user_id)
 
-    with Parked(lambda: archive_one(first), at=WRITTEN) as one, Background(lambda: archive_one(second)) as other:
+    with (
+        Parked(lambda: archive_one(first, tmp_path), at=WRITTEN) as one,
+        Background(lambda: archive_one(second, tmp_path)) as other,
+    ):
         await_lock_wait()
         assert one.go().orders == 1
 
     assert other.result().orders == 1
+    record = StockRecord.objects.get(goods_id=1)
+    assert (record.order_id, record.num) == (ARCHIVED_ORDERS, 5)
+    assert len(read_lines(tmp_path)) == 2
+    assert findings() == []
+
+
+def test_who_finds_the_record_of_a_product_made_meanwhile_begins_anew(tmp_path: Path) -> None:
+    """The first one saw none, and would insert it."""
+    first, second = make_completed_order({1: 2}), make_completed_order({1: 3}, user_id=8)
+
+    with Parked(lambda: archive_one(first, tmp_path), at="INSERT INTO shopping_stock_record") as one:
+        assert archive_one(second, tmp_path).orders == 1
+        assert one.go().orders == 1
+
     record = StockRecord.objects.get(goods_id=1)
     assert (record.order_id, record.num) == (ARCHIVED_ORDERS, 5)
     assert len(read_lines(tmp_path)) == 2
