@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -54,9 +55,10 @@ def write_archive(folder: Path, histories: Sequence[History]) -> ArchiveFile:
     its digest: two files of one name are the same, whoever wrote them. Raises OSError."""
     numbers = [history.order.order_id for history in histories]
     name = f"orders-{min(numbers)}-{max(numbers)}"
-    part = folder / f"{name}.{os.getpid()}.part"
+    part = folder / f"{name}.{secrets.token_hex(8)}.part"  # of this call alone, whoever else writes the same orders
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
+        with open(handle, "wb") as raw:
             with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
                 for history in histories:
                     packed.write(as_line(history))

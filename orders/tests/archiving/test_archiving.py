@@ -33,7 +33,9 @@ from lab.kit.old_orders import (
     read_lines,
 )
 from messaging.models import Announced, Message
-from orders.history import Kept
+from orders import archives
+from orders.archives import ArchiveFile, write_archive
+from orders.history import Kept, read_histories
 from orders.models import Archive, ArchivedOrder, ArchivedPieces, Order, OrderDetail, Payment, Refund, RefundLine
 from orders.payloads import RefundOrder
 from orders.services import archiving, cancel_order, find_old, record_captures, refund_order
@@ -356,6 +358,25 @@ def test_disk_that_is_full_leaves_no_part_of_a_file(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
     assert rows_of_orders() == [3, 5, 5]
     assert archive(tmp_path).orders == 3
+
+
+def test_two_that_write_the_same_orders_do_not_share_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two machines with one folder even their process ids may be the same."""
+    histories = read_histories(order_ids=[make_closed_order().order_id, make_closed_order().order_id])
+    digest = archives.digest_of
+    written: list[ArchiveFile] = []
+
+    def digest_beside_another(part: Path) -> str:
+        monkeypatch.setattr(archives, "digest_of", digest)
+        written.append(write_archive(tmp_path, histories))
+        return digest(part)
+
+    monkeypatch.setattr(archives, "digest_of", digest_beside_another)
+
+    mine = write_archive(tmp_path, histories)
+
+    assert written == [mine]
+    assert [path.name for path in tmp_path.iterdir()] == [mine.name]
 
 
 @pytest.mark.parametrize("is_carried_out", [True, False])
