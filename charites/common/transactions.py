@@ -281,6 +281,18 @@ def run(work: Callable[[], Result], *, name: str, find: Callable[[], Result | Un
 
 
 @contextmanager
+def reading() -> Iterator[None]:
+    """For what is read outside of any transaction. Raises Busy where the database is away."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        if not is_outage(error):
+            raise
+        drop_broken_connection()
+        raise busy(Why.DATABASE) from error
+
+
+@contextmanager
 def reading_the_answer() -> Iterator[None]:
     """For what is read after a commit, to answer with: should the database go away now, "busy" would be untrue."""
     try:

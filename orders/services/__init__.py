@@ -1,6 +1,6 @@
 """Everything that changes orders. Services take many; one is the case n = 1. `now` is the clock that decides."""
 
-from orders.services.archiving import UNCHANGED, Archived, archive_old, find_old
+from orders.services.archiving import UNCHANGED, Archived, archivable_until, archive_old, find_old
 from orders.services.checking_archives import CheckedFile, check_archives
 from orders.services.closing import (
     cancel_order,
@@ -39,6 +39,7 @@ __all__ = [
     "Finding",
     "Placed",
     "RequestedRefund",
+    "archivable_until",
     "archive_old",
     "ask_about_order",
     "ask_about_payments",

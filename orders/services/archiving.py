@@ -25,7 +25,7 @@ from django.db.models import QuerySet
 
 from charites.common.ids import CLOCKS_DIFFER
 from charites.common.rows import SetUpdate
-from charites.common.transactions import Stale, Undone, expect_rows, run
+from charites.common.transactions import Stale, Undone, expect_rows, reading, run
 from messaging.webhooks.reading import oldest_announced_at
 from orders import selectors
 from orders.archives import ArchiveFile, write_archive
@@ -71,24 +71,33 @@ def archive_old(*, folder: Path, placed_before: datetime, now: datetime) -> Iter
 
     Call it outside any transaction. Raises OSError (the step had no effect), Busy, OutcomeUnknown.
     """
-    for numbers in old_numbers(placed_before, now):
-        yield archive(numbers, folder, placed_before, now)
+    with reading():
+        for numbers in old_numbers(placed_before, now):
+            yield archive(numbers, folder, placed_before, now)
 
 
 def find_old(*, placed_before: datetime, now: datetime) -> Iterator[Archived]:
-    """The same as far as it can be told without doing it."""
-    for numbers in old_numbers(placed_before, now):
-        histories = read_histories(order_ids=numbers)
-        kept = find_kept(histories, unchanged_since=now - UNCHANGED)
-        leaving = len(histories) - len(kept)
-        yield Archived(leaving, bool(leaving), Counter(kept.values()))
+    """The same as far as it can be told without doing it. Raises Busy."""
+    with reading():
+        for numbers in old_numbers(placed_before, now):
+            histories = read_histories(order_ids=numbers)
+            kept = find_kept(histories, unchanged_since=now - UNCHANGED)
+            leaving = len(histories) - len(kept)
+            yield Archived(leaving, bool(leaving), Counter(kept.values()))
+
+
+def archivable_until(*, placed_before: datetime) -> datetime:
+    """Returns from when on orders stay: that time, or an earlier one where events have waited so long to be spread. Of
+    a new order that was announced only its number is kept: the rest is read when endpoints are told of it. Raises Busy.
+    """
+    with reading():
+        announced_at = oldest_announced_at()
+    return min(placed_before, announced_at - CLOCKS_DIFFER) if announced_at else placed_before
 
 
 def old_numbers(placed_before: datetime, now: datetime) -> Iterator[list[int]]:
     """Yields the numbers of orders to look at, as many as one transaction takes."""
-    # Of a new order that was announced only its number is kept: the rest is read when endpoints are told of it.
-    announced_at = oldest_announced_at()
-    until = min(placed_before, announced_at - CLOCKS_DIFFER) if announced_at else placed_before
+    until = archivable_until(placed_before=placed_before)
     pages = selectors.pages_of_ended(placed_before=until, unchanged_since=now - UNCHANGED, page=PAGE)
     portion: list[int] = []
     lines = 0

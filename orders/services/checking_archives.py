@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from charites.common.transactions import run
+from charites.common.transactions import reading, run
 from orders import selectors
 from orders.archives import ArchiveUnreadable, Filed, digest_of, is_part, read_archive
 from orders.models import Archive, Order
@@ -38,12 +38,13 @@ def check_archives(*, folder: Path) -> Iterator[CheckedFile]:
     nothing; may run beside archiving. Raises OSError, Busy, OutcomeUnknown."""
     found = sorted(folder.glob("orders-*"))  # before the names: whoever commits a file later has not written it yet
     names = set()
-    for archive in selectors.each_archive():
-        names.add(archive.name)
-        yield CheckedFile(archive.name, find_wrong(archive, folder))
-    for path in found:
-        if path.name not in names:
-            yield check_stray(path)
+    with reading():
+        for archive in selectors.each_archive():
+            names.add(archive.name)
+            yield CheckedFile(archive.name, find_wrong(archive, folder))
+        for path in found:
+            if path.name not in names:
+                yield check_stray(path)
 
 
 def check_stray(path: Path) -> CheckedFile:

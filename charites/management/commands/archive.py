@@ -58,6 +58,7 @@ class Command(BaseCommand):
             steps = services.archive_old(folder=existing(to), placed_before=before, now=now)
         total = services.Archived()
         try:
+            until = services.archivable_until(placed_before=before)
             for done in with_progress(steps):
                 total.add(done)
         except ServiceError as error:
@@ -67,6 +68,10 @@ class Command(BaseCommand):
         self.stdout.write(f"orders found: {total.orders}" if is_dry else self.told(total))
         for why, number in total.kept.items():
             self.stdout.write(f"orders left: {number}, {why}")
+        if until < before:
+            self.stdout.write(
+                f"orders placed since {until:%Y-%m-%d %H:%M} left: endpoints are still to be told of events"
+            )
 
     def told(self, total: services.Archived) -> str:
         return f"orders archived: {total.orders}, in files: {total.files}"

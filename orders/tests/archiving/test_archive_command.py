@@ -2,7 +2,10 @@
 
 import gzip
 import io
+import re
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -10,13 +13,16 @@ from django.db import OperationalError, connection
 
 from lab.kit.factories import make_closed_order, make_goods, make_paid_order
 from lab.kit.findings import findings
-from lab.kit.interleaving import Interruption
+from lab.kit.interleaving import Interruption, plain
 from lab.kit.old_orders import archive, make_completed_order, make_ended_orders, make_old
+from messaging.models import Announced
 from orders.archives import digest_of, write_archive
 from orders.history import read_histories
 from orders.models import Archive, ArchivedOrder, Order
-from orders.services import check_archives
+from orders.services import archiving, check_archives
 from orders.services.checking_archives import Stray
+
+INSERTED = re.compile("INSERT INTO shopping_order_archived ")
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
 
@@ -97,6 +103,37 @@ def test_command_says_that_a_file_could_not_be_written_and_what_was_done(tmp_pat
         run("--older-than", 800, "--to", tmp_path)
 
     assert Order.objects.count() == 1
+
+
+def test_database_that_goes_away_between_steps_is_told_with_what_was_done(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(archiving, "STEP", 1)
+    monkeypatch.setattr(archiving, "PAGE", 1)
+    for _ in range(2):
+        make_old(make_closed_order(), 801)
+
+    sent: list[str] = []
+
+    def away(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        sent.append(plain(sql))
+        if any(map(INSERTED.match, sent)) and not connection.in_atomic_block:
+            raise OperationalError(2003, "Can't connect")
+        return execute(sql, params, many, context)
+
+    with (
+        connection.execute_wrapper(away),
+        pytest.raises(CommandError, match=r"The shop is busy\. .* orders archived: 1, in files: 1"),
+    ):
+        run("--older-than", 800, "--to", tmp_path)
+
+
+def test_events_that_endpoints_are_not_told_of_keep_orders_and_it_says_so(tmp_path: Path) -> None:
+    order = make_old(make_closed_order(), 801)
+    order.refresh_from_db()
+    Announced.objects.create(created_at=order.created_at, events=[["order.placed", "1", None]])
+
+    until = f"{order.created_at - timedelta(days=1):%Y-%m-%d %H:%M}"
+    left = f"orders placed since {until} left: endpoints are still to be told of events\n"
+    assert run("--older-than", 800, "--to", tmp_path) == f"orders archived: 0, in files: 0\n{left}"
 
 
 # Files
