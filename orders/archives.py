@@ -1,7 +1,7 @@
 """Files of orders that have left the database: gzip, a JSON object a line, an order each, with every row about it.
 
-Who bought is not in them: nobody could make a file forget. Columns have their own names; ids are texts, as in all JSON
-of ours, times are UTC.
+Name, phone and address are not in them: nobody could make a file forget. Columns have their own names; ids are texts,
+as in all JSON of ours, times are UTC.
 """
 
 import gzip
@@ -88,7 +88,7 @@ def as_line(history: History) -> bytes:
 
 
 def as_columns(row: Model) -> dict[str, Any]:
-    """The columns of a row, but for those that say who bought."""
+    """The columns of a row, but for name, phone and address, and the digest of a request that had them."""
     values = {str(field.column): field.value_from_object(row) for field in row._meta.concrete_fields}
     return {
         column: str(value) if is_id(column) and value is not None else value

@@ -1,7 +1,7 @@
 """Refunds that people ask for: money of a paid order, whole or in parts, and pieces of it that came back.
 
     lock the payments that brought the money, then their orders: of two operators the second waits here
-    a key that is stored answers its refund, whatever has become of the order since
+    a key that is stored answers its refund, whatever has become of the order since, until the order is archived
     what is left: what came in, less every refund that the provider has not refused
     insert the refunds, the pieces that came back, and the messages that carry both out
 

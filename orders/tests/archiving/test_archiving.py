@@ -330,6 +330,20 @@ def test_dry_run_tells_the_same_and_changes_nothing(tmp_path: Path) -> None:
     )
 
 
+def test_records_of_another_service_stay_as_they_are(tmp_path: Path, settings: Any) -> None:
+    orders = make_ended_orders()
+    records = list(StockRecord.objects.order_by("pk").values())
+    settings.APPS = ["orders"]
+
+    assert archive(tmp_path).orders == 3
+
+    assert list(StockRecord.objects.order_by("pk").values()) == records
+    assert carried() == {}
+    assert [line["stock_records"] for line in read_lines(tmp_path)] == [[], [], []]
+    assert set(ArchivedOrder.objects.values_list("order_id", flat=True)) == {order.order_id for order in orders}
+    assert findings() == []
+
+
 # What goes wrong
 
 
