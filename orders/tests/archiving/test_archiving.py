@@ -34,7 +34,7 @@ from lab.kit.old_orders import (
 )
 from messaging.models import Announced, Message
 from orders import archives
-from orders.archives import ArchiveFile, write_archive
+from orders.archives import ArchiveFile, is_part, write_archive
 from orders.history import Kept, read_histories
 from orders.models import Archive, ArchivedOrder, ArchivedPieces, Order, OrderDetail, Payment, Refund, RefundLine
 from orders.payloads import RefundOrder
@@ -372,6 +372,26 @@ def test_disk_that_is_full_leaves_no_part_of_a_file(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
     assert rows_of_orders() == [3, 5, 5]
     assert archive(tmp_path).orders == 3
+
+
+def test_part_that_somebody_deletes_ends_the_run_without_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_ended_orders()
+
+    def delete_it(handle: int) -> None:
+        (part,) = tmp_path.iterdir()
+        assert is_part(part)
+        part.unlink()
+
+    monkeypatch.setattr("orders.archives.os.fsync", delete_it)
+
+    with pytest.raises(FileNotFoundError):
+        archive(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+    assert rows_of_orders() == [3, 5, 5]
+    assert findings() == []
 
 
 def test_two_that_write_the_same_orders_do_not_share_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
