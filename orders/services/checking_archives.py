@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,12 +59,13 @@ def check_stray(path: Path) -> CheckedFile:
         numbers = []
     if not numbers:
         return CheckedFile(path.name, stray=Stray.FOREIGN)
-    archive, gone = run(lambda: look_up(path.name, numbers), name="check_archive")
+    look = partial(look_up, path.name, numbers)
+    archive, gone = run(look, name="check_archive", find=look)
     if archive:
         return CheckedFile(path.name, find_wrong(archive, path.parent))
     if missing := find_missing(gone, path.parent):
         told = ", ".join(map(str, missing[:MOST_SHOWN]))
-        return CheckedFile(path.name, f"The database has neither it nor these orders: {told}. Keep it.")
+        return CheckedFile(path.name, f"Neither the database nor a right file of it has these orders: {told}. Keep it.")
     return CheckedFile(path.name, stray=Stray.LEFT)
 
 
@@ -76,7 +78,7 @@ def look_up(name: str, numbers: Sequence[int]) -> tuple[Archive | None, list[int
 
 
 def find_missing(gone: Sequence[int], folder: Path) -> list[int]:
-    """Which of the orders no file of the database has either."""
+    """Which of the orders are in no other file either that the database names, and that is as it should be."""
     archived = selectors.list_archived(order_ids=gone)
     archives = selectors.list_archives(ids={order.archive_id for order in archived.values()})
     right = {archive.pk for archive in archives if not find_wrong(archive, folder)}
