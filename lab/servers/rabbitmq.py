@@ -1,11 +1,15 @@
 """A private RabbitMQ."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import time
 from pathlib import Path
+
+import amqp
+from amqp.exceptions import AMQPError
 
 from lab.servers.ports import LOOPBACK, free_port
 from lab.servers.private_server import DEPLOY, PortTaken, Server, ServerFailed, find_program
@@ -119,9 +123,16 @@ class RabbitMQ(Server):
         }
 
     def answers(self, connection: socket.socket) -> bool:
-        connection.settimeout(5)
-        connection.sendall(b"AMQP\x00\x00\x09\x01")
-        return connection.recv(1) == b"\x01"  # a method frame: Connection.Start
+        """Whether a quorum queue can be made: it listens before it opens connections, and opens them before that."""
+        name = f"ready-{secrets.token_hex(8)}"  # another one each time: a try that broke off may have made it
+        try:
+            with amqp.Connection(f"{LOOPBACK}:{self.port}", connect_timeout=5, read_timeout=5) as client:
+                channel = client.channel()
+                channel.queue_declare(name, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"})
+                channel.queue_delete(name)
+        except AMQPError:
+            return False
+        return True
 
     def empty(self) -> None:
         """Starts it again with nothing in it: no queues, no exchanges, no messages."""
