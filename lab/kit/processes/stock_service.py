@@ -79,8 +79,9 @@ class StockService:
         wait_until(lambda: has_consumer(self.broker_url, "stock"), seconds=START_SECONDS, what="the sweep consumes")
 
     def stop_sweep(self) -> None:
-        """Kills it, as a power cut would."""
+        """Kills it, as a power cut would; returns when it consumes no more."""
         self._end(self._processes.pop())
+        wait_until(lambda: not has_consumer(self.broker_url, "stock"), seconds=STOP_SECONDS, what="it consumes no more")
 
     def stop(self) -> None:
         """Kills all of it."""

@@ -112,7 +112,7 @@ def test_queue_that_is_full_refuses_and_nothing_is_lost_in_it(broker, monkeypatc
         fill(broker, service, kept)
 
     assert kept
-    assert sorted(int(about.partition(".")[0]) for about in take_all(broker, service)) == kept
+    assert sorted(int(about.partition(".")[0]) for about in take_all(broker, service, len(kept))) == kept
 
 
 def fill(broker: RabbitMQ, service: str, kept: list[int]) -> None:
@@ -122,13 +122,17 @@ def fill(broker: RabbitMQ, service: str, kept: list[int]) -> None:
         kept.append(number)
 
 
-def take_all(broker: RabbitMQ, service: str) -> list[str]:
-    """Takes until nothing comes any more."""
+def take_all(broker: RabbitMQ, service: str, count: int) -> list[str]:
+    """Takes until so many have come; returns what each is about."""
     found: list[str] = []
-    while deliveries := broker.take([service], seconds=2.0):
-        for delivery in deliveries:
+
+    def have_come() -> bool:
+        for delivery in look(broker, service):
             found.append(delivery.read().about)
             broker.acknowledge(delivery)
+        return len(found) >= count
+
+    wait_until(have_come, seconds=SECONDS, what=f"{count} have come")
     return found
 
 
@@ -225,7 +229,8 @@ def test_dead_letters_are_bounded_and_the_oldest_go(broker, monkeypatch, server)
 # Addresses
 
 
-def test_address_where_nobody_is_costs_a_try_and_the_other_one_serves(server, settings):
+def test_address_where_nobody_is_costs_a_try_and_the_other_one_serves(server, settings, monkeypatch):
+    monkeypatch.setattr(rabbitmq, "PING_SECONDS", SECONDS)
     nobody = f"amqp://guest:guest@{LOOPBACK}:{free_port()}//"
     settings.REMOTE_BROKER_URL = f"{nobody};{server.url};{nobody}"
     for _ in range(5):  # they are tried in any order
@@ -268,7 +273,7 @@ def test_publisher_whose_connection_has_ended_meanwhile_publishes_over_a_new_one
 
     sender.close()
     broker.close()
-    assert take_all(broker, service) == ["42.lease", "43.lease"]
+    assert take_all(broker, service, 2) == ["42.lease", "43.lease"]
 
 
 # TLS

@@ -72,14 +72,32 @@ def take_answers(now: datetime = NOW) -> int:
 
 
 def deliver_until_done(topic: str) -> None:
-    """Round after round, whatever is lost of it."""
+    """Sends again what was lost, and what the broker did not take. Whatever it has taken is answered, since the queue
+    for answers is there."""
+    wait_until(is_in_reach, seconds=ANSWER_SECONDS, what="the queue for answers is there")
+    deliver(answered=False)
 
     def is_done() -> bool:
-        deliver(answered=False)
-        take_answers()
-        return states(topic) == ["done"]
+        if not unanswered():
+            deliver(answered=False)
+        return is_answered(topic)
 
     wait_until(is_done, seconds=120, what="it was sent again")
+
+
+def is_in_reach() -> bool:
+    """Whether a round finds a broker."""
+    try:
+        RECEIVER.round(now=NOW)
+    except BrokerAway:
+        return False
+    return True
+
+
+def is_answered(topic: str) -> bool:
+    """Takes what has come; whether the last message of a topic is done."""
+    take_answers()
+    return states(topic)[-1:] == ["done"]
 
 
 def unanswered() -> int:
