@@ -1,7 +1,8 @@
 """What other services answer ends the messages that asked.
 
-An answer is believed when the service signed it that was asked, and it names the lease of the message's last try. One
-that comes late, after another try, changes nothing: that try has an answer of its own.
+An answer is believed when the service signed it that was asked. That a try has taken effect ends the message whichever
+try it was, and also one that is dead by then. A refusal counts of the last try alone: behind an older one another try
+is on its way.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from charites.common.auth import Identity
 from charites.common.logs import request_context
 from charites.common.rpc import error_in
 from messaging.broker.port import Envelope, Unreadable
-from messaging.broker.sending import Sending, as_sending, finish
+from messaging.broker.sending import OPEN, Sending, as_sending, finish, row_of
 from messaging.models import Message
 from messaging.relay import give_back
 
@@ -24,9 +25,11 @@ log = structlog.get_logger(__name__)
 
 
 class Answer(NamedTuple):
-    """What the service of this name says of one try of a message: an empty status, or an error."""
+    """What the service of this name says of one try of a message: an empty status, or an error. `row`: as `row_of` has
+    it."""
 
     message_id: int
+    row: str
     lease: str
     service: str
     status: Status
@@ -34,22 +37,23 @@ class Answer(NamedTuple):
 
 def read_answer(envelope: Envelope, sender: Identity) -> Answer:
     """Raises Unreadable."""
-    number, _, lease = envelope.about.partition(".")
-    if not (number.isascii() and number.isdigit() and lease):
+    row, _, lease = envelope.about.rpartition(".")
+    number, _, made = row.partition(".")
+    if not (number.isascii() and number.isdigit() and made and lease):
         raise Unreadable("it is an answer, and says not to which message")
     try:
-        return Answer(int(number), lease, sender.name, Status.FromString(envelope.body))
+        return Answer(int(number), row, lease, sender.name, Status.FromString(envelope.body))
     except DecodeError as error:
         raise Unreadable("it is an answer, and holds no status") from error
 
 
 def settle(answers: Sequence[Answer], *, now: datetime) -> None:
     """Ends the messages that have their answer: done, or, refused, what their topic makes of it."""
-    waiting = {message.pk: message for message in list_waiting(answers)}
+    found = {message.pk: message for message in list_open(answers)}
     done = []
     for answer in answers:
-        message = waiting.get(answer.message_id)
-        sending = as_sending(message) if message and message.lease == answer.lease else None
+        message = found.get(answer.message_id)
+        sending = as_sending(message) if message and counts(answer, message) else None
         if sending is None or sending.remote.service.name != answer.service:
             log.info("answer_to_nobody", message_id=answer.message_id, service=answer.service)
         elif not answer.status.code or is_settled(sending, answer.status, now=now):
@@ -57,9 +61,16 @@ def settle(answers: Sequence[Answer], *, now: datetime) -> None:
     finish(done)
 
 
-def list_waiting(answers: Sequence[Answer]) -> list[Message]:
+def list_open(answers: Sequence[Answer]) -> list[Message]:
     keys = [answer.message_id for answer in answers]
-    return list(Message.objects.filter(pk__in=keys, state=Message.State.READY)) if keys else []
+    return list(Message.objects.filter(OPEN, pk__in=keys)) if keys else []
+
+
+def counts(answer: Answer, message: Message) -> bool:
+    """Whether an answer is about this very row, and not about one that had its id before, and says something new."""
+    if row_of(message) != answer.row:
+        return False
+    return not answer.status.code or (message.state == Message.State.READY and message.lease == answer.lease)
 
 
 def is_settled(sending: Sending, status: Status, *, now: datetime) -> bool:

@@ -23,9 +23,10 @@ from messaging.models import Message
 from messaging.registry import Question, Registration, Remote, find_registration, list_remote_topics
 from messaging.relay import DELIVERIES, claim, dead_letter, give_back, hold
 
-BATCH = 50  # few enough to be sent within the claim of a minute
-ANSWER_SECONDS = 5  # as long as a call would wait; then the step of the ladder begins
+BATCH = 50
+ANSWER_SECONDS = 60  # the broker keeps it, and a copy would only make its queue longer; then the ladder's step begins
 NO_ANSWER = "sent, no answer yet"
+OPEN = Q(state=Message.State.READY) | Q(state=Message.State.DEAD, died_half=False)  # it may yet take effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Sending:
 
     def envelope(self, question: Question) -> Envelope:
         headers = {name: text for name, text in self.message.headers.items() if isinstance(text, str)}
-        about, name = f"{self.message.pk}.{self.message.lease}", self.remote.service.caller
+        about, name = about_of(self.message), self.remote.service.caller
         return sign(Envelope(question.method, about, name, question.request, headers=headers), name=name)
 
 
@@ -99,6 +100,16 @@ class Sender:
             self._broker.publish(sending.remote.service.name, sending.envelope(question))
 
 
+def row_of(message: Message) -> str:
+    """Names a row, and no other that gets its id after a database was restored."""
+    return f"{message.pk}.{message.created_at:%Y%m%d%H%M%S%f}"
+
+
+def about_of(message: Message) -> str:
+    """Names the present try of a message."""
+    return f"{row_of(message)}.{message.lease}"
+
+
 def as_sending(message: Message) -> Sending | None:
     """None for a topic or a payload that this code does not know."""
     found = find_registration(message)
@@ -123,29 +134,30 @@ def ask(group: Sequence[Sending], now: datetime) -> dict[int, Question]:
 
 
 def note_sent(asking: Sequence[Sending], now: datetime) -> None:
-    """Ends the claims: these messages are due again when no answer has come by then."""
+    """Ends the claims: these messages are due again when no answer has come by then. What somebody else has taken over
+    meanwhile is theirs."""
     by_wait: dict[timedelta, list[Message]] = defaultdict(list)
     for sending in asking:
         by_wait[sending.due_again_after].append(sending.message)
     for wait, messages in by_wait.items():
-        change(messages, deliver_at=now + wait, last_error=NO_ANSWER)
+        leases = {message.lease for message in messages}
+        held = Q(state=Message.State.READY, lease__in=leases)
+        change(messages, held, deliver_at=now + wait, last_error=NO_ANSWER)
 
 
 def finish(messages: Iterable[Message]) -> None:
-    """These have taken effect, or have nothing to ask."""
+    """These have taken effect, or have nothing to ask, whoever has taken them over meanwhile."""
     by_topic: dict[str, list[Message]] = defaultdict(list)
     for message in messages:
         by_topic[message.topic].append(message)
     for topic, group in by_topic.items():
-        DELIVERIES.labels(topic, "done").inc(change(group, state=Message.State.DONE, last_error=""))
+        DELIVERIES.labels(topic, "done").inc(change(group, OPEN, state=Message.State.DONE, last_error=""))
 
 
-def change(messages: Sequence[Message], **columns: Any) -> int:
-    """Changes messages that are ready still, under the lease that they were read with; returns how many. What somebody
-    else has taken over meanwhile is theirs."""
-    keys, leases = [message.pk for message in messages], {message.lease for message in messages}
-    held = Message.objects.filter(pk__in=keys, lease__in=leases, state=Message.State.READY)
-    return run(lambda: held.update(**columns, claimed_until=None, updated_at=Now()), name="change_messages")
+def change(messages: Sequence[Message], old: Q, **columns: Any) -> int:
+    """Changes those messages that are as they were; returns how many."""
+    unchanged = Message.objects.filter(old, pk__in=[message.pk for message in messages])
+    return run(lambda: unchanged.update(**columns, claimed_until=None, updated_at=Now()), name="change_messages")
 
 
 def give_up(sending: Sending) -> None:

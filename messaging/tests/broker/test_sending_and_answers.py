@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from prometheus_client import REGISTRY
 
 from charites.common.errors import Busy, Why, busy
 from lab.kit.factories import NOW, later
-from lab.kit.interleaving import Interruption
+from lab.kit.interleaving import Interruption, plain
 from lab.kit.message_rows import make_message, state_of
 from messaging import registry
 from messaging.broker.port import ANSWER, Envelope
@@ -18,7 +19,7 @@ from messaging.broker.sending import ANSWER_SECONDS, BATCH, NO_ANSWER
 from messaging.broker.signing import sender_of, sign
 from messaging.models import Message
 from messaging.registry import Remote
-from messaging.relay import deliver_due
+from messaging.relay import claim, deliver_due
 from messaging.services import send_again
 from messaging.tests.broker.asked import Between, Refusal, Warehouse, ask
 
@@ -60,7 +61,7 @@ def test_message_that_is_due_is_sent_signed_and_waits_for_its_answer(between):
     (asked,) = between.asked()
     message.refresh_from_db()
     assert (asked.kind, asked.body, asked.reply_to) == ("Warehouse.Send", b"5 apples", "orders")
-    assert asked.about == f"{message.pk}.{message.lease}"
+    assert asked.about == f"{message.pk}.{message.created_at:%Y%m%d%H%M%S%f}.{message.lease}"
     assert sender_of(asked).name == "orders"
     assert asked.headers == {"request_id": "r-1"}
     assert (message.state, message.attempts, message.last_error) == ("ready", 1, NO_ANSWER)
@@ -184,7 +185,7 @@ def test_message_without_an_answer_is_sent_again_on_its_ladder_and_is_dead_in_th
         waits.append((message.deliver_at - now).total_seconds())
         now = message.deliver_at
 
-    assert waits == [8, 12, 5, 0]
+    assert waits == [63, 67, 60, 0]
     assert len(between.asked()) == 3
     assert (message.state, message.last_error) == ("dead", f"no answer after 3 tries: {NO_ANSWER}")
     assert [record.msg["event"] for record in caplog.records if record.levelname == "ERROR"] == ["message_dead"]
@@ -216,18 +217,67 @@ def test_answer_twice_changes_nothing_more(between):
     assert message.updated_at == updated_at
 
 
-def test_answer_to_a_try_before_the_last_one_changes_nothing_and_the_last_ones_does(between):
+def test_refusal_of_a_try_before_the_last_one_changes_nothing_and_the_last_ones_answer_does(between):
     message = make()
     between.sender.round(now=NOW)
-    between.sender.round(now=later(8))
+    between.sender.round(now=later(63))
     first, second = between.asked()
 
     between.answer(first, Refusal())
-    between.receiver.round(now=later(9))
+    between.receiver.round(now=later(64))
     assert (state_of(message), message.last_error) == ("ready", NO_ANSWER)
     between.answer(second)
-    between.receiver.round(now=later(9))
+    between.receiver.round(now=later(64))
 
+    assert state_of(message) == "done"
+
+
+def test_success_of_a_try_before_the_last_one_ends_the_message(between):
+    message = make()
+    between.sender.round(now=NOW)
+    between.sender.round(now=later(63))
+    first, _second = between.asked()
+
+    between.answer(first)
+    between.receiver.round(now=later(64))
+
+    assert (state_of(message), message.last_error) == ("done", "")
+    assert between.sender.round(now=later(10**6)) == 0
+
+
+def test_success_ends_a_message_that_is_dead_by_then_and_a_refusal_says_nothing_new(between):
+    message = make(attempts=2)
+    between.sender.round(now=NOW)
+    between.sender.round(now=later(60))
+    (asked,) = between.asked()
+    assert state_of(message) == "dead"
+
+    between.answer(asked, Refusal())
+    between.receiver.round(now=later(61))
+    assert (state_of(message), message.last_error) == ("dead", f"no answer after 3 tries: {NO_ANSWER}")
+    between.answer(asked)
+    between.receiver.round(now=later(61))
+
+    assert (state_of(message), message.last_error) == ("done", "")
+
+
+def test_success_counts_also_where_another_sweep_claims_the_message_in_between(between):
+    message = make()
+    between.sender.round(now=NOW)
+    between.answer(between.asked()[0])
+    claims = iter([lambda: claim(Q(topic="topic"), limit=1, now=later(63))])
+    claimed = []
+
+    def claim_after_the_look(execute, sql, params, many, context):
+        found = execute(sql, params, many, context)
+        if "FROM messaging_message" in plain(sql) and (claim_it := next(claims, None)):
+            claimed.extend(claim_it())
+        return found
+
+    with connection.execute_wrapper(claim_after_the_look):
+        between.receiver.round(now=later(63))
+
+    assert claimed == [message]
     assert state_of(message) == "done"
 
 
@@ -282,18 +332,42 @@ def test_answer_of_another_service_ends_nothing(between, name):
     assert (state_of(message), message.last_error) == ("ready", NO_ANSWER)
 
 
-def test_answer_that_names_another_lease_ends_nothing(between):
+def test_refusal_that_names_another_lease_changes_nothing(between):
     message = make()
     between.sender.round(now=NOW)
+    (asked,) = between.asked()
+    row, _, _lease = asked.about.rpartition(".")
 
-    between.answer(between.asked()[0], about=f"{message.pk}.0123456789abcdef0123456789abcdef")
+    between.answer(asked, Refusal(), about=f"{row}.0123456789abcdef0123456789abcdef")
+    between.receiver.round(now=NOW)
+
+    assert (state_of(message), message.last_error) == ("ready", NO_ANSWER)
+
+
+def test_answer_about_a_row_that_had_the_id_before_ends_nothing(between):
+    """As after a database was restored, while the broker was not."""
+    message = make()
+    between.sender.round(now=NOW)
+    between.answer(between.asked()[0])
+    Message.objects.update(created_at=message.created_at + timedelta(microseconds=1))
+
     between.receiver.round(now=NOW)
 
     assert state_of(message) == "ready"
 
 
 @pytest.mark.parametrize(
-    ("about", "body"), [("", b""), ("5", b""), ("five.lease", b""), ("٥.lease", b""), ("5.lease", b"\xff\xff")]
+    ("about", "body"),
+    [
+        ("", b""),
+        ("5", b""),
+        ("5.lease", b""),
+        ("5..lease", b""),
+        ("5.20260101.", b""),
+        ("five.20260101.lease", b""),
+        ("٥.20260101.lease", b""),
+        ("5.20260101.lease", b"\xff\xff"),
+    ],
 )
 def test_answer_that_says_nothing_is_put_aside(between, about, body):
     between.queues.put("orders", sign(Envelope(ANSWER, about, "orders", body), name="warehouse"))

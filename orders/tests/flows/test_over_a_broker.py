@@ -18,7 +18,7 @@ from lab.kit.trials import Trials
 from lab.servers import RabbitMQ
 from messaging.broker.port import ANSWER, Envelope
 from messaging.broker.rabbitmq import RabbitMQ as Client
-from messaging.broker.sending import NO_ANSWER
+from messaging.broker.sending import NO_ANSWER, about_of
 from messaging.broker.signing import sign
 from messaging.models import Message
 from orders import remote
@@ -242,7 +242,7 @@ def test_answer_that_another_service_has_signed_ends_no_message(stock: StockServ
         cancelled_order()
         deliver(answered=False)
         message = Message.objects.get(topic=ROLL_BACK_TOPIC)
-        forged = Envelope(ANSWER, f"{message.pk}.{message.lease}", "orders", Status().SerializeToString())
+        forged = Envelope(ANSWER, about_of(message), "orders", Status().SerializeToString())
         client = Client()
         client.publish("orders", sign(forged, name="goods"))
         client.close()
