@@ -48,9 +48,9 @@ def delete(url: str, service: str) -> None:
 
 
 def put(url: str, service: str, body: bytes, headers: dict[str, Any] | None = None, **properties: Any) -> None:
-    """Publishes anything into the queue of a service."""
+    """Publishes anything into the queue of a service; without headers, none."""
     with channel(url) as opened:
-        message = Message(body, application_headers=headers or {}, **properties)
+        message = Message(body, application_headers=headers, **properties)
         opened.basic_publish(message, routing_key=queue_of(service))
 
 

@@ -60,7 +60,7 @@ class AmqpDelivery:
         body, limit = self.body, settings.REQUEST_MAX_BYTES
         if len(body) > limit:
             raise Unreadable(f"it has {len(body)} bytes, and may have {limit}")
-        properties, headers = self.raw.properties, self.raw.headers
+        properties, headers = self.raw.properties, self.raw.headers or {}
         texts = (properties.get("type"), properties.get("correlation_id"), properties.get("reply_to"))
         kind, about, reply_to = (text if isinstance(text, str) and text else None for text in texts)
         signature = headers.get(SIGNATURE)
@@ -187,7 +187,11 @@ class RabbitMQ:
 
 
 def declare(channel: Any, service: str) -> None:
-    """Makes the queues of a service; those that are there stay as they are."""
+    """Makes the queues of a service; those that are there stay as they are.
+
+    RabbitMQ refuses other arguments for a queue that is there (406). Whoever changes these has the queues deleted first,
+    or sets a policy instead, or gives them another name.
+    """
     dead = dead_queue_of(service)
     bounded = {"x-queue-type": "quorum", "x-max-length": MOST_DEAD}
     channel.queue_declare(dead, durable=True, auto_delete=False, arguments=bounded)

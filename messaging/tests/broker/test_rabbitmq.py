@@ -168,9 +168,10 @@ def test_queue_that_somebody_deleted_is_made_again(broker, service, server):
         (b"x" * 70_000, {}, {}, "it has 70000 bytes, and may have 65536"),
         (b"\xff\x00", {"signature": 5}, {"type": "a", "correlation_id": "b", "reply_to": "c"}, "it lacks"),
         (b"x", {"signature": "s", "compression": "zlib"}, {"type": "a", "reply_to": "c"}, "it lacks"),
+        (b"x", None, {"type": "a", "correlation_id": "b", "reply_to": "c"}, "it lacks"),
         (b"x", {}, {"content_encoding": "idna", "content_type": "application/x-python-serialize"}, "it lacks"),
     ],
-    ids=["nothing", "too large", "headers of another kind", "says that it is packed", "says what it is"],
+    ids=["nothing", "too large", "headers of another kind", "says that it is packed", "no headers", "says what it is"],
 )
 def test_what_strangers_put_there_is_unreadable_and_is_put_aside_with_the_reason(
     broker, service, server, body, headers, properties, reason
