@@ -30,7 +30,6 @@ from messaging.events import DEAD_LETTER
 log = structlog.get_logger(__name__)
 
 WAIT_SECONDS = 3.0  # for the first; a sweep that ends waits for this
-SERVICES = ("goods", "stock", "orders")  # who may ask, and be answered
 
 DEAD_LETTERS = Counter("charites_dead_letters", "Messages over the broker that were put aside.", ["queue"])
 
@@ -72,7 +71,7 @@ class Receiver:
                 if envelope.kind == ANSWER:
                     found.append((delivery, answers.read_answer(envelope, sender)))
                 else:
-                    questions.append(Question(delivery, envelope, sender, method_of(envelope)))
+                    questions.append(Question(delivery, envelope, sender, method_of(envelope, sender)))
             except Unreadable as error:
                 self._put_aside(delivery, str(error))
         answers.settle([answer for _delivery, answer in found], now=now)
@@ -108,10 +107,11 @@ class Receiver:
         DEAD_LETTER.tell(delivery.queue, reason)
 
 
-def method_of(envelope: Envelope) -> Method:
-    """Returns what a question asks for. Raises Unreadable where nobody may ask, or a second time would do harm."""
-    if envelope.reply_to not in SERVICES:
-        raise Unreadable("it says not which service asks")
+def method_of(envelope: Envelope, sender: Identity) -> Method:
+    """Returns what a question asks for. Raises Unreadable where a second time would do harm, or where the answer, which
+    the sender of a message believes, would go to another service than asks."""
+    if envelope.reply_to != sender.name:
+        raise Unreadable(f"{sender.name} asks, and the answer would go to {envelope.reply_to[:64]!r}")
     method = methods().get(envelope.kind)
     if method is None or not method.descriptor.GetOptions().idempotency_level:
         raise Unreadable(f"it asks for {envelope.kind[:64]!r}, which is no method here that bears a second call")

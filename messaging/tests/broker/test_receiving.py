@@ -80,9 +80,11 @@ def test_question_a_hundred_times_takes_effect_once_and_is_answered_each_time(qu
 
 def test_refusal_is_an_answer(queues):
     reserve()
+    queues.make("goods")
 
-    (answer,) = receive(queues, sign(question(), name="warehouse"))
+    assert receive(queues, sign(question(reply_to="goods"), name="goods")) == []
 
+    (answer,) = queues.envelopes("goods")
     found = error_in(status_of(answer))
     assert found.code == ReservationOfAnother.code
     assert counts(1) == (3, 2, 0)
@@ -127,8 +129,8 @@ def test_answer_for_which_there_is_no_queue_is_given_up(queues, caplog):
     assert [record.msg["event"] for record in caplog.records] == ["answer_not_published"]
 
 
-def signed(method: str, request=None, *, reply_to: str = "orders") -> Envelope:
-    return sign(question(method, request, reply_to=reply_to), name="orders")
+def signed(method: str, request=None) -> Envelope:
+    return sign(question(method, request), name="orders")
 
 
 STRANGE = {
@@ -137,7 +139,7 @@ STRANGE = {
     "no method": (lambda: signed("Stock.Burn"), "it asks for 'Stock.Burn', which is no method here"),
     "another service's": (lambda: signed("Order.PayOrder"), "it asks for 'Order.PayOrder', which is no method here"),
     "harm, done twice": (lambda: signed("Stock.SetStock", StockLevel(goods_id=1, num=9)), "it asks for 'Stock.SetS"),
-    "nobody asks": (lambda: signed("Stock.RollbackStock", reply_to="elsewhere"), "it says not which service asks"),
+    "asks for another": (lambda: sign(question(), name="goods"), "goods asks, and the answer would go to 'orders'"),
 }
 
 
