@@ -5,6 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from charites.common.threads import AT_ONCE
 from messaging.broker.port import BrokerAway, Envelope, NotPublished, Unreadable
 
 
@@ -55,9 +56,10 @@ class MemoryBroker:
     def take(self, queues: Sequence[str], *, seconds: float) -> Sequence[MemoryDelivery]:
         self._reach()
         self.queues.make(*queues)
-        taken = [delivery for queue in queues for delivery in self.queues.waiting[queue]]
-        for queue in queues:
-            self.queues.waiting[queue].clear()
+        taken: list[MemoryDelivery] = []
+        for waiting in (self.queues.waiting[queue] for queue in queues):
+            while waiting and len(taken) < AT_ONCE:
+                taken.append(waiting.popleft())
         self._unacknowledged += taken
         return taken
 
