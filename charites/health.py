@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection
 from django_redis import get_redis_connection
 
 from charites.common import draining
+from charites.common.writable import ReadOnly, ping_database
 from messaging import wakeups
 from messaging.broker import rabbitmq
 
@@ -36,10 +36,6 @@ class Check:
     name: str
     ok: bool
     detail: str
-
-
-class ReadOnly(Exception):
-    """The database answers, and takes no writes: it is a replica, or not yet promoted."""
 
 
 def beat(process: str) -> None:
@@ -88,15 +84,6 @@ def answers(name: str, ping: Callable[[], None]) -> Check:
 
 def beats(process: str, is_alive: bool) -> Check:
     return Check(process, is_alive, f"{'heartbeat' if is_alive else 'no heartbeat'} in the last {LIFETIMES[process]} s")
-
-
-def ping_database() -> None:
-    """Raises ReadOnly, and what the database raises."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT @@global.read_only" if connection.vendor == "mysql" else "SELECT 0")
-        (is_read_only,) = cursor.fetchone()
-    if is_read_only:
-        raise ReadOnly
 
 
 def ping_redis() -> None:

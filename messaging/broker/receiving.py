@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
-from django.db import connection
 from google.rpc.status_pb2 import Status
 from prometheus_client import Counter
 
@@ -21,6 +20,7 @@ from charites.common.auth import Identity
 from charites.common.logs import REQUESTS, Access, request_context
 from charites.common.rpc import Method, as_status, installed_methods, parse, status_code, told
 from charites.common.threads import each_at_once
+from charites.common.writable import ping_database
 from messaging.broker import answers
 from messaging.broker.port import ANSWER, Broker, Delivery, Envelope, NotPublished, Unreadable
 from messaging.broker.rabbitmq import RabbitMQ
@@ -51,9 +51,8 @@ class Receiver:
 
     def round(self, *, now: datetime) -> int:
         """Takes a few messages and is done with them; returns how many. Waits a little for the first. While the
-        database is away nothing is taken; what was taken comes again after an error."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        database is away, or takes no writes, nothing is taken; what was taken comes again after an error."""
+        ping_database()
         try:
             taken = self._broker.take(settings.APPS, seconds=WAIT_SECONDS)
             self._work_off(taken, now)

@@ -7,6 +7,7 @@ from google.rpc.status_pb2 import Status
 from charites.common.errors import Invalid
 from charites.common.rpc import error_in
 from charites.common.threads import AT_ONCE
+from charites.common.writable import ReadOnly
 from lab.kit.factories import NOW, counts, make_goods
 from lab.kit.interleaving import Interruption
 from lab.kit.memory_broker import MemoryBroker, MemoryQueues
@@ -115,9 +116,21 @@ def test_database_that_fails_under_a_question_is_answered_and_nothing_internal_i
 
 def test_nothing_is_taken_while_the_database_is_away(queues):
     queues.put("stock", sign(question(), name="orders"))
-    broken = Interruption(OperationalError(2006, "gone"), at="SELECT 1", times=1)
+    broken = Interruption(OperationalError(2006, "gone"), at="SELECT (0|@@global.read_only)", times=1)
 
     with connection.execute_wrapper(broken), pytest.raises(OperationalError):
+        Receiver(MemoryBroker(queues)).round(now=NOW)
+
+    assert len(queues.envelopes("stock")) == 1
+
+
+def test_nothing_is_taken_while_the_database_takes_no_writes(queues):
+    queues.put("stock", sign(question(), name="orders"))
+
+    def read_only(execute, sql, params, many, context):
+        return execute("SELECT 1", params, many, context)
+
+    with connection.execute_wrapper(read_only), pytest.raises(ReadOnly):
         Receiver(MemoryBroker(queues)).round(now=NOW)
 
     assert len(queues.envelopes("stock")) == 1
