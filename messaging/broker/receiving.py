@@ -48,6 +48,8 @@ class Receiver:
 
     def __init__(self, broker: Broker[Any] | None = None) -> None:
         self._broker: Broker[Any] = broker or RabbitMQ()
+        for queue in settings.APPS:
+            DEAD_LETTERS.labels(queue)  # 0 stands there before the first one, which Prometheus would not see else
 
     def round(self, *, now: datetime) -> int:
         """Takes a few messages and is done with them; returns how many. Waits a little for the first. While the

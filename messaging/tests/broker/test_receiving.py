@@ -3,6 +3,7 @@
 import pytest
 from django.db import OperationalError, connection
 from google.rpc.status_pb2 import Status
+from prometheus_client import REGISTRY
 
 from charites.common.errors import Invalid
 from charites.common.rpc import error_in
@@ -134,6 +135,14 @@ def test_nothing_is_taken_while_the_database_takes_no_writes(queues):
         Receiver(MemoryBroker(queues)).round(now=NOW)
 
     assert len(queues.envelopes("stock")) == 1
+
+
+def test_count_of_dead_letters_is_there_before_the_first_one(queues, settings):
+    """Prometheus counts an increase from a value that it has seen."""
+    settings.APPS = ["stock", "of-its-own"]
+    Receiver(MemoryBroker(queues))
+
+    assert REGISTRY.get_sample_value("charites_dead_letters_total", {"queue": "of-its-own"}) == 0.0
 
 
 def test_answer_for_which_there_is_no_queue_is_given_up(queues, caplog):
