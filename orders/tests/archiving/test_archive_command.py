@@ -243,6 +243,7 @@ def test_files_of_another_database_are_to_be_kept(file: Path) -> None:
         ("orders-none.jsonl.gz", gzip.compress(b"")),
         ("orders-download.part", b""),
     ],
+    ids=["spreadsheet", "no order", "nothing", "download"],
 )
 def test_file_of_somebody_else_is_left_alone(name: str, content: bytes, tmp_path: Path) -> None:
     put(tmp_path, name, content)
