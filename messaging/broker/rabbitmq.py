@@ -189,8 +189,8 @@ class RabbitMQ:
 def declare(channel: Any, service: str) -> None:
     """Makes the queues of a service; those that are there stay as they are.
 
-    Only with the same arguments: RabbitMQ refuses others for a queue that is there (406), so whoever changes these gives
-    the queues another name, or has them deleted first.
+    Only with the same arguments: RabbitMQ refuses others for a queue that is there (406), so whoever changes these
+    gives the queues another name, or has them deleted first.
     """
     dead = dead_queue_of(service)
     bounded = {"x-queue-type": "quorum", "x-max-length": MOST_DEAD}
