@@ -158,8 +158,7 @@ class OrderAdmin(RefundableAdmin, ExportAdmin, UserNames):
         return timeuntil(order.expires_at, now, depth=1) if order.expires_at > now else _("overdue")
 
     def sections(self, obj: Order) -> list[Section]:
-        (found,) = selectors.with_lines([obj])
-        lines = found.lines
+        lines = selectors.list_lines(order_id=obj.order_id)
         refunds = selectors.list_refunds(order_id=obj.order_id)
         pieces = selectors.list_returned(refund_ids=[refund.refund_id for refund in refunds])
         returned = sum((Counter({piece.goods_id: piece.num}) for piece in pieces), Counter())
