@@ -12,7 +12,7 @@ from charites.common.ids import CLOCKS_DIFFER, first_id_at
 from charites.common.models import DEFAULT_PAGE, MAX_INT64, MAX_PAGE
 from charites.common.pages import Cursor, Page, Row, along, few_keys, one_by_one, read_page
 from orders.models import Order, OrderDetail, Payment, Refund
-from orders.selectors import OrderWithLines, RefundWithPieces, with_lines, with_pieces
+from orders.selectors import OrderWithLines, RefundWithPieces, in_full, with_pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def page_orders(wanted: OrderFilter, cursor: Cursor) -> Page[OrderWithLines]:
     """Returns a page of orders, newest first, by order number."""
     orders, chosen = with_values(wanted)
     chosen &= placed_within(wanted)
-    return read_page(numbered_within(wanted, orders), "order_id", cursor, chosen=chosen).of(with_lines)
+    return read_page(numbered_within(wanted, orders), "order_id", cursor, chosen=chosen).of(in_full)
 
 
 def list_orders(

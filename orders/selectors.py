@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from itertools import chain
@@ -34,7 +34,7 @@ ENDED = (Order.Status.CLOSED, Order.Status.COMPLETED)
 
 @dataclass(frozen=True, slots=True)
 class OrderWithLines:
-    """`refunded`: cents of what paid the order that have left or are about to."""
+    """`refunded`: cents of what paid the order that have left or are about to, as `in_full` reads it."""
 
     order: Order
     lines: list[OrderDetail]
@@ -83,13 +83,18 @@ def sum_amounts(orders: QuerySet[Order]) -> Amounts:
 
 
 def with_lines(orders: Sequence[Order]) -> list[OrderWithLines]:
-    """Adds the lines to orders, in one query, and to those that were paid what was refunded, in another."""
+    """Adds the lines to orders, in one query."""
     lines = defaultdict(list)
     order_ids = [order.order_id for order in orders]
     for line in OrderDetail.objects.filter(order_id__in=order_ids).order_by("order_id", "goods_id"):
         lines[line.order_id].append(line)
+    return [OrderWithLines(order, lines[order.order_id]) for order in orders]
+
+
+def in_full(orders: Sequence[Order]) -> list[OrderWithLines]:
+    """Adds the lines to orders, and to those that were paid what was refunded, in another query."""
     gone = sum_refunded(order_ids=[order.order_id for order in orders if order.pay_time])
-    return [OrderWithLines(order, lines[order.order_id], gone.get(order.order_id, 0)) for order in orders]
+    return [replace(found, refunded=gone.get(found.order.order_id, 0)) for found in with_lines(orders)]
 
 
 def get_order(*, order_id: int, user_id: int | None) -> OrderWithLines:
@@ -101,7 +106,7 @@ def get_order(*, order_id: int, user_id: int | None) -> OrderWithLines:
     order = orders.first()
     if order is None:
         raise explain_missing(order_ids=[order_id], user_id=user_id)[order_id]
-    return with_lines([order])[0]
+    return in_full([order])[0]
 
 
 def explain_missing(*, order_ids: Sequence[int], user_id: int | None = None) -> dict[int, OrderNotFound]:
@@ -141,7 +146,7 @@ def list_by_keys(*, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Or
     """Returns the orders that are stored under (user_id, idempotency key)."""
     if not keys:
         return {}
-    orders = with_lines(list(with_keys(keys).order_by("order_id")))
+    orders = in_full(list(with_keys(keys).order_by("order_id")))
     return {(found.order.user_id, str(found.order.idempotency_key)): found for found in orders}
 
 
