@@ -13,15 +13,14 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from charites.common.errors import KeyReused
 from charites.common.transactions import expect_rows
 from orders.announcements import announce_closed, announce_paid, announce_placed
-from orders.errors import OrderArchived, PaymentNotFound
+from orders.errors import PaymentNotFound
 from orders.limits import BuyerRules, add_pieces, check_orders, give_back_pieces
 from orders.models import Order, OrderDetail, Payment, Refund
-from orders.payloads import Capture, Closing, NewOrder, Paying, Placing
+from orders.payloads import Capture, Closing, Paying, Placing
 from orders.refunds import NewRefund, left_of, store_refunds
-from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, UsedKey, find_keys, insert_orders
+from orders.rows import MARK_LINES_PAID, MARK_PAID, STORE_CAPTURES, find_keys, insert_orders
 from orders.selectors import in_status, list_archived, with_keys
 from stock.moves import NO_RULES, OK, REPEATED, Move, Outcome, Rules, Status
 
@@ -59,17 +58,9 @@ def settle_keys(moves: Sequence[Move]) -> dict[Move, Outcome]:
     for move in moves:
         order = move.payload.order
         if key := used.get((order.user_id, order.idempotency_key)):
-            outcomes[move] = answer_key(order, key)
+            refusal = key.refusal(order.idempotency_key, order.request_digest)
+            outcomes[move] = Outcome(Status.FAILED, *refusal) if refusal else REPEATED
     return outcomes
-
-
-def answer_key(order: NewOrder, key: UsedKey) -> Outcome:
-    """What a placement gets whose key is used."""
-    if key.archived_order_id is not None:
-        return Outcome(Status.FAILED, OrderArchived, {"order_id": key.archived_order_id})
-    if key.request_digest == order.request_digest:
-        return REPEATED
-    return Outcome(Status.FAILED, KeyReused, {"key": order.idempotency_key})
 
 
 def find_captures(moves: Sequence[Move]) -> dict[Move, Outcome]:

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from charites.common.errors import KeyReused, ServiceError
 from charites.common.rows import Columns, SetStatement, SetUpdate
 from goods.models import Goods
+from orders.errors import OrderArchived
 from orders.models import Order, Payment
 from orders.payloads import NewLine, NewOrder, PlaceOrder, Placing
 
@@ -159,6 +161,13 @@ class UsedKey(NamedTuple):
 
     request_digest: str | None
     archived_order_id: int | None
+
+    def refusal(self, key: str | None, digest: str) -> tuple[type[ServiceError], dict[str, Any]] | None:
+        """Why a request of this digest gets no order under the key, as an error and its details; None: it is the same
+        request again."""
+        if self.archived_order_id is not None:
+            return OrderArchived, {"order_id": self.archived_order_id}
+        return None if self.request_digest == digest else (KeyReused, {"key": key})
 
 
 def find_keys(orders: Iterable[NewOrder | PlaceOrder]) -> dict[tuple[int, str | None], UsedKey]:

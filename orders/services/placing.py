@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 from django.db import Error, IntegrityError, InterfaceError, OperationalError
 
-from charites.common.errors import KeyReused, Kind, ServiceError, as_service_error
+from charites.common.errors import Kind, ServiceError, as_service_error
 from charites.common.ids import next_ids
 from charites.common.logs import Origin, current_origin
 from charites.common.models import MAX_INT64
@@ -18,7 +18,6 @@ from goods.models import Goods
 from messaging.wakeups import wake_up_at
 from orders import flows, selectors
 from orders.catalogue import Catalogue, read_catalogue
-from orders.errors import OrderArchived
 from orders.events import ORDER_PLACED
 from orders.models import Order, OrderDetail
 from orders.payloads import NewLine, NewOrder, PlaceOrder, Placing
@@ -115,12 +114,11 @@ def find_stored(commands: Mapping[int, PlaceOrder]) -> dict[int, Placed]:
         name = (command.user_id, command.idempotency_key)
         if not (key := used.get(name)):
             continue
-        if key.archived_order_id is not None:
-            results[index] = Placed(error=OrderArchived(order_id=key.archived_order_id))
-        elif key.request_digest == command.digest():
-            repeated[index] = name
+        if refusal := key.refusal(command.idempotency_key, command.digest()):
+            error_class, details = refusal
+            results[index] = Placed(error=error_class(**details))
         else:
-            results[index] = Placed(error=KeyReused(key=command.idempotency_key))
+            repeated[index] = name
     return results | read_repeated(repeated)
 
 
