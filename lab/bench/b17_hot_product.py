@@ -116,8 +116,8 @@ def balanced(stage: Stage, processes: int) -> Iterator[Balanced]:
 
 
 def are_up(proxy: ShopHAProxy, processes: int) -> bool:
-    rows = [line.split(",") for line in proxy.tell("show stat").splitlines() if line.startswith("grpc,")]
-    return sum(row[1] in NAMES and row[17] == "UP" for row in rows) == processes
+    states = proxy.states()
+    return all(states["grpc", name] == "UP" for name in NAMES[:processes])
 
 
 # How large the batches are that a load makes

@@ -44,6 +44,11 @@ class AnyHAProxy(Server):
             connection.sendall(f"{commands}\n".encode())
             return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
 
+    def states(self) -> dict[tuple[str, str], str]:
+        """What it holds of its servers: (backend, server) -> `UP` and the like."""
+        rows = [line.split(",") for line in self.tell("show stat").splitlines() if line and not line.startswith("#")]
+        return {(row[0], row[1]): row[17] for row in rows}
+
 
 class HAProxy(AnyHAProxy):
     """deploy/haproxy.cfg on ports of its own: `port` leads to the writer, `reader_port` to the other one."""

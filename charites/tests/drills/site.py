@@ -37,11 +37,7 @@ class Site:
 
     def await_up(self, name: str, kind: str) -> None:
         """Waits until the proxy takes it for well."""
-        wait_until(lambda: self.state(name, kind) == "UP", seconds=START_SECONDS, what=f"{kind} {name} is up")
-
-    def state(self, name: str, kind: str) -> str:
-        rows = [line.split(",") for line in self.proxy.tell("show stat").splitlines()]
-        return next(row[17] for row in rows if row[:2] == [kind, name])
+        wait_until(lambda: self.proxy.states()[kind, name] == "UP", seconds=START_SECONDS, what=f"{kind} {name} is up")
 
     def placed(self, name: str, kind: str) -> int:
         """How many orders it has answered."""

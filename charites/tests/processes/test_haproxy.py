@@ -2,6 +2,7 @@
 servers come and go is in charites/tests/drills."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import grpc
@@ -33,8 +34,8 @@ def haproxy(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Sho
 
 
 def count_up(proxy: ShopHAProxy) -> int:
-    rows = [line.split(",") for line in proxy.tell("show stat").splitlines()]
-    return sum(row[0] in ("web", "grpc") and row[1] in ("one", "two") and row[17] == "UP" for row in rows)
+    states = proxy.states()
+    return sum(states[server] == "UP" for server in product(("web", "grpc"), ("one", "two")))
 
 
 def test_what_is_for_those_inside_is_not_found_however_it_is_spelled(haproxy: ShopHAProxy) -> None:
