@@ -8,11 +8,8 @@ nothing at the end.
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +35,7 @@ from lab.bench import (
 )
 from lab.bench.plot import draw
 from lab.bench.ratio import FULL_SECONDS, Ratio
-from lab.bench.stage import Stage, cpus
+from lab.bench.stage import Stage, describe_run
 from lab.servers.private_server import ServerFailed
 
 Measure = Callable[..., Iterator[Ratio]]
@@ -135,15 +132,7 @@ def show(ratios: list[Ratio]) -> None:
 
 def write(file: Path, *, ratios: list[Ratio], **run: object) -> dict[str, Any]:
     """Writes the results there are, and returns them."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    machine = {"python": platform.python_version(), "system": platform.platform(), "cpus": cpus()}
-    result: dict[str, Any] = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "machine": machine,
-        **run,
-        "ratios": [ratio.as_json() for ratio in ratios],
-    }
+    result = describe_run(**run) | {"ratios": [ratio.as_json() for ratio in ratios]}
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return result

@@ -9,11 +9,8 @@ It writes the results, the drawing beside them, and the tables of docs/when-to-s
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,7 +31,7 @@ from lab.bench.grpc_load import GrpcShop
 from lab.bench.plot import draw_rates
 from lab.bench.ratio import Contestant, Rates
 from lab.bench.scale_page import RESULTS, renew_pages
-from lab.bench.stage import Stage, cpus
+from lab.bench.stage import Stage, describe_run
 from lab.servers.private_server import ServerFailed
 
 PROCESSES, BATCHES, CALLERS = (1, 2, 4), (1, 8, 64, 256), (16, 64, 256)
@@ -70,7 +67,6 @@ def main() -> int:
 
 def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
     """All of it, audited. Raises ServerFailed when a figure would not count."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     found: list[dict[str, Any]] = []
     with Stage() as stage:
         durability = stage.durability()
@@ -85,15 +81,7 @@ def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
         with console.status("audit …"):
             stage.audit()
     console.print("The audit found nothing.")
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "machine": {"python": platform.python_version(), "system": platform.platform(), "cpus": cpus()},
-        "durability": durability,
-        "rounds": rounds,
-        "seconds": seconds,
-        "cells": found,
-    }
+    return describe_run(durability=durability, rounds=rounds, seconds=seconds) | {"cells": found}
 
 
 def commit_in_process(stage: Stage, *, rounds: int, seconds: int) -> Iterator[dict[str, Any]]:

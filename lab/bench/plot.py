@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -57,39 +57,37 @@ def share(ratio: dict[str, Any], value: float) -> float:
 
 def draw_curves(curves: dict[str, list[float]], file: Path, *, title: str) -> None:
     """Draws series of equally long slices of time, each as a share of its median: so all of them fit one scale."""
-    chart = pygal.Line(
+    medians = {name: median(values) or 1.0 for name, values in curves.items()}
+    draw_lines(
+        {name: [value / medians[name] for value in values] for name, values in curves.items()},
+        file,
         title=f"{title}: shares of the medians, slice by slice",
-        style=Style(background="white", plot_background="white", colors=CURVES),
-        js=[],
-        width=900,
-        height=400,
-        legend_at_bottom=True,
+        colors=CURVES,
         legend_at_bottom_columns=2,
         show_dots=False,
         range=(0, 2),
         value_formatter=lambda share: f"{share:.0%}",
     )
-    for name, values in curves.items():
-        middle = median(values) or 1.0
-        chart.add(name, [value / middle for value in values])
-    file.parent.mkdir(parents=True, exist_ok=True)
-    chart.render_to_file(str(file))
 
 
 def draw_rates(curves: dict[str, list[float]], sizes: Sequence[int], file: Path, *, title: str) -> None:
     """Draws how many a second by a size; all series have one value for each of the sizes."""
-    chart = pygal.Line(
+    draw_lines(
+        curves,
+        file,
         title=title,
-        style=Style(background="white", plot_background="white", colors=MANY_CURVES),
-        js=[],
-        width=900,
-        height=400,
-        legend_at_bottom=True,
+        colors=MANY_CURVES,
         legend_at_bottom_columns=3,
         range=(0, max(map(max, curves.values()))),
         value_formatter=lambda rate: f"{rate:,.0f}",
+        x_labels=[str(size) for size in sizes],
     )
-    chart.x_labels = [str(size) for size in sizes]
+
+
+def draw_lines(curves: Mapping[str, Sequence[float]], file: Path, *, colors: Sequence[str], **options: Any) -> None:
+    """Draws a line for each series. `options`: pygal's own."""
+    style = Style(background="white", plot_background="white", colors=colors)
+    chart = pygal.Line(style=style, js=[], width=900, height=400, legend_at_bottom=True, **options)
     for name, values in curves.items():
         chart.add(name, values)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Where benchmarks happen: private servers, the shop's processes on them, one hot product, and who may call."""
 
 import os
+import platform
 import secrets
 import shutil
 import signal
@@ -11,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -233,6 +234,17 @@ def memory_mb(pid: int) -> float:
     """The resident memory of a process now, in MiB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def describe_run(**run: Any) -> dict[str, Any]:
+    """What stands above results: when, of which commit and on what machine, and how it was run."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "machine": {"python": platform.python_version(), "system": platform.platform(), "cpus": cpus()},
+        **run,
+    }
 
 
 def cpus() -> int:
