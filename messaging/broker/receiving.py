@@ -34,7 +34,7 @@ WAIT_SECONDS = 3.0  # for the first; a sweep that ends waits for this
 DEAD_LETTERS = Counter("charites_dead_letters", "Messages over the broker that were put aside.", ["queue"])
 
 
-class Question(NamedTuple):
+class Asked(NamedTuple):
     """A question that another service has signed, and the method that it asks."""
 
     delivery: Delivery
@@ -72,7 +72,7 @@ class Receiver:
                 if envelope.kind == ANSWER:
                     found.append((delivery, answers.read_answer(envelope, sender)))
                 else:
-                    questions.append(Question(delivery, envelope, sender, method_of(envelope, sender)))
+                    questions.append(Asked(delivery, envelope, sender, method_of(envelope, sender)))
             except Unreadable as error:
                 self._put_aside(delivery, str(error))
         answers.settle([answer for _delivery, answer in found], now=now)
@@ -81,10 +81,10 @@ class Receiver:
         if questions:
             self._answer(questions)
 
-    def _answer(self, questions: Sequence[Question]) -> None:
+    def _answer(self, questions: Sequence[Asked]) -> None:
         statuses: dict[int, Status] = {}
 
-        def work(numbered: tuple[int, Question]) -> None:
+        def work(numbered: tuple[int, Asked]) -> None:
             number, question = numbered
             statuses[number] = carry_out(question)
 
@@ -93,7 +93,7 @@ class Receiver:
             self._reply(question, statuses[number])
             self._broker.acknowledge(question.delivery)
 
-    def _reply(self, question: Question, status: Status) -> None:
+    def _reply(self, question: Asked, status: Status) -> None:
         """An answer that finds no queue is given up: whoever asks has it asked again."""
         asked, name = question.envelope, question.delivery.queue
         answer = Envelope(ANSWER, asked.about, asked.reply_to, status.SerializeToString(), headers=asked.headers)
@@ -124,7 +124,7 @@ def methods() -> dict[str, Method]:
     return {method.name: method for method in installed_methods()}
 
 
-def carry_out(question: Question) -> Status:
+def carry_out(question: Asked) -> Status:
     """Does what is asked, and returns an empty status, or what there is to say instead. Never raises."""
     envelope, method = question.envelope, question.method
     span = tracing.span(f"receive {method.name}", kind="CONSUMER", carrier=envelope.headers)
