@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 from statistics import median
+from typing import Any
 
 from lab.bench.stage import memory_mb
 from lab.servers import MariaDB
@@ -54,7 +55,7 @@ def audit() -> tuple[float, dict[str, list[str]], dict[str, float]]:
     started = last = time.perf_counter()
     seconds: dict[str, float] = {}
 
-    def note(result: object) -> None:
+    def note(result: Any) -> None:
         nonlocal last
         now = time.perf_counter()
         seconds[result.check.id], last = now - last, now

@@ -22,6 +22,7 @@ import threading
 import time
 from datetime import timedelta
 from statistics import median, quantiles
+from typing import Any
 
 from lab.bench.stage import memory_mb
 from lab.servers import MariaDB
@@ -110,7 +111,7 @@ def pile_up(topic: str, count: int) -> None:
         )
 
 
-def await_none(rows: object) -> None:
+def await_none(rows: Any) -> None:
     while rows.exists():
         time.sleep(0.05)
 

@@ -27,7 +27,7 @@ def project_files() -> Iterator[tuple[str, int]]:
         path = frame.f_code.co_filename
         if path.startswith(str(ROOT)) and ".venv" not in path and path != __file__:
             yield str(Path(path).relative_to(ROOT)), frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
 
 
 def author() -> str | None:

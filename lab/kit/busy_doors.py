@@ -123,7 +123,7 @@ def queue_full() -> Iterator[None]:
     """Somebody commits, somebody waits, and the queue takes no third one."""
     holding = Holding()
     group = GroupCommit(holding)
-    STRATEGIES[holding.name] = lambda: group  # type: ignore[assignment]
+    STRATEGIES[holding.name] = lambda: group
     full = override_settings(STOCK_STRATEGY=holding.name, STOCK_GROUP_QUEUE=1, STOCK_GROUP_WAIT_SECONDS=LONG_SECONDS)
     with full, Background(lambda: group.move([reserve(1, {1: 1})], PARTICIPANT)):
         holding.holds.wait(TIMEOUT_SECONDS)

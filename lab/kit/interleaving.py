@@ -11,12 +11,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import connection, connections
+from django.test import override_settings
 
 from charites.common.models import Node
 from stock.strategies import get_strategy
 
 TIMEOUT_SECONDS = 120  # a bound for busy machines, no measurement
+DEADLINES = ("TRANSACTION_DEADLINE_SECONDS", "STOCK_OPTIMISTIC_DEADLINE_SECONDS")
 
 
 def plain(sql: str) -> str:
@@ -71,20 +74,25 @@ class Parked(Background):
     """A function that stops before (or right after) its first statement that matches the pattern `at`.
 
     It stands for another process: who moves stock while it is parked gets a strategy of its own, as after a fork, and
-    does not queue behind it.
+    does not queue behind it. The time for which it is parked is not its own: it may try again however long that was,
+    unless its test allows no second try at all.
     """
 
     def __init__(self, function: Callable[[], Any], *, at: str, after: bool = False) -> None:
         super().__init__(function)
         self._at, self._after = re.compile(at), after
         self._is_parked, self._may_go = threading.Event(), threading.Event()
+        is_patient = settings.TRANSACTION_DEADLINE_SECONDS > 0
+        self._patience = override_settings(**dict.fromkeys(DEADLINES, TIMEOUT_SECONDS) if is_patient else {})
 
     def __enter__(self) -> Self:
+        self._patience.enable()
         super().__enter__()
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while not self._is_parked.wait(0.02):
-            assert self.is_running, f"the function ended without a statement like {self._at.pattern}: {self._error!r}"
-            assert time.monotonic() < deadline, "the function did not get there"
+        try:
+            self._await_stop()
+        except BaseException:
+            self._patience.disable()
+            raise
         get_strategy.cache_clear()
         return self
 
@@ -92,7 +100,16 @@ class Parked(Background):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._may_go.set()
-        super().__exit__(kind, error, trace)
+        try:
+            super().__exit__(kind, error, trace)
+        finally:
+            self._patience.disable()
+
+    def _await_stop(self) -> None:
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not self._is_parked.wait(0.02):
+            assert self.is_running, f"the function ended without a statement like {self._at.pattern}: {self._error!r}"
+            assert time.monotonic() < deadline, "the function did not get there"
 
     def _call(self) -> Any:
         with connection.execute_wrapper(self._park):
@@ -161,8 +178,9 @@ class LostCommit:
         self._is_of_lease = False
 
     def __enter__(self) -> Self:
-        self._connection, self._commit = connection, connection._commit
-        connection._commit = self._lose
+        wrapper: Any = connection
+        self._connection, self._commit = wrapper, wrapper._commit
+        wrapper._commit = self._lose
         connection.execute_wrappers.append(self._look)
         return self
 

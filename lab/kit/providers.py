@@ -100,7 +100,7 @@ class Scripted:
         answer: Any = self.script.get(call)
         if isinstance(answer, Exception):
             raise answer
-        return answer(payment_id) if isinstance(answer, Callable) else answer  # type: ignore[arg-type]
+        return answer(payment_id) if isinstance(answer, Callable) else answer
 
 
 class Elsewhere(Away):

@@ -54,7 +54,7 @@ def service() -> RestClient:
     return RestClient(bearer(0, Role.SERVICE))
 
 
-def error_of(response: HttpResponse) -> tuple[int, int, str]:
+def error_of(response: Any) -> tuple[int, int, str]:
     """Returns (status, our number, message) of an error, after checking that it has the shape of errors there."""
     body = response.json()
     is_of_old = response.wsgi_request.path.startswith("/v1")

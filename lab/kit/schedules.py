@@ -91,18 +91,19 @@ class Side:
 
     def _run(self) -> None:
         connection.execute_wrappers.append(self._execute)
-        commit = connection._commit
+        wrapper: Any = connection
+        commit = wrapper._commit
 
         def gated() -> None:
             self._stop_at_gate()
             commit()
 
-        connection._commit = gated
+        wrapper._commit = gated
         try:
             while function := self._next_function():
                 self._call(function)
         finally:
-            del connection._commit
+            del wrapper._commit
             connections.close_all()
 
     def _next_function(self) -> Callable[[], Any] | None:
@@ -138,9 +139,10 @@ class Side:
 def two_sides() -> Iterator[tuple[Side, Side]]:
     """Two sides, and their end."""
     first, second = Side("first"), Side("second")
+    database: Any = connection
     try:
         for side in (first, second):
-            alone(side, lambda: connection.mysql_version)  # what a new connection asks first is no part of anything
+            alone(side, lambda: database.mysql_version)  # what a new connection asks first is no part of anything
         yield first, second
     finally:
         first.close()

@@ -153,5 +153,5 @@ def in_short(text: str) -> str:
 
 
 def hidden_fields(page: HttpResponse) -> dict[str, str]:
-    """The key that a page of the admin holds, and what it showed as left."""
-    return dict(re.findall(r'<input type="hidden" name="(key|left)" value="([^"]*)"', page.text))
+    """The key that a page of the admin holds, what it showed as left, and each field as it was."""
+    return dict(re.findall(r'<input type="hidden" name="(key|left|initial-[^"]+)" value="([^"]*)"', page.text))

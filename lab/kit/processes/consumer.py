@@ -19,8 +19,8 @@ from messaging.broker import receiving  # noqa: E402
 carry_out = receiving.carry_out
 
 
-def carry_out_and_stand(question: receiving.Question) -> receiving.Status:
-    carry_out(question)
+def carry_out_and_stand(asked: receiving.Asked) -> receiving.Status:
+    carry_out(asked)
     sys.stdout.write("standing\n")
     sys.stdout.flush()
     threading.Event().wait()

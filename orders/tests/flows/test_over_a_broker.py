@@ -159,14 +159,13 @@ def test_consumer_that_is_killed_between_commit_and_acknowledgement_gives_it_to_
 ) -> None:
     kills = trials.count(sample=1, full=10)
     for _ in range(kills):
-        stock.stop_sweep()
-        order = cancelled_order()
-        with a_consumer_that_stands_still(stock) as consumer:
-            deliver(answered=False)
-            assert first_line(consumer) == "standing\n"
-            assert stock.records(order.order_id) == [(1, 2, ROLLED_BACK)]
-            assert states(ROLL_BACK_TOPIC)[-1] == "ready"
-        stock.start_sweep()
+        with nobody_consumes(stock):
+            order = cancelled_order()
+            with a_consumer_that_stands_still(stock) as consumer:
+                deliver(answered=False)
+                assert first_line(consumer) == "standing\n"
+                assert stock.records(order.order_id) == [(1, 2, ROLLED_BACK)]
+                assert states(ROLL_BACK_TOPIC)[-1] == "ready"
 
         wait_until(
             lambda: is_answered(ROLL_BACK_TOPIC),
