@@ -34,10 +34,10 @@ def find_fault(sql: str, params: Any = None) -> str | None:
     if TABLE not in sql:
         return None
     tokens = tokenize(sql, params)
-    start = find_sequence(tokens, ["update", TABLE])
+    start = find_update(tokens)
     if start is None:
         return find_fault_of_upsert(tokens)
-    clauses = split_clauses(tokens[start + 2 :])
+    clauses = split_clauses(tokens[start:])
     split = split_assignments(clauses.get("set", []))
     assignments = {name: without_telling(expression) for name, expression in split}
     conditions = clauses.get("where", [])
@@ -48,6 +48,15 @@ def find_fault(sql: str, params: Any = None) -> str | None:
     changed = [name for name in COUNTS if name in assignments]
     faults = [find_fault_of_count(name, assignments[name], conditions) for name in changed]
     return next(filter(None, faults), None)
+
+
+def find_update(tokens: Tokens) -> int | None:
+    """Where an UPDATE of stock rows begins, by the table's name alone or among those that it is joined with."""
+    for at, token in enumerate(tokens):
+        tables = tokens[at + 1 : tokens.index("set", at)] if token == "update" and "set" in tokens[at:] else []
+        if TABLE in tables:
+            return at + 1
+    return None
 
 
 def without_telling(expression: Tokens) -> Tokens:

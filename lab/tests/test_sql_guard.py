@@ -51,6 +51,12 @@ GOOD = [
         None,
     ),
     (
+        "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (of_goods BIGINT PATH '$[0]', more BIGINT PATH '$[1]')) AS sent "
+        "STRAIGHT_JOIN shopping_stock FORCE INDEX (goods_id) ON goods_id = of_goods "
+        "SET num = num + more, version = version + 1 WHERE num >= -more",
+        ["[[1,-2]]"],
+    ),
+    (
         "UPDATE shopping_stock SET num = num - %(number)s, version = version + 1 "
         "WHERE goods_id = %(goods_id)s AND num >= %(number)s",
         {"number": 2, "goods_id": 1},
@@ -115,6 +121,13 @@ BAD = [
         "UPDATE shopping_stock SET num = %s, version = version + 1 WHERE version = version",
         [5],
         "sets num to a computed value and does not carry the version it read",
+    ),
+    (
+        "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (of_goods BIGINT PATH '$[0]', more BIGINT PATH '$[1]')) AS sent "
+        "STRAIGHT_JOIN shopping_stock ON goods_id = of_goods SET num = num + more, version = version + 1 "
+        "WHERE `lock` >= -more",
+        ["[[1,-2]]"],
+        "may lower num without a condition that there is enough",
     ),
     ("REPLACE INTO shopping_stock (goods_id, num) VALUES (1, 5)", None, "replaces a row"),
     (

@@ -155,6 +155,22 @@ def test_what_is_left_is_told_as_the_change_found_it_and_not_as_it_was_read_befo
     assert told() == [("stock.sold_out", {"goods_id": "1", "available": 0})]
 
 
+@pytest.mark.parametrize("strategy", ["group_commit", "optimistic"])
+def test_order_of_many_products_tells_of_each_what_is_left_of_it(settings, strategy: str) -> None:
+    settings.STOCK_STRATEGY = strategy
+    for goods_id, stock in {1: 1, 2: 5, 3: 3}.items():
+        make_goods(goods_id, stock=stock)
+    want("stock.sold_out", "stock.low")
+    settings.STOCK_LOW = 2
+
+    make_order({1: 1, 2: 2, 3: 1})
+
+    assert sorted(told(), key=str) == [
+        ("stock.low", {"goods_id": "3", "available": 2}),
+        ("stock.sold_out", {"goods_id": "1", "available": 0}),
+    ]
+
+
 def test_new_stock_is_back_from_nothing() -> None:
     want("stock.back")
 

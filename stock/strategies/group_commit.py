@@ -2,8 +2,8 @@
 
 How it works: it is no other way to lock. What queued up while the last transaction was committing goes into the next
 one, up to `STOCK_GROUP_CAP` moves (charites/common/batches.py); the batch is then one `atomic_update`: one INSERT per
-table, one guarded UPDATE per product, one COMMIT for all of them. No timer makes it: a batch is as large as the load
-makes it. PolarDB and AliSQL do the same inside the database, TigerBeetle makes the batch its unit.
+table, one guarded UPDATE of the stock rows, one COMMIT for all of them. No timer makes it: a batch is as large as the
+load makes it. PolarDB and AliSQL do the same inside the database, TigerBeetle makes the batch its unit.
 
 Guarantees: exact, and what `atomic_update` guarantees, for each move by itself: one that fails is bisected out of its
 batch, and two moves with one key never share one. Served in order of arrival within a process. A caller who gives up

@@ -6,7 +6,8 @@
 3. First fit, in order of arrival, whole orders: one that does not fit, or may not be, is refused and blocks nobody
    behind it.
 4. The participant stores the caller's rows and the stock records.
-5. One guarded UPDATE per product, in goods_id order: it moves the counts only where none falls below zero.
+5. A guarded UPDATE of the stock rows, in goods_id order: it moves the counts only where none falls below zero. Where
+   the strategy allows it, it is one statement for all of them; a second try has one a row, which tells them apart.
 6. COMMIT.
 
 A guard that did not match (the reading was stale), a deadlock or a lock wait undoes all of it; the next try reads the
@@ -15,7 +16,7 @@ stock rows under lock. That, the search for the one bad move of a batch, and wha
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from charites.common import hints
@@ -37,7 +38,7 @@ from stock.moves import (
     Status,
     run_moves,
 )
-from stock.strategies.statements import Reading, add, read_stock, totals
+from stock.strategies.statements import Reading, add, add_all, read_stock, totals
 from stock.strategies.strategy import Strategy
 
 
@@ -51,6 +52,7 @@ class Guarded(Strategy):
     reads_ahead = False  # the first reading comes before the transaction: a refusal then needs none
     locks_first_read = False
     locks_next_reads = True
+    one_by_one = False  # each row has an UPDATE of its own, also at a first try
     limits: Limits | None = None  # None: as every transaction's
     gave_up = BUSY  # what callers are told when every try met a stale reading
     begin: Callable[[], AbstractContextManager[None]] = staticmethod(outermost)  # what holds rows and stock together
@@ -93,19 +95,23 @@ class Batch(MoveUnit):
         if not fitting:
             return outcomes
         applied = self.participant.write(fitting)
-        changes = []
-        for change in totals(applied):
-            self.changed.add(change.goods_id)
-            if change.available > 0:
-                self.returned.add(change.goods_id)
-            reading = readings.get(change.goods_id)
-            available = self._strategy.change(change, reading)
-            if available is None:
-                raise Stale(change.goods_id) if reading else RecordsDisagree(change)
-            changes.append(Change(change.goods_id, change.available, available))
-        announce_changes(changes)
+        changes = totals(applied)
+        self.changed |= {change.goods_id for change in changes}
+        self.returned |= {change.goods_id for change in changes if change.available > 0}
+        if len(changes) > 1 and not attempt and not self._strategy.one_by_one:
+            if not add_all(changes):
+                raise Stale([change.goods_id for change in changes])
+            announce_changes(as_changed(changes))
+        else:
+            announce_changes([self._change(change, readings.get(change.goods_id)) for change in changes])
         effective = {move.order_id for move in applied}
         return outcomes | {move: OK if move.order_id in effective else REPEATED for move in fitting}
+
+    def _change(self, change: Line, reading: Reading | None) -> Change:
+        available = self._strategy.change(change, reading)
+        if available is None:
+            raise Stale(change.goods_id) if reading else RecordsDisagree(change)
+        return Change(change.goods_id, change.available, available)
 
     def before(self, moves: Sequence[Move], attempt: int) -> dict[Move, Outcome]:
         """Repeats, and (only as a hint, before the first try) what obviously does not fit.
@@ -140,6 +146,13 @@ class Batch(MoveUnit):
         empty = [goods_id for goods_id, reading in readings.items() if reading.available <= 0]
         sold_out.note(empty, read_at=read_at)
         return readings
+
+
+def as_changed(changes: Sequence[Line]) -> Iterator[Change]:
+    """Rows that this transaction has changed, read when somebody asks what they hold now."""
+    readings = read_stock([change.goods_id for change in changes], lock=False)
+    for change in changes:
+        yield Change(change.goods_id, change.available, readings[change.goods_id].available)
 
 
 def goods_taken(moves: Sequence[Move]) -> list[int]:

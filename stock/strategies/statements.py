@@ -1,4 +1,5 @@
-"""The statements on stock rows that the strategies choose from: one way to read, three ways to write."""
+"""The statements on stock rows that the strategies choose from: one way to read, three ways to write a row, and one to
+write many."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -6,7 +7,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from charites.common.rows import for_database, told_by
+from charites.common.rows import SetUpdate, for_database, told_by
 from stock.moves import Line, Move
 
 READ = "SELECT goods_id, num, `lock`, sold, version FROM shopping_stock"
@@ -16,6 +17,14 @@ ADD = f"{MOVE} WHERE goods_id = %s AND num >= %s AND `lock` >= %s AND sold >= %s
 ADD_IF_UNCHANGED = f"{MOVE} WHERE goods_id = %s AND version = %s {{told}}"
 SET = f"UPDATE shopping_stock SET num = {{tell}}(%s), `lock` = %s, sold = %s, {STAMP}"
 OVERWRITE = f"{SET} WHERE goods_id = %s {{told}}"
+ADD_ALL = SetUpdate(
+    "shopping_stock",
+    f"num = num + more, `lock` = `lock` + more_reserved, sold = sold + more_sold, {STAMP}",
+    on="goods_id = of_goods",
+    still="num >= -more AND `lock` >= -more_reserved AND sold >= -more_sold",
+    by="goods_id",  # each row is locked as it is found: in the order in which they are sent
+    sent={"of_goods": "number", "more": "number", "more_reserved": "number", "more_sold": "number"},
+)
 
 
 class Reading(NamedTuple):
@@ -55,6 +64,12 @@ def add(change: Line) -> int | None:
     """The guarded UPDATE: moves the counts where none falls below zero, and raises the version. Returns what is
     available then; None: one would have fallen."""
     return update(ADD, change, -change.available, -change.reserved, -change.sold)
+
+
+def add_all(changes: Sequence[Line]) -> bool:
+    """The guarded UPDATE of many rows, in goods_id order, in one statement. Returns whether each row met its guard; if
+    one did not, others have changed, and the transaction has to be undone."""
+    return ADD_ALL.run(changes) == len(changes)
 
 
 def add_if_unchanged(change: Line, reading: Reading) -> int | None:

@@ -139,6 +139,39 @@ def test_reserve_waits_for_an_uncommitted_reservation_and_then_sees_it():
     assert counts(1) == (0, 1, 0)
 
 
+def test_who_takes_many_products_locks_their_rows_in_order_of_goods(settings):
+    """Who waits for the second row has locked the first, and not yet the third: two who want the same never wait for
+    each other."""
+    settings.STOCK_STRATEGY = "atomic_update"  # it reads without locks: only its one statement takes them
+    for goods_id in (1, 2, 3):
+        make_stock(goods_id, 5)
+
+    def reserve_many() -> Status:
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION innodb_lock_wait_timeout = %s", [TIMEOUT_SECONDS])
+        return move([reserve(11, {3: 1, 2: 1, 1: 1})], participant=NoteParticipant())[0].status
+
+    with (
+        Parked(lambda: reserve_one(10, goods_id=2), at="UPDATE shopping_stock ", after=True) as first,
+        Background(reserve_many) as many,
+    ):
+        await_turn()
+        assert [goods_id for goods_id in (1, 2, 3) if is_locked(goods_id)] == [1, 2]
+        assert first.go() is Status.OK
+        assert many.result() is Status.OK
+
+    assert [counts(goods_id) for goods_id in (1, 2, 3)] == [(4, 1, 0), (3, 2, 0), (4, 1, 0)]
+
+
+def is_locked(goods_id: int) -> bool:
+    """Whether somebody else has the stock row."""
+    try:
+        with transaction.atomic():
+            return not Stock.objects.select_for_update(nowait=True).get(goods_id=goods_id)
+    except OperationalError:
+        return True
+
+
 @pytest.mark.usefixtures("strategy")
 def test_reserve_duplicates_racing_on_one_order_take_stock_once():
     make_stock(1, 5)

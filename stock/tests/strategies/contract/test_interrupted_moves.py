@@ -1,20 +1,24 @@
 """Moves that the database interrupts, and COMMITs without a reply."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import Group
 from django.db import OperationalError, connection
+from django.db.models import F
 
 from charites.common.errors import OutcomeUnknown
 from lab.kit.factories import counts, make_stock
 from lab.kit.interleaving import Interruption, LostCommit, plain
 from lab.kit.participants import NoteParticipant, stored_notes
+from stock.models import Stock
 from stock.moves import Status, confirm, deduct, reserve, roll_back
 from stock.services import move
 from stock.tests.strategies.contract.answers import records, statuses
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("strategy")]
 
-STOCK_UPDATE = r"^UPDATE shopping_stock "
+STOCK_UPDATE = r"^UPDATE .*\bshopping_stock\b"
 GONE = OperationalError(2013, "Lost connection to server during query")
 
 
@@ -95,7 +99,7 @@ class TakingMeanwhile:
         self._pieces, self.seen = pieces, 0
 
     def __call__(self, execute, sql, params, many, context):
-        if plain(sql).startswith("UPDATE shopping_stock "):
+        if re.search(STOCK_UPDATE, plain(sql)):
             self.seen += 1
             if self.seen == 1:
                 taking = (
@@ -117,6 +121,46 @@ def test_move_on_a_stale_reading_is_undone_and_run_again():
     assert (participant.batches, others.seen) == ([[10], [10]], 2)
     assert counts(1) == (0, 2, 0)
     assert stored_notes() == ["10"]
+
+
+def test_moves_of_many_products_of_which_one_was_taken_meanwhile_are_all_run_again():
+    for goods_id in (1, 2, 3):
+        make_stock(goods_id, 2)
+    participant, others = NoteParticipant(), TakingMeanwhile(1)
+
+    with connection.execute_wrapper(others):
+        outcomes = move([reserve(10, {2: 1}), reserve(11, {1: 2, 3: 1}), reserve(12, {3: 1})], participant=participant)
+
+    assert statuses(outcomes) == [Status.OK] * 3
+    assert participant.batches == [[10, 11, 12]] * 2
+    assert [counts(goods_id) for goods_id in (1, 2, 3)] == [(0, 2, 0), (1, 1, 0), (0, 2, 0)]
+
+
+@pytest.mark.parametrize("number", [1213, 1205])
+def test_moves_of_many_products_interrupted_by_the_database_are_run_again_as_a_whole(number):
+    make_stock(1, 5)
+    make_stock(2, 5)
+    participant = NoteParticipant()
+
+    with connection.execute_wrapper(Interruption(OperationalError(number, "try again"), at=STOCK_UPDATE, times=2)):
+        outcomes = move([reserve(10, {1: 2, 2: 1}), reserve(11, {2: 1})], participant=participant)
+
+    assert statuses(outcomes) == [Status.OK, Status.OK]
+    assert participant.batches == [[10, 11]] * 3
+    assert [counts(1), counts(2)] == [(3, 2, 0), (3, 2, 0)]
+
+
+@pytest.mark.unguarded_stock_sql
+def test_move_whose_stock_row_disagrees_with_its_records_fails_alone_among_many_products():
+    for goods_id in (1, 2, 3):
+        make_stock(goods_id, 5)
+    move([reserve(10 + goods_id, {goods_id: 1}) for goods_id in (1, 2, 3)])
+    Stock.objects.filter(goods_id=2).update(reserved=0, version=F("version") + 1)
+
+    outcomes = move([confirm(11), confirm(12), confirm(13)])
+
+    assert statuses(outcomes) == [Status.OK, Status.FAILED, Status.OK]
+    assert [counts(goods_id) for goods_id in (1, 2, 3)] == [(4, 0, 1), (4, 0, 0), (4, 0, 1)]
 
 
 # A lost reply to COMMIT
