@@ -9,10 +9,13 @@ BOOTSTRAP = @$(if $(FOUND),,echo "charites: Python 3.11 or newer is needed and n
 IN_VENV := .venv/bin/python
 # Many tests wait for processes, so a few more workers than cores keep the cores at work. Each has servers of its own.
 SIDE_BY_SIDE = --numprocesses 3
+# Where statements are written by hand, which each kind of database may take in its own way, and what begins on SQLite.
+ON_SQLITE = goods stock orders messaging charites/tests/common charites/tests/faults charites/tests/pages/test_admin_dashboard.py \
+	lab/tests/test_run.py lab/tests/test_run_split.py
 
 # What is given on the command line (`make run HTTP_PORT=8010`) reaches the programs through the environment: make exports it.
 
-.PHONY: help run run-split tour race test test-fast test-all faults drill mutants bench bench-quick fuzz pictures docs lint gen lock vulnerabilities digests image clean
+.PHONY: help run run-split tour race test test-long test-fast test-all faults drill mutants bench bench-quick fuzz pictures docs lint gen lock vulnerabilities digests image clean
 
 help: ## this list
 	@awk -F ': ## ' '/^[a-z-]+: ## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -39,13 +42,20 @@ else
 endif
 	@exec $(IN_VENV) -m lab.race $(or $(DB),sqlite) $(OPTIONS)
 
-test: ## every test, on private MariaDB, Redis and RabbitMQ servers
+test: ## every test but the long ones, on private MariaDB, Redis and RabbitMQ servers; what has SQL of its own on SQLite, too
 	$(BOOTSTRAP) dev
 	@$(IN_VENV) lab/setup/packages.py
 	$(BOOTSTRAP) test
-	TEST_DATABASE=mariadb $(IN_VENV) -m pytest -m "not sqlite" $(SIDE_BY_SIDE)
-	$(IN_VENV) -m pytest -m "not servers and not once" $(SIDE_BY_SIDE)
+	TEST_DATABASE=mariadb $(IN_VENV) -m pytest -m "not sqlite and not long" $(SIDE_BY_SIDE)
+	$(IN_VENV) -m pytest -m "not servers and not once and (sqlite or not slow)" $(ON_SQLITE) $(SIDE_BY_SIDE)
 	TEST_GRPC=asgi $(IN_VENV) -m pytest -m "not servers and not slow and not transport" -k "rpc or queue or matrix or parity" $(SIDE_BY_SIDE)
+
+test-long: ## the others: those that keep the machine busy for seconds each, and all that SQLite can do
+	$(BOOTSTRAP) dev
+	@$(IN_VENV) lab/setup/packages.py
+	$(BOOTSTRAP) test
+	TEST_DATABASE=mariadb $(IN_VENV) -m pytest -m "long and not sqlite" $(SIDE_BY_SIDE)
+	$(IN_VENV) -m pytest -m "not servers and not once" $(SIDE_BY_SIDE)
 
 test-fast: ## the tests that need no server and little time: SQLite and the embedded Redis
 	$(BOOTSTRAP) dev
@@ -69,7 +79,7 @@ mutants: ## lines of the program turned wrong, and the tests of docs/security.md
 	$(BOOTSTRAP) test
 	@exec $(IN_VENV) -m lab.security $(ONLY)
 
-test-all: test faults drill mutants fuzz ## everything there is to test, in about three hours
+test-all: test test-long faults drill mutants fuzz ## everything there is to test, in about three and a half hours
 
 bench: ## the shop's speed, side by side with its peers; `make bench ONLY=B2`, `ONLY=peer PEER=127.0.0.1:8081`
 	$(BOOTSTRAP) dev

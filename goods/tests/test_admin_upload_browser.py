@@ -86,6 +86,7 @@ def save(browser: Browser) -> None:
     wait_until(lambda: browser.texts(".messagelist .success"), seconds=BOUND_SECONDS, what="it is saved")
 
 
+@pytest.mark.long
 def test_large_picture_is_made_smaller_sent_and_seen(shop: Shop, browser: Browser, tmp_path: Path) -> None:
     goods = Goods.objects.get(goods_id=1)
     with browser.pretending(width=1280, language="en"):
@@ -104,6 +105,7 @@ def test_large_picture_is_made_smaller_sent_and_seen(shop: Shop, browser: Browse
     assert browser.complaints() == []
 
 
+@pytest.mark.long
 def test_picture_is_as_small_as_what_is_typed_after_it_was_chosen_wants_it(shop: Shop, browser: Browser) -> None:
     goods = Goods.objects.get(goods_id=1)
     with browser.pretending(width=1280, language="en"):
@@ -118,6 +120,7 @@ def test_picture_is_as_small_as_what_is_typed_after_it_was_chosen_wants_it(shop:
     assert stored.head_imgs[-1].startswith("/media/")
 
 
+@pytest.mark.long
 def test_cover_of_a_room_with_a_long_list_is_as_small_as_the_list_wants_it(shop: Shop, browser: Browser) -> None:
     numbers = range(10_001, 10_001 + MOST_PLACES)
     append_room_goods(room_id=1, goods_ids=[make_goods(number).goods_id for number in numbers], actor="staff")

@@ -58,6 +58,7 @@ def test_bootstrap_without_the_venv_module_names_the_package(checkout):
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_bootstrap_makes_a_broken_venv_anew_and_then_does_nothing_until_a_requirement_changes(checkout):
     (checkout / ".venv" / "bin").mkdir(parents=True)
@@ -87,6 +88,7 @@ def test_level_is_installed_anew_when_what_stands_alone_changes(checkout, monkey
     assert program.digest("dev") == before[1]
 
 
+@pytest.mark.long
 def test_uv_installs_where_it_is_there(checkout, tmp_path):
     (tmp_path / "bin").mkdir()
     uv = tmp_path / "bin" / "uv"

@@ -182,6 +182,7 @@ def test_image_holds_the_shop_without_instruments_and_tests(image: Path) -> None
     assert [path for path in image.rglob("*") if path.name in ("tests", "conftest.py", ".env")] == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_image_migrates_and_collects_its_files(image: Path) -> None:
     migrated = manage(image, "migrate", "--verbosity", "0")

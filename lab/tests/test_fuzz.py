@@ -142,6 +142,7 @@ def test_trouble_in_a_log_is_seen() -> None:
     assert troubles("one\nrequest status=400\n") == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.once
 def test_fuzzers_find_nothing_in_a_moment() -> None:

@@ -23,6 +23,7 @@ def order_faults(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.long
 @pytest.mark.servers
 @pytest.mark.slow
 def test_a_process_that_dies_after_the_reservation_leaks_directly_and_not_with_a_half_message(tmp_path: Path) -> None:
@@ -40,6 +41,7 @@ def test_a_process_that_dies_after_the_reservation_leaks_directly_and_not_with_a
     assert any(line.startswith("order_unplaced") and ": DONE" in line for line in told)
 
 
+@pytest.mark.long
 @pytest.mark.servers
 @pytest.mark.slow
 def test_what_dies_while_messages_go_over_rabbitmq_leaks_as_little(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def test_each_two_of_size_language_and_light_are_looked_at_once() -> None:
         assert sorted(pairs) == sorted(product({one for one, _ in pairs}, {other for _, other in pairs}))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_recording_keeps_what_changed_and_how_long_it_was_seen(browser: Browser, tmp_path: Path) -> None:
     with window(Look(PHONE, "en", dark=False), tmp_path / "phone") as phone:

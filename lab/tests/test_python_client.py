@@ -54,6 +54,7 @@ def test_client_buys_and_tells_what_the_shop_says(shop: Shop) -> None:
     assert (refused.returncode, refused.stderr) == (1, "wrong_password: User name or password is wrong.\n")
 
 
+@pytest.mark.long
 def test_client_reads_a_list_page_by_page(shop: Shop) -> None:
     make_goods(4, stock=9)
     orders = [make_order({4: 1}, user_id=get_user_model().objects.get(username="buyer").pk) for _ in range(5)]

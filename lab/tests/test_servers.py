@@ -223,6 +223,7 @@ def test_mariadb_that_finds_its_port_taken_comes_up_on_another():
         assert is_listening(server.port)
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_rabbitmq_that_finds_one_port_after_the_other_taken_comes_up_on_others():
     with contextlib.ExitStack() as others:
@@ -242,6 +243,7 @@ def test_rabbitmq_that_finds_one_port_after_the_other_taken_comes_up_on_others()
             assert is_listening(server.port)
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_rabbitmq_started_again_answers_on_its_port_and_ends_with_its_port_mapper():
     with RabbitMQ() as server:

@@ -10,6 +10,7 @@ from lab.kit.processes.stock_service import StockService
 from lab.servers import LOOPBACK
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_servers_that_find_their_ports_taken_come_up_on_others(
     process_environment: dict[str, str], tmp_path: Path

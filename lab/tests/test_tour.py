@@ -104,6 +104,7 @@ class Passers:
                         client.post(f"/api/orders/{placed.json()['OrderId']}/cancel")
 
 
+@pytest.mark.long
 @pytest.mark.servers
 @pytest.mark.slow
 def test_tour_among_other_buyers_ends_well_and_takes_nothing_from_them(demo, tmp_path, process_environment):
@@ -123,6 +124,7 @@ def test_tour_among_other_buyers_ends_well_and_takes_nothing_from_them(demo, tmp
     assert [result.check.id for result in run_audit(now=timezone.now()) if result.total] == []
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_tour_with_an_audit_that_finds_something_fails_and_names_it(demo, tmp_path, process_environment):
     load_catalogue(now=timezone.now())

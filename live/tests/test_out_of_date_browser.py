@@ -49,6 +49,7 @@ def assert_asks_nobody(browser: Browser) -> None:
     assert browser.run("return asked") == []
 
 
+@pytest.mark.long
 def test_desk_of_somebody_who_has_signed_out_says_so(shop: Shop, browser: Browser) -> None:
     make_user("host", is_staff=True)
     sign_in(shop, browser, "host", "/rooms/1/desk")
@@ -65,6 +66,7 @@ def test_desk_of_somebody_who_has_signed_out_says_so(shop: Shop, browser: Browse
     assert_asks_nobody(browser)
 
 
+@pytest.mark.long
 def test_desk_of_somebody_who_is_no_host_any_more_says_so(shop: Shop, browser: Browser) -> None:
     make_user("host", is_staff=True)
     sign_in(shop, browser, "host", "/rooms/1/desk")
@@ -76,6 +78,7 @@ def test_desk_of_somebody_who_is_no_host_any_more_says_so(shop: Shop, browser: B
     await_texts(browser, "h1", "For the host only")
 
 
+@pytest.mark.long
 def test_order_of_somebody_who_has_signed_out_says_so(shop_without_demo: Shop, browser: Browser) -> None:
     shop = shop_without_demo
     sign_in(shop, browser, "buyer", "/rooms/1")
@@ -92,6 +95,7 @@ def test_order_of_somebody_who_has_signed_out_says_so(shop_without_demo: Shop, b
     assert_asks_nobody(browser)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["/rooms/1", "/rooms/1/desk"])
 def test_page_of_a_room_that_was_deleted_says_so(shop: Shop, browser: Browser, path: str) -> None:
     make_user("staff", is_staff=True)

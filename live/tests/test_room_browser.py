@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 PHONE = 390  # CSS pixels
 
 
+@pytest.mark.long
 def test_buyer_without_scripts_buys_and_pays_on_a_phone(shop: Shop, browser: Browser) -> None:
     with browser.pretending(width=PHONE, language="en"), browser.without_scripts():
         browser.open(f"{shop.url}/rooms/1")

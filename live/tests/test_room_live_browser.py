@@ -41,6 +41,7 @@ def test_two_viewers_follow_orders_what_is_pinned_and_what_is_sold_out(shop: Sho
     await_texts(browser, "#ticker li", "5 × Goods 1: for sale again", "5 × Goods 1: ordered")
 
 
+@pytest.mark.long
 def test_room_that_has_ended_says_so_to_whoever_watches(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     assert browser.texts("#on-air .mark") == ["LIVE"]
@@ -70,6 +71,7 @@ def test_double_click_buys_once_and_the_order_is_paid_on_the_same_page(shop: Sho
     assert counts(1) == (4, 0, 1)
 
 
+@pytest.mark.long
 def test_time_that_runs_out_is_seen_on_the_page(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     browser.click(BUY)
@@ -81,6 +83,7 @@ def test_time_that_runs_out_is_seen_on_the_page(shop: Shop, browser: Browser) ->
     await_texts(browser, LEFT, "5")
 
 
+@pytest.mark.long
 def test_who_buys_without_a_connection_is_told_that_nobody_knows_and_buys_once_when_it_is_back(
     shop: Shop, browser: Browser
 ) -> None:
@@ -98,6 +101,7 @@ def test_who_buys_without_a_connection_is_told_that_nobody_knows_and_buys_once_w
     assert Order.objects.count() == 1
 
 
+@pytest.mark.long
 def test_keyboard_alone_buys(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     focus = "return document.activeElement.dataset.testid ?? ''"
@@ -121,6 +125,7 @@ def test_keyboard_alone_buys(shop: Shop, browser: Browser) -> None:
     assert counts(1) == (5, 0, 0)
 
 
+@pytest.mark.long
 def test_product_that_comes_under_the_finger_is_not_bought_by_accident(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
 
@@ -136,6 +141,7 @@ def test_product_that_comes_under_the_finger_is_not_bought_by_accident(shop: Sho
     assert browser.texts("#announcer") == ["Goods 2"]
 
 
+@pytest.mark.long
 def test_answer_of_somebody_in_between_keeps_the_key_of_the_order(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     key = "return document.querySelector('#buy').elements.key.value"
@@ -155,6 +161,7 @@ def test_answer_of_somebody_in_between_keeps_the_key_of_the_order(shop: Shop, br
     await_state(browser, "unpaid")
 
 
+@pytest.mark.long
 def test_stream_that_ends_and_comes_back_is_nothing_to_tell(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
 
@@ -166,6 +173,7 @@ def test_stream_that_ends_and_comes_back_is_nothing_to_tell(shop: Shop, browser:
     assert browser.run("return away") is None
 
 
+@pytest.mark.long
 def test_touched_pictures_do_not_hold_the_page(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     browser.run("const found = document.querySelector('#product h2'); found.tabIndex = 0; found.focus()")
@@ -176,6 +184,7 @@ def test_touched_pictures_do_not_hold_the_page(shop: Shop, browser: Browser) -> 
     await_texts(browser, TITLE, "Goods 2")
 
 
+@pytest.mark.long
 def test_page_that_was_old_before_it_could_listen_looks_again(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/9")  # there is no such room: a page without the script, of the same policy
     browser.run("return fetch('/rooms/1').then((answer) => answer.text()).then((text) => { window.kept = text })")
@@ -186,6 +195,7 @@ def test_page_that_was_old_before_it_could_listen_looks_again(shop: Shop, browse
     await_texts(browser, TITLE, "Goods 2")
 
 
+@pytest.mark.long
 def test_nothing_is_fetched_from_elsewhere(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
 
@@ -206,6 +216,7 @@ def test_room_that_was_empty_sells_as_soon_as_something_is_on_its_shelf(shop: Sh
     await_texts(browser, BUY, "Buy")
 
 
+@pytest.mark.long
 def test_words_and_button_go_with_what_is_left(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     loud = "return !document.querySelector('[data-testid=buy]').classList.contains('quiet')"
@@ -218,6 +229,7 @@ def test_words_and_button_go_with_what_is_left(shop: Shop, browser: Browser) -> 
     await_true(lambda: browser.run(loud), "Buy is loud again")
 
 
+@pytest.mark.long
 def test_ticker_names_a_product_that_came_after_the_page(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     make_goods(3, stock=5, title="A late one")
@@ -229,6 +241,7 @@ def test_ticker_names_a_product_that_came_after_the_page(shop: Shop, browser: Br
     await_texts(browser, "#ticker li", "2 × A late one: ordered")
 
 
+@pytest.mark.long
 def test_language_that_was_chosen_stays_when_something_changes(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/1")
     browser.click("[name=language][value=zh-hans]")
@@ -241,6 +254,7 @@ def test_language_that_was_chosen_stays_when_something_changes(shop: Shop, brows
     assert "剩余" in " ".join(browser.texts(".product .left"))
 
 
+@pytest.mark.long
 def test_order_that_is_paid_elsewhere_is_asked_about_when_its_buyer_comes_back(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     browser.click(BUY)
@@ -259,6 +273,7 @@ def test_order_that_is_paid_elsewhere_is_asked_about_when_its_buyer_comes_back(s
     await_texts(browser, "#waiting a")
 
 
+@pytest.mark.long
 def test_order_is_not_looked_at_again_before_the_last_look_has_ended(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     browser.click(BUY)
@@ -270,6 +285,7 @@ def test_order_is_not_looked_at_again_before_the_last_look_has_ended(shop: Shop,
     assert browser.run("return asked.length") <= 1  # none where a look was under way
 
 
+@pytest.mark.long
 def test_order_that_moves_on_leaves_what_is_typed(shop: Shop, browser: Browser) -> None:
     open_room(shop, browser)
     browser.click(BUY)

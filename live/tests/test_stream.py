@@ -317,6 +317,7 @@ def test_room_that_cannot_be_read_for_once_is_read_again(watching: Watching, mon
     viewer.await_event("event: stock")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("only_hints")
 def test_who_comes_as_the_last_one_leaves_is_told_what_changes(watching: Watching, monkeypatch) -> None:
     monkeypatch.setattr(stream, "PAUSE_SECONDS", 0.0005)

@@ -48,6 +48,7 @@ def planned() -> tuple[datetime | None, datetime | None]:
     return found.sale_starts_at, found.sale_ends_at
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("language", "zone", "summer", "winter"),
     [
@@ -71,6 +72,7 @@ def test_room_says_when_a_sale_starts_in_the_zone_and_language_of_whoever_looks(
     assert browser.complaints() == []
 
 
+@pytest.mark.long
 def test_room_without_scripts_says_it_in_utc(shop: Shop, browser: Browser) -> None:
     plan(SUMMER, WINTER)
 
@@ -91,6 +93,7 @@ def test_answer_of_a_form_that_leaves_the_page_is_in_that_zone_too(shop: Shop, b
         assert browser.texts("#product time[data-when]") == ["Dec 1, 2099, 18:00:00 GMT+8"]
 
 
+@pytest.mark.long
 def test_section_that_says_the_same_is_not_replaced_for_its_zone(shop: Shop, browser: Browser, desk: str) -> None:
     make_order({1: 1}, now=clock.now())
     orders = "document.getElementById('orders')"
@@ -104,6 +107,7 @@ def test_section_that_says_the_same_is_not_replaced_for_its_zone(shop: Shop, bro
         assert browser.run(f"return window.kept === {orders}")
 
 
+@pytest.mark.long
 def test_desk_takes_times_of_the_hosts_zone(shop: Shop, browser: Browser, desk: str) -> None:
     plan(SUMMER, WINTER)
     with browser.in_zone(BERLIN):
@@ -121,6 +125,7 @@ def test_desk_takes_times_of_the_hosts_zone(shop: Shop, browser: Browser, desk: 
         assert planned() == (datetime(2099, 8, 1, 10, 30, 5, tzinfo=UTC), None)
 
 
+@pytest.mark.long
 def test_times_that_are_refused_stand_in_the_fields_as_they_were_typed(shop: Shop, browser: Browser, desk: str) -> None:
     plan(SUMMER, WINTER)
     with browser.in_zone(BERLIN):
@@ -148,6 +153,7 @@ def test_hour_that_comes_twice_stays_the_one_that_it_was(
     assert planned() == (SUMMER, moment)
 
 
+@pytest.mark.long
 def test_desk_without_scripts_takes_utc(shop: Shop, browser: Browser, desk: str) -> None:
     plan(SUMMER, WINTER)
     with browser.in_zone(BERLIN), browser.without_scripts():
@@ -160,6 +166,7 @@ def test_desk_without_scripts_takes_utc(shop: Shop, browser: Browser, desk: str)
     assert planned() == (SUMMER, WINTER)
 
 
+@pytest.mark.long
 def test_orders_and_minutes_of_the_desk_are_of_the_hosts_zone(shop: Shop, browser: Browser, desk: str) -> None:
     make_order({1: 1}, now=clock.now())
 

@@ -77,6 +77,7 @@ class Buyers:
         self._callers.close()
 
 
+@pytest.mark.long
 def test_strategy_changed_by_a_rolling_restart_under_load_stays_exact(servers):
     make_stock(1, 100_000)
     for server in servers:

@@ -47,6 +47,7 @@ def test_services_are_registered_while_the_server_serves(shop: Shop) -> None:
     assert {received.headers["x-consul-token"] for received in agent.received} == {"a-token"}
 
 
+@pytest.mark.long
 def test_process_that_ends_takes_away_itself_and_not_the_other_one_on_its_port(shop: Shop) -> None:
     there: set[str] = set()
 
@@ -68,6 +69,7 @@ def test_process_that_ends_takes_away_itself_and_not_the_other_one_on_its_port(s
     assert left == [f"{name}-127.0.0.1-{shop.grpc_port}-{stays}" for name in ("goods", "order", "stock")]
 
 
+@pytest.mark.long
 def test_agent_that_is_away_stops_nobody_and_is_told_when_it_is_back(shop: Shop, callers: Callers) -> None:
     make_stock(1, 10)
     is_back = []

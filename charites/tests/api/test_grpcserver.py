@@ -82,6 +82,7 @@ def test_two_servers_share_a_port_and_one_may_go(shop: Shop, callers: Callers) -
     assert answer.num == 10
 
 
+@pytest.mark.long
 def test_twenty_buyers_of_the_last_five_get_five_orders_from_two_servers(shop: Shop, callers: Callers) -> None:
     make_goods(1, stock=5)
     start(shop, "grpc", "grpc2")
@@ -102,6 +103,7 @@ def test_twenty_buyers_of_the_last_five_get_five_orders_from_two_servers(shop: S
     assert counts(1) == (0, 5, 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["SIGTERM to the server", "Ctrl-C"])
 def test_server_that_is_asked_to_end_under_load_answers_whoever_it_took(shop: Shop, callers: Callers, how: str) -> None:
     make_goods(1, stock=10_000)
@@ -195,6 +197,7 @@ def test_incomplete_tls_is_said_in_one_sentence(shop: Shop, options: list[str], 
     assert expected in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.once
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
 def test_tls_is_served(shop: Shop, tmp_path: Path) -> None:
@@ -218,6 +221,7 @@ def test_tls_is_served(shop: Shop, tmp_path: Path) -> None:
     assert "UNAUTHENTICATED 10000002" in called.stderr
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_health_and_reflection_are_served_and_health_says_when_the_server_drains(shop: Shop, callers: Callers) -> None:
     start(shop, "grpc")
@@ -239,6 +243,7 @@ def test_health_and_reflection_are_served_and_health_says_when_the_server_drains
     assert names == [SERVICES, SERVICES]
 
 
+@pytest.mark.long
 def test_server_that_is_asked_to_end_says_so_first_and_takes_calls_for_a_while(shop: Shop, callers: Callers) -> None:
     make_stock(1, 10)
     shop.given["DRAIN_DELAY_SECONDS"] = f"{MOST_DELAY_SECONDS}"

@@ -88,6 +88,7 @@ def test_calls_that_are_given_up_at_once_fill_no_memory(shop: Shop, callers: Cal
     assert memory_of(pid) - before < GROWTH_BYTES
 
 
+@pytest.mark.long
 @pytest.mark.once
 @pytest.mark.parametrize("shop", ["pyvoy"], indirect=True)
 def test_requests_that_never_come_leave_no_traceback(shop: Shop, callers: Callers) -> None:

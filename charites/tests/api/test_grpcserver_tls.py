@@ -78,6 +78,7 @@ def test_server_without_an_authority_takes_any_caller_but_none_in_clear_text(sid
     assert answers == ["served", "UNAVAILABLE", "UNAVAILABLE"]
 
 
+@pytest.mark.long
 def test_order_service_reserves_over_mutual_tls(sides: Sides, settings: Any) -> None:
     sides.shop.given["GRPC_TLS_CLIENT_CA"] = str(sides.ours.cert)
     start(sides.shop, "grpc")
@@ -97,6 +98,7 @@ def test_order_service_reserves_over_mutual_tls(sides: Sides, settings: Any) -> 
     assert counts(1) == (8, 2, 0)
 
 
+@pytest.mark.long
 def test_sample_client_shows_a_certificate(sides: Sides) -> None:
     sides.shop.given["GRPC_TLS_CLIENT_CA"] = str(sides.ours.cert)
     start(sides.shop, "grpc")
@@ -110,6 +112,7 @@ def test_sample_client_shows_a_certificate(sides: Sides) -> None:
     assert '"Num": "10"' in shown.stdout, shown.stderr
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "expected"),

@@ -19,6 +19,7 @@ PACKAGES = ("charites", "goods", "stock", "orders", "messaging")
 ANSWERS = 50
 
 
+@pytest.mark.long
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("door", BUSY_DOORS)
 def test_busy_answers_leave_no_request_alive(door: str) -> None:

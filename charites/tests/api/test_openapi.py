@@ -263,6 +263,7 @@ def test_docs_page_loads_from_this_host_alone() -> None:
     assert re.findall(r"https?://[^\s\"'<]+", response.text) == []
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_docs_page_opens_in_a_browser_that_reaches_no_other_host(
     demo_environment: dict[str, str], tmp_path: Path

@@ -93,6 +93,7 @@ def test_call_that_sends_nothing_ends_by_itself_and_is_not_begun() -> None:
     assert calls == []
 
 
+@pytest.mark.long
 @pytest.mark.transport
 def test_calls_that_send_nothing_give_way_to_others(holders: ExitStack) -> None:
     _calls, methods = probe(lambda request, call: request)
@@ -105,6 +106,7 @@ def test_calls_that_send_nothing_give_way_to_others(holders: ExitStack) -> None:
     assert answered == [StockLevel(goods_id=5)] * 20
 
 
+@pytest.mark.long
 @pytest.mark.transport
 def test_calls_that_say_that_they_send_nothing_take_no_places_from_others(holders: ExitStack) -> None:
     _calls, methods = probe(lambda request, call: request)
@@ -140,6 +142,7 @@ def start(shop: Shop) -> None:
     shop.await_grpc(60)
 
 
+@pytest.mark.long
 def test_connection_has_a_bounded_number_of_calls_and_takes_nothing_from_others(
     shop: Shop, callers: Callers, holders: ExitStack
 ) -> None:
@@ -156,6 +159,7 @@ def test_connection_has_a_bounded_number_of_calls_and_takes_nothing_from_others(
     assert check(HEALTH).status == health_pb2.HealthCheckResponse.SERVING
 
 
+@pytest.mark.long
 def test_one_address_does_not_have_all_places_of_watchers(shop: Shop, callers: Callers, holders: ExitStack) -> None:
     start(shop)
     watchers = holders.enter_context(Holder(shop.grpc_address))

@@ -226,6 +226,7 @@ def test_keys_come_from_files_as_well_and_spaces_do_not_matter(settings: Any, tm
     assert not is_refused(token_of(settings, WAREHOUSE, Role.SERVICE))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_process_with_a_key_that_cannot_be_read_does_not_start() -> None:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "charites.settings", "TOKEN_PRIVATE_KEY": "/nowhere/key"}

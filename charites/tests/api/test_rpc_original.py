@@ -49,6 +49,7 @@ def ask(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Ask]:
         yield call
 
 
+@pytest.mark.long
 def test_an_old_client_reads_a_room_and_its_goods(ask: Ask) -> None:
     make_goods(1, title="杯子 Mug", head_imgs=["/1.svg"], detail=["350 ml"], code=690100000001, category_id=5)
     make_room(3, goods_ids=[1], current_goods_id=1)
@@ -62,6 +63,7 @@ def test_an_old_client_reads_a_room_and_its_goods(ask: Ask) -> None:
     assert goods == {**shared, "Code": "690100000001", "Detail": ["350 ml"]}
 
 
+@pytest.mark.long
 def test_an_old_client_sets_reads_and_reduces_stock(ask: Ask) -> None:
     answers = [
         ask("Stock.SetStock", GoodsId=1, Num=50),

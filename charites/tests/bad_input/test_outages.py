@@ -137,6 +137,7 @@ def test_database_that_is_gone_makes_the_shop_busy_until_it_is_back(site: Site, 
     expect_recovery(site)
 
 
+@pytest.mark.long
 def test_database_that_hangs_makes_the_shop_busy_until_it_goes_on(site: Site) -> None:
     """Its connections stay open and nothing comes: only a time limit of our own tells."""
     assert site.is_well()
@@ -158,6 +159,7 @@ def test_database_that_hangs_makes_the_shop_busy_until_it_goes_on(site: Site) ->
     expect_recovery(site)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["kill", "pause"])
 def test_redis_that_is_gone_keeps_nobody_from_buying(site: Site, how: str) -> None:
     assert site.is_well()

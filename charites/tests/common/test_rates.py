@@ -91,6 +91,7 @@ def test_redis_that_has_forgotten_everything_leaves_a_bound_a_process(redis: Emb
     assert taken.take(["a"], TWICE, NOW) == [30.0]
 
 
+@pytest.mark.long
 def test_redis_that_is_away_or_hangs_is_not_asked_again_at_once(redis: EmbeddedRedis, kind: str, monkeypatch) -> None:
     now = [100.0]
     monkeypatch.setattr(rates, "monotonic", lambda: now[0])

@@ -121,6 +121,7 @@ def takes_writes(client: redis.Redis) -> bool:
         return False
 
 
+@pytest.mark.long
 @pytest.mark.servers
 @pytest.mark.django_db
 @pytest.mark.parametrize("is_tls", [False, True], ids=["clear", "tls"])

@@ -272,6 +272,7 @@ def test_workbook_that_names_a_sheet_many_times_is_refused(rows, times):
         read_table(content, most=500)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("texts", ["shared", "inline"])
 def test_sheet_of_as_many_full_cells_as_may_be_is_read(texts):
     header, *rows = [[f"{row} {place}" for place in range(64)] for row in range(501)]

@@ -224,6 +224,7 @@ def test_span_that_fails_says_with_what_and_not_why(spans: Spans) -> None:
 # On and off
 
 
+@pytest.mark.long
 def test_nothing_is_imported_and_nothing_made_where_traces_are_off() -> None:
     code = """
 import sys, django

@@ -42,6 +42,7 @@ def test_writer_that_dies_loses_no_order_that_was_acknowledged(tmp_path: Path, t
     trials.tell(f"{deaths} deaths of the writer: {history.summary()}; every order that was acknowledged is there")
 
 
+@pytest.mark.long
 def test_writer_that_waits_for_nobody_loses_what_it_acknowledged(tmp_path: Path, trials: Trials) -> None:
     """The same with its safety off, so that a loss would be seen: replication that is asynchronous, and late."""
     with site_on(MariaDBPair("--rpl-semi-sync-master-enabled=OFF"), tmp_path) as site:

@@ -58,6 +58,7 @@ def site(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Site]:
         yield site
 
 
+@pytest.mark.long
 def test_second_instance_gets_calls_within_seconds_and_one_that_is_stopped_loses_none(
     site: Site, trials: Trials
 ) -> None:
@@ -101,6 +102,7 @@ def test_instance_that_dies_loses_no_order_that_was_acknowledged(site: Site, tri
     trials.tell(f"{deaths} deaths: {history.summary()}; every order that was acknowledged is there")
 
 
+@pytest.mark.long
 def test_all_instances_are_replaced_one_after_the_other_and_no_call_fails(site: Site, trials: Trials) -> None:
     """A rolling restart."""
     start(site, *NAMES)
@@ -127,6 +129,7 @@ class PlainDoor(RpcDoor):
         self._stub = SimpleNamespace(CreateOrder=create, CancelOrder=cancel)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("door", [RpcDoor, PlainDoor])
 def test_servers_of_a_name_come_and_go_and_callers_that_balance_notice(
     door: type[RpcDoor], tmp_path: Path, process_environment: dict[str, str], trials: Trials

@@ -101,6 +101,7 @@ def test_orders_for_a_product_meet_one_server_and_a_name_that_is_not_true_decide
     trials.tell(f"{len(PRODUCTS)} products: {', '.join(map(str, sorted(Counter(home.values()).items())))}")
 
 
+@pytest.mark.long
 def test_products_of_a_server_that_dies_go_to_another_and_no_acknowledged_order_is_lost(
     site: Site, trials: Trials
 ) -> None:

@@ -63,6 +63,7 @@ def victim(site: WokenShop, cluster: RabbitMQCluster, trials: Trials) -> tuple[s
     return " and ".join(parts) or "neither leads the queue nor has the worker", node
 
 
+@pytest.mark.long
 def test_node_that_dies_costs_no_order_and_the_worker_goes_on_at_another(
     site: WokenShop, cluster: RabbitMQCluster, trials: Trials
 ) -> None:

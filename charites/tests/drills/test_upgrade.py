@@ -25,6 +25,7 @@ def site(tmp_path: Path, process_environment: dict[str, str]) -> Iterator[Site]:
         yield site
 
 
+@pytest.mark.long
 def test_shop_of_the_version_before_becomes_this_one_and_no_call_fails(site: Site, trials: Trials) -> None:
     """As docs/upgrading.md says: `migrate` beside it, then one process after the other; and back. The version before is
     the code of DRILL_OTHER_CODE; without it this code is both, and there is nothing to migrate."""

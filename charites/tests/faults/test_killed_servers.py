@@ -189,6 +189,7 @@ def test_servers_killed_under_load_and_in_mid_batch_told_nobody_a_lie(servers: l
     trials.tell(f"{kills * len(servers)} kills of {len(servers)} servers under load: {words}; {history.summary()}")
 
 
+@pytest.mark.long
 def test_servers_killed_at_rest_have_kept_what_they_told(servers: list[Server], trials: Trials) -> None:
     rounds = trials.count(sample=1, full=5)
     history = History()
@@ -207,6 +208,7 @@ def test_servers_killed_at_rest_have_kept_what_they_told(servers: list[Server], 
     trials.tell(f"{rounds * len(servers)} kills at rest, the last wishes asked again: {history.summary()}")
 
 
+@pytest.mark.long
 def test_web_processes_that_are_killed_are_replaced_and_told_nobody_a_lie(
     process_environment: dict[str, str], tmp_path: Path, trials: Trials
 ) -> None:

@@ -172,7 +172,7 @@ def truth_of(site: Site) -> Truth:
         database.connection.close()
 
 
-@pytest.mark.parametrize("fault", [kill, stop, cut])
+@pytest.mark.parametrize("fault", [*(pytest.param(fault, marks=pytest.mark.long) for fault in (kill, stop)), cut])
 def test_database_that_goes_away_under_load_makes_no_answer_untrue(
     site: Site, trials: Trials, fault: Callable[[Site, random.Random], None]
 ) -> None:

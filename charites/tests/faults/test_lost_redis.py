@@ -109,6 +109,7 @@ def told(calls: list[Call]) -> dict[str, str]:
     return {name: str(count) for name, count in answers.items()}
 
 
+@pytest.mark.long
 def test_redis_that_is_lost_under_load_ends_nothing_and_keeps_nobody_from_buying(
     site: Site, customers: list[Customer], trials: Trials
 ) -> None:

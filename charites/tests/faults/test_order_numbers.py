@@ -98,6 +98,7 @@ def test_process_stopped_past_its_lease_leaves_its_node_to_the_next(
     trials.tell(f"{rounds} times stopped past its lease and woken with the clock 10 s back, one node for two")
 
 
+@pytest.mark.long
 def test_process_killed_and_started_again_in_the_same_millisecond_repeats_nothing(
     process_environment: dict[str, str], trials: Trials
 ) -> None:
@@ -115,6 +116,7 @@ def test_process_killed_and_started_again_in_the_same_millisecond_repeats_nothin
     trials.tell(f"{rounds} restarts with a clock that stands still")
 
 
+@pytest.mark.long
 def test_processes_with_fewer_nodes_than_processes_never_share_a_number(
     process_environment: dict[str, str], trials: Trials
 ) -> None:

@@ -26,6 +26,7 @@ def beats(redis: RedisPair) -> bool:
     return bool(found and redis.client().delete(*found))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault", [becomes_a_replica, misses_its_replicas, fails_over], ids=lambda fault: fault.__name__.replace("_", " ")
 )

@@ -94,6 +94,7 @@ def place_and_cancel_half(address: str, orders: int) -> dict[str, list[str]]:
         return dict(pool.map(buy, range(1, orders + 1)))
 
 
+@pytest.mark.long
 def test_endpoint_hears_of_all_orders_in_order_while_another_one_hangs(
     process_environment: dict[str, str], tmp_path: Path, settings: Any, trials: Trials
 ) -> None:

@@ -93,6 +93,7 @@ def is_closed(order: Order) -> bool:
     return stored(order).status == Order.Status.CLOSED
 
 
+@pytest.mark.long
 def test_server_gives_orders_the_databases_time_and_takes_nobodys_node(shop: Shop) -> None:
     lease = Node.objects.create(node=NODE, owner="x", leased_until=database_time() + FIVE_MINUTES, used_until_ms=0)
     shop.start("web", "grpc")
@@ -123,6 +124,7 @@ def test_server_gives_orders_the_databases_time_and_takes_nobodys_node(shop: Sho
     assert abs(lease.leased_until - after - timedelta(seconds=60)) < timedelta(seconds=30)
 
 
+@pytest.mark.long
 def test_sale_opens_and_ends_by_the_databases_time(shop: Shop) -> None:
     """An hour ahead every one of these sales would be open, or over; ten minutes behind none would."""
     now = database_time()
@@ -204,6 +206,7 @@ def make_leased_refund(*, until: datetime) -> Refund:
     return Refund.objects.get()
 
 
+@pytest.mark.long
 def test_worker_that_is_woken_closes_by_the_databases_time(shop: Shop) -> None:
     early, late = make_order_due(FIVE_MINUTES), make_order_due(-timedelta(minutes=1))
     long_ago = database_time() - 4 * FIVE_MINUTES

@@ -36,6 +36,7 @@ def shop(demo_environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
         yield started
 
 
+@pytest.mark.long
 def test_pages_fit_a_small_screen(shop: Shop, browser: Browser) -> None:
     with browser.pretending(width=WIDTH, language="en"):
         sign_in_as_staff(browser, shop.url)

@@ -52,6 +52,7 @@ def test_page_with_scripts_runs_those_of_this_host_alone(path: str) -> None:
     assert "object-src 'none'" in policy
 
 
+@pytest.mark.long
 @pytest.mark.servers
 @pytest.mark.slow
 def test_browser_shows_every_page_without_a_complaint(

@@ -95,6 +95,7 @@ def test_pay_pays_the_order(shop: Shop, browser: Browser) -> None:
     assert_audit_is_clean(shop)
 
 
+@pytest.mark.long
 def test_decline_takes_no_money_and_lets_the_buyer_try_again(shop: Shop, browser: Browser) -> None:
     said = choose(browser, begin_payment(shop), "decline")
 
@@ -108,6 +109,7 @@ def test_decline_takes_no_money_and_lets_the_buyer_try_again(shop: Shop, browser
     assert_audit_is_clean(shop)
 
 
+@pytest.mark.long
 def test_payment_whose_callback_is_lost_pays_the_order_before_it_would_close(shop: Shop, browser: Browser) -> None:
     said = choose(browser, begin_payment(shop), "lose")
     end_time_to_pay()
@@ -122,6 +124,7 @@ def test_payment_whose_callback_is_lost_pays_the_order_before_it_would_close(sho
     assert_audit_is_clean(shop)
 
 
+@pytest.mark.long
 def test_payment_after_closing_is_sent_back(shop: Shop, browser: Browser) -> None:
     pay_url = begin_payment(shop)
     said = choose(browser, pay_url, "late")
@@ -145,6 +148,7 @@ def test_payment_after_closing_is_sent_back(shop: Shop, browser: Browser) -> Non
     assert browser.texts(SENTENCES) == ["The shop has sent 99.50 CNY back."]
 
 
+@pytest.mark.long
 def test_page_fits_a_desktop_and_a_phone_in_both_languages(shop: Shop, browser: Browser) -> None:
     pay_url = begin_payment(shop)
     seen = {}

@@ -48,6 +48,7 @@ LISTS = [(admin_lists, name) for name in ("LISTED", "LOOKED_AT", "MOST_FOUND")]
 DASHBOARD = [(dashboard, name) for name in ("LOOKED_AT", "AMONG", "MOST_COUNTED")]
 
 
+@pytest.mark.long
 def test_lists_of_the_admin_read_a_list_and_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
     for where, name in LISTS:
         monkeypatch.setattr(where, name, FEW // 3)  # counting rows reads them twice

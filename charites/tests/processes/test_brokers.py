@@ -176,6 +176,7 @@ def test_countdown_on_rabbitmq_waits_in_the_delayed_queues_and_closes_the_order(
     assert count(rabbitmq, *DELAYED, QUEUE) == 0
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_rabbitmq_that_lost_everything_gets_its_queues_from_a_worker(
     environment: dict[str, str], rabbitmq: RabbitMQ, tmp_path: Path
@@ -214,6 +215,7 @@ def brokers(rabbitmq: RabbitMQ) -> Iterator[tuple[Server, str]]:
     yield rabbitmq, rabbitmq.url
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_broker_that_hangs_slows_no_order_and_leaks_no_connection(
     environment: dict[str, str], rabbitmq: RabbitMQ, tmp_path: Path

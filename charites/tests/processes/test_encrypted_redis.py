@@ -50,12 +50,14 @@ def connects(address: str) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_shop_on_it_is_well_and_the_worker_closes_an_order_in_time(
     process_environment: dict[str, str], server: EncryptedRedis, tmp_path: Path
 ) -> None:
     sell_and_close(process_environment, tmp_path, server.url, server.broker_url)
 
 
+@pytest.mark.long
 def test_shop_on_sentinels_with_tls_is_well_and_the_worker_closes_an_order_in_time(
     process_environment: dict[str, str], tmp_path: Path
 ) -> None:

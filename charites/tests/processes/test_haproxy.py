@@ -53,6 +53,7 @@ def test_what_is_for_those_inside_is_not_found_however_it_is_spelled(haproxy: Sh
     assert stock.num == 5
 
 
+@pytest.mark.long
 def test_callers_words_about_where_they_are_do_not_count(haproxy: ShopHAProxy) -> None:
     words = {"username": "mei", "password": "guess"}
 

@@ -50,6 +50,7 @@ def test_requests_are_counted_by_route_and_status_not_by_address() -> None:
     assert not [labels for _name, labels in told if any("4711" in value for _label, value in labels)]
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_made_up_methods_and_paths_make_no_new_series() -> None:
     def series() -> set[tuple[str, frozenset[tuple[str, str]]]]:
@@ -111,6 +112,7 @@ def test_metrics_of_several_processes_are_one_number(process_environment: dict[s
         assert not re.search(r"pid=\"", httpx.get(f"{one.url}/metrics").text)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("process", ["grpc", "worker", "sweep"])
 def test_process_without_http_shows_what_it_counts_where_it_is_told_to(
     process_environment: dict[str, str], tmp_path: Path, process: str

@@ -19,6 +19,7 @@ def narrow(process_environment: dict[str, str]) -> Iterator[dict[str, str]]:
         cursor.execute(f"DROP DATABASE {name}_narrow")
 
 
+@pytest.mark.long
 @pytest.mark.servers
 @pytest.mark.parametrize("process", [name for name in PROCESSES if name != "check"])
 def test_process_whose_database_is_of_another_character_set_says_so_and_ends(

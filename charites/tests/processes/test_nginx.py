@@ -79,6 +79,7 @@ def told_of_old(answer: httpx.Response) -> tuple[int, int, int]:
     return answer.status_code, body["code"], detail["code"]
 
 
+@pytest.mark.long
 def test_shop_answers_behind_it_and_callers_words_about_themselves_do_not_count(
     nginx: Nginx, browser: httpx.Client
 ) -> None:
@@ -94,6 +95,7 @@ def test_shop_answers_behind_it_and_callers_words_about_themselves_do_not_count(
     assert browser.post("/api/orders", json=order).status_code == 201
 
 
+@pytest.mark.long
 def test_uploaded_pictures_are_served_by_it_and_what_it_does_not_have_by_the_shop(
     browser: httpx.Client, tmp_path: Path
 ) -> None:
@@ -114,6 +116,7 @@ def test_uploaded_pictures_are_served_by_it_and_what_it_does_not_have_by_the_sho
         assert browser.get(f"/media/{path}").status_code == 404
 
 
+@pytest.mark.long
 def test_viewer_of_a_room_hears_of_each_change_at_once(browser: httpx.Client) -> None:
     with browser.stream("GET", "/api/rooms/3/events") as stream:
         lines = stream.iter_lines()
@@ -124,6 +127,7 @@ def test_viewer_of_a_room_hears_of_each_change_at_once(browser: httpx.Client) ->
         assert next(line for line in lines if line.startswith("event")) == "event: stock"
 
 
+@pytest.mark.long
 def test_sign_ins_are_counted_by_the_address_that_it_has_seen(browser: httpx.Client) -> None:
     answers = [
         browser.post("/api/auth/token", json=WORDS, headers={"X-Forwarded-For": f"198.51.100.{number}"})
@@ -147,6 +151,7 @@ def test_old_client_that_calls_too_often_is_told_so_in_the_form_of_old() -> None
     assert all(answer.headers["Retry-After"] for answer in others)
 
 
+@pytest.mark.long
 def test_what_is_too_large_too_slow_or_for_operators_does_not_get_to_the_shop(
     nginx: Nginx, browser: httpx.Client
 ) -> None:

@@ -43,6 +43,7 @@ def run(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_one_process_form_works_without_the_files_of_the_split_form(tmp_path: Path) -> None:
     folder = tmp_path / "charites"

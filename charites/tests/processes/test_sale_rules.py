@@ -102,6 +102,7 @@ def test_twenty_calls_of_one_buyer_get_what_the_limit_says_and_again_after_a_can
     assert findings() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("doors", [PIECES_ALONE], indirect=True, ids=["pieces alone"])
 def test_orders_at_two_doors_that_have_passed_the_rules_are_counted_again_when_they_are_written(doors: Doors) -> None:
     make_order(user_id=9, now=clock.now())  # from now on the product is counted

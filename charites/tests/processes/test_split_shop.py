@@ -121,6 +121,7 @@ def site(
         yield site
 
 
+@pytest.mark.long
 def test_rules_of_a_sale_come_with_the_goods_and_what_was_reserved_in_vain_comes_back(site: Site) -> None:
     """Of the demo's goods 25 has a limit of 2, and 30 is on sale later."""
     before = site.counts(25)[0]
@@ -213,6 +214,7 @@ def test_staff_may_at_the_other_services_what_they_might_when_their_token_was_si
     assert refused == StatusCode.PERMISSION_DENIED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("missing", ["stock", "goods"])
 def test_placing_without_a_service_answers_busy_and_takes_nothing(site: Site, missing: str) -> None:
     orders = site.query("orders", "SELECT COUNT(*) FROM shopping_order")

@@ -53,6 +53,7 @@ def shop(tmp_path: Path, django_db_blocker: Any, collector: TraceCollector) -> I
         yield shop
 
 
+@pytest.mark.long
 def test_order_is_one_trace_through_web_stock_worker_message_and_stock_again(
     shop: SplitShop, collector: TraceCollector
 ) -> None:

@@ -78,6 +78,7 @@ def test_connections_that_say_nothing_keep_nobody_out(started: Started) -> None:
     assert answers == [200] * 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("said", [b"", HEAD], ids=["nothing", "half a head"])
 def test_connection_whose_head_does_not_come_is_ended(started: Started, said: bytes) -> None:
     shop = started(header_milliseconds=1000)
@@ -95,6 +96,7 @@ def both_processes_of(shop: Shop) -> set[int]:
     return found if len(found) == 2 else set()
 
 
+@pytest.mark.long
 def test_process_that_is_killed_is_replaced(started: Started) -> None:
     shop = started(WEB_PROCESSES="2")
     first = wait_until(lambda: both_processes_of(shop), seconds=SECONDS, what="both are there")
@@ -107,6 +109,7 @@ def test_process_that_is_killed_is_replaced(started: Started) -> None:
     assert shop.processes["web"].poll() is None
 
 
+@pytest.mark.long
 def test_server_that_is_asked_to_end_says_so_first_and_takes_requests_for_a_while(started: Started) -> None:
     shop = started(DRAIN_DELAY_SECONDS=f"{MOST_DELAY_SECONDS}")
     ready = httpx.get(f"{shop.url}/readyz", timeout=SECONDS)

@@ -60,6 +60,7 @@ def await_end(client: httpx.Client) -> dict[str, Any]:
     return wait_until(ended, seconds=BOUND_SECONDS, what="the crowd has gone")
 
 
+@pytest.mark.long
 def test_of_two_hundred_buyers_at_five_pieces_five_get_one(shop: Shop) -> None:
     with desk(shop) as client:
         sent = client.post("/rooms/1/desk/send", data={"buyers": "200"})
@@ -135,6 +136,7 @@ def test_lock_ends_with_the_program_that_was_killed(room: None, mute: socket.soc
         pass
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_shop_without_the_instruments_has_no_such_address_and_no_error(tmp_path: Path) -> None:
     for name in SHIPPED:

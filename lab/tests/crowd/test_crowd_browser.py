@@ -58,6 +58,7 @@ def send(browser: Browser, look: Callable[[Browser], None]) -> str:
     return " ".join(browser.texts(RESULT)[0].split())
 
 
+@pytest.mark.long
 def test_crowd_of_two_hundred_at_five_pieces_is_told_on_the_desk(shop: Shop, browser: Browser) -> None:
     with browser.pretending(width=PHONE, language="en"), browser.without_scripts():
         browser.open(f"{shop.url}/rooms/1/desk")
@@ -77,6 +78,7 @@ def test_crowd_of_two_hundred_at_five_pieces_is_told_on_the_desk(shop: Shop, bro
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
+@pytest.mark.long
 def test_desk_tells_by_itself_what_came_of_a_crowd(shop: Shop, browser: Browser) -> None:
     with browser.pretending(width=DESKTOP, language="en"):
         browser.open(f"{shop.url}/rooms/1/desk")

@@ -102,6 +102,7 @@ def test_race_describes_the_database_as_the_server_does(tmp_path):
         assert found["durability"] == {"log_bin": "ON", **expected}
 
 
+@pytest.mark.long
 def test_race_keeps_in_a_file_how_far_it_is(tmp_path):
     run(tmp_path, strategy="atomic_update,optimistic", progress=tmp_path / "progress")
 
@@ -109,6 +110,7 @@ def test_race_keeps_in_a_file_how_far_it_is(tmp_path):
     assert not (tmp_path / "progress.new").exists()
 
 
+@pytest.mark.long
 def test_race_tells_who_has_come_before_it_begins():
     told = []
     plan = Plan(stock=2, buyers=4, processes=2, threads=1)
@@ -121,6 +123,7 @@ def test_race_tells_who_has_come_before_it_begins():
     assert told[:5] == [(0, 3), (1, 3), (2, 3), (3, 3), ("atomic_update", 0)]
 
 
+@pytest.mark.long
 def test_race_touches_nothing_of_the_shop(tmp_path):
     make_stock(1, 5)
 
@@ -131,6 +134,7 @@ def test_race_touches_nothing_of_the_shop(tmp_path):
     assert not StockRecord.objects.exists()
 
 
+@pytest.mark.long
 def test_race_of_several_goods_and_pieces_counts_pieces(tmp_path):
     found = run(tmp_path, strategy="atomic_update", goods=3, quantity=2)["atomic_update"]
 
@@ -139,6 +143,7 @@ def test_race_of_several_goods_and_pieces_counts_pieces(tmp_path):
     assert (found["sold"] % 4, found["oversold"], found["errors"]) == (0, 0, 0)
 
 
+@pytest.mark.long
 def test_race_over_grpc_has_the_same_verdicts(tmp_path):
     many = {"buyers": 400, "stock": 100}  # each server takes them in batches: enough of these for two to overlap
     found = run(tmp_path, strategy="naive,group_commit", via="grpc", **many)
@@ -150,6 +155,7 @@ def test_race_over_grpc_has_the_same_verdicts(tmp_path):
     assert found["group_commit"]["sold"] == 100
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("via", ["service", "grpc"])
 def test_race_with_a_limit_gives_every_buyer_what_the_limit_says_and_no_piece_more(tmp_path, capsys, via):
     few = {"buyers": 24, "stock": 40, "limit_per_buyer": 2, "via": via}
@@ -164,12 +170,14 @@ def test_race_with_a_limit_gives_every_buyer_what_the_limit_says_and_no_piece_mo
     assert words in (tmp_path / "race.html").read_text()
 
 
+@pytest.mark.long
 def test_race_with_a_limit_and_pieces_for_everybody_refuses_half_of_the_attempts(tmp_path):
     found = run(tmp_path, strategy="group_commit", buyers=24, stock=100, limit_per_buyer=2)["group_commit"]
 
     assert (found["sold"], found["limited"], found["refused"], found["column_left"]) == (48, 48, 0, 52)
 
 
+@pytest.mark.long
 def test_race_with_a_limit_of_all_strategies_is_one_of_the_safe_ones(tmp_path):
     found = run(tmp_path, buyers=4, stock=4, limit_per_buyer=1, threads=2)
 
@@ -179,6 +187,7 @@ def test_race_with_a_limit_of_all_strategies_is_one_of_the_safe_ones(tmp_path):
 # Exit codes
 
 
+@pytest.mark.long
 def test_race_with_a_strategy_that_claims_to_be_safe_fails(tmp_path, monkeypatch):
     name = register(monkeypatch, broken_strategies.ClaimsToBeSafe)
 
@@ -196,6 +205,7 @@ def test_race_with_a_strategy_that_refuses_while_pieces_are_left_fails(tmp_path,
         run(tmp_path, strategy=name, stock=40, processes=1)
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_race_of_atomic_update_without_its_guard_fails(tmp_path, monkeypatch):
     name = register(monkeypatch, broken_strategies.WithoutGuard)
@@ -204,6 +214,7 @@ def test_race_of_atomic_update_without_its_guard_fails(tmp_path, monkeypatch):
         run(tmp_path, strategy=name, stock=20, buyers=200, threads=16)
 
 
+@pytest.mark.long
 def test_race_where_naive_has_no_chance_to_oversell_fails(tmp_path):
     with pytest.raises(CommandError, match="naive should have been oversold and was exact"):
         run(tmp_path, strategy="naive", processes=1, threads=1)
@@ -240,6 +251,7 @@ def test_unsafe_strategies_are_refused_on_any_other_database():
 # A running server
 
 
+@pytest.mark.long
 def test_race_of_a_running_server_leaves_it_as_it_was(tmp_path):
     make_stock(1, 5)
 
@@ -258,6 +270,7 @@ def test_race_of_a_running_server_leaves_it_as_it_was(tmp_path):
     assert [found.check.id for found in run_audit(now=timezone.now()) if found.total] == []
 
 
+@pytest.mark.long
 def test_race_of_a_running_server_with_a_customers_token_is_refused(tmp_path):
     with grpc_server() as address:
         with pytest.raises(CommandError, match="answered PERMISSION_DENIED"):
@@ -281,6 +294,7 @@ def test_race_of_a_running_server_keeps_off_goods_that_it_has(tmp_path, monkeypa
 # Ends
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
 )

@@ -37,6 +37,7 @@ echo two
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_commands_of_the_documentation_print_what_it_says():
     done = subprocess.run([sys.executable, "-m", "lab.site.commands"], cwd=ROOT, capture_output=True, text=True)

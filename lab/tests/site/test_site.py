@@ -23,6 +23,7 @@ NOBODYS = "of-nobody"
 FETCHED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](?:https?:)?//[^"']+""")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_site_is_made_without_a_warning_and_fetches_nothing(tmp_path):
     site, beside = tmp_path / "public", tmp_path / "public-sources" / "en" / "letter.txt"

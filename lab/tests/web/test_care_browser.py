@@ -90,6 +90,7 @@ def findings(browser: Browser, pages: dict[str, str]) -> list[str]:
     return found
 
 
+@pytest.mark.long
 def test_every_page_is_there_for_everybody(shop: Shop, browser: Browser) -> None:
     unpaid, paid = order_in(shop, browser), order_in(shop, browser)
     browser.click("[data-testid=pay]")
@@ -134,6 +135,7 @@ def test_every_page_is_there_for_everybody(shop: Shop, browser: Browser) -> None
     assert found == []
 
 
+@pytest.mark.long
 def test_first_load_is_light_and_nothing_jumps_or_is_wider_than_the_window(shop: Shop, browser: Browser) -> None:
     weights, jumps, wide = {}, {}, []
 
@@ -150,6 +152,7 @@ def test_first_load_is_light_and_nothing_jumps_or_is_wider_than_the_window(shop:
     assert wide == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
 def test_nothing_jumps_while_a_sale_goes_on(shop: Shop, browser: Browser, width: int) -> None:
     skillet, lamp = goods_id("Skillet 26 cm"), goods_id("Table Lamp")
@@ -171,6 +174,7 @@ def test_nothing_jumps_while_a_sale_goes_on(shop: Shop, browser: Browser, width:
         assert figures.jumps(browser) <= MOST_JUMPS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
 def test_nothing_jumps_on_the_desk_while_a_sale_goes_on(shop: Shop, browser: Browser, width: int) -> None:
     lamp = goods_id("Table Lamp")

@@ -69,6 +69,7 @@ def test_front_page_is_light_and_fits_a_desktop_and_a_phone_in_both_languages(sh
     assert browser.complaints() == []
 
 
+@pytest.mark.long
 def test_race_from_the_front_page_without_scripts_opens_its_report(shop: Shop, browser: Browser) -> None:
     browser.complaints()
     with browser.pretending(width=PHONE, language="en"), browser.without_scripts():

@@ -211,6 +211,7 @@ def test_race_whose_program_does_not_run_has_failed(monkeypatch: pytest.MonkeyPa
 # A real one
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("demo")
 def test_race_runs_to_its_report_and_leaves_nothing(folder: Path, temporary: Path) -> None:
@@ -247,6 +248,7 @@ def write_program(file: Path, **bounds: float) -> Path:
     return file
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_race_ends_with_whoever_started_it(
@@ -279,6 +281,7 @@ def test_race_ends_when_its_time_is_over(
     assert small_race.look().state is State.FAILED
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_race_that_does_not_listen_is_ended_all_the_same(folder: Path, tmp_path: Path, temporary: Path) -> None:
     folder.mkdir()

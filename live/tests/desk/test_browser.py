@@ -72,6 +72,7 @@ def is_over(browser: Browser, shop: Shop) -> bool:
     return browser.texts("[data-testid=order-status] strong") == ["This sale is over."]
 
 
+@pytest.mark.long
 def test_desk_fits_a_phone_and_a_laptop(shop: Shop, browser: Browser) -> None:
     for width in WIDTHS:
         with browser.pretending(width=width, language="en"):
@@ -83,6 +84,7 @@ def test_desk_fits_a_phone_and_a_laptop(shop: Shop, browser: Browser) -> None:
     assert browser.complaints() == []
 
 
+@pytest.mark.long
 def test_desk_shows_what_another_one_does_and_what_is_ordered(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/1/desk")
     with browser.in_another_window():
@@ -101,6 +103,7 @@ def test_desk_shows_what_another_one_does_and_what_is_ordered(shop: Shop, browse
     assert browser.complaints() == []
 
 
+@pytest.mark.long
 def test_desk_loses_what_leaves_the_shelf_and_follows_its_order(shop: Shop, browser: Browser) -> None:
     add_room_goods(room_id=1, entries=[Entry(1, 2), Entry(2, 1)], actor="staff")
     browser.open(f"{shop.url}/rooms/1/desk")
@@ -114,6 +117,7 @@ def test_desk_loses_what_leaves_the_shelf_and_follows_its_order(shop: Shop, brow
     await_texts(browser, ".row h3", LONG)
 
 
+@pytest.mark.long
 def test_desk_that_has_refused_something_goes_on_showing_what_is_ordered(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/1/desk")
     browser.run("document.querySelector('#pieces-1').value = '-99'")
@@ -127,6 +131,7 @@ def test_desk_that_has_refused_something_goes_on_showing_what_is_ordered(shop: S
     )
 
 
+@pytest.mark.long
 def test_desk_looks_at_most_once_a_second(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/1/desk")
     await_link(browser)
@@ -144,6 +149,7 @@ def test_desk_looks_at_most_once_a_second(shop: Shop, browser: Browser) -> None:
     assert min(after - before for before, after in pairwise(looks)) >= 990  # milliseconds; a timer may be early
 
 
+@pytest.mark.long
 def test_order_of_right_after_what_was_sold_was_read_is_shown(shop: Shop, browser: Browser) -> None:
     browser.open(f"{shop.url}/rooms/1/desk")
     await_link(browser)

@@ -59,6 +59,7 @@ def assert_nothing_has_moved(browser: Browser) -> None:
     assert browser.run("return scrollY") > 0
 
 
+@pytest.mark.long
 def test_pieces_are_added_without_leaving_the_row(desk: Shop, browser: Browser) -> None:
     type_in(browser, "pieces-7", "99")
     key = browser.run("return document.getElementById('key-7').value")
@@ -78,6 +79,7 @@ def test_pieces_are_added_without_leaving_the_row(desk: Shop, browser: Browser) 
     assert browser.complaints() == []
 
 
+@pytest.mark.long
 def test_pin_shows_at_once_what_buyers_see_and_the_row_goes_on_counting(desk: Shop, browser: Browser) -> None:
     browser.click(f"#goods-{LAST} [data-testid=desk-pin]")
     await_texts(browser, ANSWER, "Pinned: buyers see it now.")
@@ -98,6 +100,7 @@ def test_pin_shows_at_once_what_buyers_see_and_the_row_goes_on_counting(desk: Sh
     assert browser.complaints() == []
 
 
+@pytest.mark.long
 def test_sale_is_ended_and_taken_off_and_the_times_follow(desk: Shop, browser: Browser) -> None:
     browser.click(f"#sale-{LAST} [formaction$=end]")
     await_texts(browser, ANSWER, "The sale is over.")
@@ -132,6 +135,7 @@ def test_button_that_has_become_its_opposite_takes_no_press_for_a_moment(desk: S
     assert Goods.objects.get(goods_id=LAST).sale_ends_at is not None
 
 
+@pytest.mark.long
 def test_times_are_set_in_place_and_can_be_set_again(desk: Shop, browser: Browser) -> None:
     with browser.in_zone("Asia/Shanghai"):
         browser.open(f"{desk.url}/rooms/1/desk")
@@ -148,6 +152,7 @@ def test_times_are_set_in_place_and_can_be_set_again(desk: Shop, browser: Browse
     assert found.isoformat() == "2026-11-12T12:00:00+00:00"
 
 
+@pytest.mark.long
 def test_button_that_is_about_to_be_pressed_is_not_replaced_while_others_sell(desk: Shop, browser: Browser) -> None:
     browser.run(f"window.button = document.querySelector('#goods-{LAST} [data-testid=desk-pin]')")
 
@@ -176,6 +181,7 @@ def test_refusal_stands_in_the_row_and_has_the_focus(desk: Shop, browser: Browse
     assert counts(LAST) == (6, 0, 0)
 
 
+@pytest.mark.long
 def test_without_an_answer_the_same_press_adds_once(desk: Shop, browser: Browser) -> None:
     with browser.offline():
         restock(browser, "7")
@@ -190,6 +196,7 @@ def test_without_an_answer_the_same_press_adds_once(desk: Shop, browser: Browser
     assert counts(LAST) == (12, 0, 0)
 
 
+@pytest.mark.long
 def test_press_on_a_page_of_before_somebody_signed_in_loses_nothing(desk: Shop, browser: Browser) -> None:
     sign_in_elsewhere(desk, browser, "staff")
 
@@ -204,6 +211,7 @@ def test_press_on_a_page_of_before_somebody_signed_in_loses_nothing(desk: Shop, 
     await_texts(browser, ANSWER, "7 added: 12 available")
 
 
+@pytest.mark.long
 def test_press_of_somebody_who_has_lost_the_desk_says_so(desk: Shop, browser: Browser) -> None:
     sign_in_elsewhere(desk, browser, "buyer2")
 

@@ -88,6 +88,7 @@ def look(broker: RabbitMQ, service: str) -> Sequence[Delivery]:
         return []
 
 
+@pytest.mark.long
 def test_confirmed_envelope_outlives_the_broker_that_is_killed(broker, service, server):
     server.stop()  # a queue that was made a moment before is not kept by a RabbitMQ 3.10 that is killed
     server.start()
@@ -245,6 +246,7 @@ def test_broker_that_takes_connections_and_says_nothing_is_away_in_time(settings
             rabbitmq.ping()
 
 
+@pytest.mark.long
 def test_paused_broker_is_away_in_time_and_serves_again(broker, service, server):
     server.pause()
     try:

@@ -109,6 +109,7 @@ def test_event_that_one_endpoint_never_takes_is_dead_and_the_next_of_its_order_g
     assert receiver.events()[-1] == ("order.paid", "1")
 
 
+@pytest.mark.long
 def test_events_that_are_never_taken_do_not_pass_for_an_endpoint_that_is_down(receiver: Receiver) -> None:
     """Even where orders are so few that it is often sent alone."""
     endpoint = add(receiver.url)

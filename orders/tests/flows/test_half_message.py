@@ -205,6 +205,7 @@ def test_goods_without_stock_are_refused(stock: StockService) -> None:
 # No answer
 
 
+@pytest.mark.long
 def test_a_stock_service_that_is_away_answers_busy_and_takes_nothing_once_it_is_back(stock: StockService) -> None:
     stock.stop()
     try:

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.
 COPIES = 100
 
 
+@pytest.mark.long
 def test_concurrent_buyers_never_take_more_than_there_is(stock: StockService) -> None:
     placed: list[bool] = []
 

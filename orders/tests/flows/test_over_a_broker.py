@@ -83,6 +83,7 @@ def test_message_waits_in_the_broker_for_a_consumer_and_its_row_learns_of_the_ef
     assert broker_queues.depth(stock.broker_url, "stock") == 0
 
 
+@pytest.mark.long
 def test_many_copies_take_effect_once(stock: StockService, trials: Trials) -> None:
     copies = trials.count(sample=20, full=500)
     order = make_paid_order({1: 2})
@@ -140,6 +141,7 @@ def test_answer_that_is_lost_is_asked_for_again(stock: StockService) -> None:
     assert available(stock) == 5
 
 
+@pytest.mark.long
 def test_broker_that_is_stopped_costs_time_alone(stock: StockService, rabbitmq: RabbitMQ) -> None:
     order = cancelled_order()
     rabbitmq.stop()
@@ -236,6 +238,7 @@ def test_question_that_no_service_of_ours_has_signed_moves_no_stock(stock: Stock
     assert stock.records(order.order_id) == [(1, 2, DEDUCTED)]
 
 
+@pytest.mark.long
 def test_answer_that_another_service_has_signed_ends_no_message(stock: StockService) -> None:
     with nobody_consumes(stock):
         cancelled_order()

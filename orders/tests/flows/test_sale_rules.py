@@ -48,6 +48,7 @@ def let_all_leave() -> None:
         make_order_leave(order)
 
 
+@pytest.mark.long
 def test_a_limit_a_buyer_holds_and_what_was_reserved_in_vain_comes_back(stock: StockService, flow: str) -> None:
     Goods.objects.filter(goods_id=1).update(limit_per_buyer=2)
 

@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pay_timeout")]
 # When
 
 
+@pytest.mark.long
 def test_payment_of_an_order_that_was_closed_anyway_is_asked_about_five_times_and_then_closed(provider):
     payment = closed_anyway(provider)
 

@@ -139,6 +139,7 @@ def test_large_set_goes_in_as_many_statements_as_it_needs_and_what_is_shared_onl
     assert [Order.objects.count(), OrderDetail.objects.count()] == [20, 40]
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_batch_larger_than_a_packet_of_the_database_is_placed():
     """256 products with 100 KB of description each, where one packet may have 16 MB."""

@@ -25,6 +25,7 @@ def taken() -> int:
     return StockRecord.objects.aggregate(sum=Sum("num"))["sum"] or 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", UNSAFE)
 def test_unsafe_strategy_raced_by_processes_oversells(worker_environment, name):
     make_stock(1, 40)

@@ -150,6 +150,7 @@ def test_lock_is_held_until_an_unknown_commit_is_resolved(server):
     assert noted.held() == set()
 
 
+@pytest.mark.long
 @pytest.mark.servers
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("buyers", "threads"), [(20, 5), (200, 50)])
@@ -171,6 +172,7 @@ def is_stopped(worker: Worker) -> bool:
     return found is not None and found.si_status == signal.SIGSTOP
 
 
+@pytest.mark.long
 @pytest.mark.servers
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(

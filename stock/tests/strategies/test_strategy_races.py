@@ -40,6 +40,7 @@ def test_processes_that_race_for_the_last_pieces_sell_exactly_those(worker_envir
     assert Stock.objects.get(goods_id=1).version == 41
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SAFE)
 def test_orders_of_several_goods_crossing_each_other_all_get_an_answer(worker_environment, name):
     for goods_id in (1, 2, 3, 4):
@@ -59,6 +60,7 @@ def test_orders_of_several_goods_crossing_each_other_all_get_an_answer(worker_en
     assert by_order == {order_id: len(quantities[order_id]) for order_id, answer in answers.items() if answer == "ok"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SAFE)
 def test_duplicates_that_race_take_stock_once(worker_environment, name):
     make_stock(1, 1000)

@@ -37,6 +37,7 @@ def test_threads_of_one_process_never_share_an_id():
     assert len(taken) == len(set(taken)) == 16_000
 
 
+@pytest.mark.long
 def test_processes_never_share_an_id(process_environment):
     command = [sys.executable, "-m", "lab.kit.processes.id_worker", "2", "20", "50"]
     workers = [
@@ -79,6 +80,7 @@ def test_two_that_make_the_same_new_node_at_once_do_not_share_it(clock):
     assert (parts(of_fast)[1], parts(of_slow)[1]) == (0, 1)
 
 
+@pytest.mark.long
 def test_forked_child_takes_a_node_of_its_own_although_a_thread_held_the_lock(process_environment):
     done = subprocess.run(
         [sys.executable, "-m", "lab.kit.processes.id_worker", "fork"],

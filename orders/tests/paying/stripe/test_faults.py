@@ -76,6 +76,7 @@ def call_back(shop: Shop, *events: dict[str, Any], **options: Any) -> list[int]:
         return list(pool.map(post, events))
 
 
+@pytest.mark.long
 def test_callbacks_at_two_processes_pay_once_and_what_is_wrong_is_refused_or_sent_back(
     shop: Shop, api: StripeApi
 ) -> None:
@@ -102,6 +103,7 @@ def test_callbacks_at_two_processes_pay_once_and_what_is_wrong_is_refused_or_sen
     assert findings() == []
 
 
+@pytest.mark.long
 def test_provider_that_was_silent_for_an_hour_and_refuses_the_refund_leaves_rows_that_say_so(
     shop: Shop, api: StripeApi
 ) -> None:

@@ -32,6 +32,7 @@ def test_caller_whose_time_is_up_while_queued_is_busy_without_effect(group, sett
     assert counts(1) == (3, 2, 0)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_caller_whose_time_is_up_while_its_batch_runs_is_told_that_nobody_knows(group, settings):
     make_stock(1, 5)
