@@ -11,8 +11,8 @@
 6. COMMIT.
 
 A guard that did not match (the reading was stale), a deadlock or a lock wait undoes all of it; the next try reads the
-stock rows under lock. That, the search for the one bad move of a batch, and what a COMMIT without a reply means, is
-`charites/common/transactions.py`.
+stock rows under lock. Where nothing was read, the row is not what its records say, and no next try helps. That, the
+search for the one bad move of a batch, and what a COMMIT without a reply means, is `charites/common/transactions.py`.
 """
 
 import time
@@ -99,13 +99,17 @@ class Batch(MoveUnit):
         self.changed |= {change.goods_id for change in changes}
         self.returned |= {change.goods_id for change in changes if change.available > 0}
         if len(changes) > 1 and not attempt and not self._strategy.one_by_one:
-            if not add_all(changes):
-                raise Stale([change.goods_id for change in changes])
-            announce_changes(as_changed(changes))
+            announce_changes(self._change_all(changes, readings))
         else:
             announce_changes([self._change(change, readings.get(change.goods_id)) for change in changes])
         effective = {move.order_id for move in applied}
         return outcomes | {move: OK if move.order_id in effective else REPEATED for move in fitting}
+
+    def _change_all(self, changes: Sequence[Line], readings: Mapping[int, Reading]) -> Iterator[Change]:
+        """In one statement, which does not tell which row was another than expected."""
+        if not add_all(changes):
+            raise Stale([change.goods_id for change in changes]) if readings else RecordsDisagree(changes)
+        return as_changed(changes)
 
     def _change(self, change: Line, reading: Reading | None) -> Change:
         available = self._strategy.change(change, reading)
