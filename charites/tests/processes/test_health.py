@@ -31,8 +31,9 @@ def gone(execute, sql, params, many, context):
     raise OperationalError(2002, "Can't connect to server on '10.0.0.7'")
 
 
-def read_only(execute, sql, params, many, context):
-    return execute("SELECT 1", params, many, context)
+def saying(read_only: str):
+    """A server whose `read_only` is that."""
+    return lambda execute, sql, params, many, context: execute(f"SELECT {read_only}", params, many, context)
 
 
 def failing(path: str = "/statusz") -> list[str]:
@@ -62,10 +63,18 @@ def test_both_name_a_database_that_does_not_answer() -> None:
 
 
 @pytest.mark.django_db
-def test_both_name_a_database_that_takes_no_writes() -> None:
-    with connection.execute_wrapper(read_only):
+@pytest.mark.parametrize("read_only", ["1", "'ON'", "'NO_LOCK_NO_ADMIN'"])
+def test_both_name_a_database_that_takes_no_writes(read_only: str) -> None:
+    with connection.execute_wrapper(saying(read_only)):
         assert (failing(), failing("/readyz")) == (["database"], ["database"])
         assert anybody().get("/readyz").json()["checks"]["database"]["detail"] == "takes no writes"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("read_only", ["0", "'OFF'"])
+def test_database_takes_writes_whether_it_says_so_by_number_or_by_name(read_only: str) -> None:
+    with connection.execute_wrapper(saying(read_only)):
+        assert failing("/readyz") == []
 
 
 @pytest.mark.servers
