@@ -18,22 +18,21 @@ from typing import NamedTuple
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, connection
+from django.db import connection
 
 from charites.common.errors import Limited
 from charites.common.ids import first_id_at
 from charites.common.rates import Rate, parse_rate
 from charites.common.recent import Recent
-from charites.common.rows import SetStatement, SetUpdate, for_database
-from charites.common.transactions import Stale, expect_rows
+from charites.common.rows import SetStatement, for_database
+from charites.common.transactions import Stale
 from orders.errors import OverBuyersLimit, TooManyUnpaid
 from orders.models import Order
 from orders.payloads import Placing
+from orders.pieces import ALLOWANCES, Share
 from stock.moves import Move, Outcome, Rules, Status
 
 log = structlog.get_logger(__name__)
-
-Share = tuple[int, int]  # goods_id, user_id
 
 ANY_NUMBER = Rate(0, 0)
 SECONDS_CROWDED = 10.0
@@ -68,31 +67,6 @@ COUNT_ORDERS = SetStatement(
     GROUP BY goods_id, user_id
     """,
     sent={"limited": "number"},
-)
-FIND_PIECES = SetStatement(
-    """
-    SELECT held.goods_id, held.user_id, held.pieces
-    FROM {sent}
-    {then} shopping_order_allowance AS held {by[shopping_order_allowance_unique]}
-        ON held.goods_id = sent.of_goods AND held.user_id = sent.of_user
-    {lock}
-    """,
-    sent={"of_goods": "number", "of_user": "number"},
-)
-INSERT_PIECES = SetStatement(
-    """
-    INSERT INTO shopping_order_allowance (goods_id, user_id, pieces, created_at, updated_at)
-    SELECT of_goods, of_user, more, {now}, {now} FROM {sent}
-    """,
-    sent={"of_goods": "number", "of_user": "number", "more": "number"},
-)
-ADD_PIECES = SetUpdate(
-    "shopping_order_allowance",
-    "pieces = pieces + more, updated_at = {now}",
-    on="goods_id = of_goods AND user_id = of_user",
-    still="pieces + more >= 0",
-    by="shopping_order_allowance_unique",
-    sent={"of_goods": "number", "of_user": "number", "more": "number"},
 )
 PIECES_OF_ORDERS = SetStatement(
     """
@@ -190,11 +164,7 @@ def lock_pieces(shares: set[Share]) -> dict[Share, int]:
     limited = {goods_id for goods_id, _user_id in shares}
     if new := limited - counted_goods(limited, locked=False):
         begin_to_count(new)
-    return find_pieces(shares)
-
-
-def find_pieces(shares: Iterable[Share]) -> dict[Share, int]:
-    return {(goods_id, user_id): pieces for goods_id, user_id, pieces in FIND_PIECES.select(sorted(shares))}
+    return ALLOWANCES.find(shares)
 
 
 def counted_goods(goods_ids: Iterable[int], *, locked: bool = True) -> set[int]:
@@ -233,14 +203,10 @@ def add_pieces(moves: Sequence[Move]) -> None:
     shares = {share: number for share, number in pieces.items() if share[0] in counted}
     if not shares:
         return
-    known, limits = find_pieces(shares), limits_of(moves)
+    known, limits = ALLOWANCES.find(shares), limits_of(moves)
     if any(known[share] + shares[share] > limits[share] for share in known.keys() & limits.keys()):
         raise Stale("pieces of a buyer")
-    change([(*share, shares[share]) for share in sorted(known)])
-    try:
-        INSERT_PIECES.insert([(*share, shares[share]) for share in sorted(shares.keys() - known.keys())])
-    except IntegrityError as error:
-        raise Stale("pieces of a buyer") from error
+    ALLOWANCES.add(shares, known=known)
 
 
 def limits_of(moves: Sequence[Move]) -> dict[Share, int]:
@@ -259,16 +225,10 @@ def give_back_pieces(order_ids: Sequence[int]) -> None:
     found = PIECES_OF_ORDERS.select([(order_id,) for order_id in order_ids])
     counted = counted_goods(goods_id for goods_id, _user_id, _number in found)
     given = {(goods_id, user_id): int(number) for goods_id, user_id, number in found if goods_id in counted}
-    known = find_pieces(given) if given else {}
+    known = ALLOWANCES.find(given)
     if lacking := {share: number for share, number in given.items() if known.get(share, 0) < number}:
         log.error("pieces_were_not_counted", pieces=[(*share, number) for share, number in sorted(lacking.items())])
-    change([(*share, -min(given[share], held)) for share, held in sorted(known.items())])
-
-
-def change(rows: Sequence[tuple[int, int, int]]) -> None:
-    """Adds to counts that are there and locked: goods_id, user_id, pieces."""
-    if rows:
-        expect_rows(ADD_PIECES.run(rows), len(rows))
+    ALLOWANCES.add({share: -min(given[share], held) for share, held in known.items()}, known=known)
 
 
 def pieces_of(moves: Iterable[Move]) -> Counter[Share]:

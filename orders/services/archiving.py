@@ -20,18 +20,17 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from charites.common.ids import CLOCKS_DIFFER
-from charites.common.rows import SetUpdate
-from charites.common.transactions import Stale, Undone, expect_rows, reading, run
+from charites.common.transactions import Undone, expect_rows, reading, run
 from messaging.webhooks.reading import oldest_announced_at
 from orders import selectors
 from orders.archives import ArchiveFile, write_archive
 from orders.history import History, Kept, find_kept, read_histories
 from orders.limits import keep_counted
-from orders.models import Archive, ArchivedOrder, ArchivedPieces, Order, OrderDetail, Payment
+from orders.models import Archive, ArchivedOrder, Order, OrderDetail, Payment
+from orders.pieces import ARCHIVED, Share
 from stock.services import carry_over, lock_records
 
 log = structlog.get_logger(__name__)
@@ -40,15 +39,6 @@ log = structlog.get_logger(__name__)
 UNCHANGED = timedelta(days=180)
 STEP, MOST_LINES = 500, 1_000  # of one transaction and file; what is on a line nobody bounds
 PAGE = 500
-
-ADD_PIECES = SetUpdate(
-    "shopping_order_archived_pieces",
-    "pieces = pieces + more, updated_at = {now}",
-    on="goods_id = of_goods AND user_id = of_user",
-    still="pieces > 0",
-    by="shopping_order_archived_pieces_unique",
-    sent={"of_goods": "number", "of_user": "number", "more": "number"},
-)
 
 
 @dataclass(slots=True)
@@ -186,26 +176,11 @@ def as_archived(history: History, archive_id: int) -> ArchivedOrder:
 
 def add_pieces(histories: Iterable[History]) -> None:
     """Adds to what buyers have in archived orders. Raises Stale where another archiving was faster."""
-    pieces: Counter[tuple[int, int]] = Counter()
+    pieces: Counter[Share] = Counter()
     for history in histories:
         for goods_id, number in history.pieces.items():
             pieces[goods_id, history.order.user_id] += number
-    if not pieces:
-        return
-    users = {user_id for _goods_id, user_id in pieces}
-    held = ArchivedPieces.objects.filter(goods_id__in={goods_id for goods_id, _user_id in pieces}, user_id__in=users)
-    known = pieces.keys() & set(held.values_list("goods_id", "user_id"))
-    if known:
-        expect_rows(ADD_PIECES.run([(*share, pieces[share]) for share in sorted(known)]), len(known))
-    new = [
-        ArchivedPieces(goods_id=goods_id, user_id=user_id, pieces=number)
-        for (goods_id, user_id), number in sorted(pieces.items())
-        if (goods_id, user_id) not in known
-    ]
-    try:
-        ArchivedPieces.objects.bulk_create(new)
-    except IntegrityError as error:
-        raise Stale("pieces of archived orders") from error
+    ARCHIVED.add(pieces, known=ARCHIVED.find(pieces))
 
 
 def delete(histories: Sequence[History], ended: QuerySet[Order]) -> None:
