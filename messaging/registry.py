@@ -43,10 +43,12 @@ class Service(Protocol):
     caller: str
 
     def call(self, question: Question) -> None:
-        """Asks, and waits for the answer. Raises what the service refuses with, or that it did not answer."""
+        """Asks, and waits for the answer. Raises what the service refuses with, or DeliveryFailed with what came
+        instead."""
 
-    def refusal(self, number: int, details: Mapping[str, str]) -> ServiceError:
-        """What `call` would have raised for an error of this number with these details."""
+    def refusal(self, number: int, details: Mapping[str, str]) -> ServiceError | None:
+        """What the service refuses with, by an error's number and details; None where that says nothing of its
+        business."""
 
 
 def leave_to_ladder(message: Message, error: ServiceError) -> None:

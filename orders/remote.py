@@ -20,8 +20,9 @@ from charites.common.threads import each_at_once
 from goods.models import Goods
 from goods.rpc.goods_pb2 import GoodsDetail, GoodsDetailsRequest, RoomsRequest
 from goods.rpc.goods_pb2_grpc import GoodsStub
+from messaging.errors import DeliveryFailed
 from messaging.registry import Question
-from orders.errors import GoodsCallFailed, StockCallFailed
+from orders.errors import GoodsCallFailed
 from stock import errors as stock_errors
 from stock.rpc.stock_pb2 import AdjustStockRequest, OrderStockRequest, StockChange, StockLine
 from stock.rpc.stock_pb2_grpc import StockStub
@@ -138,7 +139,7 @@ def reserve_stock(reservations: Mapping[int, Mapping[int, int]]) -> dict[int, Ex
         try:
             stock_stub().ReserveStock(OrderStockRequest(order_id=order_id, items=items))
         except grpc.RpcError as error:
-            answers[order_id] = refusal(error) or Unanswered(f"{error.code().name}: {error.details()}")
+            answers[order_id] = refusal(error) or Unanswered(words_of(error))
         else:
             answers[order_id] = None
 
@@ -152,12 +153,12 @@ def refusal(error: Any) -> ServiceError | None:
     A refusal after a try without an answer is not: that try may still be on its way.
     """
     found = read_error(error)
-    return None if found is None or error.unanswered else known_refusal(found.code, found.details)
+    return None if found is None or error.unanswered else STOCK.refusal(found.code, found.details)
 
 
-def known_refusal(number: int, details: Mapping[str, str]) -> ServiceError | None:
-    """An error of the stock service as one of ours; None for a number by which it says nothing of stock."""
-    return rebuild(details, REFUSALS[number]) if number in REFUSALS else None
+def words_of(error: Any) -> str:
+    """What came instead of a reply, for those who run the shop."""
+    return f"{error.code().name}: {error.details()}"
 
 
 class StockService:
@@ -167,15 +168,16 @@ class StockService:
 
     def call(self, question: Question) -> None:
         """Makes a call for which nobody waits; the ladder of its message tries again. Raises the stock service's
-        error, or StockCallFailed."""
+        error, or DeliveryFailed."""
         method = client(settings.STOCK_ENDPOINT).channel.unary_unary(f"/{question.method.replace('.', '/')}")
         try:
             method(question.request, timeout=NOTIFICATION_SECONDS)
         except grpc.RpcError as error:
-            raise refusal(error) or StockCallFailed() from error
+            raise refusal(error) or DeliveryFailed(reason=words_of(error)) from error
 
-    def refusal(self, number: int, details: Mapping[str, str]) -> ServiceError:
-        return known_refusal(number, details) or StockCallFailed()
+    def refusal(self, number: int, details: Mapping[str, str]) -> ServiceError | None:
+        """An error of the stock service as one of ours; None for a number by which it says nothing of stock."""
+        return rebuild(details, REFUSALS[number]) if number in REFUSALS else None
 
 
 STOCK = StockService()
@@ -203,5 +205,5 @@ def rolling_back(*, order_id: int, goods_ids: Collection[int] = ()) -> Question:
 
 
 def roll_back_stock(*, order_id: int, goods_ids: Collection[int] = ()) -> None:
-    """Has it rolled back now. Raises the stock service's error, or StockCallFailed."""
+    """Has it rolled back now. Raises the stock service's error, or DeliveryFailed."""
     STOCK.call(rolling_back(order_id=order_id, goods_ids=goods_ids))

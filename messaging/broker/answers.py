@@ -14,11 +14,14 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
 from charites.common.auth import Identity
+from charites.common.errors import ServiceError
 from charites.common.logs import request_context
 from charites.common.rpc import error_in
 from messaging.broker.port import Envelope, Unreadable
 from messaging.broker.sending import OPEN, Sending, as_sending, finish, row_of
+from messaging.errors import DeliveryFailed
 from messaging.models import Message
+from messaging.registry import Service
 from messaging.relay import give_back
 
 log = structlog.get_logger(__name__)
@@ -75,12 +78,18 @@ def counts(answer: Answer, message: Message) -> bool:
 
 def is_settled(sending: Sending, status: Status, *, now: datetime) -> bool:
     """Whether the topic of a message has done with the refusal what is to be done; if not, its ladder goes on."""
-    message, remote, found = sending.message, sending.remote, error_in(status)
+    message, remote = sending.message, sending.remote
     with request_context(message.headers.get("request_id"), topic=message.topic, message_id=message.pk):
         try:
-            error = remote.service.refusal(found.code if found else 0, dict(found.details) if found else {})
-            remote.refused(message, error)
+            remote.refused(message, refusal_of(remote.service, status))
         except Exception as raised:  # noqa: BLE001 (as in a delivery: it stands in the row)
             give_back(sending.registration, message, raised, now=now)
             return False
     return True
+
+
+def refusal_of(service: Service, status: Status) -> ServiceError:
+    """What the service refuses with, or else DeliveryFailed with what it said."""
+    found = error_in(status)
+    known = service.refusal(found.code, found.details) if found else None
+    return known or DeliveryFailed(reason=f"{found.code}: {status.message}" if found else status.message)

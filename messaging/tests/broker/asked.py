@@ -27,8 +27,8 @@ class Warehouse:
     def call(self, question: Question) -> None:
         raise AssertionError("over a broker nobody calls")
 
-    def refusal(self, number: int, details: Mapping[str, str]) -> ServiceError:
-        return Refusal(number=number, **details)
+    def refusal(self, number: int, details: Mapping[str, str]) -> ServiceError | None:
+        return Refusal(**details) if number == Refusal.code else None
 
 
 def ask(messages: Sequence[Message]) -> dict[int, Question]:

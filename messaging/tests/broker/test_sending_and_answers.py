@@ -291,7 +291,8 @@ def test_refusal_goes_to_the_ladder_with_what_was_said(between):
 
     message.refresh_from_db()
     assert (message.state, due_after(message)) == ("ready", 1 + 3)
-    assert f"'number': {Busy.code}" in message.last_error
+    assert str(Busy.code) in message.last_error
+    assert busy(Why.QUEUE).message in message.last_error
 
 
 def test_refusal_of_the_last_try_is_death(between):

@@ -14,8 +14,9 @@ from charites.common.errors import Forbidden, InternalError, OutcomeUnknown, Ser
 from charites.common.rpc import as_status
 from lab.kit.factories import make_room
 from lab.kit.grpc_server import grpc_server
+from messaging.errors import DeliveryFailed
 from orders import remote
-from orders.errors import GoodsCallFailed, StockCallFailed
+from orders.errors import GoodsCallFailed
 from stock.errors import NotEnoughStock, RecordConflict, StockBusy, StockRolledBack
 from stock.rpc.stock_pb2 import OrderStockReply
 
@@ -95,14 +96,29 @@ def test_what_is_no_refusal_by_stock_is_no_answer(reserve: Callable[..., Excepti
 
 
 def test_telling_raises_what_the_service_said(settings: SimpleNamespace) -> None:
-    with stock_that_answers([None, RecordConflict(order_id=5, wanted="a", found="b"), InternalError()]) as address:
+    with stock_that_answers([None, RecordConflict(order_id=5, wanted="a", found="b")]) as address:
         settings.STOCK_ENDPOINT = address
         remote.STOCK.call(remote.confirming(order_id=5))
         with pytest.raises(RecordConflict):
             remote.STOCK.call(remote.confirming(order_id=5))
-        with pytest.raises(StockCallFailed):
+    remote.client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Forbidden(), f"PERMISSION_DENIED: {Forbidden().message}"),
+        (InternalError(), f"INTERNAL: {InternalError().message}"),
+        (grpc.StatusCode.UNKNOWN, "UNKNOWN: Socket closed"),
+    ],
+)
+def test_telling_that_fails_otherwise_says_how(settings: SimpleNamespace, answer: Answer, words: str) -> None:
+    with stock_that_answers([answer]) as address:
+        settings.STOCK_ENDPOINT = address
+        with pytest.raises(DeliveryFailed) as failed:
             remote.roll_back_stock(order_id=5, goods_ids=[1])
     remote.client.cache_clear()
+    assert failed.value.details == {"reason": words}
 
 
 def calls_of(method: str) -> float:
