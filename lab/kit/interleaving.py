@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.test import override_settings
 
 from charites.common.models import Node
@@ -165,6 +165,21 @@ class Interruption:
             if self.seen <= self._times:
                 raise self._error
         return execute(sql, params, many, context)
+
+
+class AwayAfter:
+    """A wrapper for `connection.execute_wrapper`: once a statement that matches `at` was sent, and its transaction has
+    ended, no database answers."""
+
+    def __init__(self, at: str) -> None:
+        self._at, self._is_over = re.compile(at), False
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if self._is_over and not connection.in_atomic_block:
+            raise OperationalError(2003, "Can't connect to server")
+        result = execute(sql, params, many, context)
+        self._is_over |= bool(self._at.search(plain(sql)))
+        return result
 
 
 class LostCommit:

@@ -21,16 +21,19 @@ STEP = 500  # orders in one transaction
 BLANK = {"receive_name": "", "receive_phone": "", "receive_address": "", "request_digest": ""}
 
 
-def forget_buyer(*, user_id: int, actor: str) -> int:
-    """Empties the personal data of one user's orders; returns in how many there was some. Again is fine.
+def forget_buyer(*, user_id: int, actor: str) -> Iterator[int]:
+    """Empties the personal data of one user's orders, step by step; yields in how many there was some. Again is fine.
 
-    Raises OrdersOpen, and changes nothing, as long as one of them is unpaid, or paid and not completed.
+    Raises OrdersOpen, and changes nothing, as long as one of them is unpaid, or paid and not completed; between two
+    steps Busy, OutcomeUnknown.
     """
     if still_open := selectors.list_open_numbers(user_id=user_id):
         raise OrdersOpen(order_ids=", ".join(map(str, still_open)))
-    done = sum(blank(page, actor) for page in selectors.pages_with_personal_data(user_id=user_id, page=STEP))
-    log.info("personal_data_forgotten", user_id=user_id, orders=done, actor=actor)
-    return done
+    total = 0
+    for page in selectors.pages_with_personal_data(user_id=user_id, page=STEP):
+        total += (done := blank(page, actor))
+        yield done
+    log.info("personal_data_forgotten", user_id=user_id, orders=total, actor=actor)
 
 
 def forget_order(*, order_id: int, actor: str) -> int:

@@ -15,6 +15,7 @@ from charites.common import clock
 from charites.common.errors import KeyReused
 from lab.kit.factories import BUYER_ID, later, make_closed_order, make_goods, make_order, make_paid_order, stored
 from lab.kit.findings import findings
+from lab.kit.interleaving import AwayAfter
 from lab.kit.message_rows import make_message
 from messaging.models import Message
 from orders import services
@@ -28,6 +29,7 @@ ACTOR = "somebody"
 WHOLE = ("Li Lei", "13800000000", "1 Harbour Road")
 BLANK = ("", "", "")
 SOMEBODY_ELSE = 8
+BUSY = "The shop is busy, or its database is away; the last step had no effect, and may be tried again."
 
 
 def person(order: Order) -> tuple[str, str, str]:
@@ -68,7 +70,7 @@ def test_buyer_is_forgotten_in_all_orders_that_have_ended_and_nobody_else_is():
     other = make_closed_order(user_id=SOMEBODY_ELSE)
     versions = [stored(order).version for order in mine]
 
-    assert forget_buyer(user_id=BUYER_ID, actor=ACTOR) == 2
+    assert sum(forget_buyer(user_id=BUYER_ID, actor=ACTOR)) == 2
 
     assert [person(order) for order in mine] == [BLANK] * 2
     assert person(other) == WHOLE
@@ -79,10 +81,10 @@ def test_buyer_is_forgotten_in_all_orders_that_have_ended_and_nobody_else_is():
 
 def test_forgetting_again_finds_nothing_and_changes_nothing():
     order = make_closed_order()
-    forget_buyer(user_id=BUYER_ID, actor=ACTOR)
+    sum(forget_buyer(user_id=BUYER_ID, actor=ACTOR))
     before = stored(order).version
 
-    assert forget_buyer(user_id=BUYER_ID, actor=ACTOR) == 0
+    assert sum(forget_buyer(user_id=BUYER_ID, actor=ACTOR)) == 0
     assert forget_order(order_id=order.order_id, actor=ACTOR) == 0
 
     assert stored(order).version == before
@@ -93,7 +95,7 @@ def test_buyer_with_an_open_order_is_not_forgotten(make_open):
     ended, still_open = make_closed_order(), make_open()
 
     with pytest.raises(OrdersOpen) as refused:
-        forget_buyer(user_id=BUYER_ID, actor=ACTOR)
+        sum(forget_buyer(user_id=BUYER_ID, actor=ACTOR))
 
     assert refused.value.details == {"order_ids": str(still_open.order_id)}
     assert (person(ended), person(still_open)) == (WHOLE, WHOLE)
@@ -120,7 +122,7 @@ def test_open_or_unknown_order_is_not_forgotten():
 
 def test_key_of_a_forgotten_order_stays_used():
     order = make_closed_order(idempotency_key="k")
-    forget_buyer(user_id=BUYER_ID, actor=ACTOR)
+    sum(forget_buyer(user_id=BUYER_ID, actor=ACTOR))
 
     with pytest.raises(KeyReused):
         make_order(idempotency_key="k")
@@ -133,7 +135,7 @@ def test_many_orders_are_forgotten_in_small_steps(monkeypatch):
     orders = [make_closed_order() for _ in range(5)]
 
     with CaptureQueriesContext(connection) as captured:
-        assert forget_buyer(user_id=BUYER_ID, actor=ACTOR) == 5
+        assert sum(forget_buyer(user_id=BUYER_ID, actor=ACTOR)) == 5
 
     assert len([query for query in captured if query["sql"].startswith("UPDATE")]) == 3
     assert {person(order) for order in orders} == {BLANK}
@@ -143,7 +145,7 @@ def test_forgetting_is_logged_without_what_was_forgotten(caplog):
     make_closed_order()
     caplog.set_level("INFO")
 
-    forget_buyer(user_id=BUYER_ID, actor=ACTOR)
+    sum(forget_buyer(user_id=BUYER_ID, actor=ACTOR))
 
     (line,) = [record.msg for record in caplog.records if record.msg["event"] == "personal_data_forgotten"]
     assert (line["user_id"], line["orders"], line["actor"]) == (BUYER_ID, 1, ACTOR)
@@ -175,6 +177,18 @@ def test_command_leaves_orders_of_another_service_alone(settings):
 
     with pytest.raises(CommandError, match="another service's"):
         run("forget", "--user", "7")
+
+
+def test_database_that_goes_away_between_steps_is_told_with_how_many_are_forgotten(monkeypatch):
+    monkeypatch.setattr(forgetting, "STEP", 2)
+    for _ in range(3):
+        make_closed_order()
+
+    with connection.execute_wrapper(AwayAfter("UPDATE shopping_order ")), pytest.raises(CommandError) as stopped:
+        run("forget", "--user", str(BUYER_ID))
+
+    assert str(stopped.value) == f"{BUSY} Before it: who bought is forgotten in 2 orders."
+    assert run("forget", "--user", str(BUYER_ID)) == "Forgotten: who bought, in 1 order.\n"
 
 
 # By age
@@ -231,6 +245,17 @@ def test_prune_takes_what_is_old_and_nobody_needs():
     assert list(Session.objects.values_list("session_key", flat=True)) == ["young"]
     again = run("prune", "--older-than", "30")
     assert [line.split()[-2] for line in again.splitlines()] == ["0"] * 3
+
+
+def test_database_that_goes_away_between_steps_is_told_with_how_much_was_pruned(monkeypatch):
+    monkeypatch.setattr(forgetting, "STEP", 2)
+    for _ in range(3):
+        age(make_closed_order(), 31)
+
+    with connection.execute_wrapper(AwayAfter("UPDATE shopping_order ")), pytest.raises(CommandError) as stopped:
+        run("prune", "--older-than", "30")
+
+    assert str(stopped.value) == f"{BUSY} Before it: orders that say who bought: 2 done."
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "99999"])

@@ -8,6 +8,7 @@ the database has written down of them; `--find ORDER`, which file has an order.
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rich.progress import Progress, TextColumn
 from charites.common import clock
 from charites.common.errors import ServiceError
 from charites.common.money import money
+from charites.management.steps import stopped_with
 from orders import selectors, services
 
 LEAST_DAYS, MOST_DAYS = services.UNCHANGED.days, 36_500
@@ -57,24 +59,21 @@ class Command(BaseCommand):
         else:
             steps = services.archive_old(folder=existing(to), placed_before=before, now=now)
         total = services.Archived()
-        try:
+        told = partial(found if is_dry else done, total)
+        with stopped_with(told):
             until = services.archivable_until(placed_before=before)
-            for done in with_progress(steps):
-                total.add(done)
-        except ServiceError as error:
-            raise CommandError(f"{error.message} {self.told(total)}") from error
-        except OSError as error:
-            raise CommandError(f"The file could not be written: {error}. {self.told(total)}") from error
-        self.stdout.write(f"orders found: {total.orders}" if is_dry else self.told(total))
+            try:
+                for step in with_progress(steps):
+                    total.add(step)
+            except OSError as error:
+                raise CommandError(f"The file could not be written: {error}. Before it: {told()}.") from error
+        self.stdout.write(told())
         for why, number in total.kept.items():
             self.stdout.write(f"orders left: {number}, {why}")
         if until < before:
             self.stdout.write(
                 f"orders placed since {until:%Y-%m-%d %H:%M} left: endpoints are still to be told of events"
             )
-
-    def told(self, total: services.Archived) -> str:
-        return f"orders archived: {total.orders}, in files: {total.files}"
 
     def check_files(self, folder: Path) -> None:
         wrong = checked = 0
@@ -99,6 +98,14 @@ class Command(BaseCommand):
         order, archive = found
         told = f"{order.get_status_display()}, {money(order.pay_amount)}, archived {archive.created_at:%Y-%m-%d}"
         self.stdout.write(f"{archive.name}: order {order_id} of user {order.user_id}, {told}")
+
+
+def found(total: services.Archived) -> str:
+    return f"orders found: {total.orders}"
+
+
+def done(total: services.Archived) -> str:
+    return f"orders archived: {total.orders}, in files: {total.files}"
 
 
 def existing(folder: Path) -> Path:

@@ -17,6 +17,7 @@ from rich.progress import Progress, TextColumn
 
 from charites.common import clock
 from charites.common.transactions import run
+from charites.management.steps import stopped_with
 from messaging import relay
 from orders import selectors
 from orders import services as orders
@@ -89,7 +90,7 @@ class Command(BaseCommand):
         with Progress(*columns(), console=Console(stderr=True), transient=True) as progress:
             for kind in KINDS:
                 steps = kind.found if dry_run else kind.steps
-                done = count(steps(before), progress, kind.name)
+                done = count(steps(before), progress, kind.name, word)
                 self.stdout.write(f"{kind.name}: {done} {word}")
 
 
@@ -98,11 +99,12 @@ def columns() -> list[TextColumn]:
     return [TextColumn("{task.description}: {task.completed:.0f}")]
 
 
-def count(steps: Iterator[int], progress: Progress, name: str) -> int:
-    """Takes the steps, shows how far they are, and returns the sum."""
+def count(steps: Iterator[int], progress: Progress, name: str, word: str) -> int:
+    """Takes the steps, shows how far they are, and returns the sum. Raises CommandError with what it is by then."""
     task, total = progress.add_task(name, total=None), 0
-    for done in steps:
-        total += done
-        progress.update(task, completed=total)
+    with stopped_with(lambda: f"{name}: {total} {word}"):
+        for done in steps:
+            total += done
+            progress.update(task, completed=total)
     progress.remove_task(task)
     return total

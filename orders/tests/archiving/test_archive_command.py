@@ -2,18 +2,17 @@
 
 import gzip
 import io
-import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
+from charites.common.errors import OutcomeUnknown
 from lab.kit.factories import make_closed_order, make_goods, make_paid_order
 from lab.kit.findings import findings
-from lab.kit.interleaving import Interruption, plain
+from lab.kit.interleaving import AwayAfter, Interruption
 from lab.kit.old_orders import archive, make_completed_order, make_ended_orders, make_old
 from messaging.models import Announced
 from orders.archives import digest_of, write_archive
@@ -22,7 +21,9 @@ from orders.models import Archive, ArchivedOrder, Order
 from orders.services import archiving, check_archives
 from orders.services.checking_archives import Stray
 
-INSERTED = re.compile("INSERT INTO shopping_order_archived ")
+INSERTED = "INSERT INTO shopping_order_archived "
+COUNTED = "FROM messaging_message"
+BUSY = "The shop is busy, or its database is away; the last step had no effect, and may be tried again."
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
 
@@ -111,19 +112,34 @@ def test_database_that_goes_away_between_steps_is_told_with_what_was_done(tmp_pa
     for _ in range(2):
         make_old(make_closed_order(), 801)
 
-    sent: list[str] = []
-
-    def away(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        sent.append(plain(sql))
-        if any(map(INSERTED.match, sent)) and not connection.in_atomic_block:
-            raise OperationalError(2003, "Can't connect")
-        return execute(sql, params, many, context)
-
-    with (
-        connection.execute_wrapper(away),
-        pytest.raises(CommandError, match=r"The shop is busy\. .* orders archived: 1, in files: 1"),
-    ):
+    with connection.execute_wrapper(AwayAfter(INSERTED)), pytest.raises(CommandError) as stopped:
         run("--older-than", 800, "--to", tmp_path)
+
+    assert str(stopped.value) == f"{BUSY} Before it: orders archived: 1, in files: 1."
+
+
+def test_database_that_goes_away_while_orders_are_counted_is_told_with_what_was_found(monkeypatch) -> None:
+    monkeypatch.setattr(archiving, "STEP", 1)
+    monkeypatch.setattr(archiving, "PAGE", 1)
+    for _ in range(2):
+        make_old(make_closed_order(), 801)
+
+    with connection.execute_wrapper(AwayAfter(COUNTED)), pytest.raises(CommandError) as stopped:
+        run("--older-than", 800, "--dry-run")
+
+    assert str(stopped.value) == f"{BUSY} Before it: orders found: 1."
+
+
+def test_commit_of_a_step_that_nobody_knows_of_is_told_so(tmp_path: Path, monkeypatch) -> None:
+    make_old(make_closed_order(), 801)
+    monkeypatch.setattr(archiving, "run", unknown)
+
+    with pytest.raises(CommandError, match="It is not known whether the last step was carried out"):
+        run("--older-than", 800, "--to", tmp_path)
+
+
+def unknown(*_what: object, **_how: object) -> None:
+    raise OutcomeUnknown
 
 
 def test_events_that_endpoints_are_not_told_of_keep_orders_and_it_says_so(tmp_path: Path) -> None:
