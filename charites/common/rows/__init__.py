@@ -2,7 +2,8 @@
 
 The ORM prepares each value of each row by itself, which costs more than everything else about an order. Here Python
 touches a row once, and what is the same in all of them stands in the statement. Used where buyers stand in line: for
-new orders, their lines, keys and stock records, and for payments. Everything else is the ORM's.
+new orders, their lines, keys, pieces and stock records, for stock rows and for payments; and for what archived orders
+are added up to. Everything else is the ORM's.
 """
 
 import json
