@@ -54,6 +54,23 @@ def put(url: str, service: str, body: bytes, headers: dict[str, Any] | None = No
         opened.basic_publish(message, routing_key=queue_of(service))
 
 
+class Garbled(Message):
+    """A message whose properties are these bytes, whatever AMQP says of them."""
+
+    def __init__(self, body: bytes, properties: bytes) -> None:
+        super().__init__(body)
+        self._garbled = properties
+
+    def _serialize_properties(self) -> bytes:
+        return self._garbled
+
+
+def put_garbled(url: str, service: str, body: bytes, properties: bytes) -> None:
+    """Publishes a message whose properties are any bytes; RabbitMQ does not read all of them."""
+    with channel(url) as opened:
+        opened.basic_publish(Garbled(body, properties), routing_key=queue_of(service))
+
+
 def take_dead(url: str, service: str) -> list[Any]:
     """Takes what was put aside; each has `headers`, with the reason, and `body`."""
     found = []

@@ -2,7 +2,8 @@
 
 Publishing is confirmed and mandatory: what has no queue, or no room in it, counts as not sent. A consumer has as many
 messages as it works on at once, and acknowledges each by itself. kombu knows the addresses and makes the connection;
-messages are read as they came, because kombu would unpack what says that it is packed.
+messages are read as they came, because kombu would unpack what says that it is packed. One whose properties the client
+cannot read comes without them: it would end the connection, again and again, and hold up all others.
 """
 
 import random
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from amqp import Message
 from amqp.exceptions import AMQPError, MessageNacked
+from amqp.method_framing import frame_handler
 from django.conf import settings
 from kombu import Connection
 from kombu.exceptions import OperationalError
@@ -32,7 +35,9 @@ SIGNATURE, REQUEST_ID, TRACE = "signature", "request_id", "traceparent"
 TEXT_LENGTH = 255  # of what stands in an envelope, by AMQP's short texts
 DELIVERIES = 20  # of one message whose consumer dies each time; then it is put aside
 QUEUE_BYTES = 256 * 1024 * 1024  # then it takes no more, and the ladder of the rows tries again
-MOST_DEAD = 10_000  # then the oldest of what was put aside go
+MOST_DEAD = 10_000  # then, or at so many bytes, the oldest of what was put aside go
+HEADER_FRAME, NO_PROPERTIES = 2, b"\0\0"
+PROPERTIES_AT = 12  # in a header frame: behind the class, the weight and the size of the body
 FAILURES = (OSError, AMQPError, OperationalError)  # of what kombu and its client raise
 
 
@@ -193,7 +198,7 @@ def declare(channel: Any, service: str) -> None:
     gives the queues another name, or has them deleted first.
     """
     dead = dead_queue_of(service)
-    bounded = {"x-queue-type": "quorum", "x-max-length": MOST_DEAD}
+    bounded = {"x-queue-type": "quorum", "x-max-length": MOST_DEAD, "x-max-length-bytes": QUEUE_BYTES}
     channel.queue_declare(dead, durable=True, auto_delete=False, arguments=bounded)
     arguments = {
         "x-queue-type": "quorum",
@@ -232,7 +237,7 @@ def connect(address: str, seconds: float, heartbeat_seconds: int) -> Any:
         address,
         connect_timeout=seconds,
         heartbeat=heartbeat_seconds,
-        transport_options={"confirm_publish": True},
+        transport_options={"confirm_publish": True, "frame_handler": frames},
     )
     if address.startswith("amqps:"):
         connection.ssl = tls(connection.hostname)
@@ -242,6 +247,27 @@ def connect(address: str, seconds: float, heartbeat_seconds: int) -> Any:
         connection.collect()
         raise
     return connection
+
+
+def frames(connection: Any, callback: Any) -> Callable[[Any], bool]:
+    """Takes frames as the client does, but for headers that it cannot read."""
+    take: Callable[[Any], bool] = frame_handler(connection, callback)
+
+    def take_readable(frame: Any) -> bool:
+        kind, channel, content = frame
+        return take((kind, channel, readable(content) if kind == HEADER_FRAME else content))
+
+    return take_readable
+
+
+def readable(header: bytes) -> bytes:
+    """A header frame as it is, or without properties where they are none: a text that is not UTF-8, a time of no
+    calendar, a table within a table within a table."""
+    try:
+        Message().inbound_header(header)
+    except Exception:  # noqa: BLE001 (whatever the client makes of bytes of a stranger)
+        return header[:PROPERTIES_AT] + NO_PROPERTIES
+    return header
 
 
 def tls(host: str) -> dict[str, Any]:

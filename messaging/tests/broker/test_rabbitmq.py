@@ -1,6 +1,7 @@
 """RabbitMQ itself: what it lets nobody lose, what it has no room for, what strangers put into it, and TLS."""
 
 import socket
+import struct
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -191,6 +192,44 @@ def test_what_strangers_put_there_is_unreadable_and_is_put_aside_with_the_reason
     assert (dead.body or b"") == body[:65_536]
 
 
+def table(entries: bytes) -> bytes:
+    """A table of AMQP that holds these."""
+    return struct.pack(">I", len(entries)) + entries
+
+
+def tables(depth: int) -> bytes:
+    """A table that holds a table that holds a table."""
+    found = b""
+    for _ in range(depth):
+        found = b"\x01aF" + table(found)
+    return found
+
+
+TYPE, HEADERS = struct.pack(">H", 0x0020), struct.pack(">H", 0x2000)  # which properties follow
+GARBLED = {
+    "a name that is no text": TYPE + b"\x02\xff\xfe",
+    "a time of no calendar": HEADERS + table(b"\x01aT" + b"\xff" * 8),
+    "tables in tables": HEADERS + table(tables(2_000)),
+}
+
+
+@pytest.mark.parametrize("properties", GARBLED.values(), ids=GARBLED)
+def test_message_whose_properties_the_client_cannot_read_is_put_aside_and_holds_up_no_other(
+    broker, service, server, properties
+):
+    broker_queues.put_garbled(server.url, service, b"rubbish", properties)
+    broker.publish(service, ENVELOPE)
+    (rubbish, good) = take_two(broker, service)
+
+    with pytest.raises(Unreadable, match="it lacks its type") as unreadable:
+        rubbish.read()
+    broker.dead_letter(rubbish, str(unreadable.value))
+
+    assert good.read() == ENVELOPE
+    (dead,) = broker_queues.take_dead(server.url, service)
+    assert (dead.body, dead.headers["bytes"]) == (b"rubbish", len(b"rubbish"))
+
+
 NAMES = {"type": "Stock.RollbackStock", "correlation_id": "42.lease", "reply_to": "orders"}
 
 
@@ -226,6 +265,17 @@ def test_dead_letters_are_bounded_and_the_oldest_go(broker, monkeypatch, server)
         broker.dead_letter(take(broker, service), "rubbish")
 
     assert [dead.body for dead in broker_queues.take_dead(server.url, service)] == [b"2", b"3", b"4"]
+
+
+def test_dead_letters_that_are_large_are_bounded_by_their_bytes(broker, monkeypatch, server):
+    monkeypatch.setattr(rabbitmq, "QUEUE_BYTES", 10_000)
+    service = next(services)
+    broker.take([service], seconds=0.1)
+    for number in range(3):
+        broker_queues.put(server.url, service, str(number).encode() * 4_000)
+        broker.dead_letter(take(broker, service), "rubbish")
+
+    assert [dead.body[:1] for dead in broker_queues.take_dead(server.url, service)] == [b"1", b"2"]
 
 
 # Addresses
