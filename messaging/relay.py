@@ -91,10 +91,12 @@ def deliver_one(message: Message, *, now: datetime) -> None:
 
 
 def change_claimed(message: Message, **columns: object) -> bool:
-    """Ends the claim of one message and changes it; whether it was still ours. What somebody else has taken over
-    meanwhile is theirs to tell of."""
+    """Ends the claim of one message, whose lease is nobody's from then on, and changes it; whether it was still ours.
+    What somebody else has taken over meanwhile is theirs to tell of."""
     claimed = Message.objects.filter(pk=message.pk, lease=message.lease, state=Message.State.READY)
-    changed = run(lambda: claimed.update(**columns, claimed_until=None, updated_at=Now()), name="change_message")
+    changed = run(
+        lambda: claimed.update(**columns, lease="", claimed_until=None, updated_at=Now()), name="change_message"
+    )
     if not changed:
         log.warning("lease_lost", topic=message.topic, key=message.key, attempts=message.attempts)
     return bool(changed)

@@ -1,8 +1,9 @@
 """What other services answer ends the messages that asked.
 
-An answer is believed when the service signed it that was asked. That a try has taken effect ends the message whichever
-try it was, and also one that is dead by then. A refusal counts of the last try alone: behind an older one another try
-is on its way.
+An answer is believed when the service signed it that was asked, for whoever asked: what somebody else is told about a
+question of his own ends nothing here. That a try has taken effect ends the message whichever try it was, and also one
+that is dead by then. A refusal counts of the last try alone, and once: behind an older one another try is on its way,
+and one that counted again would put the next try off.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from google.rpc.status_pb2 import Status
 from charites.common.auth import Identity
 from charites.common.errors import ServiceError
 from charites.common.logs import request_context
+from charites.common.models import MAX_INT64
 from charites.common.rpc import error_in
 from messaging.broker.port import Envelope, Unreadable
 from messaging.broker.sending import OPEN, Sending, as_sending, finish, row_of
@@ -38,11 +40,13 @@ class Answer(NamedTuple):
     status: Status
 
 
-def read_answer(envelope: Envelope, sender: Identity) -> Answer:
-    """Raises Unreadable."""
+def read_answer(envelope: Envelope, sender: Identity, *, queue: str) -> Answer:
+    """`queue`: the service whose queue it lay in. Raises Unreadable."""
+    if envelope.reply_to != queue:
+        raise Unreadable(f"it is an answer to {envelope.reply_to[:64]!r}")
     row, _, lease = envelope.about.rpartition(".")
     number, _, made = row.partition(".")
-    if not (number.isascii() and number.isdigit() and made and lease):
+    if not (number.isascii() and number.isdigit() and int(number) <= MAX_INT64 and made and lease):
         raise Unreadable("it is an answer, and says not to which message")
     try:
         return Answer(int(number), row, lease, sender.name, Status.FromString(envelope.body))

@@ -70,7 +70,7 @@ class Receiver:
                 envelope = delivery.read()
                 sender = sender_of(envelope)
                 if envelope.kind == ANSWER:
-                    found.append((delivery, answers.read_answer(envelope, sender)))
+                    found.append((delivery, answers.read_answer(envelope, sender, queue=delivery.queue)))
                 else:
                     questions.append(Asked(delivery, envelope, sender, method_of(envelope, sender)))
             except Unreadable as error:

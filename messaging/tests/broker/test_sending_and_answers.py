@@ -7,6 +7,8 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.status_pb2 import Status
 from prometheus_client import REGISTRY
 
 from charites.common.errors import Busy, Why, busy
@@ -295,6 +297,35 @@ def test_refusal_goes_to_the_ladder_with_what_was_said(between):
     assert busy(Why.QUEUE).message in message.last_error
 
 
+def test_refusal_that_comes_again_does_not_put_the_next_try_off(between):
+    message = make()
+    between.sender.round(now=NOW)
+    (asked,) = between.asked()
+    between.answer(asked, busy(Why.QUEUE))
+    between.receiver.round(now=later(1))
+
+    between.answer(asked, busy(Why.QUEUE))
+    between.receiver.round(now=later(3))
+
+    assert (state_of(message), due_after(message)) == ("ready", 1 + 3)
+    assert between.sender.round(now=later(1 + 3)) == 1
+
+
+def test_refusal_that_cannot_be_read_goes_to_the_ladder(between):
+    message = make()
+    between.sender.round(now=NOW)
+    (asked,) = between.asked()
+    refusal = Status(code=14, details=[AnyMessage(type_url="type.googleapis.com/Error", value=b"\xff\xff")])
+    between.queues.put(
+        "orders", sign(Envelope(ANSWER, asked.about, "orders", refusal.SerializeToString()), name="warehouse")
+    )
+
+    between.receiver.round(now=later(1))
+
+    assert (state_of(message), due_after(message)) == ("ready", 1 + 3)
+    assert "DecodeError" in message.last_error
+
+
 def test_refusal_of_the_last_try_is_death(between):
     message = make(attempts=2)
     between.sender.round(now=NOW)
@@ -334,6 +365,20 @@ def test_answer_of_another_service_ends_nothing(between, name):
     assert (state_of(message), message.last_error) == ("ready", NO_ANSWER)
 
 
+def test_answer_that_somebody_else_was_given_and_sends_on_ends_nothing(between):
+    """Whoever may ask the warehouse chooses what the question is about, and gets the warehouse's word on that."""
+    message = make()
+    between.sender.round(now=NOW)
+    (asked,) = between.asked()
+    given = sign(Envelope(ANSWER, asked.about, "goods", Status().SerializeToString()), name="warehouse")
+
+    between.queues.put("orders", given)
+    between.receiver.round(now=NOW)
+
+    assert (state_of(message), message.last_error) == ("ready", NO_ANSWER)
+    assert between.queues.dead == [("orders", "it is an answer to 'goods'")]
+
+
 def test_refusal_that_names_another_lease_changes_nothing(between):
     message = make()
     between.sender.round(now=NOW)
@@ -368,6 +413,8 @@ def test_answer_about_a_row_that_had_the_id_before_ends_nothing(between):
         ("5.20260101.", b""),
         ("five.20260101.lease", b""),
         ("٥.20260101.lease", b""),
+        ("9223372036854775808.20260101.lease", b""),
+        ("9" * 200 + ".20260101.lease", b""),
         ("5.20260101.lease", b"\xff\xff"),
     ],
 )
