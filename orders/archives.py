@@ -13,11 +13,13 @@ import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.db.models import Model
 
+from charites.common.models import MAX_INT64
 from orders.history import History
 from orders.models import Order
 
@@ -25,8 +27,10 @@ SUFFIX = ".jsonl.gz"
 PART = re.compile(r"orders-\d+-\d+\.[0-9a-f]+\.part")  # the name of a file that is being written
 DIGITS = 12  # of the digest, in a name
 VERSION = 1
+UNREADABLE = (EOFError, gzip.BadGzipFile, zlib.error, ValueError, KeyError, TypeError, RecursionError)
 PERSONAL = {"receive_address", "receive_name", "receive_phone", "request_digest"}
-READ_BYTES = 1 << 20
+ANY_SIZE = 1 << 62
+MOST_BYTES, MOST_ORDERS = 256 * 1024 * 1024, 10_000  # of a file that may be anybody's, unpacked
 
 
 class ArchiveFile(NamedTuple):
@@ -84,7 +88,9 @@ def as_line(history: History) -> bytes:
     }
     told = {"v": VERSION, "order": as_columns(history.order)}
     told |= {name: [as_columns(row) for row in found] for name, found in rows.items()}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"), default=as_text).encode() + b"\n"
+    line = json.dumps(told, ensure_ascii=False, separators=(",", ":"), default=as_text)
+    # Half a character, which JSON in the database may hold, becomes the escape that JSON has for it.
+    return line.encode(errors="backslashreplace") + b"\n"
 
 
 def as_columns(row: Model) -> dict[str, Any]:
@@ -125,18 +131,40 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_archive(path: Path) -> Iterator[Filed]:
-    """Yields what a file says of its orders. Raises ArchiveUnreadable, OSError."""
+def read_archive(path: Path, *, most_bytes: int = ANY_SIZE) -> Iterator[Filed]:
+    """Yields what a file says of its orders. Raises ArchiveUnreadable, also where it holds more, unpacked; OSError."""
+    left = most_bytes
     try:
         with gzip.open(path, "rb") as lines:
-            for line in lines:
+            while line := lines.readline(left + 1):
+                left -= len(line)
+                if left < 0:
+                    raise ArchiveUnreadable(f"it holds more than {most_bytes} bytes")
                 yield as_filed(json.loads(line))
-    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise ArchiveUnreadable(repr(error)) from error
+
+
+def read_numbers(path: Path) -> list[int]:
+    """Returns which orders a file has that may be anybody's. Raises ArchiveUnreadable, OSError."""
+    filed = islice(read_archive(path, most_bytes=MOST_BYTES), MOST_ORDERS + 1)
+    numbers = [order.order_id for order in filed]
+    if not 0 < len(numbers) <= MOST_ORDERS:
+        raise ArchiveUnreadable("it has no orders, or more than one file of ours")
+    return numbers
 
 
 def as_filed(told: dict[str, Any]) -> Filed:
     order = told["order"]
-    numbers = (int(order["order_id"]), int(order["user_id"]), order["status"], order["pay_amount"])
-    is_closed = order["status"] == Order.Status.CLOSED
-    return Filed(*numbers, 0 if is_closed else sum(line["num"] for line in told["lines"]))
+    order_id, user_id = as_number(order["order_id"]), as_number(order["user_id"])
+    status, pay_amount = as_number(order["status"]), as_number(order["pay_amount"])
+    pieces = 0 if status == Order.Status.CLOSED else sum(as_number(line["num"]) for line in told["lines"])
+    return Filed(order_id, user_id, status, pay_amount, pieces)
+
+
+def as_number(told: object) -> int:
+    """A number as the database has it, from its text or itself. Raises ValueError."""
+    number = int(told) if isinstance(told, int | str) else -1
+    if not 0 <= number <= MAX_INT64:
+        raise ValueError(f"{type(told).__name__} is no number of ours")
+    return number

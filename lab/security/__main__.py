@@ -57,7 +57,13 @@ def failed(folder: Path, ground: Ground, tests: set[str]) -> tuple[set[str], str
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short", f"--junitxml={report}", *sorted(tests)]
     try:
         done = subprocess.run(
-            command, cwd=folder, env=ground.environment(), capture_output=True, text=True, timeout=SECONDS
+            command,
+            cwd=folder,
+            env=ground.environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",  # a test shows whatever a program turned wrong says
+            timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
         return set(tests), f"over {SECONDS} s"

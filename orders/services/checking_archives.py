@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from functools import partial
+from os.path import realpath
 from pathlib import Path
 from typing import NamedTuple
 
 from charites.common.transactions import reading, run
 from orders import selectors
-from orders.archives import ArchiveUnreadable, Filed, digest_of, is_part, read_archive
+from orders.archives import ArchiveUnreadable, Filed, digest_of, is_part, read_archive, read_numbers
 from orders.models import Archive, Order
 
 MOST_SHOWN = 10  # orders that one finding names
@@ -19,9 +20,10 @@ class Stray(StrEnum):
 
     UNFINISHED = "part of a file, and no archive. It may be deleted; a run that is writing it ends with an error."
     LEFT = (
-        "no archive. Its orders are in the database, or in other files; it may be deleted before anything is archived "
-        "again."
+        "no archive of this database. Its orders are in it, or in other files; it may be deleted before anything is "
+        "archived again."
     )
+    SAME = "another name of an archive; left alone."
     FOREIGN = "no archive of ours; left alone."
 
 
@@ -36,16 +38,17 @@ class CheckedFile(NamedTuple):
 
 def check_archives(*, folder: Path) -> Iterator[CheckedFile]:
     """Yields every file that the database names, oldest first, then those in the folder that it does not. Changes
-    nothing; may run beside archiving. Raises OSError, Busy, OutcomeUnknown."""
+    nothing; may run beside archiving. Raises OSError where the folder cannot be read, Busy, OutcomeUnknown."""
     found = sorted(folder.glob("orders-*"))  # before the names: whoever commits a file later has not written it yet
-    names = set()
+    names, archives = set(), set()
     with reading():
         for archive in selectors.each_archive():
             names.add(archive.name)
+            archives.add(realpath(folder / archive.name))
             yield CheckedFile(archive.name, find_wrong(archive, folder))
         for path in found:
             if path.name not in names:
-                yield check_stray(path)
+                yield CheckedFile(path.name, stray=Stray.SAME) if realpath(path) in archives else check_stray(path)
 
 
 def check_stray(path: Path) -> CheckedFile:
@@ -54,9 +57,11 @@ def check_stray(path: Path) -> CheckedFile:
     if is_part(path):
         return CheckedFile(path.name, stray=Stray.UNFINISHED)
     try:
-        numbers = [filed.order_id for filed in read_archive(path)] if path.is_file() else []
+        numbers = read_numbers(path) if path.is_file() else []
     except ArchiveUnreadable:
         numbers = []
+    except OSError as error:
+        return CheckedFile(path.name, unread(error))
     if not numbers:
         return CheckedFile(path.name, stray=Stray.FOREIGN)
     look = partial(look_up, path.name, numbers)
@@ -88,14 +93,14 @@ def find_missing(gone: Sequence[int], folder: Path) -> list[int]:
 def find_wrong(archive: Archive, folder: Path) -> str:
     """What is wrong with a file; empty when nothing is."""
     path = folder / archive.name
-    if not path.is_file():
-        return "It is not there."
-    if digest_of(path) != archive.digest:
-        return "It is not as it was written: its SHA-256 is another one."
     try:
+        if not path.is_file():
+            return "It is not there."
+        if digest_of(path) != archive.digest:
+            return "It is not as it was written: its SHA-256 is another one."
         filed = list(read_archive(path))
-    except ArchiveUnreadable as error:
-        return f"It cannot be read: {error}"
+    except (ArchiveUnreadable, OSError) as error:
+        return unread(error)
     sums = (len(filed), sum(order.pay_amount for order in filed), sum(order.pieces for order in filed))
     if sums != (archive.orders, archive.amount, archive.pieces):
         return "Its orders come to another sum than was written down of them."
@@ -109,3 +114,7 @@ def find_wrong(archive: Archive, folder: Path) -> str:
         numbers = ", ".join(map(str, differing[:MOST_SHOWN]))
         return f"The database has kept something else of these orders: {numbers}"
     return ""
+
+
+def unread(error: Exception) -> str:
+    return f"It cannot be read: {error}"

@@ -82,11 +82,11 @@ class Command(BaseCommand):
                 checked += not file.stray
                 wrong += bool(file.wrong)
                 if told := file.wrong or file.stray:
-                    self.stdout.write(f"{file.name}: {told}")
+                    self.stdout.write(f"{readable(file.name)}: {told}")
         except ServiceError as error:
             raise CommandError(error.message) from error
         except OSError as error:
-            raise CommandError(f"A file could not be read: {error}.") from error
+            raise CommandError(f"The folder could not be read: {error}.") from error
         if wrong:
             raise CommandError(f"{wrong} of {checked} files are not as they should be.")
         self.stdout.write(f"files checked: {checked}")
@@ -113,6 +113,11 @@ def existing(folder: Path) -> Path:
     if not folder.is_dir():
         raise CommandError(f"There is no folder {folder}: make it first.")
     return folder
+
+
+def readable(name: str) -> str:
+    """The name of a file that may be anybody's: what a terminal would obey, or cannot show, as Python writes it."""
+    return name if name.isprintable() else ascii(name)
 
 
 def with_progress(steps: Iterator[services.Archived]) -> Iterator[services.Archived]:

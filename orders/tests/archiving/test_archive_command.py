@@ -2,8 +2,12 @@
 
 import gzip
 import io
+import json
+import os
+import tracemalloc
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,6 +19,7 @@ from lab.kit.findings import findings
 from lab.kit.interleaving import AwayAfter, Interruption
 from lab.kit.old_orders import archive, make_completed_order, make_ended_orders, make_old
 from messaging.models import Announced
+from orders import archives
 from orders.archives import digest_of, write_archive
 from orders.history import read_histories
 from orders.models import Archive, ArchivedOrder, Order
@@ -225,10 +230,11 @@ def test_file_that_nobody_committed_may_be_deleted_while_its_orders_are_there(tm
 
     part = "part of a file, and no archive. It may be deleted; a run that is writing it ends with an error."
     left = (
-        "no archive. Its orders are in the database, or in other files; it may be deleted before anything is archived"
+        "no archive of this database. Its orders are in it, or in other files; it may be deleted before anything is"
+        " archived again."
     )
     said = run("--check", tmp_path)
-    assert said == f"orders-1-2.77.part: {part}\n{written.name}: {left} again.\nfiles checked: 0\n"
+    assert said == f"orders-1-2.77.part: {part}\n{written.name}: {left}\nfiles checked: 0\n"
 
 
 def test_file_that_nobody_committed_may_be_deleted_while_another_one_has_its_orders(file: Path) -> None:
@@ -251,23 +257,101 @@ def test_files_of_another_database_are_to_be_kept(file: Path) -> None:
     assert check(file.parent) == f"{file.name}: Neither the database nor a right file of it has {told}"
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("orders-2026.xlsx", b"PK"),
-        ("orders-1-2.jsonl.gz", gzip.compress(b'{"order": []}\n')),
-        ("orders-none.jsonl.gz", gzip.compress(b"")),
-        ("orders-download.part", b""),
-    ],
-    ids=["spreadsheet", "no order", "nothing", "download"],
-)
-def test_file_of_somebody_else_is_left_alone(name: str, content: bytes, tmp_path: Path) -> None:
+def line(**order: Any) -> bytes:
+    """An order as a file has it, but for what is given."""
+    told = {"order_id": "5", "user_id": "7", "status": 300, "pay_amount": 1, **order}
+    return gzip.compress(json.dumps({"order": told, "lines": []}).encode() + b"\n")
+
+
+FOREIGN = {
+    "spreadsheet": ("orders-2026.xlsx", b"PK"),
+    "no order": ("orders-1-2.jsonl.gz", gzip.compress(b'{"order": []}\n')),
+    "nothing": ("orders-none.jsonl.gz", gzip.compress(b"")),
+    "download": ("orders-download.part", b""),
+    "lists in lists": ("orders-deep.gz", gzip.compress(b"[" * 5_000)),
+    "no end": ("orders-endless.gz", gzip.compress(bytes(1_000_000))),
+    "too many": ("orders-many.gz", line() * 4),
+    "a number without end": ("orders-infinity.gz", line(order_id=float("inf"))),
+    "a number too large": ("orders-large.gz", line(order_id=str(2**63))),
+    "no number": ("orders-list.gz", line(status=[])),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), FOREIGN.values(), ids=FOREIGN)
+def test_file_of_somebody_else_is_left_alone(name: str, content: bytes, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(archives, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(archives, "MOST_ORDERS", 3)
     put(tmp_path, name, content)
     (tmp_path / "orders-of-may").mkdir()
 
     told = sorted((name, "orders-of-may"))
     alone = "".join(f"{path}: no archive of ours; left alone.\n" for path in told)
     assert run("--check", tmp_path) == f"{alone}files checked: 0\n"
+
+
+def test_file_that_unpacks_into_more_than_memory_is_not_unpacked(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(archives, "MOST_BYTES", 1_000_000)
+    put(tmp_path, "orders-bomb.gz", gzip.compress(bytes(100_000_000), 1))
+
+    tracemalloc.start()
+    said = run("--check", tmp_path)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert said == "orders-bomb.gz: no archive of ours; left alone.\nfiles checked: 0\n"
+    assert peak < 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("orders-\x1b[2J", r"'orders-\x1b[2J'"), ("orders-\udcff", r"'orders-\udcff'"), ("orders-五月", "orders-五月")],
+    ids=["an order to the terminal", "no text", "Chinese"],
+)
+def test_name_of_a_file_that_may_be_anybodys_is_shown_and_not_obeyed(name: str, shown: str, tmp_path: Path) -> None:
+    put(tmp_path, name, b"")
+
+    assert run("--check", tmp_path) == f"{shown}: no archive of ours; left alone.\nfiles checked: 0\n"
+
+
+def test_links_that_lead_nowhere_or_into_devices_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "orders-loop").symlink_to("orders-loop")
+    (tmp_path / "orders-nowhere").symlink_to("nowhere")
+    (tmp_path / "orders-zeros").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "orders-waits")
+
+    said = run("--check", tmp_path)
+
+    assert said.count("no archive of ours; left alone.") == 4
+    assert said.endswith("files checked: 0\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="only Linux has a file that root cannot read")
+def test_file_that_cannot_be_read_is_named_and_the_others_are_looked_at(file: Path) -> None:
+    other = put(file.parent, "orders-zz.gz", b"PK")
+    stray = file.parent / "orders-0"
+    stray.symlink_to(f"/proc/self/task/{os.getpid()}/mem")
+    file.rename(file.parent / "elsewhere")
+    file.symlink_to("/proc/self/mem")
+
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="2 of 2 files are not as they should be"):
+        call_command("archive", "--check", str(file.parent), stdout=out)
+
+    unread = "It cannot be read: [Errno 5] Input/output error"
+    assert out.getvalue().splitlines() == [
+        f"{file.name}: {unread}",
+        f"{stray.name}: {unread}",
+        f"{other.name}: no archive of ours; left alone.",
+    ]
+
+
+def test_file_behind_the_link_that_the_database_names_is_not_called_deletable(file: Path) -> None:
+    moved = file.rename(file.parent / "orders-2026.jsonl.gz")
+    file.symlink_to(moved.name)
+
+    said = run("--check", file.parent)
+
+    assert said == f"{moved.name}: another name of an archive; left alone.\nfiles checked: 1\n"
 
 
 def test_file_that_is_committed_during_the_check_is_not_called_deletable(file: Path) -> None:

@@ -38,7 +38,7 @@ from orders.archives import ArchiveFile, is_part, write_archive
 from orders.history import Kept, read_histories
 from orders.models import Archive, ArchivedOrder, ArchivedPieces, Order, OrderDetail, Payment, Refund, RefundLine
 from orders.payloads import RefundOrder
-from orders.services import archiving, cancel_order, find_old, record_captures, refund_order
+from orders.services import archiving, cancel_order, check_archives, find_old, record_captures, refund_order
 from stock.models import ARCHIVED_ORDERS, StockRecord
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
@@ -105,6 +105,18 @@ def test_file_has_every_row_of_an_order_and_not_who_bought(tmp_path: Path) -> No
     digest = Archive.objects.get().digest
     assert file.name == f"orders-{refunded.order_id}-{refunded.order_id}-{digest[:12]}.jsonl.gz"
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_order_of_a_product_whose_texts_hold_half_a_character_leaves_and_is_read_again(tmp_path: Path) -> None:
+    """No door lets it in, and JSON of the database can hold it."""
+    order, odd = make_completed_order(), ["\ud83d", "\0\n\u2028 \udcff五月"]
+    OrderDetail.objects.filter(order_id=order.order_id).update(detail=odd)
+
+    assert archive(tmp_path).orders == 1
+
+    (told,) = read_lines(tmp_path)
+    assert told["lines"][0]["detail"] == odd
+    assert [file.wrong for file in check_archives(folder=tmp_path)] == [""]
 
 
 def test_next_ones_are_added_to_what_was_carried_over(tmp_path: Path) -> None:
