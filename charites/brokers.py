@@ -29,6 +29,13 @@ def options_for_sentinels(watched: Watched) -> dict[str, Any]:
     return {"master_name": watched.name, "sentinel_kwargs": watched.of_sentinels(SENTINEL_SECONDS)}
 
 
+def options_for_rabbitmq() -> dict[str, Any]:
+    """Returns what AMQP's client is told: how long it may wait, and that no message ends a connection."""
+    from charites.common.amqp_frames import frames  # noqa: PLC0415 (only RabbitMQ needs its client)
+
+    return {"read_timeout": 5, "write_timeout": 5, "frame_handler": frames}
+
+
 def tls_of_redis(url: str) -> dict[str, Any]:
     """Returns what kombu checks the server's certificate by, where the address itself does not say it. Without that it
     would check nothing."""

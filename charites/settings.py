@@ -333,7 +333,7 @@ CELERY_BROKER_NATIVE_DELAYED_DELIVERY_QUEUE_TYPE = "quorum"
 CELERY_WORKER_DETECT_QUORUM_QUEUES = True  # which refuse a prefetch limit for a whole connection
 CELERY_BROKER_HEARTBEAT = 20  # seconds; two missed ones, and the worker of a hung RabbitMQ connects anew
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    {"read_timeout": 5, "write_timeout": 5}
+    brokers.options_for_rabbitmq()
     if ON_RABBITMQ
     else {
         "visibility_timeout": CELERY_VISIBILITY_TIMEOUT_SECONDS,

@@ -1,5 +1,6 @@
 """A look into the queues of a RabbitMQ between services, and a hand in them: past the port, as strangers have it."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -65,10 +66,31 @@ class Garbled(Message):
         return self._garbled
 
 
-def put_garbled(url: str, service: str, body: bytes, properties: bytes) -> None:
+def put_garbled(url: str, queue: str, body: bytes, properties: bytes) -> None:
     """Publishes a message whose properties are any bytes; RabbitMQ does not read all of them."""
     with channel(url) as opened:
-        opened.basic_publish(Garbled(body, properties), routing_key=queue_of(service))
+        opened.basic_publish(Garbled(body, properties), routing_key=queue)
+
+
+def table(entries: bytes) -> bytes:
+    """A table of AMQP that holds these."""
+    return struct.pack(">I", len(entries)) + entries
+
+
+def tables(depth: int) -> bytes:
+    """A table that holds a table that holds a table."""
+    found = b""
+    for _ in range(depth):
+        found = b"\x01aF" + table(found)
+    return found
+
+
+TYPE, HEADERS = struct.pack(">H", 0x0020), struct.pack(">H", 0x2000)  # which properties follow
+GARBLED = {
+    "a name that is no text": TYPE + b"\x02\xff\xfe",
+    "a time of no calendar": HEADERS + table(b"\x01aT" + b"\xff" * 8),
+    "tables in tables": HEADERS + table(tables(2_000)),
+}
 
 
 def take_dead(url: str, service: str) -> list[Any]:

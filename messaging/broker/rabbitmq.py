@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from amqp import Message
 from amqp.exceptions import AMQPError, MessageNacked
-from amqp.method_framing import frame_handler
 from django.conf import settings
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from charites.common.amqp_frames import frames
 from charites.common.threads import AT_ONCE
 from messaging.broker.port import BrokerAway, Envelope, NotPublished, Unreadable
 
@@ -36,8 +35,6 @@ TEXT_LENGTH = 255  # of what stands in an envelope, by AMQP's short texts
 DELIVERIES = 20  # of one message whose consumer dies each time; then it is put aside
 QUEUE_BYTES = 256 * 1024 * 1024  # then it takes no more, and the ladder of the rows tries again
 MOST_DEAD = 10_000  # then, or at so many bytes, the oldest of what was put aside go
-HEADER_FRAME, NO_PROPERTIES = 2, b"\0\0"
-PROPERTIES_AT = 12  # in a header frame: behind the class, the weight and the size of the body
 FAILURES = (OSError, AMQPError, OperationalError)  # of what kombu and its client raise
 
 
@@ -247,27 +244,6 @@ def connect(address: str, seconds: float, heartbeat_seconds: int) -> Any:
         connection.collect()
         raise
     return connection
-
-
-def frames(connection: Any, callback: Any) -> Callable[[Any], bool]:
-    """Takes frames as the client does, but for headers that it cannot read."""
-    take: Callable[[Any], bool] = frame_handler(connection, callback)
-
-    def take_readable(frame: Any) -> bool:
-        kind, channel, content = frame
-        return take((kind, channel, readable(content) if kind == HEADER_FRAME else content))
-
-    return take_readable
-
-
-def readable(header: bytes) -> bytes:
-    """A header frame as it is, or without properties where they are none: a text that is not UTF-8, a time of no
-    calendar, a table within a table within a table."""
-    try:
-        Message().inbound_header(header)
-    except Exception:  # noqa: BLE001 (whatever the client makes of bytes of a stranger)
-        return header[:PROPERTIES_AT] + NO_PROPERTIES
-    return header
 
 
 def tls(host: str) -> dict[str, Any]:

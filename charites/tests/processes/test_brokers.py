@@ -18,6 +18,7 @@ from kombu import Connection
 from pytest_django.fixtures import Settings
 
 from charites.brokers import kind_of, old_celery, unfit
+from lab.kit import broker_queues
 from lab.kit.factories import bearer, make_goods, make_order, stored
 from lab.kit.processes.shop import ROOT, START_SECONDS, Shop, wait_until
 from lab.servers import EmbeddedRedis, RabbitMQ, Server
@@ -206,6 +207,25 @@ def test_rabbitmq_that_lost_everything_gets_its_queues_from_a_worker(
             seconds=BOUND_SECONDS,
             what="a countdown closes the order",
         )
+        assert shop.end("worker") == 0
+
+
+@pytest.mark.servers
+def test_message_whose_properties_cannot_be_read_ends_no_worker(
+    environment: dict[str, str], rabbitmq: RabbitMQ, tmp_path: Path
+) -> None:
+    make_goods(1, stock=5)
+    with Shop(tmp_path, environment) as shop, Setter(environment) as setter:
+        shop.start("worker")
+        await_worker()
+        for properties in broker_queues.GARBLED.values():
+            broker_queues.put_garbled(rabbitmq.url, QUEUE, b"rubbish", properties)
+
+        order = make_order(now=timezone.now() - timedelta(days=1))
+        assert setter.set(seconds=1)["error"] is None
+        await_close(order.order_id)
+
+        assert count(rabbitmq, QUEUE) == 0
         assert shop.end("worker") == 0
 
 

@@ -1,7 +1,6 @@
 """RabbitMQ itself: what it lets nobody lose, what it has no room for, what strangers put into it, and TLS."""
 
 import socket
-import struct
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -192,32 +191,11 @@ def test_what_strangers_put_there_is_unreadable_and_is_put_aside_with_the_reason
     assert (dead.body or b"") == body[:65_536]
 
 
-def table(entries: bytes) -> bytes:
-    """A table of AMQP that holds these."""
-    return struct.pack(">I", len(entries)) + entries
-
-
-def tables(depth: int) -> bytes:
-    """A table that holds a table that holds a table."""
-    found = b""
-    for _ in range(depth):
-        found = b"\x01aF" + table(found)
-    return found
-
-
-TYPE, HEADERS = struct.pack(">H", 0x0020), struct.pack(">H", 0x2000)  # which properties follow
-GARBLED = {
-    "a name that is no text": TYPE + b"\x02\xff\xfe",
-    "a time of no calendar": HEADERS + table(b"\x01aT" + b"\xff" * 8),
-    "tables in tables": HEADERS + table(tables(2_000)),
-}
-
-
-@pytest.mark.parametrize("properties", GARBLED.values(), ids=GARBLED)
+@pytest.mark.parametrize("properties", broker_queues.GARBLED.values(), ids=broker_queues.GARBLED)
 def test_message_whose_properties_the_client_cannot_read_is_put_aside_and_holds_up_no_other(
     broker, service, server, properties
 ):
-    broker_queues.put_garbled(server.url, service, b"rubbish", properties)
+    broker_queues.put_garbled(server.url, rabbitmq.queue_of(service), b"rubbish", properties)
     broker.publish(service, ENVELOPE)
     (rubbish, good) = take_two(broker, service)
 
