@@ -93,6 +93,8 @@ def verify(token: str, purpose: str, now: Callable[[], datetime] = clock.now) ->
 @lru_cache(VERIFIED_TOKENS)
 def _verify(token: str, purpose: str, accepted: keys.Keys) -> Verified:
     """What a token says, whatever the time. What is remembered is forgotten with a change of the keys."""
+    if not token.isascii():  # the library would fail over half a character, which AMQP can bring
+        raise Unauthenticated
     for key in accepted.verifying:
         try:
             claims = jwt.decode(token, key.key, [key.algorithm], options=OPTIONS)

@@ -40,7 +40,7 @@ def test_what_stands_in_the_logs_alone_is_not_signed():
     assert sender_of(replace(sign(UNSIGNED, name="orders"), headers={"request_id": "r"})).name == "orders"
 
 
-@pytest.mark.parametrize("signature", ["", "rubbish", "a.b.c"])
+@pytest.mark.parametrize("signature", ["", "rubbish", "a.b.c", "é.b.c", "\ud800.b.c"])
 def test_rubbish_is_nobodys_word(signature):
     assert reason(replace(UNSIGNED, signature=signature)) == NOBODY
 
