@@ -6,6 +6,8 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import celeryd_init, heartbeat_sent, worker_ready
+from kombu import compression
+from kombu.exceptions import ContentDisallowed
 from kombu.transport.redis import QoS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charites.settings")
@@ -18,6 +20,15 @@ app.autodiscover_tasks()
 # broken it fails, with an error that ends the whole worker. The rows are the truth: a wake-up that stays behind is only
 # late, and the sweep is there.
 QoS.restore_at_shutdown = False
+
+
+def refuse_packed(body: bytes) -> bytes:
+    """kombu would unpack what says that it is packed, into however much memory that takes. No wake-up is packed."""
+    raise ContentDisallowed("packed")
+
+
+for packing in compression.encoders():
+    compression.register(compression.get_encoder(packing)[0], refuse_packed, packing)
 
 
 @app.on_configure.connect

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Self
 
 import httpx
 import pytest
+from amqp import Message
 from amqp.exceptions import NotFound
 from django.core.cache import cache
 from django.utils import timezone
@@ -227,6 +229,39 @@ def test_message_whose_properties_cannot_be_read_ends_no_worker(
 
         assert count(rabbitmq, QUEUE) == 0
         assert shop.end("worker") == 0
+
+
+@pytest.mark.servers
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="only Linux says how much memory a process has had")
+def test_message_that_unpacks_into_more_than_memory_is_not_unpacked(
+    environment: dict[str, str], rabbitmq: RabbitMQ, tmp_path: Path
+) -> None:
+    make_goods(1, stock=5)
+    with Shop(tmp_path, environment) as shop, Setter(environment) as setter:
+        shop.start("worker")
+        await_worker()
+        before = most_memory(shop.processes["worker"].pid)
+        with broker_queues.channel(rabbitmq.url) as channel:
+            packed = Message(
+                zlib.compress(bytes(200_000_000)),
+                application_headers={"compression": "application/x-gzip"},
+                content_type="application/json",
+                content_encoding="utf-8",
+            )
+            channel.basic_publish(packed, routing_key=QUEUE)
+
+        order = make_order(now=timezone.now() - timedelta(days=1))
+        assert setter.set(seconds=1)["error"] is None
+        await_close(order.order_id)
+
+        assert most_memory(shop.processes["worker"].pid) - before < 100_000_000
+        assert shop.end("worker") == 0
+
+
+def most_memory(process: int) -> int:
+    """How many bytes a process has had at most."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def brokers(rabbitmq: RabbitMQ) -> Iterator[tuple[Server, str]]:
