@@ -137,9 +137,11 @@ BROKER = Bound(
     "amqp:// or amqps:// (RabbitMQ); or sentinels of Redis, as in REDIS_URL",
     lambda value: REDIS_BROKERS.holds(value) or RABBITMQ_BROKERS.holds(value) or is_watched(value),
 )
-RABBITMQ = Bound(
-    "empty, or amqp:// or amqps:// with a host, or more of one kind separated by `;`",
-    lambda value: not value or RABBITMQ_BROKERS.holds(value),
+ROCKETMQ_PROXY = address("rocketmq", "rocketmqs")
+BETWEEN_SERVICES = Bound(
+    "empty, or amqp:// or amqps:// with a host, or more of one kind separated by `;` (RabbitMQ), or rocketmq:// or "
+    "rocketmqs:// with a host (RocketMQ's proxy)",
+    lambda value: not value or RABBITMQ_BROKERS.holds(value) or ROCKETMQ_PROXY.holds(value),
 )
 REPLICA = Bound(
     "empty, or `mysql://user:password@host:3306/name` of a MariaDB that follows the one of DATABASE_URL",

@@ -12,7 +12,7 @@ from django_redis import get_redis_connection
 from charites.common import draining
 from charites.common.writable import ReadOnly, ping_database
 from messaging import wakeups
-from messaging.broker import rabbitmq
+from messaging.broker import chosen
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ def check_all() -> list[Check]:
         *check_placing(),
         answers("redis", ping_redis),
         answers("broker", wakeups.ping),
-        *([answers("remote-broker", rabbitmq.ping)] if settings.MEETS_AT_BROKER else []),
+        *([answers("remote-broker", chosen.ping)] if settings.MEETS_AT_BROKER else []),
         *(beats(process, is_alive) for process, is_alive in alive().items()),
     ]
 

@@ -13,11 +13,13 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from charites.common import announcements  # noqa: PLC0415 (models are loaded only now)
         from charites.common.checks import register_sentences  # noqa: PLC0415
+        from messaging.broker import chosen  # noqa: PLC0415
         from messaging.webhooks import outbox  # noqa: PLC0415
 
         announcements.register(outbox.wanted, outbox.store)
         register_sentences("messaging.E001", unsigned)
         register_sentences("messaging.E002", unusable_tls)
+        register_sentences("messaging.E003", chosen.unusable_client)
 
 
 def unsigned() -> Iterator[str]:

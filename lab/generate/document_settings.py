@@ -56,7 +56,7 @@ MEANINGS = {
     ),
     "REMOTE_BROKER_URL": (
         "A RabbitMQ over which messages for other services go, in the split form; several addresses are separated by "
-        "`;`. Empty: they are calls."
+        "`;`. Or the proxy of a RocketMQ 5, with its client of requirements-rocketmq.txt. Empty: they are calls."
     ),
     "REMOTE_TIMEOUT_SECONDS": "Most seconds that a call to another service may take, with all its retries.",
     "ORDER_FLOW": (

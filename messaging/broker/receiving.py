@@ -21,9 +21,8 @@ from charites.common.logs import REQUESTS, Access, request_context
 from charites.common.rpc import Method, as_status, installed_methods, parse, status_code, told
 from charites.common.threads import each_at_once
 from charites.common.writable import ping_database
-from messaging.broker import answers
+from messaging.broker import answers, chosen
 from messaging.broker.port import ANSWER, Broker, Delivery, Envelope, NotPublished, Unreadable
-from messaging.broker.rabbitmq import RabbitMQ
 from messaging.broker.signing import sender_of, sign
 from messaging.events import DEAD_LETTER
 
@@ -47,7 +46,7 @@ class Receiver:
     """Takes what comes for the services of this process; for one thread, which has others do the work."""
 
     def __init__(self, broker: Broker[Any] | None = None) -> None:
-        self._broker: Broker[Any] = broker or RabbitMQ()
+        self._broker: Broker[Any] = broker or chosen.connection()
         for queue in settings.APPS:
             DEAD_LETTERS.labels(queue)  # 0 stands there before the first one, which Prometheus would not see else
 

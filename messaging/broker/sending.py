@@ -16,8 +16,8 @@ from django.db.models.functions import Now
 from charites.common import tracing
 from charites.common.logs import request_context
 from charites.common.transactions import run
+from messaging.broker import chosen
 from messaging.broker.port import Broker, BrokerAway, Envelope, NotPublished
-from messaging.broker.rabbitmq import RabbitMQ
 from messaging.broker.signing import sign
 from messaging.models import Message
 from messaging.registry import Question, Registration, Remote, find_registration, list_remote_topics
@@ -57,7 +57,7 @@ class Sender:
     """Sends what is due; for one thread."""
 
     def __init__(self, broker: Broker[Any] | None = None) -> None:
-        self._broker: Broker[Any] = broker or RabbitMQ(consumes=False)
+        self._broker: Broker[Any] = broker or chosen.connection(consumes=False)
 
     def round(self, *, now: datetime) -> int:
         """Sends messages that are due; returns how many were claimed."""

@@ -16,7 +16,7 @@ from honcho.environ import parse_procfile
 from pytest_django.fixtures import Settings
 
 from charites import checks, start
-from charites.environment import RABBITMQ, REDIS, REDIS_SERVER, each
+from charites.environment import BETWEEN_SERVICES, REDIS, REDIS_SERVER, each
 from lab.generate.document_settings import read_settings
 from lab.kit.processes.shop import ROOT
 from lab.kit.providers import Away
@@ -53,8 +53,9 @@ def load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> dict[str, A
         ("TOKEN_RATE", "sixty", "a number of times, `/` and s, min, h or day, such as `60/min`; or 0, not 'sixty'"),
         ("TOKEN_RATE", "0/min", "a number of times, `/` and s, min, h or day, such as `60/min`; or 0, not '0/min'"),
         ("PAYMENT_PROVIDER", "Bar", "empty, or the dotted path of a class, not 'Bar'"),
-        ("REMOTE_BROKER_URL", "redis://10.0.0.1", RABBITMQ.words),
-        ("REMOTE_BROKER_URL", "amqp://10.0.0.1;redis://10.0.0.1", RABBITMQ.words),
+        ("REMOTE_BROKER_URL", "redis://10.0.0.1", BETWEEN_SERVICES.words),
+        ("REMOTE_BROKER_URL", "amqp://10.0.0.1;redis://10.0.0.1", BETWEEN_SERVICES.words),
+        ("REMOTE_BROKER_URL", "rocketmq://10.0.0.1:8081;rocketmq://10.0.0.2:8081", BETWEEN_SERVICES.words),
         ("REDIS_URL", "foo", REDIS.words),
         ("REDIS_URL", "redis://10.0.0.1:70000/0", REDIS.words),
         ("REDIS_URL", "redis+sentinel://:secret@10.0.0.1:26379", REDIS.words),
