@@ -10,7 +10,7 @@ from messaging.registry import register, unregister
 from orders import remote
 from orders.messages import receiver_of_returns, register_notifications, return_stock
 from orders.refunds import RETURN_TOPIC
-from orders.tests.flows.half_messages import TOPICS, consume, end_connections
+from orders.tests.flows.half_messages import ROCKETMQ, TOPICS, consume, end_connections
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +22,15 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[StockService]:
-    """The stock service, which hears of orders by calls, or, with the parameter `broker`, over RabbitMQ."""
-    way = getattr(request, "param", "calls")
-    broker_url = request.getfixturevalue("rabbitmq").url if way == "broker" else ""
+    """The stock service, which hears of orders by calls, or, with the parameter `broker`, over RabbitMQ, or, with
+    `rocketmq`, over the RocketMQ of ROCKETMQ_ENDPOINT."""
+    match getattr(request, "param", "calls"):
+        case "broker":
+            broker_url = request.getfixturevalue("rabbitmq").url
+        case "rocketmq":
+            broker_url = f"rocketmq://{ROCKETMQ}"
+        case _:
+            broker_url = ""
     with StockService(tmp_path_factory.mktemp("stock"), broker_url) as service:
         yield service
 

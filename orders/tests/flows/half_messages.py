@@ -1,6 +1,8 @@
 """Rounds of delivery and of checking, and what they left here and at the stock service."""
 
+import os
 from datetime import datetime
+from functools import cache
 from itertools import count
 
 import pytest
@@ -22,12 +24,25 @@ from orders.models import Order
 
 RESERVED, ROLLED_BACK, DEDUCTED = 1, 2, 3
 
-BOTH_WAYS = pytest.mark.parametrize(
-    "stock", ["calls", pytest.param("broker", marks=pytest.mark.servers)], indirect=True, scope="module"
+ROCKETMQ = os.environ.get("ROCKETMQ_ENDPOINT", "")  # of one with the topics charites-stock, -orders and -goods
+EACH_WAY = pytest.mark.parametrize(
+    "stock",
+    ["calls", pytest.param("broker", marks=pytest.mark.servers), *(["rocketmq"] if ROCKETMQ else [])],
+    indirect=True,
+    scope="module",
 )
 ANSWER_SECONDS = 60  # a bound for busy machines
-SENDER, RECEIVER = Sender(), Receiver()
 TOPICS = (half_message.UNPLACED_TOPIC, half_message.CONFIRM_TOPIC, half_message.ROLL_BACK_TOPIC)
+
+
+@cache
+def sender() -> Sender:
+    return Sender()
+
+
+@cache
+def receiver() -> Receiver:
+    return Receiver()
 
 
 def states(topic: str = half_message.UNPLACED_TOPIC) -> list[str]:
@@ -47,7 +62,7 @@ def deliver(*, answered: bool = True) -> int:
     now = later(86_400 * next(days))
     count = deliver_due(now=now)
     if settings.MEETS_AT_BROKER:
-        count += SENDER.round(now=now)
+        count += sender().round(now=now)
         if answered:
             await_answers(now)
     return count
@@ -66,7 +81,7 @@ def await_answers(now: datetime) -> None:
 def take_answers(now: datetime = NOW) -> int:
     """A round of whoever consumes here; one that finds no broker is followed by the next, as in a sweep."""
     try:
-        return RECEIVER.round(now=now)
+        return receiver().round(now=now)
     except BrokerAway:
         return 0
 
@@ -88,7 +103,7 @@ def deliver_until_done(topic: str) -> None:
 def is_in_reach() -> bool:
     """Whether a round finds a broker."""
     try:
-        RECEIVER.round(now=NOW)
+        receiver().round(now=NOW)
     except BrokerAway:
         return False
     return True
@@ -106,13 +121,14 @@ def unanswered() -> int:
 
 def consume() -> None:
     """Makes the queues of this process, and drops what tests before have left in them."""
-    while RECEIVER.round(now=NOW):
+    while receiver().round(now=NOW):
         pass
 
 
 def end_connections() -> None:
-    SENDER._broker.close()
-    RECEIVER._broker.close()
+    for made in (sender, receiver):
+        made()._broker.close()
+        made.cache_clear()
 
 
 def check() -> int:

@@ -28,8 +28,8 @@ from orders.flows import half_message
 from orders.models import Order, Refund
 from orders.payloads import RefundOrder
 from orders.tests.flows.half_messages import (
-    BOTH_WAYS,
     DEDUCTED,
+    EACH_WAY,
     RESERVED,
     ROLLED_BACK,
     available,
@@ -40,7 +40,7 @@ from orders.tests.flows.half_messages import (
 from stock.errors import NotEnoughStock, StockNotFound
 from stock.models import StockRecord
 
-pytestmark = [BOTH_WAYS, pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("split")]
+pytestmark = [EACH_WAY, pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("split")]
 
 
 # The usual way

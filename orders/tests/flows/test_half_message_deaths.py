@@ -19,8 +19,8 @@ from orders.errors import StockCallFailed
 from orders.flows import direct, half_message
 from orders.models import Order
 from orders.tests.flows.half_messages import (
-    BOTH_WAYS,
     DEDUCTED,
+    EACH_WAY,
     RESERVED,
     ROLLED_BACK,
     available,
@@ -31,7 +31,7 @@ from orders.tests.flows.half_messages import (
     states,
 )
 
-pytestmark = [BOTH_WAYS, pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("split")]
+pytestmark = [EACH_WAY, pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("split")]
 
 
 def taken(stock: StockService, goods_id: int = 1) -> int:
