@@ -45,10 +45,10 @@ class PrivateShop:
     `orders`, `sweep`, `broker`. Logs go to `folder`. Raises ShopFailed, RaceFailed, ServerFailed.
 
     `over_rabbitmq`: messages for the stock service go over a RabbitMQ, which is a broker, too; the stock service has a
-    sweep then, which takes them.
+    sweep then, which takes them. `rocketmq_url`: over a RocketMQ that runs elsewhere, and is never killed.
     """
 
-    def __init__(self, folder: Path, *, over_rabbitmq: bool = False) -> None:
+    def __init__(self, folder: Path, *, over_rabbitmq: bool = False, rocketmq_url: str = "") -> None:
         self.folder = folder
         self.urls: dict[str, str] = {}
         self._ports = {name: free_port() for name in SERVICES}
@@ -57,6 +57,7 @@ class PrivateShop:
         self._children: dict[str, Child] = {}
         self._redis = EmbeddedRedis()
         self._rabbitmq = RabbitMQ() if over_rabbitmq else None
+        self._rocketmq_url = rocketmq_url
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -88,7 +89,7 @@ class PrivateShop:
                 port = str(self._ports[name])
                 self._children[name] = self._child(name, flow, "grpcserver", "--host", LOOPBACK, "--port", port)
                 self._children[name].hear()
-        if name == "stock" and self._rabbitmq:
+        if name == "stock" and self._broker_url:
             self._children[STOCK_SWEEP] = self._child("stock", flow, "sweep")
 
     def _child(self, service: str, flow: str, *words: str) -> Child:
@@ -137,11 +138,16 @@ class PrivateShop:
             "CELERY_BROKER_URL": f"{redis}/1",
             "GOODS_ENDPOINT": f"{LOOPBACK}:{self._ports['goods']}",
             "STOCK_ENDPOINT": f"{LOOPBACK}:{self._ports['stock']}",
-            "REMOTE_BROKER_URL": self._rabbitmq.url if self._rabbitmq else "",
+            "REMOTE_BROKER_URL": self._broker_url,
             "HTTP_HOST": LOOPBACK,
             "GRPC_HOST": LOOPBACK,
             "SECRET_KEY": self._secret,
         }
+
+    @property
+    def _broker_url(self) -> str:
+        """Of the broker between the services; a RabbitMQ's changes with its port."""
+        return self._rabbitmq.url if self._rabbitmq else self._rocketmq_url
 
     def _brokers(self) -> list[Server]:
         return [self._redis, *([self._rabbitmq] if self._rabbitmq else [])]

@@ -88,3 +88,10 @@ def test_a_run_is_held_against_the_table(
     run = Run(flow, STEPS[step], count=count, findings=findings, converged_seconds=converged)
 
     assert run.is_as_expected is expected
+
+
+def test_rocketmq_that_nobody_has_named_is_asked_for() -> None:
+    done = order_faults("--via", "rocketmq")
+
+    assert done.returncode == 1
+    assert "ROCKETMQ_ENDPOINT=127.0.0.1:8081" in done.stderr

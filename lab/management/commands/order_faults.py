@@ -1,6 +1,7 @@
 """`manage.py order_faults`: kills services in the middle of an order, and shows which way of placing it leaks stock."""
 
 import json
+import os
 import signal
 import tempfile
 from argparse import ArgumentParser
@@ -37,17 +38,21 @@ class Command(BaseCommand):
         parser.add_argument("--fail-at", choices=["all", *STEPS], default="all", metavar=f"all|{names}")
         parser.add_argument("--flow", choices=["both", *FLOWS], default="both", help="how the orders are placed")
         parser.add_argument(
-            "--via", choices=["calls", "rabbitmq"], default="calls", help="how the stock service is told of orders"
+            "--via",
+            choices=["calls", "rabbitmq", "rocketmq"],
+            default="calls",
+            help="how the stock service is told of orders; rocketmq: over the one whose proxy is ROCKETMQ_ENDPOINT",
         )
         parser.add_argument("--json", type=Path, metavar="FILE", help="write what happened to this file as well")
 
     def handle(self, *args: Any, **options: Any) -> None:
         steps = list(STEPS.values()) if options["fail_at"] == "all" else [STEPS[options["fail_at"]]]
         flows = FLOWS if options["flow"] == "both" else (options["flow"],)
+        over = broker_between(options["via"])
         console = self.make_console()
         try:
             with ended_politely(), tempfile.TemporaryDirectory(prefix="charites_faults_") as folder:
-                runs = play(steps, flows, Path(folder), console, over_rabbitmq=options["via"] == "rabbitmq")
+                runs = play(steps, flows, Path(folder), console, over)
         except (ShopFailed, RaceFailed, ServerFailed) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
@@ -65,14 +70,22 @@ class Command(BaseCommand):
         return Console(file=self.stdout, width=width, highlight=False)  # type: ignore[arg-type]
 
 
+def broker_between(via: str) -> dict[str, Any]:
+    """Returns what PrivateShop is told of the way between its services."""
+    endpoint = os.environ.get("ROCKETMQ_ENDPOINT", "")
+    if via == "rocketmq" and not endpoint:
+        raise CommandError("Nobody starts a RocketMQ here: ROCKETMQ_ENDPOINT=127.0.0.1:8081 names the proxy of one.")
+    return {"rocketmq_url": f"rocketmq://{endpoint}"} if via == "rocketmq" else {"over_rabbitmq": via == "rabbitmq"}
+
+
 def play(
-    steps: Sequence[Step], flows: Sequence[str], folder: Path, console: Console, *, over_rabbitmq: bool
+    steps: Sequence[Step], flows: Sequence[str], folder: Path, console: Console, over: dict[str, Any]
 ) -> list[Run]:
     """Plays every step in every flow, one after the other, in one private shop."""
     runs = [Run(flow, step) for step in steps for flow in flows]
     with ExitStack() as stack:
         with console.status("starting a private shop: three services, three databases, a sweep, a broker"):
-            shop = stack.enter_context(PrivateShop(folder, over_rabbitmq=over_rabbitmq))
+            shop = stack.enter_context(PrivateShop(folder, **over))
         ledger = stack.enter_context(Ledger(shop.urls))
         for goods_id, run in enumerate(runs, start=FIRST_GOODS_ID):
             console.print(f"\n[bold]{run.step.name}, {run.flow} flow[/bold]")
