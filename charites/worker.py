@@ -4,13 +4,17 @@ import select
 import time
 from typing import Any
 
-from celery.worker.consumer import Consumer
+from celery.worker.consumer import Consumer, delayed_delivery
 from redis.exceptions import ConnectionError as NoAnswer
 
 PAUSE_SECONDS = 2.0
 # Redis answers the wait for a message every second. A silence of so long is noticed before an acknowledgement is given
 # up (`socket_timeout`, 5 s): one that was lost would keep its place among those that a worker takes at once, for good.
 SILENT_SECONDS, LOOK_SECONDS = 3.5, 1.0
+# When it connects, a worker declares what keeps countdowns at every node of a cluster. One is enough, and one that is
+# dead is asked once: in the third of a minute for which Celery would ask it again, nothing wakes the worker, and with
+# two such nodes RabbitMQ ends the connection for its silence, and all of it begins anew.
+delayed_delivery.MAX_RETRIES = 0
 
 
 class PatientConsumer(Consumer):

@@ -102,6 +102,8 @@ def test_countdown_outlives_the_node_that_it_was_told_to(
 
         closed = Order.objects.filter(order_id=order_id, closed_by=Order.ClosedBy.TIMEOUT)
         wait_until(closed.exists, seconds=HEAL_SECONDS, what="the countdown closes the order")
+        assert "Failed to setup delayed delivery" in shop.log("worker")  # it has asked the dead node, too,
+        assert "Retrying delayed delivery setup" not in shop.log("worker")  # once
     trials.tell(f"the countdown came {latest():.1f} s after the order's time, without any sweep")
 
 
