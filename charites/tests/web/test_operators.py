@@ -1,6 +1,5 @@
 """What is not for buyers: who sees it, and that those who watch over a process reach it by its address."""
 
-import threading
 from collections.abc import Iterator
 
 import grpc
@@ -17,6 +16,7 @@ from charites.common.rpc.asgi import GrpcApp
 from charites.management.commands.call import describe
 from lab.kit.grpc_server import REFLECTIONS, grpc_callers, reflect
 from lab.kit.rest_client import anybody, staff
+from lab.servers import free_port
 
 TOKEN = "the-token-of-those-who-run-the-shop-0123456789-0123456789"
 PARTS = {"/metrics": "metrics", "/api/docs": "docs", "/api/schema": "docs"}
@@ -57,14 +57,12 @@ def test_nobody_has_the_token_that_is_not_set(path: str, header: str, settings: 
 
 
 def test_counters_of_a_process_without_http_are_seen_with_the_token_alone(settings: Settings) -> None:
-    with counters.listen("127.0.0.1:0") as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page = "http://{}:{}/metrics".format(*server.server_address)
-        with_token = httpx.get(page, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
-        others = [
-            httpx.get(page, headers=headers, timeout=60) for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"})
-        ]
-        server.shutdown()
+    settings.METRICS_ADDRESS = f"127.0.0.1:{free_port()}"
+    counters.show_counters()
+    page = f"http://{settings.METRICS_ADDRESS}/metrics"
+
+    with_token = httpx.get(page, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+    others = [httpx.get(page, headers=headers, timeout=60) for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"})]
 
     assert (with_token.status_code, "charites_queue_depth" in with_token.text) == (200, True)
     assert [(other.status_code, other.text) for other in others] == [(401, "")] * 2

@@ -87,13 +87,15 @@ def test_two_at_once_add_what_products_sold_to_one_record(tmp_path: Path, user_i
 
 def test_who_finds_the_record_of_a_product_made_meanwhile_begins_anew(tmp_path: Path) -> None:
     """The first one saw none, and would insert it."""
-    first, second = make_completed_order({1: 2}), make_completed_order({1: 3}, user_id=8)
+    own = 91  # no other test has had a record of it: its key may still be in the index, and both would wait for it
+    make_goods(own, stock=10)
+    first, second = make_completed_order({own: 2}), make_completed_order({own: 3}, user_id=8)
 
     with Parked(lambda: archive_one(first, tmp_path), at="INSERT INTO shopping_stock_record") as one:
         assert archive_one(second, tmp_path).orders == 1
         assert one.go().orders == 1
 
-    record = StockRecord.objects.get(goods_id=1)
+    record = StockRecord.objects.get(goods_id=own)
     assert (record.order_id, record.num) == (ARCHIVED_ORDERS, 5)
     assert len(read_lines(tmp_path)) == 2
     assert findings() == []
