@@ -9,7 +9,7 @@ from amqp import Message
 from amqp.exceptions import NotFound
 from kombu import Connection
 
-from messaging.broker.rabbitmq import dead_queue_of, queue_of
+from messaging.broker.wire import dead_queue_of, queue_of
 
 SECONDS = 60  # a bound for busy machines
 

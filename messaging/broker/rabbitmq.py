@@ -21,7 +21,8 @@ from kombu.exceptions import OperationalError
 
 from charites.common.amqp_frames import frames
 from charites.common.threads import AT_ONCE
-from messaging.broker.port import BrokerAway, Envelope, NotPublished, Unreadable
+from messaging.broker.port import BrokerAway, Envelope, NotPublished
+from messaging.broker.wire import SIGNATURE, dead_queue_of, queue_of, read_envelope
 
 log = structlog.get_logger(__name__)
 
@@ -30,20 +31,11 @@ PING_SECONDS = 0.5  # whoever asks how the shop is waits for it
 HEARTBEAT_SECONDS = 20
 PREFETCH = AT_ONCE
 MORE_SECONDS = 0.01  # for what comes right behind the first
-SIGNATURE, REQUEST_ID, TRACE = "signature", "request_id", "traceparent"
 TEXT_LENGTH = 255  # of what stands in an envelope, by AMQP's short texts
 DELIVERIES = 20  # of one message whose consumer dies each time; then it is put aside
 QUEUE_BYTES = 256 * 1024 * 1024  # then it takes no more, and the ladder of the rows tries again
 MOST_DEAD = 10_000  # then, or at so many bytes, the oldest of what was put aside go
 FAILURES = (OSError, AMQPError, OperationalError)  # of what kombu and its client raise
-
-
-def queue_of(service: str) -> str:
-    return f"charites-{service}"
-
-
-def dead_queue_of(service: str) -> str:
-    return f"charites-{service}-dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +51,9 @@ class AmqpDelivery:
         return bytes(self.raw.body or b"")
 
     def read(self) -> Envelope:
-        body, limit = self.body, settings.REQUEST_MAX_BYTES
-        if len(body) > limit:
-            raise Unreadable(f"it has {len(body)} bytes, and may have {limit}")
         properties, headers = self.raw.properties, self.raw.headers or {}
-        texts = (properties.get("type"), properties.get("correlation_id"), properties.get("reply_to"))
-        kind, about, reply_to = (text if isinstance(text, str) and text else None for text in texts)
-        signature = headers.get(SIGNATURE)
-        if kind is None or about is None or reply_to is None or not isinstance(signature, str):
-            raise Unreadable("it lacks its type, correlation_id, reply_to or signature")
-        known = {name: headers[name] for name in (REQUEST_ID, TRACE) if isinstance(headers.get(name), str)}
-        return Envelope(kind, about, reply_to, body, signature, known)
+        named = {name: properties.get(name) for name in ("type", "correlation_id", "reply_to")}
+        return read_envelope(self.body, {**named, SIGNATURE: headers.get(SIGNATURE)}, headers)
 
 
 class RabbitMQ:

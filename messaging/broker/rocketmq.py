@@ -20,15 +20,15 @@ from rocketmq.v5.exception import ClientException
 from rocketmq.v5.log import logger as client_log
 
 from charites.common.threads import AT_ONCE
-from messaging.broker.port import BrokerAway, Envelope, NotPublished, Unreadable
+from messaging.broker.port import BrokerAway, Envelope, NotPublished
+from messaging.broker.wire import SIGNATURE, dead_queue_of, queue_of, read_envelope
 
 PORT = 8081
 ANSWER_SECONDS = 3  # how long the proxy may take to answer anything; the client publishes up to three times
 PING_SECONDS = 0.5  # whoever asks how the shop is waits for it
 POLL_SECONDS = 5  # the proxy lets no poll be shorter
 HIDDEN_SECONDS = 30  # what was handed out and not acknowledged comes again after this; the proxy allows ten at least
-TYPE, ABOUT, REPLY_TO, SIGNATURE = "type", "about", "reply_to", "signature"
-REQUEST_ID, TRACE = "request_id", "traceparent"
+TYPE, ABOUT, REPLY_TO = "type", "about", "reply_to"
 REASON_LENGTH = 255
 BEFORE_BODY = b"\x00"  # RocketMQ takes no empty message, and an answer may be empty
 
@@ -38,15 +38,6 @@ for handler in list(client_log.handlers):
     handler.close()
 client_log.propagate = True
 client_log.setLevel(logging.WARNING)
-
-
-def topic_of(service: str) -> str:
-    """Also the name of the group that consumes it."""
-    return f"charites-{service}"
-
-
-def dead_topic_of(service: str) -> str:
-    return f"charites-{service}-dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +52,9 @@ class RocketDelivery:
         return bytes(self.raw.body[len(BEFORE_BODY) :])
 
     def read(self) -> Envelope:
-        body, limit, properties = self.body, settings.REQUEST_MAX_BYTES, self.raw.properties
-        if len(body) > limit:
-            raise Unreadable(f"it has {len(body)} bytes, and may have {limit}")
-        kind, about, reply_to, signature = map(properties.get, (TYPE, ABOUT, REPLY_TO, SIGNATURE))
-        if not (kind and about and reply_to and signature):
-            raise Unreadable("it lacks its type, about, reply_to or signature")
-        known = {name: properties[name] for name in (REQUEST_ID, TRACE) if name in properties}
-        return Envelope(kind, about, reply_to, body, signature, known)
+        properties = self.raw.properties
+        named = {name: properties.get(name) or None for name in (TYPE, ABOUT, REPLY_TO, SIGNATURE)}
+        return read_envelope(self.body, named, properties)
 
 
 class RocketMQ:
@@ -91,7 +77,7 @@ class RocketMQ:
             REPLY_TO: envelope.reply_to,
             SIGNATURE: envelope.signature,
         }
-        self._publish(topic_of(queue), envelope.body, {**envelope.headers, **named})
+        self._publish(queue_of(queue), envelope.body, {**envelope.headers, **named})
 
     def take(self, queues: Sequence[str], *, seconds: float) -> Sequence[RocketDelivery]:
         with self._in_reach():
@@ -110,7 +96,7 @@ class RocketMQ:
         body, kind = delivery.body, delivery.raw.properties.get(TYPE)
         named = {TYPE: kind} if kind else {}
         properties = {"reason": reason[:REASON_LENGTH], "bytes": str(len(body)), **named}
-        self._publish(dead_topic_of(delivery.queue), body[: settings.REQUEST_MAX_BYTES], properties)
+        self._publish(dead_queue_of(delivery.queue), body[: settings.REQUEST_MAX_BYTES], properties)
         self.acknowledge(delivery)
 
     def close(self) -> None:
@@ -162,7 +148,7 @@ class RocketMQ:
 
     def _consumer(self, queue: str) -> Any:
         if queue not in self._consumers:
-            topic = topic_of(queue)
+            topic = queue_of(queue)
             subscription = {topic: FilterExpression()}
             made = SimpleConsumer(configuration(), topic, subscription, POLL_SECONDS, tls_enable=is_encrypted())
             self._consumers[queue] = started(made)

@@ -52,7 +52,6 @@ class Guarded(Strategy):
     reads_ahead = False  # the first reading comes before the transaction: a refusal then needs none
     locks_first_read = False
     locks_next_reads = True
-    one_by_one = False  # each row has an UPDATE of its own, also at a first try
     limits: Limits | None = None  # None: as every transaction's
     gave_up = BUSY  # what callers are told when every try met a stale reading
     begin: Callable[[], AbstractContextManager[None]] = staticmethod(outermost)  # what holds rows and stock together
@@ -68,7 +67,7 @@ class Guarded(Strategy):
     def change(self, change: Line, reading: Reading | None) -> int | None:
         """Moves the counts of one product; returns what is available then, or None when what was read is no longer
         true. Without a reading (nobody takes from the goods: pay and close) every strategy writes as `atomic_update`
-        does."""
+        does. Where it is not another one's, a first try changes all products by one statement instead."""
         return add(change)
 
 
@@ -98,7 +97,7 @@ class Batch(MoveUnit):
         changes = totals(applied)
         self.changed |= {change.goods_id for change in changes}
         self.returned |= {change.goods_id for change in changes if change.available > 0}
-        if len(changes) > 1 and not attempt and not self._strategy.one_by_one:
+        if len(changes) > 1 and not attempt and type(self._strategy).change is Guarded.change:
             announce_changes(self._change_all(changes, readings))
         else:
             announce_changes([self._change(change, readings.get(change.goods_id)) for change in changes])

@@ -27,7 +27,6 @@ from stock.strategies.statements import Reading, add, write_computed
 
 class Naive(Guarded):
     name = "naive"
-    one_by_one = True
     safe = False
     locks_next_reads = False
     begin = nullcontext

@@ -32,7 +32,6 @@ MOST_TRIES = 10_000  # the deadline is what ends it
 
 class Optimistic(Guarded):
     name = "optimistic"
-    one_by_one = True
     locks_next_reads = False
     gave_up = Outcome(Status.BUSY, StockContended)
 

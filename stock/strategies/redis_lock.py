@@ -32,7 +32,6 @@ from stock.strategies.statements import Reading, add, add_if_unchanged
 
 class RedisLock(Guarded):
     name = "redis_lock"
-    one_by_one = True
 
     def move(self, moves: Sequence[Move], participant: Participant) -> list[Outcome]:
         refuse_nested()

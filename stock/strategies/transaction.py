@@ -23,7 +23,6 @@ from stock.strategies.statements import Reading, add, write_computed
 
 class Transaction(Guarded):
     name = "transaction"
-    one_by_one = True
     safe = False
     locks_next_reads = False
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -136,6 +137,22 @@ def await_worker() -> None:
     wait_until(lambda: cache.get("heartbeat:worker"), seconds=START_SECONDS, what="the worker is ready")
 
 
+@contextmanager
+def worker_and_setter(folder: Path, environment: dict[str, str]) -> Iterator[tuple[Shop, Setter]]:
+    """A worker, nobody beside it, and who sets countdowns for it."""
+    with Shop(folder, environment) as shop, Setter(environment) as setter:
+        shop.start("worker")
+        await_worker()
+        yield shop, setter
+
+
+def close_the_next(setter: Setter) -> None:
+    """A countdown that is set now wakes the worker."""
+    order = make_order(now=timezone.now() - timedelta(days=1))
+    assert setter.set(seconds=1)["error"] is None
+    await_close(order.order_id)
+
+
 def count(server: RabbitMQ, *queues: str) -> int:
     """Returns how many messages lie in these queues, without those that a worker has taken."""
     with Connection(server.url, connect_timeout=BOUND_SECONDS) as connection:
@@ -217,15 +234,11 @@ def test_message_whose_properties_cannot_be_read_ends_no_worker(
     environment: dict[str, str], rabbitmq: RabbitMQ, tmp_path: Path
 ) -> None:
     make_goods(1, stock=5)
-    with Shop(tmp_path, environment) as shop, Setter(environment) as setter:
-        shop.start("worker")
-        await_worker()
+    with worker_and_setter(tmp_path, environment) as (shop, setter):
         for properties in broker_queues.GARBLED.values():
             broker_queues.put_garbled(rabbitmq.url, QUEUE, b"rubbish", properties)
 
-        order = make_order(now=timezone.now() - timedelta(days=1))
-        assert setter.set(seconds=1)["error"] is None
-        await_close(order.order_id)
+        close_the_next(setter)
 
         assert count(rabbitmq, QUEUE) == 0
         assert shop.end("worker") == 0
@@ -237,9 +250,7 @@ def test_message_that_unpacks_into_more_than_memory_is_not_unpacked(
     environment: dict[str, str], rabbitmq: RabbitMQ, tmp_path: Path
 ) -> None:
     make_goods(1, stock=5)
-    with Shop(tmp_path, environment) as shop, Setter(environment) as setter:
-        shop.start("worker")
-        await_worker()
+    with worker_and_setter(tmp_path, environment) as (shop, setter):
         before = most_memory(shop.processes["worker"].pid)
         with broker_queues.channel(rabbitmq.url) as channel:
             packed = Message(
@@ -250,9 +261,7 @@ def test_message_that_unpacks_into_more_than_memory_is_not_unpacked(
             )
             channel.basic_publish(packed, routing_key=QUEUE)
 
-        order = make_order(now=timezone.now() - timedelta(days=1))
-        assert setter.set(seconds=1)["error"] is None
-        await_close(order.order_id)
+        close_the_next(setter)
 
         assert most_memory(shop.processes["worker"].pid) - before < 100_000_000
         assert shop.end("worker") == 0
@@ -305,9 +314,7 @@ def test_broker_that_hangs_slows_no_order_and_leaks_no_connection(
 def test_rabbitmq_refuses_what_it_has_no_room_for_and_the_publisher_hears_of_it(
     environment: dict[str, str], rabbitmq: RabbitMQ, tmp_path: Path
 ) -> None:
-    with Shop(tmp_path, environment) as shop, Setter(environment) as setter:
-        shop.start("worker")
-        await_worker()
+    with worker_and_setter(tmp_path, environment) as (shop, setter):
         rabbitmq.control("set_vm_memory_high_watermark", "0.00001")
         try:
             blocked = wait_until(

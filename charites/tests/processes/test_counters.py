@@ -61,6 +61,7 @@ def test_counters_are_for_who_may_see_them_and_nothing_else_is_there(port, setti
 
     assert (shown.status_code, shown.headers["server"]) == (200, "charites")
     assert "# TYPE charites_" in shown.text
+    assert "charites_queue_depth" in shown.text
     refused = [get(port), get(port, token="another"), get(port, "/")]
     assert [(answer.status_code, answer.content) for answer in refused] == [(401, b""), (401, b""), (404, b"")]
 

@@ -3,20 +3,17 @@
 from collections.abc import Iterator
 
 import grpc
-import httpx
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from pytest_django.fixtures import Settings
 
-from charites import counters
 from charites.common.rpc import installed_methods
 from charites.common.rpc.asgi import GrpcApp
 from charites.management.commands.call import describe
 from lab.kit.grpc_server import REFLECTIONS, grpc_callers, reflect
 from lab.kit.rest_client import anybody, staff
-from lab.servers import free_port
 
 TOKEN = "the-token-of-those-who-run-the-shop-0123456789-0123456789"
 PARTS = {"/metrics": "metrics", "/api/docs": "docs", "/api/schema": "docs"}
@@ -54,18 +51,6 @@ def test_nobody_has_the_token_that_is_not_set(path: str, header: str, settings: 
     settings.OPERATORS_TOKEN = ""
 
     assert anybody().get(path, {"Authorization": header}).status_code == 401
-
-
-def test_counters_of_a_process_without_http_are_seen_with_the_token_alone(settings: Settings) -> None:
-    settings.METRICS_ADDRESS = f"127.0.0.1:{free_port()}"
-    counters.show_counters()
-    page = f"http://{settings.METRICS_ADDRESS}/metrics"
-
-    with_token = httpx.get(page, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
-    others = [httpx.get(page, headers=headers, timeout=60) for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"})]
-
-    assert (with_token.status_code, "charites_queue_depth" in with_token.text) == (200, True)
-    assert [(other.status_code, other.text) for other in others] == [(401, "")] * 2
 
 
 def test_readiness_is_told_to_everybody_and_its_parts_to_operators() -> None:

@@ -15,6 +15,7 @@ from lab.servers import RabbitMQ as RabbitMQServer
 from messaging.broker import rabbitmq
 from messaging.broker.port import BrokerAway, Delivery, Envelope, NotPublished, Unreadable
 from messaging.broker.rabbitmq import RabbitMQ
+from messaging.broker.wire import queue_of
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db]
 
@@ -195,7 +196,7 @@ def test_what_strangers_put_there_is_unreadable_and_is_put_aside_with_the_reason
 def test_message_whose_properties_the_client_cannot_read_is_put_aside_and_holds_up_no_other(
     broker, service, server, properties
 ):
-    broker_queues.put_garbled(server.url, rabbitmq.queue_of(service), b"rubbish", properties)
+    broker_queues.put_garbled(server.url, queue_of(service), b"rubbish", properties)
     broker.publish(service, ENVELOPE)
     (rubbish, good) = take_two(broker, service)
 
